@@ -1,0 +1,124 @@
+"""What the bridge needs to know of a provider API: the protocol every module beside this one fulfils.
+
+An `Api` reads what a request says and makes a `Reader` for its answer. Both only look: the bytes themselves cross the
+bridge untouched, and nothing here does I/O, waits, or knows who is calling.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from enum import Enum
+from typing import Protocol
+
+from attrs import frozen
+
+from bridge.events.vocabulary import Event, FailureReason
+
+
+class ErrorKind(Enum):
+    """The errors the bridge answers by itself, whatever the API's words for them are."""
+
+    INVALID_REQUEST = 400
+    UNAUTHORIZED = 401
+    FORBIDDEN = 403
+    NOT_FOUND = 404
+    METHOD_NOT_ALLOWED = 405
+    TOO_LARGE = 413
+    UPGRADE_REQUIRED = 426
+    RATE_LIMITED = 429
+    INTERNAL = 500
+    NOT_IMPLEMENTED = 501
+    BAD_GATEWAY = 502
+    UNAVAILABLE = 503
+    GATEWAY_TIMEOUT = 504
+
+    @property
+    def status(self) -> int:
+        """The HTTP status."""
+        return self.value
+
+
+class UnreadableRequest(ValueError):
+    """A request body that is no JSON object. Its text says what is wrong, for the person who sent it."""
+
+
+@frozen
+class RequestFacts:
+    """What a request body says, as far as the bridge cares. `prompt` is None where an agent's loop goes on."""
+
+    model: str | None = None
+    streaming: bool = False
+    background: bool = False
+    prompt: str | None = None
+    correlating_tool_call_id: str | None = None
+    session_hint: str | None = None  # `prompt_cache_key`, or Messages' `metadata.user_id` session
+
+
+@frozen
+class StreamFailure:
+    """An error that upstream sent as an event of a stream it had answered 200."""
+
+    message: str
+    reason: FailureReason | None = None  # set where it speaks of the key: rate limit, quota, overload
+
+
+Wants = Callable[[str], bool]
+"""Whether anybody asks for events of that type just now; see `Hub.wants`."""
+
+
+class Reader(Protocol):
+    """Reads one answer, fed with copies of the bytes that go to the client.
+
+    `feed` and `finish` return the events that became known, in order. Text that nobody asks for yet is not parsed until
+    somebody does, or the answer ends. A reader never raises for what upstream sends: what it cannot hold (an event over
+    8 MiB) or parse it drops, and counts in `dropped`.
+    """
+
+    dropped: int
+
+    def feed(self, chunk: bytes) -> list[Event]:
+        """Takes the next bytes, split anywhere."""
+
+    def finish(self) -> list[Event]:
+        """There is no more, for whatever reason: what was read by now is told (partial thoughts included)."""
+
+    @property
+    def between_events(self) -> bool:
+        """Whether the bytes so far end where an SSE event ended, so that another may be put in."""
+
+    @property
+    def token_seen(self) -> bool:
+        """Whether any generated token (text, thought, tool argument) has come."""
+
+    @property
+    def complete(self) -> bool:
+        """Whether the API's own end of an answer was read (`response.completed`, `message_stop`, `[DONE]`, a body)."""
+
+    @property
+    def failure(self) -> StreamFailure | None:
+        """The error upstream sent inside the answer, if any."""
+
+
+class Api(Protocol):
+    """One provider API."""
+
+    name: str
+    """Its name in events: `responses`, `chat_completions`, `messages`."""
+
+    keep_alive: bytes
+    """What may be put between two events of a silent stream."""
+
+    def read_request(self, body: bytes) -> RequestFacts:
+        """The facts of a request body. Raises UnreadableRequest unless it is a JSON object; forgives all else."""
+
+    def stream_reader(self, interception_id: str, facts: RequestFacts, wants: Wants) -> Reader:
+        """A reader for a `text/event-stream` answer."""
+
+    def body_reader(self, interception_id: str, facts: RequestFacts, wants: Wants) -> Reader:
+        """A reader for an answer in one JSON body."""
+
+    def error_body(self, kind: ErrorKind, message: str) -> bytes:
+        """The JSON body of an error in the shape this API's SDKs know."""
+
+    def stream_error(self, message: str) -> bytes:
+        """An error as an event of this API's streams, for a stream that breaks off between two events."""

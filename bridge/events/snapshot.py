@@ -1,0 +1,284 @@
+"""The picture that events add up to: what a subscriber needs to know before the next event makes sense.
+
+`Picture` folds events, in order, into the live and lately ended interceptions, the keys and the totals. The hub keeps
+one so that a `snapshot` is always at hand; the monitor keeps its own, begun from that snapshot. The same events, in the
+same order, give the same picture on both sides.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from functools import singledispatchmethod
+from typing import Any
+
+from attrs import Factory, define, field, frozen
+
+from bridge.events.vocabulary import (
+    AnswerDelta,
+    AttemptFailed,
+    AttemptStarted,
+    Credential,
+    Event,
+    FailureReason,
+    InterceptionEnded,
+    InterceptionStarted,
+    InterceptionWaiting,
+    KeyChanged,
+    Outcome,
+    PromptRecorded,
+    ResponseStarted,
+    ThoughtDelta,
+    ThoughtRecorded,
+    ThoughtSource,
+    ThoughtWithheld,
+    TokensUsed,
+    ToolCalled,
+    WithheldReason,
+)
+
+KEPT_ENDED = 200
+"""How many ended interceptions a picture remembers (contract section 7)."""
+
+TEXT_LIMIT = 64 * 1024
+"""Characters kept of one thought, prompt or answer (contract section 7); what comes after is not shown."""
+
+
+@define
+class Attempt:
+    """One try of one key. `status` and `reason` are None while it runs; `reason` stays None when it served."""
+
+    attempt: int
+    key: str
+    started_at: datetime
+    status: int | None = None
+    reason: FailureReason | None = None
+    cooldown_s: float | None = None
+
+
+@define
+class Thought:
+    """A thought so far, whole once `recorded`; a withheld one has a reason and a size instead of text."""
+
+    index: int
+    source: ThoughtSource | None = None
+    text: str = ""
+    recorded: bool = False
+    withheld: WithheldReason | None = None
+    bytes: int = 0
+
+
+@frozen
+class Tool:
+    """A tool call: the fields of `tool.called`."""
+
+    tool_call_id: str | None
+    tool: str
+    arguments: Any
+    response_id: str | None = None
+    injected: bool = False
+    server_url: str | None = None
+    error: str | None = None
+
+
+@define
+class Tokens:
+    """Sums of `tokens.used`; `cost_usd` is None until a price is known."""
+
+    input: int = 0
+    output: int = 0
+    cache_read_input: int = 0
+    cache_write_input: int = 0
+    extra: dict[str, int] = field(factory=dict)
+    cost_usd: float | None = None
+
+    def add(self, used: TokensUsed) -> None:
+        """Adds one response's tokens."""
+        self.input += used.input
+        self.output += used.output
+        self.cache_read_input += used.cache_read_input
+        self.cache_write_input += used.cache_write_input
+        for name, count in used.extra.items():
+            self.extra[name] = self.extra.get(name, 0) + count
+        if used.cost_usd is not None:
+            self.cost_usd = (self.cost_usd or 0.0) + used.cost_usd
+
+
+@define
+class Interception:
+    """One request as it stands: the fields of `interception.started`, what came since, and how it ended (or None)."""
+
+    id: str
+    provider: str
+    api: str
+    method: str
+    path: str
+    credential: Credential
+    model: str | None
+    streaming: bool
+    client: str
+    user_agent: str | None
+    session_id: str | None
+    agent_id: str | None
+    parent_agent_id: str | None
+    request_class: str | None
+    agent_type: str | None
+    previous_tool_ms: dict[str, float] | None
+    initiator: str | None
+    correlating_tool_call_id: str | None
+    started_at: datetime
+    attempts: list[Attempt] = Factory(list)
+    waiting_until: datetime | None = None
+    upstream_request_id: str | None = None
+    prompt: str | None = None
+    thoughts: list[Thought] = Factory(list)
+    tools: list[Tool] = Factory(list)
+    tokens: Tokens | None = None
+    answer: str = ""
+    ended_at: datetime | None = None
+    outcome: Outcome | None = None
+    status: int | None = None
+    error: str | None = None
+    duration_ms: float | None = None
+    first_byte_ms: float | None = None
+    first_token_ms: float | None = None
+    bytes_out: int | None = None
+
+    @property
+    def live(self) -> bool:
+        """Whether it has not ended yet."""
+        return self.outcome is None
+
+    def thought(self, index: int) -> Thought:
+        """The thought of that index, made where it is new."""
+        for thought in reversed(self.thoughts):
+            if thought.index == index:
+                return thought
+        thought = Thought(index=index)
+        self.thoughts.append(thought)
+        return thought
+
+
+@define
+class Totals:
+    """Counts since the bridge started."""
+
+    interceptions: int = 0
+    completed: int = 0
+    failed: int = 0
+    cancelled: int = 0
+    rejected: int = 0
+    failovers: int = 0
+    tokens: Tokens = Factory(Tokens)
+
+
+STARTED_FIELDS = tuple(a.name for a in InterceptionStarted.__attrs_attrs__)
+TOOL_FIELDS = tuple(a.name for a in Tool.__attrs_attrs__)
+ENDED_FIELDS = ("outcome", "status", "error", "duration_ms", "first_byte_ms", "first_token_ms", "bytes_out")
+
+
+@define
+class Picture:
+    """All that events have said so far. `interceptions` is in order of arrival; ended ones beyond the last 200 are gone."""
+
+    keys: dict[tuple[str, str], KeyChanged] = Factory(dict)
+    interceptions: dict[str, Interception] = Factory(dict)
+    totals: Totals = Factory(Totals)
+    _ended: dict[str, None] = field(factory=dict, init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._ended.update({one.id: None for one in self.interceptions.values() if not one.live})
+
+    def apply(self, event: Event, at: datetime) -> None:
+        """Takes one event in. An event about an interception that is not known (any more) changes nothing."""
+        if isinstance(event, InterceptionStarted):
+            self._start(event, at)
+        elif isinstance(event, KeyChanged):
+            self.keys[event.provider, event.key] = event
+        else:
+            one = self.interceptions.get(getattr(event, "id", ""))
+            if one is not None:
+                self._absorb(event, one, at)
+
+    def _start(self, event: InterceptionStarted, at: datetime) -> None:
+        facts = {name: getattr(event, name) for name in STARTED_FIELDS}
+        self.interceptions[event.id] = Interception(**facts, started_at=at)
+        self.totals.interceptions += 1
+
+    @singledispatchmethod
+    def _absorb(self, event: Event, one: Interception, at: datetime) -> None:
+        """Changes one interception by one event about it; events that tell nothing lasting change nothing."""
+
+    @_absorb.register
+    def _(self, event: AttemptStarted, one: Interception, at: datetime) -> None:
+        one.waiting_until = None
+        one.attempts.append(Attempt(attempt=event.attempt, key=event.key, started_at=at))
+
+    @_absorb.register
+    def _(self, event: AttemptFailed, one: Interception, _at: datetime) -> None:
+        for attempt in one.attempts:
+            if attempt.attempt == event.attempt:
+                attempt.status, attempt.reason = event.status, event.reason
+                attempt.cooldown_s = event.cooldown_s
+        self.totals.failovers += 1
+
+    @_absorb.register
+    def _(self, event: InterceptionWaiting, one: Interception, _at: datetime) -> None:
+        one.waiting_until = event.until
+
+    @_absorb.register
+    def _(self, event: ResponseStarted, one: Interception, _at: datetime) -> None:
+        one.upstream_request_id = event.upstream_request_id
+        for attempt in one.attempts:
+            if attempt.attempt == event.attempt:
+                attempt.status = event.status
+
+    @_absorb.register
+    def _(self, event: PromptRecorded, one: Interception, _at: datetime) -> None:
+        one.prompt = event.text[:TEXT_LIMIT]
+
+    @_absorb.register
+    def _(self, event: ThoughtDelta, one: Interception, _at: datetime) -> None:
+        thought = one.thought(event.index)
+        thought.source = event.source
+        if len(thought.text) < TEXT_LIMIT:
+            thought.text = (thought.text + event.text)[:TEXT_LIMIT]
+
+    @_absorb.register
+    def _(self, event: ThoughtRecorded, one: Interception, _at: datetime) -> None:
+        thought = one.thought(event.index)
+        thought.source, thought.recorded = event.source, True
+        thought.text = event.text[:TEXT_LIMIT]
+
+    @_absorb.register
+    def _(self, event: ThoughtWithheld, one: Interception, _at: datetime) -> None:
+        thought = one.thought(event.index)
+        thought.withheld, thought.bytes, thought.recorded = event.reason, event.bytes, True
+
+    @_absorb.register
+    def _(self, event: AnswerDelta, one: Interception, _at: datetime) -> None:
+        if len(one.answer) < TEXT_LIMIT:
+            one.answer = (one.answer + event.text)[:TEXT_LIMIT]
+
+    @_absorb.register
+    def _(self, event: ToolCalled, one: Interception, _at: datetime) -> None:
+        one.tools.append(Tool(**{name: getattr(event, name) for name in TOOL_FIELDS}))
+
+    @_absorb.register
+    def _(self, event: TokensUsed, one: Interception, _at: datetime) -> None:
+        if one.tokens is None:
+            one.tokens = Tokens()
+        one.tokens.add(event)
+        self.totals.tokens.add(event)
+
+    @_absorb.register
+    def _(self, event: InterceptionEnded, one: Interception, at: datetime) -> None:
+        for name in ENDED_FIELDS:
+            setattr(one, name, getattr(event, name))
+        one.ended_at, one.waiting_until = at, None
+        name = event.outcome.value
+        setattr(self.totals, name, getattr(self.totals, name) + 1)
+        self._ended[one.id] = None
+        while len(self._ended) > KEPT_ENDED:
+            oldest = next(iter(self._ended))
+            del self._ended[oldest]
+            del self.interceptions[oldest]

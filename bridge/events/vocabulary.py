@@ -1,0 +1,319 @@
+"""The words the bridge speaks: one frozen class per event type, as `contract.md` section 7 lists them.
+
+An event says what happened and nothing about how it travels: the hub adds `seq` and `at` when it is published
+(`bridge.events.wire.Envelope`), the wire turns it into a JSON line. No field ever holds a secret; a key appears as its
+masked hint. Text fields hold well-formed Unicode (no lone surrogates), however broken it came from upstream.
+
+Units: `_ms` milliseconds, `_s` seconds, `bytes` octets, tokens as the provider counts them. `None` means "not known".
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, ClassVar
+
+from attrs import Factory, field, frozen
+
+
+class Outcome(StrEnum):
+    """How an interception ended."""
+
+    COMPLETED = "completed"  # upstream's answer reached the client whole, whatever its status
+    FAILED = "failed"  # upstream or the bridge broke off
+    CANCELLED = "cancelled"  # the client left, somebody cancelled, or the bridge stopped
+    REJECTED = "rejected"  # the bridge answered by itself and sent nothing upstream
+
+
+class FailureReason(StrEnum):
+    """Why an attempt with one key failed."""
+
+    RATE_LIMITED = "rate_limited"
+    QUOTA_EXHAUSTED = "quota_exhausted"
+    UNAUTHORIZED = "unauthorized"
+    FORBIDDEN = "forbidden"
+    OVERLOADED = "overloaded"
+    SERVER_ERROR = "server_error"
+    CONNECT_ERROR = "connect_error"
+    TIMEOUT = "timeout"
+
+
+class KeyState(StrEnum):
+    """A key's health: see `bridge.keys.pool`."""
+
+    VALID = "valid"
+    TEMPORARY = "temporary"  # cooling down until `retry_at`
+    PERMANENT = "permanent"  # refused by the provider
+    DISABLED = "disabled"  # switched off by the owner
+
+
+class ThoughtSource(StrEnum):
+    """Where in an answer a thought was found."""
+
+    REASONING_SUMMARY = "reasoning_summary"
+    COMMENTARY = "commentary"
+    THINKING = "thinking"
+
+
+class WithheldReason(StrEnum):
+    """Why there was reasoning but no text of it."""
+
+    OMITTED = "omitted"
+    REDACTED = "redacted"
+    ENCRYPTED = "encrypted"
+    NOT_SUMMARIZED = "not_summarized"
+
+
+@frozen
+class Credential:
+    """With whose key a request goes upstream: the pool's (`centralized`) or the caller's own (`byok`, with its hint)."""
+
+    kind: str
+    hint: str | None = None
+
+
+@frozen
+class Limit:
+    """One rate-limit gauge from a provider's response headers."""
+
+    limit: int | None = None
+    remaining: int | None = None
+    reset_at: datetime | None = None
+
+
+@frozen
+class Limits:
+    """What a provider last said is left on a key."""
+
+    requests: Limit = Factory(Limit)
+    tokens: Limit = Factory(Limit)
+
+
+@frozen
+class Event:
+    """What all events have in common: a `type`, their name on the wire."""
+
+    type: ClassVar[str]
+
+
+@frozen
+class InterceptionStarted(Event):
+    type: ClassVar[str] = "interception.started"
+    id: str
+    provider: str
+    api: str
+    method: str
+    path: str
+    credential: Credential
+    model: str | None = None
+    streaming: bool = False
+    client: str = "Unknown"
+    user_agent: str | None = None
+    session_id: str | None = None
+    agent_id: str | None = None
+    parent_agent_id: str | None = None
+    request_class: str | None = None
+    agent_type: str | None = None
+    previous_tool_ms: dict[str, float] | None = None
+    initiator: str | None = None
+    correlating_tool_call_id: str | None = None
+
+
+@frozen
+class AttemptStarted(Event):
+    type: ClassVar[str] = "attempt.started"
+    id: str
+    attempt: int
+    key: str
+
+
+@frozen
+class AttemptFailed(Event):
+    type: ClassVar[str] = "attempt.failed"
+    id: str
+    attempt: int
+    key: str
+    status: int | None
+    reason: FailureReason
+    cooldown_s: float | None = None
+
+
+@frozen
+class InterceptionWaiting(Event):
+    type: ClassVar[str] = "interception.waiting"
+    id: str
+    until: datetime
+
+
+@frozen
+class ResponseStarted(Event):
+    type: ClassVar[str] = "response.started"
+    id: str
+    attempt: int
+    status: int
+    upstream_request_id: str | None = None
+
+
+@frozen
+class PromptRecorded(Event):
+    type: ClassVar[str] = "prompt.recorded"
+    id: str
+    response_id: str
+    text: str
+
+
+@frozen
+class ThoughtDelta(Event):
+    type: ClassVar[str] = "thought.delta"
+    id: str
+    index: int
+    source: ThoughtSource
+    text: str
+
+
+@frozen
+class ThoughtRecorded(Event):
+    type: ClassVar[str] = "thought.recorded"
+    id: str
+    response_id: str | None
+    index: int
+    source: ThoughtSource
+    text: str
+
+
+@frozen
+class ThoughtWithheld(Event):
+    type: ClassVar[str] = "thought.withheld"
+    id: str
+    response_id: str | None
+    index: int
+    reason: WithheldReason
+    bytes: int
+
+
+@frozen
+class AnswerDelta(Event):
+    type: ClassVar[str] = "answer.delta"
+    id: str
+    text: str
+
+
+@frozen
+class ToolCalled(Event):
+    """A tool call the model asked for. `arguments` is parsed JSON where it is JSON, else the text as it came."""
+
+    type: ClassVar[str] = "tool.called"
+    id: str
+    response_id: str | None
+    tool_call_id: str | None
+    tool: str
+    arguments: Any = None
+    injected: bool = False
+    server_url: str | None = None
+    error: str | None = None
+
+
+@frozen
+class TokensUsed(Event):
+    """Tokens of one upstream response. `input` excludes what was read from a cache."""
+
+    type: ClassVar[str] = "tokens.used"
+    id: str
+    response_id: str | None
+    input: int
+    output: int
+    cache_read_input: int = 0
+    cache_write_input: int = 0
+    extra: dict[str, int] = field(factory=dict)
+    cost_usd: float | None = None
+
+
+@frozen
+class InterceptionEnded(Event):
+    type: ClassVar[str] = "interception.ended"
+    id: str
+    outcome: Outcome
+    status: int | None
+    error: str | None
+    attempts: int
+    duration_ms: float
+    first_byte_ms: float | None = None
+    first_token_ms: float | None = None
+    bytes_out: int = 0
+
+
+@frozen
+class KeyChanged(Event):
+    """A key's whole health after a change. `source` says where the deadline came from: header, body or default."""
+
+    type: ClassVar[str] = "key.changed"
+    provider: str
+    key: str
+    state: KeyState
+    reason: str | None = None
+    retry_at: datetime | None = None
+    source: str | None = None
+    limits: Limits = Factory(Limits)
+
+
+@frozen
+class CircuitChanged(Event):
+    type: ClassVar[str] = "circuit.changed"
+    provider: str
+    endpoint: str
+    model: str | None
+    state: str
+
+
+@frozen
+class RecordFailed(Event):
+    type: ClassVar[str] = "record.failed"
+    error: str
+    queued: int
+
+
+@frozen
+class RecordRecovered(Event):
+    type: ClassVar[str] = "record.recovered"
+    error: str | None
+    queued: int
+
+
+@frozen
+class EventsDropped(Event):
+    """This subscriber was too slow: `count` events never reach it; a fresh snapshot follows."""
+
+    type: ClassVar[str] = "events.dropped"
+    count: int
+
+
+@frozen
+class BridgeStopping(Event):
+    type: ClassVar[str] = "bridge.stopping"
+    reason: str
+
+
+EVENT_TYPES: dict[str, type[Event]] = {
+    cls.type: cls
+    for cls in (
+        InterceptionStarted,
+        AttemptStarted,
+        AttemptFailed,
+        InterceptionWaiting,
+        ResponseStarted,
+        PromptRecorded,
+        ThoughtDelta,
+        ThoughtRecorded,
+        ThoughtWithheld,
+        AnswerDelta,
+        ToolCalled,
+        TokensUsed,
+        InterceptionEnded,
+        KeyChanged,
+        CircuitChanged,
+        RecordFailed,
+        RecordRecovered,
+        EventsDropped,
+        BridgeStopping,
+    )
+}

@@ -1,0 +1,170 @@
+"""Events as they travel on the socket: one JSON object a line, UTF-8, in both directions (`contract.md` section 7)."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import orjson
+from attrs import frozen
+from cattrs.preconf.orjson import make_converter
+
+from bridge.events.snapshot import Interception, Picture, Totals
+from bridge.events.vocabulary import EVENT_TYPES, Event, KeyChanged
+
+PROTOCOL = 1
+
+
+class WireError(ValueError):
+    """A line that is not what the protocol says; its text says why."""
+
+
+@frozen
+class Envelope:
+    """An event with its place in the bridge's life: `seq` rises by one per event, `at` is UTC."""
+
+    seq: int
+    at: datetime
+    event: Event
+
+
+@frozen
+class Hello:
+    """The first line to every subscriber."""
+
+    protocol: int
+    version: str
+    pid: int
+    url: str
+    started_at: datetime
+
+
+@frozen
+class Snapshot:
+    """All that is known after event `seq`."""
+
+    seq: int
+    at: datetime
+    keys: list[KeyChanged]
+    interceptions: list[Interception]
+    totals: Totals
+
+    @classmethod
+    def of(cls, picture: Picture, seq: int, at: datetime) -> Snapshot:
+        """The picture as a message."""
+        return cls(seq, at, list(picture.keys.values()), list(picture.interceptions.values()), picture.totals)
+
+    def picture(self) -> Picture:
+        """The picture it was made of, ready for the events that follow."""
+        return Picture(
+            keys={(key.provider, key.key): key for key in self.keys},
+            interceptions={one.id: one for one in self.interceptions},
+            totals=self.totals,
+        )
+
+
+@frozen
+class Command:
+    """What a subscriber asks for. `n` comes back in the reply's `to`."""
+
+    n: int
+    command: str
+    id: str | None = None
+    provider: str | None = None
+    key: str | None = None
+    types: list[str] | None = None
+
+
+@frozen
+class Reply:
+    """The answer to a command, or to a line that was none (`to` is None then)."""
+
+    to: int | None
+    ok: bool
+    error: str | None = None
+
+
+Message = Envelope | Hello | Snapshot | Reply
+
+_converter = make_converter()
+
+
+def format_time(at: datetime) -> str:
+    """RFC 3339 in UTC with milliseconds."""
+    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{at.microsecond // 1000:03}Z"
+
+
+_converter.register_unstructure_hook(datetime, format_time)
+_converter.register_structure_hook(datetime, lambda text, _: datetime.fromisoformat(text))
+
+
+def encode(message: Envelope | Hello | Snapshot | Reply | Command) -> bytes:
+    """The message as a line, newline included."""
+    body: dict[str, Any]
+    match message:
+        case Envelope(seq, at, event):
+            body = {"type": event.type, "seq": seq, "at": format_time(at)}
+            body.update(_converter.unstructure(event))
+        case Command():
+            body = {name: value for name, value in _converter.unstructure(message).items() if value is not None}
+        case _:
+            body = {"type": type(message).__name__.lower()}
+            body.update(_converter.unstructure(message))
+    return orjson.dumps(body, option=orjson.OPT_APPEND_NEWLINE | orjson.OPT_NON_STR_KEYS)
+
+
+def decode(line: bytes) -> Message | None:
+    """The message in a line from the bridge; None for an event type that a later version added.
+
+    Raises WireError where the line is no message at all.
+    """
+    body = _object(line)
+    kind = body.get("type")
+    try:
+        match kind:
+            case "hello":
+                return _converter.structure(body, Hello)
+            case "snapshot":
+                return _converter.structure(body, Snapshot)
+            case "reply":
+                return _converter.structure(body, Reply)
+            case str() if kind in EVENT_TYPES:
+                event = _converter.structure(body, EVENT_TYPES[kind])
+                return Envelope(int(body["seq"]), datetime.fromisoformat(body["at"]), event)
+            case str():
+                return None
+            case _:
+                raise WireError("a message needs a 'type'")
+    except WireError:
+        raise
+    except Exception as error:  # cattrs raises groups of anything; the caller needs one kind
+        raise WireError(f"not a valid {kind!r} message: {type(error).__name__}") from error
+
+
+def decode_command(line: bytes) -> Command:
+    """The command in a line from a subscriber. Raises WireError where it is none."""
+    body = _object(line)
+    n, command = body.get("n"), body.get("command")
+    if not isinstance(n, int) or isinstance(n, bool):
+        raise WireError("'n' must be a whole number")
+    if not isinstance(command, str):
+        raise WireError("'command' must be a string")
+    for name in ("id", "provider", "key"):
+        if not isinstance(body.get(name), str | None):
+            raise WireError(f"'{name}' must be a string")
+    types = body.get("types")
+    if types is not None and not (isinstance(types, list) and all(isinstance(one, str) for one in types)):
+        raise WireError("'types' must be a list of strings")
+    return Command(n, command, body.get("id"), body.get("provider"), body.get("key"), types)
+
+
+def _object(line: bytes) -> dict[str, Any]:
+    try:
+        body = orjson.loads(line)
+    except orjson.JSONDecodeError as error:
+        raise WireError(f"not JSON: {error}") from error
+    if not isinstance(body, dict):
+        raise WireError("a message is a JSON object")
+    return body
+
+

@@ -1,0 +1,1 @@
+"""The bridge as seen by its operator: logs and metrics."""
