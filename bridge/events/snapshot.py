@@ -178,7 +178,7 @@ ENDED_FIELDS = ("outcome", "status", "error", "duration_ms", "first_byte_ms", "f
 
 @define
 class Picture:
-    """All that events have said so far. `interceptions` is in order of arrival; ended ones beyond the last 200 are gone."""
+    """All that events have said so far. `interceptions` is in order of arrival; of the ended ones, the last 200."""
 
     keys: dict[tuple[str, str], KeyChanged] = Factory(dict)
     interceptions: dict[str, Interception] = Factory(dict)
@@ -211,6 +211,7 @@ class Picture:
     @_absorb.register
     def _(self, event: AttemptStarted, one: Interception, at: datetime) -> None:
         one.waiting_until = None
+        self.totals.failovers += event.attempt > 1
         one.attempts.append(Attempt(attempt=event.attempt, key=event.key, started_at=at))
 
     @_absorb.register
@@ -219,7 +220,6 @@ class Picture:
             if attempt.attempt == event.attempt:
                 attempt.status, attempt.reason = event.status, event.reason
                 attempt.cooldown_s = event.cooldown_s
-        self.totals.failovers += 1
 
     @_absorb.register
     def _(self, event: InterceptionWaiting, one: Interception, _at: datetime) -> None:

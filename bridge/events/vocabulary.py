@@ -19,8 +19,8 @@ from attrs import Factory, field, frozen
 class Outcome(StrEnum):
     """How an interception ended."""
 
-    COMPLETED = "completed"  # upstream's answer reached the client whole, whatever its status
-    FAILED = "failed"  # upstream or the bridge broke off
+    COMPLETED = "completed"  # upstream's good answer reached the client whole
+    FAILED = "failed"  # upstream answered an error, or broke off
     CANCELLED = "cancelled"  # the client left, somebody cancelled, or the bridge stopped
     REJECTED = "rejected"  # the bridge answered by itself and sent nothing upstream
 
@@ -66,7 +66,7 @@ class WithheldReason(StrEnum):
 
 @frozen
 class Credential:
-    """With whose key a request goes upstream: the pool's (`centralized`) or the caller's own (`byok`, with its hint)."""
+    """With whose key a request goes upstream: the pool's (`centralized`) or the caller's (`byok`, with its hint)."""
 
     kind: str
     hint: str | None = None

@@ -1,0 +1,166 @@
+"""One readable line per event, for `clearspan tail` and for terminals without a dashboard.
+
+Everything that came from outside is shown with its control characters made visible, so that no model, client or
+provider can send commands to the reader's terminal.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from functools import singledispatch
+
+import orjson
+
+from bridge.events.vocabulary import (
+    AnswerDelta,
+    AttemptFailed,
+    AttemptStarted,
+    BridgeStopping,
+    CircuitChanged,
+    Event,
+    EventsDropped,
+    InterceptionEnded,
+    InterceptionStarted,
+    InterceptionWaiting,
+    KeyChanged,
+    PromptRecorded,
+    RecordFailed,
+    RecordRecovered,
+    ResponseStarted,
+    ThoughtDelta,
+    ThoughtRecorded,
+    ThoughtWithheld,
+    TokensUsed,
+    ToolCalled,
+)
+from bridge.events.wire import Envelope
+
+TEXT_WIDTH = 160
+"""Characters shown of a prompt, a thought, arguments or an answer."""
+
+
+def describe(envelope: Envelope) -> str:
+    """The event as a line without newline: time, the interception's first eight characters, type, what happened."""
+    event = envelope.event
+    clock = envelope.at.astimezone().strftime("%H:%M:%S.") + f"{envelope.at.microsecond // 1000:03}"
+    about = getattr(event, "id", "")[:8].ljust(8)
+    return f"{clock}  {about}  {event.type:<20}  {_say(event)}"
+
+
+def visible(text: str) -> str:
+    """The text on one line, with nothing in it that a terminal would act on."""
+    shown = text if len(text) <= TEXT_WIDTH else text[: TEXT_WIDTH - 1] + "…"
+    return "".join(_visible_character(one) for one in shown)
+
+
+def _visible_character(one: str) -> str:
+    if one == " " or one.isprintable():
+        return one
+    if one in "\n\t\r":
+        return " "
+    return "�" if unicodedata.category(one) in {"Cc", "Cs"} else f"<U+{ord(one):04X}>"
+
+
+@singledispatch
+def _say(event: Event) -> str:
+    return visible(str(event))
+
+
+@_say.register
+def _(event: InterceptionStarted) -> str:
+    form = "stream" if event.streaming else "blocking"
+    return visible(f"{event.client} asks {event.provider} {event.model or '?'} ({event.api}, {form})")
+
+
+@_say.register
+def _(event: AttemptStarted) -> str:
+    return f"attempt {event.attempt} with {visible(event.key)}"
+
+
+@_say.register
+def _(event: AttemptFailed) -> str:
+    cooldown = "" if event.cooldown_s is None else f"; the key cools down for {event.cooldown_s:g} s"
+    status = "no answer" if event.status is None else event.status
+    return f"attempt {event.attempt} with {visible(event.key)} failed: {status} {event.reason.value}{cooldown}"
+
+
+@_say.register
+def _(event: InterceptionWaiting) -> str:
+    return f"all keys rest; waiting until {event.until.astimezone():%H:%M:%S}"
+
+
+@_say.register
+def _(event: ResponseStarted) -> str:
+    return visible(f"{event.status} from attempt {event.attempt} ({event.upstream_request_id or 'no request id'})")
+
+
+@_say.register
+def _(event: PromptRecorded) -> str:
+    return visible(event.text)
+
+
+@_say.register(ThoughtDelta)
+@_say.register(ThoughtRecorded)
+def _(event: ThoughtDelta | ThoughtRecorded) -> str:
+    return visible(f"#{event.index} {event.source.value}: {event.text}")
+
+
+@_say.register
+def _(event: ThoughtWithheld) -> str:
+    return f"#{event.index} withheld ({event.reason.value}, {event.bytes} bytes)"
+
+
+@_say.register
+def _(event: AnswerDelta) -> str:
+    return visible(event.text)
+
+
+@_say.register
+def _(event: ToolCalled) -> str:
+    arguments = event.arguments if isinstance(event.arguments, str) else orjson.dumps(event.arguments).decode()
+    return visible(f"{event.tool} {arguments}")
+
+
+@_say.register
+def _(event: TokensUsed) -> str:
+    cached = f", {event.cache_read_input} from cache" if event.cache_read_input else ""
+    cost = "" if event.cost_usd is None else f", ${event.cost_usd:.4f}"
+    return f"{event.input} in{cached}, {event.output} out{cost}"
+
+
+@_say.register
+def _(event: InterceptionEnded) -> str:
+    why = f": {visible(event.error)}" if event.error else ""
+    status = "no answer" if event.status is None else event.status
+    return f"{event.outcome.value} ({status}, {event.attempts} attempts, {event.duration_ms / 1000:.2f} s){why}"
+
+
+@_say.register
+def _(event: KeyChanged) -> str:
+    until = f" until {event.retry_at.astimezone():%H:%M:%S}" if event.retry_at else ""
+    why = f" ({event.reason})" if event.reason else ""
+    gauges = (("requests", event.limits.requests), ("tokens", event.limits.tokens))
+    left = [f"{gauge.remaining}/{gauge.limit or '?'} {name}" for name, gauge in gauges if gauge.remaining is not None]
+    room = f", {' and '.join(left)} left" if left else ""
+    return visible(f"{event.provider} {event.key} is {event.state.value}{why}{until}{room}")
+
+
+@_say.register
+def _(event: CircuitChanged) -> str:
+    return visible(f"{event.provider} {event.endpoint} {event.model or ''} is {event.state}")
+
+
+@_say.register(RecordFailed)
+@_say.register(RecordRecovered)
+def _(event: RecordFailed | RecordRecovered) -> str:
+    return visible(f"{event.error or 'writing again'} ({event.queued} waiting)")
+
+
+@_say.register
+def _(event: EventsDropped) -> str:
+    return f"{event.count} events were dropped: too slow"
+
+
+@_say.register
+def _(event: BridgeStopping) -> str:
+    return visible(event.reason)

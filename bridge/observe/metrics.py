@@ -1,0 +1,130 @@
+"""Prometheus metrics, counted from the events like every other view of the bridge (`behaviour.md` section 9)."""
+
+from __future__ import annotations
+
+from functools import singledispatchmethod
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
+
+from bridge.events.hub import Hub
+from bridge.events.vocabulary import (
+    AttemptStarted,
+    Event,
+    InterceptionEnded,
+    InterceptionStarted,
+    KeyChanged,
+    KeyState,
+    PromptRecorded,
+    TokensUsed,
+    ToolCalled,
+)
+from bridge.events.wire import Envelope
+
+PREFIX = "clearspan"
+SECONDS = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600)
+
+
+class Metrics:
+    """A registry of its own, so that two bridges in one process do not count together."""
+
+    def __init__(self, hub: Hub) -> None:
+        self._hub = hub
+        self._registry = registry = CollectorRegistry()
+        self._models: dict[str, tuple[str, str]] = {}
+        of_request = ("provider", "model")
+
+        def counter(name: str, text: str, labels: tuple[str, ...] = of_request) -> Counter:
+            return Counter(name, text, labels, namespace=PREFIX, registry=registry)
+
+        self._interceptions = counter("interceptions", "Interceptions ended", (*of_request, "outcome"))
+        self._inflight = Gauge(
+            "interceptions_inflight", "Interceptions running", of_request, namespace=PREFIX, registry=registry
+        )
+        self._duration = Histogram(
+            "interceptions_duration_seconds",
+            "From the request to the end of its answer",
+            of_request,
+            namespace=PREFIX,
+            registry=registry,
+            buckets=SECONDS,
+        )
+        self._first_byte = Histogram(
+            "first_byte_seconds",
+            "From the request to the answer's first byte",
+            of_request,
+            namespace=PREFIX,
+            registry=registry,
+            buckets=SECONDS,
+        )
+        self._prompts = counter("prompts", "Prompts recorded")
+        self._tokens = counter("tokens", "Tokens by type", (*of_request, "type"))
+        self._own_tools = counter(
+            "non_injected_tool_selections", "Tool calls left to the client", (*of_request, "tool")
+        )
+        self._injected = counter("injected_tool_invocations", "Tool calls made by the bridge", (*of_request, "tool"))
+        self._failovers = counter("key_failovers", "Attempts after the first")
+        self._key_state = Gauge(
+            "key_state",
+            "1 for the state a key is in",
+            ("provider", "key", "state"),
+            namespace=PREFIX,
+            registry=registry,
+        )
+        self._subscribers = Gauge("event_subscribers", "Subscribers now", namespace=PREFIX, registry=registry)
+        self._subscribers.set_function(lambda: hub.subscribers)
+        self._dropped = Gauge(
+            "events_dropped_total", "Events lost by slow subscribers", namespace=PREFIX, registry=registry
+        )
+        self._dropped.set_function(lambda: hub.events_dropped)
+
+    def page(self) -> tuple[bytes, bytes]:
+        """Content type and body of `/metrics`."""
+        return CONTENT_TYPE_PLAIN_0_0_4.encode(), generate_latest(self._registry)
+
+    def count(self, envelope: Envelope) -> None:
+        """Takes one event in."""
+        self._count(envelope.event)
+
+    @singledispatchmethod
+    def _count(self, event: Event) -> None:
+        """Most events are not counted."""
+
+    @_count.register
+    def _(self, event: InterceptionStarted) -> None:
+        self._models[event.id] = labels = (event.provider, event.model or "")
+        self._inflight.labels(*labels).inc()
+
+    @_count.register
+    def _(self, event: InterceptionEnded) -> None:
+        labels = self._models.pop(event.id)
+        self._inflight.labels(*labels).dec()
+        self._interceptions.labels(*labels, event.outcome.value).inc()
+        self._duration.labels(*labels).observe(event.duration_ms / 1000)
+        if event.first_byte_ms is not None:
+            self._first_byte.labels(*labels).observe(event.first_byte_ms / 1000)
+
+    @_count.register
+    def _(self, event: AttemptStarted) -> None:
+        if event.attempt > 1:
+            self._failovers.labels(*self._models[event.id]).inc()
+
+    @_count.register
+    def _(self, event: PromptRecorded) -> None:
+        self._prompts.labels(*self._models[event.id]).inc()
+
+    @_count.register
+    def _(self, event: ToolCalled) -> None:
+        counter = self._injected if event.injected else self._own_tools
+        counter.labels(*self._models[event.id], event.tool).inc()
+
+    @_count.register
+    def _(self, event: TokensUsed) -> None:
+        labels = self._models[event.id]
+        for name in ("input", "output", "cache_read_input", "cache_write_input"):
+            self._tokens.labels(*labels, name).inc(getattr(event, name))
+
+    @_count.register
+    def _(self, event: KeyChanged) -> None:
+        for state in KeyState:
+            self._key_state.labels(event.provider, event.key, state.value).set(state is event.state)
