@@ -1,0 +1,229 @@
+"""Hypercorn's HTTP/1.1 engine with its sharp edges taken off: what is refused, and how a request meets the app.
+
+`bridge.connection` says why. Private parts of Hypercorn are used, so its version is pinned and checked here.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.metadata
+import sys
+from collections.abc import Awaitable, Callable
+from enum import Enum, auto
+from typing import Any
+
+import h11
+import trio
+from hypercorn.config import Config
+from hypercorn.events import Closed, Event, Updated
+from hypercorn.protocol.events import Body, EndBody, Request
+from hypercorn.protocol.h11 import STREAM_ID, H11Protocol
+from hypercorn.protocol.http_stream import HTTPStream
+from hypercorn.trio.worker_context import WorkerContext
+
+from bridge.errors import StartError
+from bridge.observe.logs import logger
+
+log = logger("http")
+
+HYPERCORN = "0.18.0"
+
+Scope = dict[str, Any]
+Message = dict[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+Finish = Callable[[Message | None], Awaitable[None]]
+"""The engine's `send`; None says that the app has ended."""
+RawHeaders = list[tuple[bytes, bytes]]
+
+ErrorAnswer = Callable[[str], tuple[RawHeaders, bytes]]
+"""Headers and body for an error that is answered before any app is asked, from what is wrong."""
+
+
+def check_versions() -> None:
+    """Raises StartError unless the Hypercorn that this layer was proved on is installed."""
+    found = importlib.metadata.version("hypercorn")
+    if found != HYPERCORN:
+        raise StartError(
+            f"clearspan needs hypercorn {HYPERCORN} exactly, but {found} is installed; reinstall clearspan"
+        )
+
+
+def engine_config() -> Config:
+    """Hypercorn's settings: no logging and no headers of its own."""
+    config = Config()
+    config.accesslog = None
+    config.errorlog = None
+    config.include_date_header = False
+    config.include_server_header = False
+    config.h11_pass_raw_headers = True
+    config.h11_max_incomplete_size = 64 * 1024
+    config.keep_alive_max_requests = sys.maxsize
+    return config
+
+
+class Phase(Enum):
+    """What a connection is waiting for from its client."""
+
+    HEAD = auto()  # a request, or the rest of its head
+    BODY = auto()
+    ANSWER = auto()  # nothing: it is our turn
+
+
+class Http1(H11Protocol):
+    """The engine of one connection. Bytes go in by `handle(RawData)`, what it wants done comes out through `obey`."""
+
+    def __init__(  # noqa: PLR0913, PLR0917  # what the engine's own constructor takes
+        self,
+        app: App,
+        config: Config,
+        context: WorkerContext,
+        tasks: RequestTasks,
+        client: tuple[str, int],
+        server: tuple[str, int],
+        obey: Callable[[Event], Awaitable[None]],
+        error_answer: ErrorAnswer,
+    ) -> None:
+        super().__init__(app, config, context, tasks, {}, False, client, server, obey)  # type: ignore[arg-type]
+        self._error_answer = error_answer
+
+    @property
+    def phase(self) -> Phase:
+        """Whose turn it is."""
+        if self.stream is None:
+            return Phase.HEAD
+        return Phase.BODY if self.connection.their_state is h11.SEND_BODY else Phase.ANSWER
+
+    @property
+    def ahead(self) -> int:
+        """How many bytes are here that belong to a later part than the one being handled."""
+        return len(self.connection.trailing_data[0])
+
+    async def resume(self) -> None:
+        """Goes on with bytes that were read ahead, now that the request before them is answered."""
+        await self._handle_events()
+
+    async def time_out(self) -> None:
+        """The client took too long: says so, where a request has begun and nothing was answered yet."""
+        if self.phase is not Phase.HEAD or self.ahead:
+            await self._refuse(408, "the request did not arrive in time")
+
+    async def _handle_events(self) -> None:
+        while True:
+            if self.connection.they_are_waiting_for_100_continue:
+                await self._send_h11_event(h11.InformationalResponse(status_code=100, headers=[]))
+            try:
+                event = self.connection.next_event()
+            except h11.RemoteProtocolError as error:
+                await self._refuse(error.error_status_hint, str(error))
+                return
+            if isinstance(event, h11.Request):
+                await self.send(Updated(idle=False))
+                if refusal := _refusal(event):
+                    await self._refuse(*refusal)
+                    return
+                await self._create_stream(event)
+            elif self.stream is None or not isinstance(event, h11.Data | h11.EndOfMessage):
+                return  # more is needed, or the next request waits for its turn, or the client has finished
+            elif isinstance(event, h11.Data):
+                await self.stream.handle(Body(stream_id=STREAM_ID, data=event.data))
+            else:
+                await self.stream.handle(EndBody(stream_id=STREAM_ID))
+
+    async def _create_stream(self, request: h11.Request) -> None:
+        # An Upgrade is an offer that may be ignored (RFC 9110, 7.8): every request is plain HTTP here.
+        self.stream = HTTPStream(
+            self.app,
+            self.config,
+            self.context,
+            self.task_group,
+            self.ssl,
+            self.client,
+            self.server,
+            self.stream_send,
+            STREAM_ID,
+        )
+        await self.stream.handle(
+            Request(
+                stream_id=STREAM_ID,
+                headers=request.headers.raw_items(),
+                http_version=request.http_version.decode("ascii"),
+                method=request.method.decode("ascii").upper(),
+                raw_path=request.target,
+                state=self.connection_state,
+            )
+        )
+
+    async def _refuse(self, status: int, reason: str) -> None:
+        """Answers an error unless an answer has begun, and closes."""
+        if self.connection.our_state in {h11.IDLE, h11.SEND_RESPONSE}:
+            headers, body = self._error_answer(reason)
+            headers = [*headers, (b"content-length", str(len(body)).encode()), (b"connection", b"close")]
+            await self._send_h11_event(h11.Response(status_code=status, headers=headers))
+            await self._send_h11_event(h11.Data(data=body))
+            await self._send_h11_event(h11.EndOfMessage())
+        await self.send(Closed())
+
+
+def _refusal(request: h11.Request) -> tuple[int, str] | None:
+    """Why a well-formed head is not served, as (status, reason)."""
+    names = {name for name, _ in request.headers}
+    if request.http_version not in {b"1.0", b"1.1"}:
+        return 505, "only HTTP/1.1 and HTTP/1.0 are spoken here"
+    if request.method == b"CONNECT":
+        return 405, "this is no tunnelling proxy; set it as the base URL instead"
+    if not request.target.startswith(b"/"):
+        return 400, "the request target must be a path"
+    if {b"content-length", b"transfer-encoding"} <= names:
+        return 400, "Content-Length together with Transfer-Encoding is ambiguous (RFC 9112, 6.1)"
+    return None
+
+
+class RequestTasks:
+    """Runs the app for each request, in the connection's nursery."""
+
+    def __init__(self, nursery: trio.Nursery) -> None:
+        self._nursery = nursery
+
+    async def spawn_app(self, app: App, config: Config, scope: Scope, send: Finish) -> Send:
+        """Starts the app on one request. Returns where the engine puts the request's events."""
+        inbox = Inbox(config.max_app_queue_size)
+        self._nursery.start_soon(_run_app, app, scope, inbox, send)
+        return inbox.put
+
+
+class Inbox:
+    """What the engine tells an app: body parts, which wait while the app is slow, and a disconnect, at once."""
+
+    def __init__(self, size: int) -> None:
+        self._put, self._take = trio.open_memory_channel[Message](size)
+
+    async def put(self, message: Message) -> None:
+        """Queues a message; one that nobody will read is dropped."""
+        if message["type"] == "http.disconnect":
+            self._put.close()
+            return
+        with contextlib.suppress(trio.ClosedResourceError, trio.BrokenResourceError):
+            await self._put.send(message)
+
+    async def take(self) -> Message:
+        """The next message; after a disconnect, `http.disconnect` for ever."""
+        try:
+            return await self._take.receive()
+        except trio.EndOfChannel:
+            return {"type": "http.disconnect"}
+
+    def close(self) -> None:
+        """Nobody will read any more."""
+        self._take.close()
+
+
+async def _run_app(app: App, scope: Scope, inbox: Inbox, send: Finish) -> None:
+    try:
+        await app(scope, inbox.take, send)
+    except* Exception:  # a boundary: the engine then answers 500, or ends the answer as incomplete
+        log.exception("a request failed inside the bridge")
+    finally:
+        inbox.close()
+        await send(None)

@@ -1,0 +1,113 @@
+"""The accept loop: listens, gives each client its own task, and knows how to stop."""
+
+from __future__ import annotations
+
+import errno
+import resource
+import socket
+from collections.abc import Sequence
+
+import trio
+from hypercorn.trio.worker_context import WorkerContext
+
+from bridge.connection import Connection
+from bridge.errors import StartError
+from bridge.http1 import App, ErrorAnswer, check_versions, engine_config
+from bridge.observe.logs import logger
+
+log = logger("http")
+
+RESERVED_DESCRIPTORS = 64
+"""Kept for the event socket's subscribers, the record and the logs."""
+
+OUT_OF_RESOURCES = {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS}
+
+
+async def open_listeners(host: str, port: int) -> list[trio.SocketListener]:
+    """Listens on every address of `host`; port 0 takes one free port for all. Raises StartError with the reason."""
+    try:
+        listeners = await trio.open_tcp_listeners(port, host=host, backlog=1024)
+        if port == 0 and len(listeners) > 1:
+            for listener in listeners[1:]:
+                await listener.aclose()
+            chosen = listeners[0]
+            return [chosen]
+    except (OSError, socket.gaierror) as error:
+        reason = error.strerror or str(error)
+        raise StartError(
+            f"cannot listen on {host} port {port}: {reason}; choose another with --host or --port"
+        ) from error
+    return listeners
+
+
+def raise_descriptor_limit() -> int:
+    """Lifts this process's soft limit on open descriptors to the hard one (at most 65,536). Returns it."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = min(hard, 65_536) if hard != resource.RLIM_INFINITY else 65_536
+    if wanted > soft:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+        return wanted
+    return soft
+
+
+class Listener:
+    """Accepts clients on some sockets and serves `app` to them."""
+
+    def __init__(self, app: App, sockets: Sequence[trio.SocketListener], error_answer: ErrorAnswer) -> None:
+        check_versions()
+        self._app = app
+        self._sockets = sockets
+        self._error_answer = error_answer
+        self._config = engine_config()
+        self._context = WorkerContext(None)
+        self._connections: set[Connection] = set()
+        # Each client may need an upstream connection too. Who comes in above that waits in the kernel's queue.
+        self._room = trio.CapacityLimiter(max(1, (raise_descriptor_limit() - RESERVED_DESCRIPTORS) // 2))
+
+    @property
+    def connections(self) -> int:
+        """How many clients are connected."""
+        return len(self._connections)
+
+    async def run(self) -> None:
+        """Accepts until cancelled; the connections end with it."""
+        async with trio.open_nursery() as nursery:
+            for sock in self._sockets:
+                nursery.start_soon(self._accept, sock, nursery)
+
+    async def drain(self) -> None:
+        """From now on a connection ends after the request it is serving."""
+        await self._context.terminated.set()
+        for connection in self._connections:
+            connection.close_if_idle()
+
+    async def _accept(self, sock: trio.SocketListener, nursery: trio.Nursery) -> None:
+        async with sock:
+            while True:
+                connection = object()
+                await self._room.acquire_on_behalf_of(connection)
+                try:
+                    stream = await self._next(sock)
+                except BaseException:
+                    self._room.release_on_behalf_of(connection)
+                    raise
+                nursery.start_soon(self._serve, stream, connection)
+
+    async def _next(self, sock: trio.SocketListener) -> trio.SocketStream:
+        while True:
+            try:
+                return await sock.accept()
+            except OSError as error:
+                if error.errno not in OUT_OF_RESOURCES:
+                    continue  # a client that was gone again before we looked
+                log.warning("cannot accept connections for now", error=error.strerror)
+                await trio.sleep(0.2)
+
+    async def _serve(self, stream: trio.SocketStream, place: object) -> None:
+        connection = Connection(stream, self._app, self._error_answer, self._config, self._context)
+        self._connections.add(connection)
+        try:
+            await connection.run()
+        finally:
+            self._connections.discard(connection)
+            self._room.release_on_behalf_of(place)
