@@ -1,0 +1,353 @@
+"""The provider's side of the bridge: one attempt at a request, owned by one `async with`.
+
+This is the only module that knows httpx and httpcore. It works at httpx's transport level, below the client, so that
+nothing is added to a request and nothing is kept of an answer: no cookies, no redirects, no proxies from the
+environment, no decoding. httpcore's connection pool is left out: cancelled under contention it loses slots for ever
+(measured on 1.0.9). Here each attempt owns its connection from start to end, and a connection is kept for the next one
+only when it is clean: the answer whole, nothing after it, the server still there.
+
+No exception of httpx or httpcore leaves this module, since their texts may quote header values, and so a key.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import ssl
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from contextlib import aclosing, asynccontextmanager, contextmanager
+from typing import Any
+
+import h11
+import httpcore
+import httpx
+import trio
+from attrs import define, field, frozen
+
+from bridge.errors import ClearspanError, StartError
+
+HTTPCORE = "1.0.9"
+
+KEPT_IDLE = 64
+IDLE_EXPIRY_S = 50.0
+"""Idle connections are kept this long; the common servers and load balancers close at 60 s and above."""
+RECEIVE_SIZE = 64 * 1024
+
+RawHeaders = list[tuple[bytes, bytes]]
+
+
+class UpstreamError(ClearspanError):
+    """There was no answer, or the answer broke off."""
+
+
+class ConnectFailed(UpstreamError):
+    """No connection could be made: name, route, refusal or TLS."""
+
+
+class UpstreamTimeout(UpstreamError):
+    """Upstream took longer than its settings allow."""
+
+
+class UpstreamBroke(UpstreamError):
+    """The connection ended, or what came over it was not HTTP, before the answer was whole."""
+
+
+class UpstreamBusy(UpstreamError):
+    """As many requests as we allow are under way, and none ended in time."""
+
+
+@frozen
+class Call:
+    """A request to make. `target` is its path and query below the base URL; times in seconds."""
+
+    method: str
+    target: bytes
+    headers: RawHeaders
+    body: bytes
+    head_timeout: float
+    idle_timeout: float
+
+
+@define
+class Answer:
+    """An answer's head, and its body as it comes."""
+
+    status: int
+    headers: RawHeaders
+    _chunks: AsyncIterator[bytes]
+
+    @classmethod
+    def whole(cls, status: int, headers: RawHeaders, body: bytes) -> Answer:
+        """An answer that was read to its end before."""
+        return cls(status, headers, _once(body))
+
+    def header(self, name: bytes) -> bytes | None:
+        """The first value of that name (given in lower case)."""
+        return next((value for key, value in self.headers if key.lower() == name), None)
+
+    async def chunks(self) -> AsyncGenerator[bytes]:
+        """All bytes of the body in the pieces they came in. Raises UpstreamError where it breaks off."""
+        with _translated():
+            async for chunk in self._chunks:
+                yield chunk
+
+    async def read(self, limit: int) -> bytes:
+        """The body's first `limit` bytes, or what came of them before it broke off."""
+        body = bytearray()
+        try:
+            async with aclosing(self.chunks()) as chunks:
+                async for chunk in chunks:
+                    body += chunk
+                    if len(body) >= limit:
+                        break
+        except UpstreamError:
+            pass  # an error's text is worth reading as far as it goes
+        return bytes(body[:limit])
+
+
+async def _once(body: bytes) -> AsyncIterator[bytes]:
+    yield body
+
+
+class Upstream:
+    """One provider's server, with the connections to it."""
+
+    def __init__(
+        self,
+        base_url: str,
+        *,
+        connect_timeout: float = 10.0,
+        max_connections: int = 1000,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
+        found = importlib.metadata.version("httpcore")
+        if found != HTTPCORE:
+            raise StartError(
+                f"clearspan needs httpcore {HTTPCORE} exactly, but {found} is installed; reinstall clearspan"
+            )
+        self._url = httpx.URL(base_url)
+        self._path = self._url.raw_path.rstrip(b"/")
+        self._connect_timeout = connect_timeout
+        self._transport = OwnedConnections(self._url, tls)
+        self._limiter = trio.CapacityLimiter(max_connections)
+
+    @asynccontextmanager
+    async def attempt(self, call: Call) -> AsyncIterator[Answer]:
+        """Makes a request and gives its answer. Leaving the block ends it, however far it has come.
+
+        Raises UpstreamError, with a text that holds no header and no body.
+        """
+        place = object()
+        with _in_time(self._connect_timeout, UpstreamBusy("too many requests are under way to this provider")):
+            await self._limiter.acquire_on_behalf_of(place)
+        try:
+            response = await self._send(call)
+            stream = response.stream
+            assert isinstance(stream, OwnedStream)  # noqa: S101  # what our own transport makes
+            try:
+                yield Answer(response.status_code, response.headers.raw, stream.chunks)
+            finally:
+                with trio.CancelScope(shield=True):
+                    await stream.aclose()
+        finally:
+            self._limiter.release_on_behalf_of(place)
+
+    @property
+    def in_use(self) -> int:
+        """How many attempts are under way."""
+        return self._limiter.borrowed_tokens
+
+    async def close_expired(self) -> None:
+        """Closes idle connections that nobody should use any more."""
+        await self._transport.close_expired()
+
+    async def aclose(self) -> None:
+        """Closes idle connections; those in use end with their attempts."""
+        await self._transport.aclose()
+
+    async def _send(self, call: Call) -> httpx.Response:
+        request = httpx.Request(
+            call.method,
+            self._url,
+            headers=call.headers,
+            content=call.body or None,
+            extensions={
+                "target": self._path + call.target,
+                "timeout": {
+                    "connect": self._connect_timeout,
+                    "read": call.idle_timeout,
+                    "write": call.idle_timeout,
+                },
+            },
+        )
+        with (
+            _translated(),
+            _in_time(call.head_timeout, UpstreamTimeout(f"no answer within {call.head_timeout:g} s")),
+        ):
+            response = await self._transport.handle_async_request(request)
+        return response  # noqa: RET504  # returned inside, the block's error would look to mypy like a missing return
+
+
+class OwnedConnections(httpx.AsyncBaseTransport):
+    """An httpx transport for one origin, in which every request owns the connection it uses."""
+
+    def __init__(self, url: httpx.URL, tls: ssl.SSLContext | None) -> None:
+        port = url.port or {"http": 80, "https": 443}[url.scheme]
+        self._origin = httpcore.Origin(url.raw_scheme, url.raw_host, port)
+        self._tls = tls
+        if url.scheme == "https" and tls is None:
+            self._tls = httpx.create_ssl_context()
+        self._backend = httpcore.TrioBackend()
+        self._idle: list[Connection] = []
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Sends on a clean idle connection or a new one; where the idle one proves dead, once more on a new one."""
+        await self.close_expired()
+        if self._idle:
+            reused = self._idle.pop()
+            try:
+                return await self._exchange(reused, request)
+            except (httpcore.RemoteProtocolError, httpcore.ReadError, httpcore.WriteError):
+                if reused.answer_begun:
+                    raise
+        return await self._exchange(await self._connect(request), request)
+
+    async def close_expired(self) -> None:
+        """Closes idle connections that expired, were closed by the server, or have bytes nobody asked for."""
+        for connection in [one for one in self._idle if one.has_expired()]:
+            self._idle.remove(connection)
+            await connection.aclose_now()
+
+    async def aclose(self) -> None:
+        """Closes the idle connections."""
+        while self._idle:
+            await self._idle.pop().aclose_now()
+
+    async def release(self, connection: Connection) -> None:
+        """Takes a connection back when its exchange is over: keeps it if it is clean, closes it otherwise."""
+        if connection.is_idle() and not connection.has_expired() and len(self._idle) < KEPT_IDLE:
+            self._idle.append(connection)
+        else:
+            await connection.aclose_now()
+
+    async def _exchange(self, connection: Connection, request: httpx.Request) -> httpx.Response:
+        try:
+            response = await connection.handle_async_request(
+                httpcore.Request(
+                    request.method,
+                    httpcore.URL(
+                        scheme=self._origin.scheme, host=self._origin.host, port=self._origin.port, target=b"/"
+                    ),
+                    headers=request.headers.raw,
+                    content=request.stream,
+                    extensions=request.extensions,
+                )
+            )
+        except BaseException:
+            await connection.aclose_now()
+            raise
+        return httpx.Response(response.status, headers=response.headers, stream=OwnedStream(self, connection, response))
+
+    async def _connect(self, request: httpx.Request) -> Connection:
+        timeout = request.extensions["timeout"]["connect"]
+        stream = await self._backend.connect_tcp(
+            self._origin.host.decode("ascii"), self._origin.port, timeout=timeout, socket_options=[]
+        )
+        if self._tls is not None:
+            raw = stream
+            try:
+                stream = await raw.start_tls(self._tls, self._origin.host.decode("ascii"), timeout)
+            except BaseException:  # httpcore closes it on an Exception only; cancelled, it would leak
+                with trio.CancelScope(shield=True):
+                    await raw.aclose()
+                raise
+        return Connection(self._origin, stream, IDLE_EXPIRY_S)
+
+
+class Connection(httpcore.AsyncHTTP11Connection):
+    """httpcore's HTTP/1.1 connection, which knows whether it is clean and gives all bytes of one read at once."""
+
+    @property
+    def answer_begun(self) -> bool:
+        """Whether any byte of an answer has come for the request under way."""
+        return bool(self._h11_state.trailing_data[0]) or self._h11_state.their_state is not h11.SEND_RESPONSE
+
+    def has_expired(self) -> bool:
+        """Whether it must not be used again."""
+        return super().has_expired() or bool(self._h11_state.trailing_data[0])
+
+    async def aclose_now(self) -> None:
+        """Closes it, however it was left, without waiting for the peer (no TLS farewell)."""
+        with trio.CancelScope(shield=True, deadline=trio.current_time()):
+            await self.aclose()
+
+    async def _receive_response_body(self, request: httpcore.Request) -> AsyncIterator[bytes]:
+        timeout = request.extensions["timeout"]["read"]
+        while True:
+            pieces: list[bytes] = []
+            while isinstance(event := self._h11_state.next_event(), h11.Data):
+                pieces.append(bytes(event.data))
+            if pieces:
+                yield b"".join(pieces)
+            if event is h11.NEED_DATA:
+                self._h11_state.receive_data(await self._network_stream.read(RECEIVE_SIZE, timeout=timeout))
+            else:
+                return
+
+
+@define
+class OwnedStream(httpx.AsyncByteStream):
+    """An answer's body, and the connection it comes on."""
+
+    _owner: OwnedConnections
+    _connection: Connection
+    _response: httpcore.Response
+    chunks: Any = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.chunks = aiter(self._response.stream)  # type: ignore[arg-type]
+
+    async def aclose(self) -> None:
+        """Ends the exchange. Never waits for the peer."""
+        await self.chunks.aclose()
+        await self._response.aclose()
+        await self._owner.release(self._connection)
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    """Turns httpx's, httpcore's and h11's exceptions into ours."""
+    try:
+        yield
+    except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
+        raise ConnectFailed(f"cannot connect: {_cause(error)}") from None
+    except httpcore.TimeoutException:
+        raise UpstreamTimeout("upstream was silent for too long") from None
+    except (httpcore.RemoteProtocolError, h11.RemoteProtocolError):
+        raise UpstreamBroke("upstream closed the connection or sent something that is not HTTP") from None
+    except (httpcore.NetworkError, httpcore.ProtocolError):
+        raise UpstreamBroke("the connection to upstream broke") from None
+
+
+@contextmanager
+def _in_time(seconds: float, error: UpstreamError) -> Iterator[None]:
+    """Raises `error` where the block takes longer than so many seconds."""
+    with trio.move_on_after(seconds) as scope:
+        yield
+    if scope.cancelled_caught:
+        raise error
+
+
+def _cause(error: BaseException) -> str:
+    """The most telling reason in a chain of connect errors. None of these quotes a request."""
+    seen: BaseException | None = error
+    reason = "timed out" if isinstance(error, httpcore.ConnectTimeout) else "no route, name or answer"
+    while seen is not None:
+        match seen:
+            case ssl.SSLCertVerificationError():
+                return f"the server's certificate is not trusted ({seen.verify_message})"
+            case ssl.SSLError():
+                reason = f"TLS failed ({seen.reason or 'handshake'})"
+            case OSError() if seen.strerror:
+                reason = seen.strerror
+        seen = seen.__cause__ or seen.__context__
+    return reason
