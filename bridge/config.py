@@ -1,0 +1,129 @@
+"""Builds the settings in force from command-line options, environment, a TOML file and defaults, in that order.
+
+Every fault is told with the file, the line where it is known, the setting, what is wrong, and how to mend it
+(`contract.md` section 4). Values of keys and tokens are never part of a message.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import platformdirs
+from attrs import evolve, field, frozen
+
+from bridge import credentials
+from bridge.config_file import DEFAULT_URLS, Places, parse, structure
+from bridge.errors import ConfigurationError
+from bridge.keys.secret import Secret
+from bridge.setting_rules import broken_rules
+from bridge.settings import ProviderSettings, Settings
+
+
+def default_file() -> Path:
+    """The configuration file that is read when none is named."""
+    return platformdirs.user_config_path("clearspan") / "config.toml"
+
+
+@frozen
+class Options:
+    """What the command line and its environment twins say; None where they say nothing.
+
+    `sources` maps a setting's dotted name to where it was said, for example `server.port` to `--port`.
+    """
+
+    config: Path | None = None
+    host: str | None = None
+    port: int | None = None
+    socket: Path | None = None
+    data_dir: Path | None = None
+    log_level: str | None = None
+    log_format: str | None = None
+    sources: Mapping[str, str] = field(factory=dict)
+
+
+@frozen
+class Loaded:
+    """The settings in force, the file they were read from (None: there is none), and where each one came from."""
+
+    settings: Settings
+    file: Path | None
+    sources: Mapping[str, str]
+
+
+def load(options: Options, environment: Mapping[str, str]) -> Loaded:
+    """The settings in force. Raises ConfigurationError with one line per fault."""
+    file = _file(options)
+    text = _read(file) if file else ""
+    places = Places(file, text)
+    body = parse(text, file)
+    sources = {name: places.where(name) for name in places.lines}
+    settings = structure(body, places, environment)
+    if "providers" not in body:
+        settings, found = _default_providers(settings, environment)
+        sources |= found
+    settings = _apply(settings, options)
+    sources |= options.sources
+    if faults := [f"{_where(name, sources, places)}: {name}: {fault}" for name, fault in broken_rules(settings)]:
+        raise ConfigurationError(faults)
+    return Loaded(settings, file, sources)
+
+
+def _file(options: Options) -> Path | None:
+    if options.config is not None:
+        return options.config
+    return default_file() if default_file().exists() else None
+
+
+def _read(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        raise ConfigurationError([f"{file}: cannot be read: {reason}"]) from None
+
+
+def _where(name: str, sources: Mapping[str, str], places: Places) -> str:
+    return sources.get(name) or places.where(name)
+
+
+def _default_providers(settings: Settings, environment: Mapping[str, str]) -> tuple[Settings, dict[str, str]]:
+    """Without any in the file, both providers exist, with the keys that their usual variables hold."""
+    providers: dict[str, ProviderSettings] = {}
+    sources: dict[str, str] = {}
+    faults: list[str] = []
+    for kind, url in DEFAULT_URLS.items():
+        keys: list[Secret] = []
+        for variable in (f"{kind.upper()}_API_KEY", f"{kind.upper()}_API_KEYS"):
+            if not environment.get(variable):
+                continue
+            try:
+                found = credentials.from_list(environment[variable], f"the environment variable {variable}")
+            except credentials.SourceError as error:
+                faults.append(f"environment: providers.{kind}.keys: {error}")
+                continue
+            keys += [key for key in found if key not in keys]
+            sources[f"providers.{kind}.keys"] = variable
+        providers[kind] = ProviderSettings(type=kind, base_url=url, keys=tuple(keys))
+    if faults:
+        raise ConfigurationError(faults)
+    return evolve(settings, providers=providers), sources
+
+
+def _apply(settings: Settings, options: Options) -> Settings:
+    """The options' word over the file's."""
+    record = settings.record
+    if options.data_dir is not None and record.path is not None:
+        record = evolve(record, path=options.data_dir / "clearspan.db")
+    return evolve(
+        settings,
+        server=evolve(settings.server, **_said(host=options.host, port=options.port, socket=options.socket)),
+        record=record,
+        log=evolve(settings.log, **_said(level=options.log_level, format=options.log_format)),
+        **_said(data_dir=options.data_dir),
+    )
+
+
+def _said(**values: Any) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if value is not None}

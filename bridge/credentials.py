@@ -1,0 +1,83 @@
+"""Where keys come from: `env:NAME`, `file:PATH`, `cmd:COMMAND`, or the value itself.
+
+Everything wrong with a source is said without its value. A key that is refused here can never reach a header, and with
+it an exception's text.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import stat
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+
+from bridge.keys.secret import Secret
+
+COMMAND_S = 30.0
+
+
+class SourceError(ValueError):
+    """A source that gives no usable key; its text says why and how to mend it."""
+
+
+def resolve(source: str, environment: Mapping[str, str]) -> list[Secret]:
+    """The keys that a source names, at least one. Raises SourceError."""
+    kind, colon, rest = source.partition(":")
+    match kind if colon else "":
+        case "env":
+            return _from_environment(rest, environment)
+        case "file":
+            return _from_file(Path(rest).expanduser())
+        case "cmd":
+            return _from_command(rest)
+        case _:
+            return [_secret(source, "the value in the configuration")]
+
+
+def from_list(text: str, where: str) -> list[Secret]:
+    """Keys separated by commas. Raises SourceError."""
+    return [_secret(one.strip(), where) for one in text.split(",")]
+
+
+def _from_environment(name: str, environment: Mapping[str, str]) -> list[Secret]:
+    if name not in environment:
+        raise SourceError(f"the environment variable {name} is not set")
+    return from_list(environment[name], f"the environment variable {name}")
+
+
+def _from_file(path: Path) -> list[Secret]:
+    try:
+        status = path.stat()
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        raise SourceError(f"cannot read {path}: {reason}") from None
+    mode = stat.S_IMODE(status.st_mode)
+    if mode & 0o077:
+        raise SourceError(f"{path} is open to other users (mode {mode:o}); run 'chmod 600 {path}'")
+    if status.st_uid not in {os.getuid(), 0}:
+        raise SourceError(f"{path} belongs to another user")
+    lines = [(number, line) for number, line in enumerate(text.splitlines(), 1) if line and not line.startswith("#")]
+    if not lines:
+        raise SourceError(f"{path} holds no key")
+    return [_secret(line, f"{path} line {number}") for number, line in lines]
+
+
+def _from_command(command: str) -> list[Secret]:
+    try:
+        words = shlex.split(command)
+        done = subprocess.run(words, capture_output=True, timeout=COMMAND_S, check=False, text=True)  # noqa: S603  # the owner's own command
+    except (OSError, ValueError, IndexError, subprocess.TimeoutExpired) as error:
+        raise SourceError(f"cannot run the command {command!r}: {type(error).__name__}") from None
+    if done.returncode:
+        raise SourceError(f"the command {command!r} failed with exit code {done.returncode}")
+    return [_secret(done.stdout.removesuffix("\n").removesuffix("\r"), f"the output of {command!r}")]
+
+
+def _secret(value: str, where: str) -> Secret:
+    try:
+        return Secret(value)
+    except ValueError as error:
+        raise SourceError(f"{where}: {error}") from None

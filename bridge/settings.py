@@ -1,0 +1,141 @@
+"""What can be set (`contract.md` section 4): plain values and defaults. `bridge.config` says where they come from.
+
+Durations are seconds, sizes are bytes. Keys are already resolved here, and hide their values.
+"""
+
+from __future__ import annotations
+
+import re
+import warnings
+from pathlib import Path
+from typing import Any, NewType
+
+import platformdirs
+from attrs import Factory, field, frozen
+
+from bridge.keys.secret import Secret
+
+Seconds = NewType("Seconds", float)
+
+PROVIDER_NAME = re.compile(r"^[a-z0-9]+(-[a-z0-9]+)*$")
+STRATEGIES = ("fallback", "round_robin", "most_headroom")
+RESERVED_NAMES = frozenset({"healthz", "metrics"})
+
+UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
+
+
+def parse_duration(text: Any) -> Seconds:
+    """Seconds in a text such as `250ms`, `10s`, `1m30s`, `30d`. Raises ValueError with how to write one."""
+    if not isinstance(text, str) or not re.fullmatch(r"(\d+(\.\d+)?(ms|s|m|h|d))+", text):
+        raise ValueError(f'{text!r} is not a duration; write it like "250ms", "10s", "1m30s" or "30d"')
+    parts = re.findall(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)", text)
+    return Seconds(sum(float(number) * UNITS[unit] for number, unit in parts))
+
+
+def format_duration(seconds: float) -> str:
+    """The shortest text that `parse_duration` reads as this, e.g. `600s`."""
+    for unit in ("d", "h", "m"):
+        if seconds >= UNITS[unit] and seconds % UNITS[unit] == 0 and seconds > 3600:
+            return f"{seconds / UNITS[unit]:g}{unit}"
+    return f"{seconds:g}s"
+
+
+def default_socket() -> Path:
+    """The event socket in the user's runtime directory, or in a stand-in for it where the system has none."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # platformdirs tells that it stands in; the bridge makes it private itself
+        return platformdirs.user_runtime_path("clearspan") / "events.sock"
+
+
+@frozen
+class CircuitBreakerSettings:
+    """When a provider's endpoint is left alone for a while."""
+
+    enabled: bool = True
+    failure_threshold: int = 5
+    interval: Seconds = Seconds(10)
+    timeout: Seconds = Seconds(30)
+    max_requests: int = 3
+
+
+@frozen
+class ProviderSettings:
+    """One configured upstream."""
+
+    type: str
+    base_url: str
+    keys: tuple[Secret, ...] = ()
+    extra_headers: dict[str, str] = Factory(dict)
+    send_actor_headers: bool = False
+    strategy: str = "fallback"
+    wait_for_key: Seconds = Seconds(0)
+    request_timeout: Seconds = Seconds(600)
+    connect_timeout: Seconds = Seconds(10)
+    idle_timeout: Seconds = Seconds(600)
+    circuit_breaker: CircuitBreakerSettings = Factory(CircuitBreakerSettings)
+
+
+@frozen
+class ServerSettings:
+    """Where the bridge listens and whom it serves."""
+
+    host: str = "127.0.0.1"
+    port: int = 8484
+    socket: Path = field(factory=default_socket)
+    client_tokens: dict[str, Secret] = Factory(dict)
+    allowed_hosts: tuple[str, ...] = ()
+    max_request_bytes: int = 100 * 1024 * 1024
+    shutdown_grace: Seconds = Seconds(10)
+
+
+@frozen
+class RecordSettings:
+    """What is kept of past interceptions. `path` is None where nothing is."""
+
+    path: Path | None = field(factory=lambda: platformdirs.user_data_path("clearspan") / "clearspan.db")
+    prompts: bool = True
+    thoughts: bool = True
+    tool_arguments: bool = True
+    dump_dir: Path | None = None
+    keep: Seconds = Seconds(30 * 86_400)
+
+
+@frozen
+class McpServerSettings:
+    """A tool server whose tools are offered to the model."""
+
+    url: str = ""
+    command: tuple[str, ...] = ()
+    headers: dict[str, str] = Factory(dict)
+    allow: str = ".*"
+    deny: str = ""
+
+
+@frozen
+class LogSettings:
+    """How much is logged, and in which form."""
+
+    level: str = "info"
+    format: str = "text"
+
+
+@frozen
+class Settings:
+    """All settings in force."""
+
+    server: ServerSettings = Factory(ServerSettings)
+    record: RecordSettings = Factory(RecordSettings)
+    providers: dict[str, ProviderSettings] = Factory(dict)
+    mcp_servers: dict[str, McpServerSettings] = Factory(dict)
+    log: LogSettings = Factory(LogSettings)
+    data_dir: Path = field(factory=lambda: platformdirs.user_data_path("clearspan"))
+
+    @property
+    def has_keys(self) -> bool:
+        """Whether any provider has a key in its pool."""
+        return any(provider.keys for provider in self.providers.values())
+
+    def secrets(self) -> list[Secret]:
+        """Every secret in here, for the redactor."""
+        keys = [key for provider in self.providers.values() for key in provider.keys]
+        return keys + list(self.server.client_tokens.values())
