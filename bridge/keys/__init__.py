@@ -1,1 +1,1 @@
-"""A provider's API keys: their states, who is tried next, and when a resting key may work again. No I/O here."""
+"""A provider's API keys: their states, who is tried next, when a resting key may work again. No I/O here."""

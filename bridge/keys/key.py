@@ -1,0 +1,205 @@
+"""One key of a pool and its health. Knows monotonic time only as the `now` it is given; tells nobody anything.
+
+Health has three layers, each with its own way out, so that nothing has to be undone when another changes:
+
+- switched off by the owner, until switched on again;
+- refused by the provider, until a check is answered 200;
+- cooling down, until its deadline. A later deadline is never shortened, also not by a refusal that is lifted.
+
+The state that people see is the topmost layer's. Beside them stands the suspicion a 403 raises: the key works on while
+a check finds out whether the provider refuses the key or just refused the request.
+"""
+
+from __future__ import annotations
+
+from attrs import Factory, define, field, frozen
+
+from bridge.events.vocabulary import FailureReason, KeyState, Limits
+from bridge.keys.secret import Secret
+from bridge.keys.verdict import Failure, Source
+
+CHECKS_S = (60.0, 120.0, 300.0, 600.0, 1200.0, 2400.0, 3600.0)
+"""Seconds from one check of a refused key to the next, the last for ever (behaviour 2.3)."""
+
+PROBE_S = 600.0
+"""A key that cools for longer than this lets one request through each time it has passed (behaviour 2.2)."""
+
+
+@frozen
+class Cooldown:
+    """A rest until the monotonic time `until`, why, and by whose word."""
+
+    until: float
+    reason: FailureReason
+    source: Source
+
+
+@define(eq=False)
+class Key:
+    """One key. Read it freely; only its pool changes it."""
+
+    secret: Secret
+    hint: str
+    """Its name for people, unlike any other in its pool."""
+
+    disabled: bool = False
+    refusal: FailureReason | None = None
+    cooldown: Cooldown | None = None
+    limits: Limits = Factory(Limits)
+    retired: bool = field(default=False, repr=False)
+    """No longer in the pool: requests that still use it change nothing."""
+
+    checks: int = field(default=0, repr=False)
+    check_at: float | None = field(default=None, repr=False)
+    checking: bool = field(default=False, repr=False)
+    suspect: bool = field(default=False, repr=False)
+    probe_at: float | None = field(default=None, repr=False)
+    probing: bool = field(default=False, repr=False)
+
+    @property
+    def state(self) -> KeyState:
+        """What people see. A cooldown counts until `settle` was told that its deadline has passed."""
+        if self.disabled:
+            return KeyState.DISABLED
+        if self.refusal is not None:
+            return KeyState.PERMANENT
+        return KeyState.VALID if self.cooldown is None else KeyState.TEMPORARY
+
+    @property
+    def cooling(self) -> Cooldown | None:
+        """The cooldown, where it is what keeps the key out."""
+        return self.cooldown if self.state is KeyState.TEMPORARY else None
+
+    @property
+    def reason(self) -> FailureReason | None:
+        """Why it is in its state."""
+        if self.state is KeyState.PERMANENT:
+            return self.refusal
+        return self.cooling.reason if self.cooling else None
+
+    @property
+    def wakes_at(self) -> float | None:
+        """When it needs the pool's attention next: its deadline or its check."""
+        if self.disabled:
+            return None
+        times = [self.cooling.until] if self.cooling else []
+        if self.check_at is not None and not self.checking:
+            times.append(self.check_at)
+        return min(times, default=None)
+
+    def admits(self, now: float) -> bool:
+        """Whether a request may use it now: it is valid, or cools so long that one may look whether it still must."""
+        if self.disabled or self.refusal is not None:
+            return False
+        return self.cooldown is None or self.cooldown.until <= now or self._probe_due(now)
+
+    def take(self, now: float) -> None:
+        """A request is about to use it. If only as the one that probes a long cooldown, the next one's turn is set."""
+        if self.cooldown is not None and self.cooldown.until > now:
+            self.probing = True
+            self._plan_probe(now)
+
+    def settle(self, now: float) -> None:
+        """Ends a cooldown whose deadline has passed."""
+        if self.cooldown is not None and self.cooldown.until <= now:
+            self._warm_up()
+
+    def fail(self, failure: Failure, now: float) -> None:
+        """Takes in what an answer said against it."""
+        self.probing = False
+        if failure.permanent:
+            self._refuse(failure.reason, now)
+        elif failure.recheck:
+            self._suspect(now)
+        elif failure.cooldown_s is not None:
+            self._cool(Cooldown(now + failure.cooldown_s, failure.reason, failure.source or "default"), now)
+
+    def succeed(self) -> None:
+        """A request was answered well: a long cooldown that was being probed is over, a suspicion unfounded."""
+        if self.probing:
+            self._warm_up()
+        self.suspect = False
+        if self.refusal is None:
+            self.check_at = None
+            self.checks = 0
+
+    def reset(self, now: float) -> None:
+        """The owner believes it well: a cooldown ends, a refused key is checked at once."""
+        self._warm_up()
+        if self.refusal is not None:
+            self.check_at = now
+            self.checks = 0
+
+    def enable(self, now: float) -> None:
+        """Switched on again; what else is wrong with it stays, but a refused key is checked at once."""
+        if self.disabled and self.refusal is not None:
+            self.check_at = now
+            self.checks = 0
+        self.disabled = False
+
+    def check_due(self, now: float) -> bool:
+        """Whether a check should be sent now: at most one at a time, none while switched off."""
+        return not self.disabled and not self.checking and self.check_at is not None and self.check_at <= now
+
+    def checked(self, status: int | None, now: float) -> None:
+        """A check came back; None where there was no answer.
+
+        Refused without standing under suspicion (any more) means nothing: a key may be good for requests and yet not
+        be allowed to list models.
+        """
+        self.checking = False
+        if status is not None and 200 <= status <= 299:
+            self.refusal = None
+            self.suspect = False
+            self.check_at = None
+            self.checks = 0
+        elif self.suspect and status in (401, 403):
+            self._refuse(FailureReason.FORBIDDEN, now)
+        elif self.suspect or self.refusal is not None:
+            self._plan_check(now)
+        else:
+            self.check_at = None
+
+    def restore_refusal(self, reason: FailureReason, checks: int, check_at: float) -> None:
+        """Refused before the bridge's restart already, and checked that often."""
+        self.refusal = reason
+        self.checks = checks
+        self.check_at = check_at
+
+    def restore_cooldown(self, cooldown: Cooldown, now: float) -> None:
+        """Had to rest before the bridge's restart already, and has to for the remainder."""
+        self._cool(cooldown, now)
+
+    def _cool(self, cooldown: Cooldown, now: float) -> None:
+        if cooldown.until > now and (self.cooldown is None or cooldown.until > self.cooldown.until):
+            self.cooldown = cooldown
+            self._plan_probe(now)
+
+    def _warm_up(self) -> None:
+        self.cooldown = None
+        self.probe_at = None
+        self.probing = False
+
+    def _probe_due(self, now: float) -> bool:
+        return self.probe_at is not None and self.probe_at <= now
+
+    def _plan_probe(self, now: float) -> None:
+        long = self.cooldown is not None and self.cooldown.until - now > PROBE_S
+        self.probe_at = now + PROBE_S if long else None
+
+    def _refuse(self, reason: FailureReason, now: float) -> None:
+        self.suspect = False
+        if self.refusal is None:
+            self.refusal = reason
+            self.checks = 0
+            self._plan_check(now)
+
+    def _suspect(self, now: float) -> None:
+        if self.refusal is None:
+            self.suspect = True
+            self.check_at = now
+            self.checks = 0
+
+    def _plan_check(self, now: float) -> None:
+        self.check_at = now + CHECKS_S[min(self.checks, len(CHECKS_S) - 1)]
+        self.checks += 1

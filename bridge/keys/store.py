@@ -1,0 +1,100 @@
+"""Key states as rows that outlive the bridge (behaviour 2.7): by fingerprint, never by key, times by the wall clock.
+
+A row holds what keeps a key out; a key that is simply valid has none. What comes back is read with distrust: a row that
+makes no sense is skipped, and no cooldown comes back longer than it was when it was saved, whatever the clock says.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import math
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any, get_args
+
+from bridge.events.vocabulary import FailureReason
+from bridge.keys.key import CHECKS_S, Cooldown, Key
+from bridge.keys.retry_after import LONGEST_S
+from bridge.keys.secret import Secret
+from bridge.keys.verdict import Source
+
+Row = dict[str, str | float | int | bool | None]
+"""Flat, ready for JSON or a table."""
+
+
+def fingerprint(provider: str, secret: Secret, salt: bytes) -> str:
+    """Names a key without telling it: HMAC-SHA256 under the installation's own salt, in hex."""
+    return hmac.new(salt, f"{provider}\0{secret.reveal()}".encode(), hashlib.sha256).hexdigest()
+
+
+def save(provider: str, keys: Iterable[Key], salt: bytes, now: float, wall: datetime) -> list[Row]:
+    """Rows of all keys that something keeps out. `now` is monotonic, `wall` the aware time of the same moment."""
+    rows: list[Row] = []
+    for key in keys:
+        if not key.disabled and key.refusal is None and key.cooldown is None:
+            continue
+        row: Row = {"fingerprint": fingerprint(provider, key.secret, salt), "disabled": key.disabled}
+        if key.refusal is not None:
+            check_at = now if key.check_at is None else key.check_at
+            row |= {"refusal": str(key.refusal), "checks": key.checks, "check_at": _stamp(wall, check_at - now)}
+        if key.cooldown is not None:
+            left = key.cooldown.until - now
+            row |= {"cooldown_reason": str(key.cooldown.reason), "cooldown_source": key.cooldown.source}
+            row |= {"cooldown_until": _stamp(wall, left), "cooldown_s": left}
+        rows.append(row)
+    return rows
+
+
+def restore(
+    provider: str, keys: Iterable[Key], rows: Iterable[Mapping[str, Any]], salt: bytes, now: float, wall: datetime
+) -> None:
+    """Puts keys back into the states of their rows. Rows of other keys, or without sense, do nothing."""
+    by_fingerprint = {fingerprint(provider, key.secret, salt): key for key in keys}
+    for row in rows:
+        key = by_fingerprint.get(str(row.get("fingerprint")))
+        if key is None:
+            continue
+        key.disabled = row.get("disabled") in (True, 1)  # a table may hold 1
+        refusal = _member(row.get("refusal"))
+        if refusal is not None:
+            checks = row.get("checks")
+            step = checks if isinstance(checks, int) and 0 <= checks <= len(CHECKS_S) else 0
+            delay = _seconds_until(row.get("check_at"), wall)
+            key.restore_refusal(refusal, step, now + min(max(delay or 0.0, 0.0), CHECKS_S[-1]))
+        cooldown = _cooldown(row, now, wall)
+        if cooldown is not None:
+            key.restore_cooldown(cooldown, now)
+
+
+def _cooldown(row: Mapping[str, Any], now: float, wall: datetime) -> Cooldown | None:
+    reason, source = _member(row.get("cooldown_reason")), _source(row.get("cooldown_source"))
+    left, saved = _seconds_until(row.get("cooldown_until"), wall), row.get("cooldown_s")
+    if reason is None or source is None or left is None:
+        return None
+    if isinstance(saved, int | float) and math.isfinite(saved):
+        left = min(left, saved)  # the wall clock was set back meanwhile
+    left = min(left, LONGEST_S)
+    return Cooldown(now + left, reason, source) if left > 0 else None
+
+
+def _stamp(wall: datetime, seconds: float) -> str:
+    return (wall + timedelta(seconds=seconds)).astimezone(UTC).isoformat()
+
+
+def _seconds_until(stamp: object, wall: datetime) -> float | None:
+    if not isinstance(stamp, str):
+        return None
+    try:
+        moment = datetime.fromisoformat(stamp)
+    except ValueError:
+        return None
+    return None if moment.tzinfo is None else (moment - wall).total_seconds()
+
+
+def _member(value: object) -> FailureReason | None:
+    return next((reason for reason in FailureReason if reason == value), None)
+
+
+def _source(value: object) -> Source | None:
+    return next((source for source in get_args(Source) if source == value), None)
