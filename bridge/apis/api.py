@@ -62,6 +62,13 @@ class StreamFailure:
     reason: FailureReason | None = None  # set where it speaks of the key: rate limit, quota, overload
 
 
+class Opening(Enum):
+    """What an event at the beginning of a stream means for one who holds it back to look at the next."""
+
+    HOLD = "hold"  # still only the opening: the answer has not begun
+    RELEASE = "release"  # the answer has begun, or this is something the client has to see
+
+
 Wants = Callable[[str], bool]
 """Whether anybody asks for events of that type just now; see `Hub.wants`."""
 
@@ -74,13 +81,19 @@ class Reader(Protocol):
     8 MiB) or parse it drops, and counts in `dropped`.
     """
 
-    dropped: int
-
     def feed(self, chunk: bytes) -> list[Event]:
         """Takes the next bytes, split anywhere."""
 
     def finish(self) -> list[Event]:
         """There is no more, for whatever reason: what was read by now is told (partial thoughts included)."""
+
+    @property
+    def dropped(self) -> int:
+        """How many pieces of the answer could not be read."""
+
+    @property
+    def events_read(self) -> int:
+        """How many SSE events have come; a body has none."""
 
     @property
     def between_events(self) -> bool:
@@ -120,5 +133,15 @@ class Api(Protocol):
     def error_body(self, kind: ErrorKind, message: str) -> bytes:
         """The JSON body of an error in the shape this API's SDKs know."""
 
-    def stream_error(self, message: str) -> bytes:
-        """An error as an event of this API's streams, for a stream that breaks off between two events."""
+    def stream_error(self, message: str, sequence_number: int = 0) -> bytes:
+        """An error as an event of this API's streams, for a stream that breaks off between two events.
+
+        Where the API numbers its events, this one gets `sequence_number`: the reader's `events_read` continues them.
+        """
+
+    def opening(self, name: bytes, data: bytes) -> Opening | StreamFailure:
+        """What an event means while only the opening of a stream has come (`behaviour.md` 2.4); see `SseParser`.
+
+        A StreamFailure, always with a reason, where it says that the key is rate limited, out of quota, or upstream
+        overloaded: another key may do better, and nothing was generated yet.
+        """

@@ -1,0 +1,181 @@
+"""The two readers that every API uses: one for streams, one for bodies. What an API adds is how it spells an answer.
+
+These are the boundary between upstream's bytes and the code that understands them: whatever an `Answer` trips over is
+contained here, counted and logged, and the relay never learns of it.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Any, Protocol
+
+from bridge.apis.api import StreamFailure
+from bridge.apis.json_text import loads_object
+from bridge.apis.sse import SseParser
+from bridge.apis.transcript import Transcript
+from bridge.events.vocabulary import Event
+
+BODY_LIMIT = 16 * 1024 * 1024
+
+_log = logging.getLogger(__name__)
+
+
+class Answer(Protocol):
+    """One answer as one API spells it. It tells what it understands to its transcript."""
+
+    transcript: Transcript
+    complete: bool
+    failure: StreamFailure | None
+    token_seen: bool
+    unreadable: int  # events or bodies that were not what the API says they are
+
+    def event(self, name: bytes, data: bytes) -> None:
+        """The next event of a stream."""
+
+    def body(self, value: dict[str, Any]) -> None:
+        """The answer as one JSON object, instead of a stream."""
+
+    def end(self) -> None:
+        """No more will come."""
+
+
+class StreamReader:
+    """A `Reader` of a `text/event-stream`."""
+
+    def __init__(self, answer: Answer) -> None:
+        self._answer = answer
+        self._parser = SseParser()
+        self._contained = 0
+        self._ended = False
+
+    def feed(self, chunk: bytes) -> list[Event]:
+        """Takes the next bytes, split anywhere."""
+        self._read(self._parser.feed(chunk))
+        return self._answer.transcript.take()
+
+    def finish(self) -> list[Event]:
+        """There is no more: what was read by now is told."""
+        if not self._ended:
+            self._ended = True
+            # What is left is mostly an event that broke off, which is nobody's fault; it may be whole but for its end.
+            self._read([event for event in self._parser.end() if _is_whole(event[1])])
+            self._contained += _contained_end(self._answer)
+        return self._answer.transcript.take()
+
+    @property
+    def dropped(self) -> int:
+        """Events too large to hold, or not understood."""
+        return self._parser.dropped + self._answer.unreadable + self._contained
+
+    @property
+    def events_read(self) -> int:
+        """Events so far."""
+        return self._parser.events
+
+    @property
+    def between_events(self) -> bool:
+        """Whether another event may be put in here."""
+        return self._parser.between_events
+
+    @property
+    def token_seen(self) -> bool:
+        """Whether anything generated has come."""
+        return self._answer.token_seen
+
+    @property
+    def complete(self) -> bool:
+        """Whether the API's own end of an answer has come."""
+        return self._answer.complete
+
+    @property
+    def failure(self) -> StreamFailure | None:
+        """The error in the answer, if any."""
+        return self._answer.failure
+
+    def _read(self, events: list[tuple[bytes, bytes]]) -> None:
+        for name, data in events:
+            try:
+                self._answer.event(name, data)
+            except Exception:  # noqa: BLE001 - the boundary: a fault in reading must not reach the relay
+                self._contained += 1
+                _log_fault(self._contained)
+
+
+class BodyReader:
+    """A `Reader` of an answer in one JSON body."""
+
+    events_read = 0
+    between_events = False
+
+    def __init__(self, answer: Answer) -> None:
+        self._answer = answer
+        self._body: bytearray | None = bytearray()  # None once it is too large or was read
+        self._dropped = 0
+
+    def feed(self, chunk: bytes) -> list[Event]:
+        """Takes the next bytes; nothing is known before the last."""
+        if self._body is not None:
+            self._body += chunk
+            if len(self._body) > BODY_LIMIT:
+                self._body = None
+                self._dropped += 1
+        return []
+
+    def finish(self) -> list[Event]:
+        """There is no more: the body is read."""
+        body, self._body = self._body, None
+        if body:
+            self._read(bytes(body))
+        self._dropped += _contained_end(self._answer)
+        return self._answer.transcript.take()
+
+    @property
+    def dropped(self) -> int:
+        """1 where the body was too large or not understood."""
+        return self._dropped + self._answer.unreadable
+
+    @property
+    def token_seen(self) -> bool:
+        """Whether anything generated has come."""
+        return self._answer.token_seen
+
+    @property
+    def complete(self) -> bool:
+        """Whether the body was an answer."""
+        return self._answer.complete
+
+    @property
+    def failure(self) -> StreamFailure | None:
+        """The error in the answer, if any."""
+        return self._answer.failure
+
+    def _read(self, body: bytes) -> None:
+        value = loads_object(body)
+        if value is None:
+            self._dropped += 1
+            return
+        try:
+            self._answer.body(value)
+        except Exception:  # noqa: BLE001 - the boundary, as for streams
+            self._dropped += 1
+            _log_fault(1)
+
+
+def _is_whole(data: bytes) -> bool:
+    return data == b"[DONE]" or loads_object(data) is not None
+
+
+def _contained_end(answer: Answer) -> int:
+    """Ends the answer; 1 where that failed."""
+    try:
+        answer.end()
+    except Exception:  # noqa: BLE001 - the boundary, as for events
+        _log_fault(1)
+        return 1
+    return 0
+
+
+def _log_fault(count: int) -> None:
+    """Logs the exception being handled, once for each reader: a fault that repeats with every event says no more."""
+    if count == 1:
+        _log.exception("an answer could not be read; it is relayed all the same")

@@ -1,0 +1,204 @@
+"""What has been told of one answer: events in order, thoughts numbered, text kept until somebody asks for it.
+
+The three APIs differ in how an answer is spelled; this is what they have in common. Deltas of one thought, or of the
+answer, that come in one `feed` leave as one event. A delta that nobody asks for waits: a thought's until the thought is
+recorded whole, the answer's until somebody asks or the answer ends.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Hashable
+from typing import Any
+
+from attrs import define, field
+
+from bridge.apis.api import RequestFacts, Wants
+from bridge.apis.json_text import is_shallow, loads
+from bridge.events.vocabulary import (
+    AnswerDelta,
+    Event,
+    PromptRecorded,
+    ThoughtDelta,
+    ThoughtRecorded,
+    ThoughtSource,
+    ThoughtWithheld,
+    TokensUsed,
+    ToolCalled,
+    WithheldReason,
+)
+
+HELD_LIMIT = 256 * 1024  # what is kept unread or untold of an answer that nobody asks for
+THOUGHT_LIMIT = 8 * 1024 * 1024  # characters kept of one thought
+_TOKENS_LIMIT = 2**53  # more is no count of tokens, and does not fit into every JSON number
+
+_log = logging.getLogger(__name__)
+
+
+@define(eq=False)
+class Growing:
+    """Text that comes in pieces, with a mark for how much of it was told."""
+
+    pieces: list[str] = field(factory=list)
+    told: int = 0  # pieces already in a delta
+    size: int = 0  # characters of all pieces
+    due: bool = False  # a delta of it is among the events to be taken
+
+    def untold(self) -> str:
+        """The text since the last time, now told."""
+        text = "".join(self.pieces[self.told :])
+        self.told = len(self.pieces)
+        return text
+
+
+@define(eq=False)
+class Thought:
+    """One thought of an answer; its `index` is its place in order of first appearance."""
+
+    index: int
+    source: ThoughtSource
+    text: Growing = field(factory=Growing)
+    recorded: bool = False
+
+
+class Transcript:
+    """Collects the events of one answer. `take` gives out what became known since the last time."""
+
+    def __init__(self, interception_id: str, facts: RequestFacts, wants: Wants) -> None:
+        self.response_id: str | None = None
+        self._id = interception_id
+        self._prompt = facts.prompt
+        self._ask = wants
+        self._wanted: dict[str, bool] = {}  # the answers of `wants` in this feed
+        self._thoughts: dict[Hashable, Thought] = {}
+        self._next_index = 0
+        self._answer = Growing()
+        self._events: list[Event | Thought | Growing] = []  # a Thought or Growing stands for a delta of it
+
+    def wants(self, event_type: str) -> bool:
+        """Whether anybody asks for events of that type; asked once a feed."""
+        wanted = self._wanted.get(event_type)
+        if wanted is None:
+            wanted = self._wanted[event_type] = self._ask(event_type)
+        return wanted
+
+    def name(self, response_id: object) -> None:
+        """Takes the response's id where there is one; the first counts. The prompt is recorded with it."""
+        if self.response_id is not None or not isinstance(response_id, str) or not response_id:
+            return
+        self.response_id = response_id
+        if self._prompt:
+            self._events.append(PromptRecorded(self._id, response_id, self._prompt))
+
+    def thought(self, key: Hashable, source: ThoughtSource) -> Thought:
+        """The thought the API knows under `key`, numbered when it is first asked for."""
+        thought = self._thoughts.get(key)
+        if thought is None:
+            thought = self._thoughts[key] = Thought(self._number(), source)
+        return thought
+
+    def think(self, thought: Thought, text: str) -> None:
+        """A piece of a thought came."""
+        growing = thought.text
+        if thought.recorded or not text or growing.size > THOUGHT_LIMIT:
+            return
+        growing.pieces.append(text)
+        growing.size += len(text)
+        if not growing.due and self.wants("thought.delta"):
+            growing.due = True
+            self._events.append(thought)
+
+    def record(self, thought: Thought, text: str = "") -> None:
+        """The thought is whole: `text`, or what came of it in pieces."""
+        text = text or "".join(thought.text.pieces)
+        if thought.recorded or not text:
+            return
+        thought.recorded = True
+        self._events.append(ThoughtRecorded(self._id, self.response_id, thought.index, thought.source, text))
+
+    def withhold(self, reason: WithheldReason, size: int) -> None:
+        """There was a thought, of which only `size` unreadable bytes came."""
+        self._events.append(ThoughtWithheld(self._id, self.response_id, self._number(), reason, size))
+
+    def answer(self, text: str) -> None:
+        """A piece of the answer's text came."""
+        growing = self._answer
+        if not text:
+            return
+        growing.pieces.append(text)
+        growing.size += len(text)
+        if growing.size > HELD_LIMIT or self.wants("answer.delta"):
+            self._tell_answer()
+
+    def end_answer(self) -> None:
+        """No more text will come: what nobody asked for so far is told now."""
+        if self._answer.pieces:
+            self._tell_answer()
+
+    def call(self, call_id: object, tool: str, arguments: object, error: str | None = None) -> None:
+        """The model called a tool."""
+        call_id = call_id if isinstance(call_id, str) else None
+        arguments = arguments if is_shallow(arguments) else None
+        self._events.append(ToolCalled(self._id, self.response_id, call_id, tool, arguments, error=error))
+
+    def spend(self, read: int, written: int, *, cached: int = 0, cache_written: int = 0, extra: dict[str, int]) -> None:
+        """The tokens of the response, `read` being those of the input that came from no cache."""
+        self._events.append(TokensUsed(self._id, self.response_id, max(read, 0), written, cached, cache_written, extra))
+
+    def end(self) -> None:
+        """The answer is over, or broke off: thoughts and answer are told as far as they came."""
+        for thought in self._thoughts.values():
+            self.record(thought)
+        self.end_answer()
+        if self._prompt and self.response_id is None:
+            _log.warning("interception %s: no response id came, its prompt is not recorded", self._id)
+
+    def take(self) -> list[Event]:
+        """The events since the last time."""
+        self._wanted.clear()
+        if not self._events:
+            return []
+        events = [self._event(one) for one in self._events]
+        self._events = []
+        return events
+
+    def _event(self, entry: Event | Thought | Growing) -> Event:
+        if isinstance(entry, Thought):
+            entry.text.due = False
+            return ThoughtDelta(self._id, entry.index, entry.source, entry.text.untold())
+        if isinstance(entry, Growing):
+            text = entry.untold()
+            self._answer = Growing()
+            return AnswerDelta(self._id, text)
+        return entry
+
+    def _tell_answer(self) -> None:
+        if not self._answer.due:
+            self._answer.due = True
+            self._events.append(self._answer)
+
+    def _number(self) -> int:
+        index = self._next_index
+        self._next_index += 1
+        return index
+
+
+def parsed_arguments(text: object) -> object:
+    """A tool call's arguments as JSON; the text itself where it is none, or nested too deeply to be passed on."""
+    if not isinstance(text, str):
+        return text
+    try:
+        value = loads(text.encode())
+    except ValueError:
+        return text
+    return value if is_shallow(value) else text
+
+
+def tokens(usage: object, *path: str) -> int:
+    """The count at a path of keys in a usage object; 0 where there is none, never negative."""
+    value: Any = usage
+    for key in path:
+        value = value.get(key) if isinstance(value, dict) else None
+    if isinstance(value, bool) or not isinstance(value, int):
+        return 0
+    return min(max(value, 0), _TOKENS_LIMIT)
