@@ -1,0 +1,112 @@
+"""What a simulated model answers, in words that belong to no API; each API's module says the same in its own shapes.
+
+An answer is a row of parts, in the order in which the model lets them out, and at most a few mishaps on the way.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from attrs import Factory, field, frozen
+from attrs.validators import ge, gt, in_, min_len, optional
+
+Place = int | str | None
+"""A place in a stream: after so many events, or before the first event of that name; None and names that a stream
+has not got mean its middle."""
+
+
+@frozen
+class Thought:
+    """Reasoning that the provider lets out: a summary part, or the text of a thinking block."""
+
+    text: str
+
+
+@frozen
+class HiddenThought:
+    """Reasoning that was done but is kept back: `length` characters, encrypted or redacted; `omitted` leaves nothing
+    to read at all."""
+
+    length: int = 1200
+    omitted: bool = False
+
+
+@frozen
+class Commentary:
+    """What the model says to whoever watches, before it goes on working."""
+
+    text: str
+
+
+@frozen
+class ToolCall:
+    """A call of one of the client's tools. A text instead of an object makes it a free-form (custom) tool's."""
+
+    tool: str
+    arguments: dict[str, Any] | str
+
+
+@frozen
+class Text:
+    """The answer proper."""
+
+    text: str
+
+
+Part = Thought | HiddenThought | Commentary | ToolCall | Text
+
+
+@frozen
+class Usage:
+    """Tokens of an answer; what is None is estimated from the texts. `input` contains what the cache gave or took."""
+
+    input: int | None = None
+    cached: int | None = None
+    cache_write: int | None = None
+    output: int | None = None
+    reasoning: int | None = None
+
+
+@frozen
+class Silence:
+    """Nothing is sent for so many seconds. At 0 even the response's headers wait."""
+
+    seconds: float = field(validator=ge(0))
+    at: Place = None
+
+
+@frozen
+class Failure:
+    """The provider gives up, with these words. The code is OpenAI's: `server_error`, `rate_limit_exceeded`,
+    `insufficient_quota`, `server_is_overloaded`, or any other. `nested` is the form OpenAI's servers were seen to send an `error`
+    event in: the error inside an object, and a `response.failed` after it."""
+
+    code: str = "server_error"
+    message: str = "The model could not finish this response. Try again in a moment."
+    at: Place = None
+    nested: bool = False
+
+
+@frozen
+class Mishap:
+    """What goes wrong while an answer is given; of the first three, which each API shapes in its own way, only one."""
+
+    incomplete: str | None = field(default=None, validator=optional(in_(("max_output_tokens", "content_filter"))))
+    failed: Failure | None = None  # the response itself ends as failed
+    error: Failure | None = None  # an error event in the middle of the stream
+    dropped: int | None = field(default=None, validator=optional(ge(0)))  # break off after so many bytes of the body
+    silence: Silence | None = None
+    slow: float | None = field(default=None, validator=optional(gt(0)))  # tokens a second, not the scenario's pace
+
+    def __attrs_post_init__(self) -> None:
+        if sum(one is not None for one in (self.incomplete, self.failed, self.error)) > 1:
+            raise ValueError("an answer ends only one way: 'incomplete', 'failed' or 'error'")
+
+
+@frozen
+class Answer:
+    """One answer, ready to be given through any API."""
+
+    parts: tuple[Part, ...] = field(validator=min_len(1))
+    mishap: Mishap = Factory(Mishap)
+    usage: Usage = Factory(Usage)

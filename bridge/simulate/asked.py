@@ -1,0 +1,103 @@
+"""What a request asks of the simulated provider, read alike for every API, and the refusals it may meet instead."""
+
+from __future__ import annotations
+
+import zlib
+from enum import Enum
+from typing import Any
+
+import orjson
+from attrs import frozen
+
+_INFLATED_LIMIT = 256 * 1024 * 1024
+
+
+class Trouble(Enum):
+    """Why a request is refused, whatever an API's words and status for it are."""
+
+    INVALID = "invalid request"
+    NO_KEY = "no key"
+    UNAUTHORIZED = "unauthorized"
+    FORBIDDEN = "forbidden"
+    MODEL_FORBIDDEN = "model forbidden"
+    NOT_FOUND = "not found"
+    REQUESTS_LIMITED = "requests limited"
+    TOKENS_LIMITED = "tokens limited"
+    QUOTA = "quota"
+    SERVER_ERROR = "server error"
+    OVERLOADED = "overloaded"
+
+
+def trouble_of(code: str) -> Trouble:
+    """What an error code in a stream amounts to, where the same is answered instead of a stream."""
+    return {
+        "rate_limit_exceeded": Trouble.REQUESTS_LIMITED,
+        "insufficient_quota": Trouble.QUOTA,
+        "server_is_overloaded": Trouble.OVERLOADED,
+    }.get(code, Trouble.SERVER_ERROR)
+
+
+@frozen
+class Refusal(Exception):
+    """A request that gets an error instead of an answer. `param` and `code` are OpenAI's; `retry_after` is seconds."""
+
+    trouble: Trouble
+    message: str | None = None  # None: the API's usual words
+    status: int | None = None  # None: the API's usual status
+    param: str | None = None
+    code: str | None = None
+    retry_after: float | None = None
+    retry_form: str = "seconds"  # how the header says it: `seconds`, `ms`, `date`
+
+
+@frozen
+class Asked:
+    """One request for an answer. `text` is what its last input says: a prompt, or the last tool's result."""
+
+    model: str
+    stream: bool
+    text: str
+    tools_answered: bool  # the last input is the result of a tool call
+    goes_on: bool  # the conversation holds an earlier answer
+    size: int  # characters of what the model reads: the input tokens are estimated from it
+    fields: dict[str, Any]
+
+
+def read_object(body: bytes, encoding: str) -> dict[str, Any]:
+    """The JSON object in a request's body. Raises Refusal where there is none."""
+    try:
+        body = _plain(body, encoding)
+        fields = orjson.loads(body)
+    except (zlib.error, ValueError) as error:
+        raise Refusal(
+            Trouble.INVALID,
+            f"We could not parse the JSON body of your request ({error}). It should be a JSON object.",
+        ) from error
+    if not isinstance(fields, dict):
+        raise Refusal(Trouble.INVALID, "The JSON body of your request should be an object.")
+    return fields
+
+
+def text_of(content: Any, *types: str) -> str:
+    """The text of a message's content: the string it is, or its parts of these types, joined by newlines."""
+    if isinstance(content, str):
+        return content
+    if not isinstance(content, list):
+        return ""
+    parts = (part for part in content if isinstance(part, dict) and part.get("type") in types)
+    return "\n".join(part["text"] for part in parts if isinstance(part.get("text"), str))
+
+
+def size_of(fields: dict[str, Any], *names: str) -> int:
+    """How many characters these fields of a request have, as JSON."""
+    return sum(len(orjson.dumps(fields[name])) for name in names if name in fields)
+
+
+def _plain(body: bytes, encoding: str) -> bytes:
+    match encoding:
+        case "" | "identity":
+            return body
+        case "gzip" | "deflate":
+            return zlib.decompressobj(wbits=47).decompress(body, _INFLATED_LIMIT)
+        case _:
+            raise ValueError(f"content-encoding {encoding!r} is not supported")

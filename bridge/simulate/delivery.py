@@ -1,0 +1,117 @@
+"""A planned reply on its way: chunk by chunk when each is due, until it is told, breaks off, or nobody listens."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from enum import StrEnum
+from typing import Any
+
+import trio
+from attrs import frozen
+
+from bridge.simulate.estimate import Tokens
+
+Headers = list[tuple[bytes, bytes]]
+Receive = Callable[[], Awaitable[dict[str, Any]]]
+Send = Callable[[dict[str, Any]], Awaitable[None]]
+
+
+@frozen
+class Chunk:
+    """Some bytes of a body, and the seconds to let pass before them."""
+
+    data: bytes
+    pause: float = 0.0
+
+
+@frozen
+class Reply:
+    """A whole response as it is planned. `dropped_at` breaks it off after so many bytes of its body."""
+
+    status: int
+    headers: Headers
+    chunks: Sequence[Chunk]
+    dropped_at: int | None = None
+    answer: str | None = None
+    tokens: Tokens | None = None
+
+
+class Ending(StrEnum):
+    """How a reply ended."""
+
+    TOLD = "told"
+    DROPPED = "dropped"  # broken off as planned
+    CLIENT_LEFT = "client left"
+
+
+@frozen
+class Delivered:
+    """What of a reply was handed to the server, in bytes of the body."""
+
+    ending: Ending
+    bytes_sent: int
+
+
+async def read_body(receive: Receive) -> bytes | None:
+    """The whole body of a request; None where the client leaves before its end."""
+    body = bytearray()
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            return None
+        body += message.get("body", b"")
+        if not message.get("more_body", False):
+            return bytes(body)
+
+
+async def deliver(reply: Reply, receive: Receive, send: Send) -> Delivered:
+    """Sends the reply. To break off it returns without the last body message, so that the server closes uncleanly."""
+    delivery = _Delivery(reply, send)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(_watch, receive, nursery.cancel_scope)
+        await delivery.run()
+        nursery.cancel_scope.cancel()
+    return Delivered(delivery.ending, delivery.sent)
+
+
+async def _watch(receive: Receive, scope: trio.CancelScope) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+    scope.cancel()
+
+
+class _Delivery:
+    def __init__(self, reply: Reply, send: Send) -> None:
+        self._reply = reply
+        self._send = send
+        self.sent = 0
+        self.ending = Ending.CLIENT_LEFT  # until it turns out better
+
+    async def run(self) -> None:
+        reply = self._reply
+        chunks, breaks = _cut(reply.chunks, reply.dropped_at)
+        due = trio.current_time()
+        for number, chunk in enumerate(chunks):
+            due += chunk.pause
+            await trio.sleep_until(due)
+            if number == 0:
+                await self._send({"type": "http.response.start", "status": reply.status, "headers": reply.headers})
+            last = number + 1 == len(chunks)
+            if last:
+                self.ending = Ending.DROPPED if breaks else Ending.TOLD
+            await self._send({"type": "http.response.body", "body": chunk.data, "more_body": breaks or not last})
+            self.sent += len(chunk.data)
+
+
+def _cut(chunks: Sequence[Chunk], at: int | None) -> tuple[Sequence[Chunk], bool]:
+    """The chunks up to the byte, and whether the reply is to break off after them."""
+    if at is None:
+        return chunks, False
+    kept: list[Chunk] = []
+    room = at
+    for chunk in chunks:
+        kept.append(Chunk(chunk.data[:room], chunk.pause))
+        room -= len(chunk.data)
+        if room <= 0:
+            break
+    return kept, True

@@ -1,0 +1,61 @@
+"""The demo's provider: it plays the model in the agents' stories, and has three keys that do not all fare well."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from attrs import evolve
+
+from bridge.simulate.answers import Answer, Mishap
+from bridge.simulate.fates import Fate, KeyScript, parse_fates
+from bridge.simulate.scenario import Rule, Scenario
+from bridge.simulate.scenario_file import everyday
+from bridge.simulate.stories import Role, roles
+
+
+def demo_keys() -> list[str]:
+    """The keys to give the bridge, in this order. They open nothing anywhere."""
+    return [script.key for script in DEMO_SCENARIO.keys]
+
+
+def _keys() -> tuple[KeyScript, ...]:
+    """The first key is limited early and often, the second is refused once, the third holds out."""
+    return (
+        KeyScript("sk-demo-first-canary-4tq8Zw1nQxV7", _fates("ok*3 429:8 ok"), requests=30, tokens=120_000, per=45),
+        KeyScript("sk-demo-second-canary-m3RkY6bLs2Hc", _fates("ok*5 401 ok"), requests=60, tokens=200_000),
+        KeyScript("sk-demo-third-canary-p9XdT5jGa8Uf", _fates("ok*20 503:2 ok"), requests=90, tokens=300_000),
+    )
+
+
+def _fates(words: str) -> tuple[Fate, ...]:
+    return tuple(fate for word in words.split() for fate in parse_fates(word))
+
+
+def _told(role: Role) -> Iterator[tuple[str, Rule, dict[str, Answer]]]:
+    for number, story in enumerate(role.stories, 1):
+        cue = story.prompt
+        for count, step in enumerate(story.steps, 1):
+            name = f"{role.name}_{number}_{count}"
+            broken = Answer(step.parts, step.mishap, step.usage)
+            answers = {name: broken}
+            if _breaks(step.mishap):
+                answers = {f"{name}_broken": broken, name: evolve(broken, mishap=Mishap())}
+            yield name, Rule(re.compile(rf"\A{re.escape(cue)}\Z"), tuple(answers)), answers
+            cue = step.results[-1] if step.results else ""
+
+
+def _breaks(mishap: Mishap) -> bool:
+    """Whether an agent will ask again."""
+    return any(one is not None for one in (mishap.incomplete, mishap.failed, mishap.error, mishap.dropped))
+
+
+def _demo_scenario() -> Scenario:
+    told = [one for role in roles() for one in _told(role)]
+    answers = dict(everyday().answers)
+    for _, _, more in told:
+        answers.update(more)
+    return evolve(everyday(), answers=answers, rules=tuple(rule for _, rule, _ in told), keys=_keys())
+
+
+DEMO_SCENARIO = _demo_scenario()

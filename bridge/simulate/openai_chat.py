@@ -1,0 +1,175 @@
+"""An answer as OpenAI's Chat Completions API gives it: the chunks of its stream in their order, or the one body.
+
+Thoughts come as `reasoning_content`, as the providers send them that let reasoning out in this API. Comments to the
+watcher and the answer are both `content`. A free-form tool is called as a function with one argument, `input`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+from attrs import field, mutable
+
+from bridge.simulate.answers import Answer, Commentary, HiddenThought, Text, Thought, ToolCall
+from bridge.simulate.asked import Asked, Refusal, read_object, size_of, text_of, trouble_of
+from bridge.simulate.chance import Chance
+from bridge.simulate.estimate import tokens
+from bridge.simulate.openai_request import optional, require
+from bridge.simulate.streaming import StreamEvent, bare_event, find
+
+Fields = dict[str, Any]
+
+_DONE = StreamEvent("", b"data: [DONE]\n\n")
+
+
+def read(body: bytes, encoding: str) -> Asked:
+    """What a body asks for. Raises Refusal as OpenAI answers 400."""
+    fields = read_object(body, encoding)
+    require(fields, "model", str, "a string")
+    require(fields, "messages", list, "an array of messages")
+    optional(fields, "stream_options", dict, "an object")
+    messages = [message for message in fields["messages"] if isinstance(message, dict)]
+    last = messages[-1] if messages else {}
+    return Asked(
+        model=fields["model"],
+        stream=optional(fields, "stream", bool, "a boolean") is True,
+        text=text_of(last.get("content"), "text"),
+        tools_answered=last.get("role") == "tool",
+        goes_on=any(message.get("role") == "assistant" for message in messages),
+        size=size_of(fields, "tools", "messages"),
+        fields=fields,
+    )
+
+
+def stream(answer: Answer, asked: Asked, chance: Chance, created_at: int) -> list[StreamEvent]:
+    """The chunks of the answer. A failure of any kind is a chunk with an `error`, and `failed` ends there."""
+    said = _Choice(answer, chance)
+    mishap = answer.mishap
+    chunks = [({"role": "assistant", "content": "", "refusal": None}, False), *((delta, True) for delta in said.deltas)]
+    frame = {"object": "chat.completion.chunk", **_frame(said.id, asked, created_at)}
+    counted = (asked.fields.get("stream_options") or {}).get("include_usage") is True
+    nothing: Fields = {"usage": None} if counted else {}
+    events = [
+        bare_event({**frame, "choices": [_chunk_choice(delta, None)], **nothing}, token=token)
+        for delta, token in chunks
+    ]
+    if failure := mishap.failed or mishap.error:
+        del events[find([event.name for event in events], failure.at) :]
+        error = {"message": failure.message, "type": failure.code, "param": None, "code": failure.code}
+        return [*events, bare_event({"error": error}), *([] if mishap.failed else [_DONE])]
+    events.append(bare_event({**frame, "choices": [_chunk_choice({}, said.finish_reason)], **nothing}))
+    if counted:
+        events.append(bare_event({**frame, "choices": [], "usage": _usage(answer, asked)}))
+    return [*events, _DONE]
+
+
+def body(answer: Answer, asked: Asked, chance: Chance, created_at: int) -> bytes:
+    """The answer in one body. Raises Refusal for a failure: there is no stream to put it into."""
+    if failure := answer.mishap.failed or answer.mishap.error:
+        raise Refusal(trouble_of(failure.code), failure.message, code=failure.code)
+    said = _Choice(answer, chance)
+    message: Fields = {"role": "assistant", "content": said.text("content") or None, "refusal": None, "annotations": []}
+    if thoughts := said.text("reasoning_content"):
+        message["reasoning_content"] = thoughts
+    if calls := said.calls():
+        message["tool_calls"] = calls
+    choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": said.finish_reason}
+    frame = {"object": "chat.completion", **_frame(said.id, asked, created_at)}
+    return orjson.dumps({**frame, "choices": [choice], "usage": _usage(answer, asked)})
+
+
+@mutable
+class _Choice:
+    """The one choice of the answer, as the deltas of its stream."""
+
+    answer: Answer
+    chance: Chance
+    id: str = field(init=False)
+    deltas: list[Fields] = field(init=False, factory=list)
+    _calls: int = field(init=False, default=0)
+
+    def __attrs_post_init__(self) -> None:
+        self.id = f"chatcmpl-{self.chance.alphanumeric(29)}"
+        for number, part in enumerate(self.answer.parts, 1):
+            cut = self.answer.mishap.incomplete is not None and number == len(self.answer.parts)
+            match part:
+                case Thought(text):
+                    self._say("reasoning_content", text, cut=cut)
+                case Commentary(text) | Text(text):
+                    self._say("content", text, cut=cut)
+                case ToolCall(tool, arguments):
+                    self._call(tool, arguments, cut=cut)
+                case HiddenThought():
+                    pass  # it shows only in the usage
+
+    @property
+    def finish_reason(self) -> str:
+        """Why the choice ends."""
+        match self.answer.mishap.incomplete:
+            case "max_output_tokens":
+                return "length"
+            case "content_filter":
+                return "content_filter"
+            case _:
+                return "tool_calls" if self._calls else "stop"
+
+    def text(self, name: str) -> str:
+        """All deltas of a kind put together."""
+        return "".join(delta[name] for delta in self.deltas if name in delta)
+
+    def calls(self) -> list[Fields]:
+        """The tool calls put together."""
+        calls: list[Fields] = []
+        for delta in self.deltas:
+            for piece in delta.get("tool_calls", ()):
+                if "id" in piece:
+                    calls.append({"id": piece["id"], "type": "function", "function": dict(piece["function"])})
+                else:
+                    calls[piece["index"]]["function"]["arguments"] += piece["function"]["arguments"]
+        return calls
+
+    def _say(self, name: str, text: str, *, cut: bool) -> None:
+        apart = "\n\n" if self.text(name) else ""
+        for piece in self.chance.pieces(text, cut=cut):
+            self.deltas.append({name: apart + piece})
+            apart = ""
+
+    def _call(self, tool: str, arguments: Fields | str, *, cut: bool) -> None:
+        index, self._calls = self._calls, self._calls + 1
+        given = {"input": arguments} if isinstance(arguments, str) else arguments
+        opening = {"name": tool, "arguments": ""}
+        call_id = f"call_{self.chance.alphanumeric(24)}"
+        self.deltas.append({"tool_calls": [{"index": index, "id": call_id, "type": "function", "function": opening}]})
+        for piece in self.chance.pieces(orjson.dumps(given).decode(), cut=cut):
+            self.deltas.append({"tool_calls": [{"index": index, "function": {"arguments": piece}}]})
+
+
+def _frame(id_: str, asked: Asked, created_at: int) -> Fields:
+    return {
+        "id": id_,
+        "created": created_at,
+        "model": asked.model,
+        "service_tier": "default",
+        "system_fingerprint": "fp_simulated",
+    }
+
+
+def _chunk_choice(delta: Fields, finish_reason: str | None) -> Fields:
+    return {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish_reason}
+
+
+def _usage(answer: Answer, asked: Asked) -> Fields:
+    count = tokens(answer, asked)
+    return {
+        "prompt_tokens": count.input,
+        "completion_tokens": count.output,
+        "total_tokens": count.total,
+        "prompt_tokens_details": {"cached_tokens": count.cached, "audio_tokens": 0},
+        "completion_tokens_details": {
+            "reasoning_tokens": count.reasoning,
+            "audio_tokens": 0,
+            "accepted_prediction_tokens": 0,
+            "rejected_prediction_tokens": 0,
+        },
+    }

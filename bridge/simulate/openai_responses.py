@@ -1,0 +1,228 @@
+"""An answer as OpenAI's Responses API gives it: the events of its stream in their order, or the one body.
+
+Shapes and order follow the API reference (developers.openai.com, "Responses" and "Responses streaming events"); the
+tests validate every event with the `openai` package's own types.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import groupby
+from typing import Any
+
+import orjson
+from attrs import field, mutable
+
+from bridge.simulate.answers import (
+    Answer,
+    Commentary,
+    Failure,
+    HiddenThought,
+    Mishap,
+    Part,
+    Text,
+    Thought,
+    ToolCall,
+)
+from bridge.simulate.asked import Asked, Refusal, read_object, size_of, text_of, trouble_of
+from bridge.simulate.chance import Chance
+from bridge.simulate.openai_request import optional, require
+from bridge.simulate.openai_response import response_object, usage_object
+from bridge.simulate.streaming import StreamEvent, find, named_event
+
+Fields = dict[str, Any]
+
+
+def read(body: bytes, encoding: str) -> Asked:
+    """What a body asks for. Raises Refusal as OpenAI answers 400."""
+    fields = read_object(body, encoding)
+    require(fields, "model", str, "a string")
+    require(fields, "input", str | list, "a string or an array of input items")
+    given = fields["input"]
+    last = given[-1] if isinstance(given, list) and given and isinstance(given[-1], dict) else {}
+    answered = last.get("type") in ("function_call_output", "custom_tool_call_output")
+    said = given if isinstance(given, str) else last.get("output" if answered else "content")
+    return Asked(
+        model=fields["model"],
+        stream=optional(fields, "stream", bool, "a boolean") is True,
+        text=text_of(said, "input_text", "output_text"),
+        tools_answered=answered,
+        goes_on=isinstance(given, list) and any(_is_answer(item) for item in given),
+        size=size_of(fields, "instructions", "tools", "input"),
+        fields=fields,
+    )
+
+
+def stream(answer: Answer, asked: Asked, chance: Chance, created_at: int) -> list[StreamEvent]:
+    """The events of the answer, the mishaps that are events included."""
+    return [named_event(said["type"], said, token=token) for said, token in _say(answer, asked, chance, created_at)]
+
+
+def body(answer: Answer, asked: Asked, chance: Chance, created_at: int) -> bytes:
+    """The answer in one body. An `error` on the way raises Refusal: there is no stream to put it into."""
+    if answer.mishap.error is not None:
+        raise Refusal(trouble_of(answer.mishap.error.code), answer.mishap.error.message, code=answer.mishap.error.code)
+    last, _ = _say(answer, asked, chance, created_at)[-1]
+    return orjson.dumps(last["response"])
+
+
+def _say(answer: Answer, asked: Asked, chance: Chance, created_at: int) -> list[tuple[Fields, bool]]:
+    speech = _Speech(asked, chance, created_at)
+    speech.say("response.created", response=speech.response("in_progress"))
+    speech.say("response.in_progress", response=speech.response("in_progress"))
+    mishap = answer.mishap
+    groups = [list(group) for _, group in groupby(answer.parts, key=_grouped)]
+    for number, group in enumerate(groups, 1):
+        speech.item(group, cut=mishap.incomplete is not None and number == len(groups))
+    if failure := mishap.failed or mishap.error:
+        _give_up(speech, failure, as_error=mishap.failed is None)
+    else:
+        _end(speech, mishap, usage_object(answer, asked))
+    return speech.said
+
+
+def _end(speech: _Speech, mishap: Mishap, usage: Fields) -> None:
+    status, details = "completed", None
+    if mishap.incomplete is not None:
+        status, details = "incomplete", {"reason": mishap.incomplete}
+    response = speech.response(status, usage=usage, incomplete_details=details)
+    if status == "completed":
+        response["completed_at"] = speech.created_at + sum(token for _, token in speech.said) // 48 + 1
+    speech.say(f"response.{status}", response=response)
+
+
+def _give_up(speech: _Speech, failure: Failure, *, as_error: bool) -> None:
+    speech.forget_from(find([said["type"] for said, _ in speech.said], failure.at))
+    words: Fields = {"code": failure.code, "message": failure.message}
+    if as_error and failure.nested:
+        speech.say("error", error={"type": failure.code, **words, "param": None})
+    elif as_error:
+        speech.say("error", **words, param=None)
+    if failure.nested or not as_error:
+        speech.say("response.failed", response=speech.response("failed", error=words))
+
+
+@mutable
+class _Speech:
+    """The events said so far, each with whether it took a token, and the output items they made."""
+
+    asked: Asked
+    chance: Chance
+    created_at: int
+    id: str = field(init=False)
+    said: list[tuple[Fields, bool]] = field(init=False, factory=list)
+    output: list[Fields] = field(init=False, factory=list)
+
+    def __attrs_post_init__(self) -> None:
+        self.id = self._id("resp")
+
+    def say(self, event: str, *, token: bool = False, **fields: Any) -> None:
+        self.said.append(({"type": event, "sequence_number": len(self.said), **fields}, token))
+
+    def forget_from(self, place: int) -> None:
+        """Unsays all but the first `place` events."""
+        del self.said[place:]
+        done = [said["item"] for said, _ in self.said if said["type"] == "response.output_item.done"]
+        self.output = done
+
+    def item(self, parts: Sequence[Part], *, cut: bool) -> None:
+        """Says one output item; `cut` stops it short."""
+        index, status = len(self.output), "incomplete" if cut else "completed"
+        match parts[0]:
+            case Thought():
+                texts = [part.text for part in parts if isinstance(part, Thought)]
+                item = self._reasoning(index, texts, cut=cut)
+            case HiddenThought(length, omitted):
+                item = {"id": self._id("rs"), "type": "reasoning", "summary": []}
+                self._item_added(index, item)
+                if not omitted:
+                    item = {**item, "encrypted_content": self._sealed(length)}
+            case Commentary(text):
+                item = self._message(index, text, "commentary", status)
+            case Text(text):
+                item = self._message(index, text, "final_answer", status)
+            case ToolCall(tool, arguments):
+                item = self._call(index, tool, arguments, status)
+        self.say("response.output_item.done", token=not item.get("summary", True), output_index=index, item=item)
+        self.output.append(item)
+
+    def _reasoning(self, index: int, texts: list[str], *, cut: bool) -> Fields:
+        item: Fields = {"id": self._id("rs"), "type": "reasoning", "summary": []}
+        self._item_added(index, item)
+        summary: list[Fields] = []
+        for number, text in enumerate(texts):
+            place: Fields = {"item_id": item["id"], "output_index": index, "summary_index": number}
+            empty = {"type": "summary_text", "text": ""}
+            self.say("response.reasoning_summary_part.added", **place, part=empty)
+            told = self._deltas("response.reasoning_summary_text.delta", text, place, cut and number + 1 == len(texts))
+            part = {"type": "summary_text", "text": told}
+            self.say("response.reasoning_summary_text.done", **place, text=told)
+            self.say("response.reasoning_summary_part.done", **place, part=part)
+            summary.append(part)
+        sealed = {}
+        if "reasoning.encrypted_content" in (self.asked.fields.get("include") or ()):
+            sealed = {"encrypted_content": self._sealed(4 * sum(map(len, texts)) // 3)}
+        return {**item, **sealed, "summary": summary}
+
+    def _message(self, index: int, text: str, phase: str, status: str) -> Fields:
+        item: Fields = {
+            "id": self._id("msg"),
+            "type": "message",
+            "status": "in_progress",
+            "content": [],
+            "phase": phase,
+            "role": "assistant",
+        }
+        self._item_added(index, item)
+        place: Fields = {"item_id": item["id"], "output_index": index, "content_index": 0}
+        part = {"type": "output_text", "annotations": [], "logprobs": [], "text": ""}
+        self.say("response.content_part.added", **place, part=part)
+        told = self._deltas("response.output_text.delta", text, place, status == "incomplete", logprobs=[])
+        self.say("response.output_text.done", **place, text=told, logprobs=[])
+        self.say("response.content_part.done", **place, part={**part, "text": told})
+        return {**item, "status": status, "content": [{**part, "text": told}]}
+
+    def _call(self, index: int, tool: str, arguments: Fields | str, status: str) -> Fields:
+        if isinstance(arguments, str):
+            prefix, kind, key, event = "ctc", "custom_tool_call", "input", "response.custom_tool_call_input"
+            text = arguments
+        else:
+            prefix, kind, key, event = "fc", "function_call", "arguments", "response.function_call_arguments"
+            text = orjson.dumps(arguments).decode()
+        call_id = f"call_{self.chance.alphanumeric(24)}"
+        names = {"call_id": call_id, "name": tool}
+        item: Fields = {"id": self._id(prefix), "type": kind, "status": "in_progress", key: "", **names}
+        self._item_added(index, item)
+        place: Fields = {"item_id": item["id"], "output_index": index}
+        told = self._deltas(f"{event}.delta", text, place, status == "incomplete")
+        self.say(f"{event}.done", **{**place, key: told})
+        return {**item, "status": status, key: told}
+
+    def _item_added(self, index: int, item: Fields) -> None:
+        self.say("response.output_item.added", output_index=index, item=item)
+
+    def _deltas(self, event: str, text: str, place: Fields, cut: bool, **more: Any) -> str:
+        pieces = self.chance.pieces(text, cut=cut)
+        for piece in pieces:
+            self.say(event, token=True, **place, delta=piece, **more)
+        return "".join(pieces)
+
+    def _id(self, prefix: str) -> str:
+        return f"{prefix}_{self.chance.hex(48)}"
+
+    def _sealed(self, length: int) -> str:
+        return f"gAAAAA{self.chance.alphanumeric(max(length, 64))}=="
+
+    def response(self, status: str, **changes: Any) -> Fields:
+        """The response object as it stands."""
+        made = {"id": self.id, "created_at": self.created_at, "status": status, "output": list(self.output)}
+        return response_object(self.asked, {**made, **changes})
+
+
+def _grouped(part: Part) -> object:
+    """Thoughts that follow one another are summaries of one reasoning item; all else stands alone."""
+    return Thought if isinstance(part, Thought) else id(part)
+
+
+def _is_answer(item: Any) -> bool:
+    return isinstance(item, dict) and (item.get("role") == "assistant" or item.get("type") == "function_call")

@@ -1,0 +1,86 @@
+"""A scenario: which answers there are, when each is given, how fast, and the fate of each API key.
+
+Whoever asks gets, in this order of precedence: what the key's fate says; the answer that the request names itself (in
+the header `X-Simulate-Answer`, or as "simulate NAME" in the text of its last input); the first rule whose pattern is
+found in that text, its answers in turn; the next of `after_tools` where the last input is a tool's result; the next of
+`turns`. All turns begin again at their end. `scenario_file.py` reads scenarios from TOML.
+"""
+
+from __future__ import annotations
+
+import re
+
+from attrs import Factory, field, frozen
+from attrs.validators import min_len
+
+from bridge.simulate.answers import Answer
+from bridge.simulate.asked import Asked, Refusal, Trouble
+from bridge.simulate.fates import OK, Fate, KeyScript
+from bridge.simulate.streaming import Pace
+
+
+@frozen
+class Rule:
+    """The answers for inputs in whose text `when` is found."""
+
+    when: re.Pattern[str]
+    answers: tuple[str, ...] = field(validator=min_len(1))
+
+
+@frozen
+class Scenario:
+    """All that a simulated provider does. A key that is not among `keys` fares as `other_keys` says."""
+
+    answers: dict[str, Answer]
+    turns: tuple[str, ...] = field(validator=min_len(1))
+    after_tools: tuple[str, ...] = field(default=Factory(lambda self: self.turns, takes_self=True))
+    rules: tuple[Rule, ...] = ()
+    keys: tuple[KeyScript, ...] = ()
+    other_keys: tuple[Fate, ...] = (OK,)
+    pace: Pace = Factory(Pace)
+
+    def __attrs_post_init__(self) -> None:
+        keys = [script.key for script in self.keys]
+        if len(set(keys)) < len(keys):
+            raise ValueError("'keys' has the same key twice; put all its fates into one entry")
+        ruled = (name for rule in self.rules for name in rule.answers)
+        all_fates = (*self.other_keys, *(fate for script in self.keys for fate in script.fates))
+        fated = (fate.answer for fate in all_fates if fate.answer is not None)
+        for name in (*self.turns, *self.after_tools, *ruled, *fated):
+            if name not in self.answers:
+                raise ValueError(f"there is no answer named {name!r}; there are {', '.join(self.answers)}")
+
+
+_COMMAND = re.compile(r"\bsimulate (\w+)")
+
+
+class Turns:
+    """Whose turn it is, while a scenario runs."""
+
+    def __init__(self, scenario: Scenario) -> None:
+        self._scenario = scenario
+        self._taken: dict[int, int] = {}
+
+    def choose(self, asked: Asked, named: str | None) -> tuple[str, Answer]:
+        """The answer to give, with its name. Raises Refusal where the request names one that does not exist."""
+        name = named or self._name(asked)
+        if name not in self._scenario.answers:
+            known = ", ".join(self._scenario.answers)
+            raise Refusal(Trouble.INVALID, f"The scenario has no answer named '{name}'. It has: {known}.")
+        return name, self._scenario.answers[name]
+
+    def _name(self, asked: Asked) -> str:
+        for command in _COMMAND.finditer(asked.text):
+            if command[1] in self._scenario.answers:
+                return command[1]
+        for number, rule in enumerate(self._scenario.rules):
+            if rule.when.search(asked.text):
+                return self._next(number, rule.answers)
+        if asked.tools_answered:
+            return self._next(-1, self._scenario.after_tools)
+        return self._next(-2, self._scenario.turns)
+
+    def _next(self, turn: int, names: tuple[str, ...]) -> str:
+        taken = self._taken.get(turn, 0)
+        self._taken[turn] = taken + 1
+        return names[taken % len(names)]

@@ -1,0 +1,60 @@
+"""The demo's stories: what its agents are asked, what the model answers step by step, and what their tools give back.
+
+They lie as TOML beside this file, one file an agent. The simulated provider plays the model's part (`demo.py`), the
+scripted agents the other one (`agents.py`).
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib.resources import files
+
+from attrs import Factory, field, frozen
+from attrs.validators import min_len
+
+from bridge.simulate.answers import Mishap, Part, ToolCall, Usage
+from bridge.simulate.scenario_file import parse
+
+_FILES = ("codex", "cursor", "sdk")
+
+
+@frozen
+class Step:
+    """One answer of the model, and the results of the tools it called. A `mishap` that breaks it comes at first."""
+
+    parts: tuple[Part, ...] = field(validator=min_len(1))
+    results: tuple[str, ...] = ()
+    mishap: Mishap = Factory(Mishap)
+    usage: Usage = Factory(Usage)
+
+    def __attrs_post_init__(self) -> None:
+        calls = sum(isinstance(part, ToolCall) for part in self.parts)
+        if calls != len(self.results):
+            raise ValueError(f"it calls {calls} tools but has {len(self.results)} results")
+
+
+@frozen
+class Story:
+    """A piece of work, from the prompt to the answer."""
+
+    prompt: str
+    steps: tuple[Step, ...] = field(validator=min_len(1))
+
+
+@frozen
+class Role:
+    """One agent's work."""
+
+    name: str
+    model: str
+    stories: tuple[Story, ...] = field(validator=min_len(1))
+
+
+@cache
+def roles() -> tuple[Role, ...]:
+    """All agents' work."""
+    folder = files("bridge.simulate").joinpath("stories")
+    return tuple(
+        parse(folder.joinpath(f"{name}.toml").read_text(encoding="utf-8"), f"stories/{name}.toml", Role)
+        for name in _FILES
+    )
