@@ -1,1 +1,222 @@
-def main() -> None: ...
+"""The command `clearspan`: options, commands, exit codes (`contract.md` section 3). What they do is elsewhere."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NoReturn
+
+import click
+import orjson
+from click.core import ParameterSource
+
+from bridge import __version__
+from bridge.config import Loaded, Options, load
+from bridge.errors import ClearspanError, ConfigurationError
+
+PATH = click.Path(path_type=Path)
+INTERRUPTED = 130
+
+SETTING_OPTIONS = {
+    "host": "server.host",
+    "port": "server.port",
+    "socket": "server.socket",
+    "data_dir": "data_dir",
+    "log_level": "log.level",
+    "log_format": "log.format",
+}
+
+
+def common_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The options that every command takes, with their environment twins."""
+    options = [
+        click.option("--config", type=PATH, envvar="CLEARSPAN_CONFIG", help="Configuration file (TOML)."),
+        click.option("--host", envvar="CLEARSPAN_HOST", help="Address to listen on."),
+        click.option("--port", type=int, envvar="CLEARSPAN_PORT", help="Port to listen on; 0 takes any free one."),
+        click.option("--socket", type=PATH, envvar="CLEARSPAN_SOCKET", help="Path of the event socket."),
+        click.option("--data-dir", type=PATH, envvar="CLEARSPAN_DATA_DIR", help="Where the record and the log go."),
+        click.option(
+            "--log-level",
+            type=click.Choice(["debug", "info", "warning", "error"]),
+            envvar="CLEARSPAN_LOG_LEVEL",
+            help="How much is logged.",
+        ),
+        click.option(
+            "--log-format", type=click.Choice(["text", "json"]), envvar="CLEARSPAN_LOG_FORMAT", help="Form of the log."
+        ),
+    ]
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def settings_from(context: click.Context) -> Loaded:
+    """The settings in force for a command with the common options. Ends the program with code 2 where they are bad."""
+    sources = {}
+    for name, setting in SETTING_OPTIONS.items():
+        source = context.get_parameter_source(name)
+        if source is ParameterSource.COMMANDLINE:
+            sources[setting] = "--" + name.replace("_", "-")
+        elif source is ParameterSource.ENVIRONMENT:
+            sources[setting] = "CLEARSPAN_" + name.upper()
+    said = {name: context.params[name] for name in ("config", *SETTING_OPTIONS)}
+    return load(Options(**said, sources=sources), os.environ)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="clearspan")
+def cli() -> None:
+    """A streaming proxy for coding agents: key failover, byte-exact relay, and a view of what they think."""
+
+
+@cli.command()
+@common_options
+@click.pass_context
+def up(context: click.Context, /, **_: Any) -> None:
+    """Bridge and monitor in this terminal; the demo where no key is configured."""
+    from bridge import running
+
+    settings = settings_from(context).settings
+    if settings.has_keys:
+        sys.exit(running.up(settings))
+    click.echo("No API key is configured, so this is the demo: simulated provider, scripted agents.", err=True)
+    click.echo("Set OPENAI_API_KEY or ANTHROPIC_API_KEY, or write a configuration, to use the real ones.", err=True)
+    sys.exit(running.demo(settings))
+
+
+@cli.command()
+@common_options
+@click.pass_context
+def serve(context: click.Context, /, **_: Any) -> None:
+    """The bridge alone."""
+    from bridge import running
+
+    sys.exit(running.serve(settings_from(context).settings))
+
+
+@cli.command()
+@common_options
+@click.pass_context
+def monitor(context: click.Context, /, **_: Any) -> None:
+    """The terminal dashboard alone."""
+    from monitor.app import run_monitor
+
+    sys.exit(run_monitor(settings_from(context).settings.server.socket))
+
+
+@cli.command()
+@common_options
+@click.option("--headless", is_flag=True, help="Print event lines instead of showing the monitor.")
+@click.option("--once", is_flag=True, help="Run every scenario once, then stop.")
+@click.option("--seed", default=1, show_default=True, help="Seed for everything that varies.")
+@click.option("--speed", default=1.0, show_default=True, help="How fast time goes in the simulation.")
+@click.pass_context
+def demo(context: click.Context, /, headless: bool, once: bool, seed: int, speed: float, **_: Any) -> None:
+    """Bridge, simulated provider, scripted agents and monitor: no key, no network."""
+    from bridge import running
+
+    settings = settings_from(context).settings
+    sys.exit(running.demo(settings, headless=headless, once=once, seed=seed, speed=speed))
+
+
+@cli.command()
+@common_options
+@click.option("--scenario", type=PATH, help="Scenario file (TOML): which answers, and the fate of each key.")
+@click.option("--seed", default=1, show_default=True, help="Seed for ids and pauses.")
+@click.option("--speed", default=1.0, show_default=True, help="How fast time goes.")
+@click.pass_context
+def simulate(context: click.Context, /, scenario: Path | None, seed: int, speed: float, **_: Any) -> None:
+    """A simulated provider alone: a real server that speaks the providers' APIs."""
+    from bridge import running
+
+    sys.exit(running.simulate(settings_from(context).settings, scenario, seed=seed, speed=speed))
+
+
+@cli.command()
+@common_options
+@click.pass_context
+def check(context: click.Context, /, **_: Any) -> None:
+    """Validate the configuration; print every setting in force and where it comes from."""
+    from bridge.terminal import settings_table
+
+    for line in settings_table(settings_from(context)):
+        click.echo(line)
+
+
+@cli.command()
+@common_options
+@click.option("--json", "as_json", is_flag=True, help="The raw JSON lines, as they come from the socket.")
+@click.pass_context
+def tail(context: click.Context, /, as_json: bool, **_: Any) -> None:
+    """Events as they happen."""
+    from bridge.events.describe import describe
+    from bridge.events.subscription import subscription
+    from bridge.events.wire import Envelope, decode
+
+    with subscription(_socket(context)) as lines:
+        for line in lines:
+            if as_json:
+                sys.stdout.buffer.write(line)
+                sys.stdout.buffer.flush()
+            elif isinstance(message := decode(line), Envelope):
+                click.echo(describe(message))
+
+
+@cli.command()
+@common_options
+@click.option("--json", "as_json", is_flag=True, help="As a JSON list of the fields of `key.changed`.")
+@click.pass_context
+def keys(context: click.Context, /, as_json: bool, **_: Any) -> None:
+    """Key health as a table."""
+    from bridge.events.subscription import read_snapshot
+    from bridge.terminal import key_table, keys_json
+
+    found = read_snapshot(_socket(context)).keys
+    if as_json:
+        click.echo(orjson.dumps(keys_json(found), option=orjson.OPT_INDENT_2).decode())
+    else:
+        for line in key_table(found):
+            click.echo(line)
+
+
+@cli.command()
+@common_options
+@click.argument("agent", required=False)
+@click.pass_context
+def env(context: click.Context, /, agent: str | None, **_: Any) -> None:
+    """The lines that point an agent at the bridge: codex, claude, opencode, aider, openai, anthropic."""
+    from bridge.agents import UnknownAgent, environment_lines
+
+    try:
+        for line in environment_lines(settings_from(context).settings, agent):
+            click.echo(line)
+    except UnknownAgent as error:
+        raise click.UsageError(str(error)) from None
+
+
+def _socket(context: click.Context) -> Path:
+    return settings_from(context).settings.server.socket
+
+
+def main() -> NoReturn:
+    """Runs the command line. Never shows a traceback for what a person can mend."""
+    try:
+        code = cli.main(standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        sys.exit(INTERRUPTED)
+    except BrokenPipeError:  # `clearspan tail | head`
+        sys.stdout = None
+        sys.exit(0)
+    except ConfigurationError as error:
+        for fault in error.faults:
+            click.echo(f"clearspan: {fault}", err=True)
+        sys.exit(2)
+    except ClearspanError as error:
+        click.echo(f"clearspan: {error}", err=True)
+        sys.exit(1)
+    sys.exit(code if isinstance(code, int) else 0)

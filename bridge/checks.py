@@ -1,0 +1,58 @@
+"""Minds a provider's keys over time: ends cooldowns when they are over, and asks again after keys that were refused."""
+
+from __future__ import annotations
+
+from math import inf
+
+import trio
+
+from bridge.keys.key import Key
+from bridge.observe.logs import logger
+from bridge.provider import Provider
+from bridge.upstream import Call, UpstreamError
+
+log = logger("keys")
+
+CHECK_S = 30.0
+"""How long a check may take."""
+
+
+async def mind_keys(provider: Provider) -> None:
+    """Runs until cancelled. Deadlines are the pool's; this only wakes it up in time."""
+    changed = trio.Event()
+
+    def wake() -> None:
+        changed.set()
+
+    provider.pool.on_reschedule = wake
+    async with trio.open_nursery() as nursery:
+        while True:
+            provider.pool.expire()
+            for key in provider.pool.due_checks():
+                nursery.start_soon(_check, provider, key)
+            changed = trio.Event()
+            deadline = provider.pool.next_deadline()
+            with trio.move_on_at(inf if deadline is None else deadline):
+                await changed.wait()
+
+
+async def _check(provider: Provider, key: Key) -> None:
+    """Asks for the list of models, which costs nothing, and tells the pool what the answer was (behaviour 2.3)."""
+    anthropic = provider.settings.type == "anthropic"
+    version = [(b"anthropic-version", b"2023-06-01")] if anthropic else []
+    call = Call(
+        method="GET",
+        target=b"/v1/models" if anthropic else b"/models",
+        headers=[(b"Accept-Encoding", b"identity"), *version, provider.credential(key.secret)],
+        body=b"",
+        head_timeout=CHECK_S,
+        idle_timeout=CHECK_S,
+    )
+    status: int | None = None
+    try:
+        async with provider.upstream.attempt(call) as answer:
+            status = answer.status
+    except UpstreamError as error:
+        log.info("a key could not be checked", provider=provider.name, key=key.hint, error=str(error))
+    finally:
+        provider.pool.checked(key, status)

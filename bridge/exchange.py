@@ -1,0 +1,117 @@
+"""One HTTP request and its answer, as the app sees them: ASGI messages turned into something with a shape."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+
+import trio
+
+from bridge.http1 import RawHeaders, Receive, Scope, Send
+
+JSON = b"application/json"
+INTERCEPTION_HEADER = b"X-Clearspan-Interception"
+
+
+def new_id() -> str:
+    """A name for an interception that no other has."""
+    return str(uuid.uuid4())
+
+
+class ClientGone(Exception):
+    """The client left before its request was complete."""
+
+
+class BodyTooLarge(Exception):
+    """The request's body is larger than allowed."""
+
+
+class Exchange:
+    """A request, with its answer under way.
+
+    `id` names it in events, logs and the `X-Clearspan-Interception` header; `first_byte_at` is Trio's time at which
+    the first byte of an answer went out.
+    """
+
+    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self.id = new_id()
+        self.method: str = scope["method"]
+        self.path: str = scope["raw_path"].decode("ascii")
+        self.query: bytes = scope["query_string"]
+        self.headers: RawHeaders = scope["headers"]
+        self._receive = receive
+        self._send = send
+        self.started = False
+        self.finished = False
+        self.status: int | None = None
+        self.bytes_out = 0
+        self.first_byte_at: float | None = None
+
+    def header(self, name: bytes) -> str | None:
+        """The first value of that name (given in lower case)."""
+        for key, value in self.headers:
+            if key.lower() == name:
+                return value.decode("latin-1")
+        return None
+
+    def has_header(self, name: bytes) -> bool:
+        """Whether there is a header of that name (given in lower case)."""
+        return any(key.lower() == name for key, _ in self.headers)
+
+    async def body(self, limit: int) -> bytes:
+        """The whole request body. Raises BodyTooLarge as soon as it is known to exceed `limit`, or ClientGone."""
+        length = self.header(b"content-length")
+        if length is not None and length.isdecimal() and int(length) > limit:
+            raise BodyTooLarge
+        parts: list[bytes] = []
+        size = 0
+        more = True
+        while more:
+            message = await self._receive()
+            if message["type"] == "http.disconnect":
+                raise ClientGone
+            size += len(message["body"])
+            if size > limit:
+                raise BodyTooLarge
+            parts.append(message["body"])
+            more = message["more_body"]
+        return b"".join(parts)
+
+    async def disconnected(self) -> None:
+        """Returns when the client leaves; to be called once the body was read. Also returns after the answer's end."""
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
+
+    async def start(self, status: int, headers: Sequence[tuple[bytes, bytes]]) -> None:
+        """Sends the answer's head."""
+        self.started, self.status = True, status
+        await self._send(
+            {
+                "type": "http.response.start",
+                "status": status,
+                "headers": [*headers, (INTERCEPTION_HEADER, self.id.encode())],
+            }
+        )
+
+    async def send(self, chunk: bytes) -> None:
+        """Sends a part of the body; waits while the client is slow."""
+        if self.first_byte_at is None:
+            self.first_byte_at = trio.current_time()
+        self.bytes_out += len(chunk)
+        await self._send({"type": "http.response.body", "body": chunk, "more_body": True})
+
+    async def end(self) -> None:
+        """Ends the body. An answer that is never ended reaches the client as incomplete."""
+        self.finished = True  # first: the engine says "disconnect" after a successful last send, too
+        await self._send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    async def answer(
+        self, status: int, body: bytes, headers: Sequence[tuple[bytes, bytes]] = (), content_type: bytes = JSON
+    ) -> None:
+        """A whole answer at once."""
+        await self.start(
+            status, [(b"content-type", content_type), (b"content-length", str(len(body)).encode()), *headers]
+        )
+        if body:
+            await self.send(body)
+        await self.end()

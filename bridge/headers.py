@@ -1,0 +1,58 @@
+"""Which headers cross the bridge, in each direction (`behaviour.md` section 1, points 2 and 3)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from bridge.http1 import RawHeaders
+
+HOP_BY_HOP = frozenset(
+    {
+        b"connection",
+        b"keep-alive",
+        b"proxy-authenticate",
+        b"proxy-authorization",
+        b"proxy-connection",
+        b"te",
+        b"trailer",
+        b"transfer-encoding",
+        b"upgrade",
+    }
+)
+TRANSPORT = frozenset({b"host", b"content-length", b"accept-encoding", b"expect"})
+CREDENTIALS = frozenset({b"authorization", b"x-api-key", b"cookie"})
+IDENTITY = frozenset({b"forwarded", b"x-real-ip"})
+IDENTITY_PREFIXES = (b"x-clearspan-", b"x-forwarded-")
+
+KEPT_BACK = HOP_BY_HOP | TRANSPORT | CREDENTIALS | IDENTITY
+
+
+def headers_upstream(client: RawHeaders, extra: Iterable[tuple[str, str]] = ()) -> RawHeaders:
+    """What goes upstream of a client's headers, and what the configuration adds; the credential is put to it later.
+
+    An added header replaces the client's own of the same name. Identity encoding is asked for, so that the answer can
+    be read while it passes.
+    """
+    added = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in extra]
+    dropped = KEPT_BACK | _named_by_connection(client) | {name.lower() for name, _ in added}
+    kept = [
+        (name, value)
+        for name, value in client
+        if (lower := name.lower()) not in dropped and not lower.startswith(IDENTITY_PREFIXES)
+    ]
+    return [*kept, (b"Accept-Encoding", b"identity"), *added]
+
+
+def headers_down(upstream: RawHeaders) -> RawHeaders:
+    """What goes to the client of an answer's headers: all but hop-by-hop."""
+    dropped = HOP_BY_HOP | _named_by_connection(upstream)
+    names = {name.lower() for name, _ in upstream}
+    if {b"transfer-encoding", b"content-length"} <= names:
+        dropped |= {b"content-length"}  # the length was not what framed the body (RFC 9112, 6.3)
+    return [(name, value) for name, value in upstream if name.lower() not in dropped]
+
+
+def _named_by_connection(headers: RawHeaders) -> frozenset[bytes]:
+    return frozenset(
+        token.strip().lower() for name, value in headers if name.lower() == b"connection" for token in value.split(b",")
+    )

@@ -1,0 +1,203 @@
+"""The story of one intercepted request, top to bottom.
+
+One nursery holds all that happens for it: a watcher that cancels everything when the client leaves, the walk through
+the keys, the relay of the answer with its keep-alive, and a reader on a copy. However it ends, it says so once.
+"""
+
+from __future__ import annotations
+
+from math import inf
+
+import trio
+from attrs import frozen
+
+from bridge.apis.api import Api, ErrorKind, RequestFacts, UnreadableRequest
+from bridge.client import recognise
+from bridge.errors import ClearspanError
+from bridge.events.hub import Hub
+from bridge.events.vocabulary import InterceptionStarted
+from bridge.exchange import BodyTooLarge, ClientGone, Exchange
+from bridge.failover import NoKeyLeft, answered
+from bridge.guard import Caller
+from bridge.headers import headers_upstream
+from bridge.progress import Progress
+from bridge.provider import Provider
+from bridge.relay import Relay
+from bridge.upstream import Answer, Call, UpstreamBusy, UpstreamError, UpstreamTimeout
+
+FAREWELL_S = 1.0
+"""How long a client whose request is cancelled may take to accept the reason."""
+
+CLIENT_LEFT = "the client left"
+STOPPING = "the bridge is stopping"
+
+
+class Refused(ClearspanError):
+    """A request that the bridge answers by itself, with nothing sent upstream."""
+
+    def __init__(self, kind: ErrorKind, message: str) -> None:
+        super().__init__(message)
+        self.kind = kind
+
+
+@frozen
+class Route:
+    """Where a request goes: the provider, its API, and the target below the provider's base URL."""
+
+    provider: Provider
+    api: Api
+    target: bytes
+
+
+class Interception:
+    """One request, from the moment its head is here."""
+
+    def __init__(self, exchange: Exchange, route: Route, caller: Caller, hub: Hub) -> None:
+        self._exchange = exchange
+        self._provider = route.provider
+        self._api = route.api
+        self._target = route.target
+        self._caller = caller
+        self._hub = hub
+        self._facts = RequestFacts()
+        self._relay: Relay | None = None
+        self.progress = Progress(exchange, hub)
+
+    async def run(self, max_request_bytes: int) -> None:
+        """Serves the request to its end. Whatever goes wrong is answered in the shape of the client's API."""
+        try:
+            with self.progress.scope:
+                body = await self._understand(max_request_bytes)
+                async with trio.open_nursery() as nursery:
+                    nursery.start_soon(self._watch)
+                    await self._serve(body, nursery)
+                    nursery.cancel_scope.cancel()
+            if self.progress.cancelled is not None:
+                await self._take_leave(self.progress.cancelled)
+        except Refused as refused:
+            await self._refuse(refused.kind, str(refused))
+        except ClientGone:
+            self.progress.cancel(CLIENT_LEFT)  # before there was anything to cancel: this names the reason
+        except trio.Cancelled:
+            self.progress.cancel(STOPPING)
+            await self._take_leave(STOPPING)
+            raise
+        finally:
+            self.progress.end()
+
+    async def _understand(self, max_request_bytes: int) -> bytes:
+        """Reads the request, and says what it is before anything else happens to it."""
+        try:
+            body = await self._exchange.body(max_request_bytes)
+            self._facts = self._api.read_request(body)
+        except BodyTooLarge:
+            limit = f"server.max_request_bytes ({max_request_bytes})"
+            raise Refused(ErrorKind.TOO_LARGE, f"the request body is larger than {limit}") from None
+        except UnreadableRequest as error:
+            raise Refused(ErrorKind.INVALID_REQUEST, str(error)) from None
+        finally:
+            self.progress.start(self._started())
+        if self._facts.background:
+            advice = "leave out 'background', or ask the provider without the bridge"
+            raise Refused(ErrorKind.NOT_IMPLEMENTED, f"background responses are not relayed; {advice}")
+        return body
+
+    def _started(self) -> InterceptionStarted:
+        who = recognise(self._exchange, self._facts.session_hint)
+        return InterceptionStarted(
+            id=self._exchange.id,
+            provider=self._provider.name,
+            api=self._api.name,
+            method=self._exchange.method,
+            path=self._exchange.path,
+            credential=self._caller.credential,
+            model=self._facts.model,
+            streaming=self._facts.streaming,
+            client=who.client,
+            user_agent=who.user_agent,
+            session_id=who.session_id,
+            agent_id=who.agent_id,
+            parent_agent_id=who.parent_agent_id,
+            request_class=who.request_class,
+            agent_type=who.agent_type,
+            previous_tool_ms=who.previous_tool_ms,
+            initiator=self._caller.initiator,
+            correlating_tool_call_id=self._facts.correlating_tool_call_id,
+        )
+
+    async def _watch(self) -> None:
+        await self._exchange.disconnected()
+        self.progress.cancel(CLIENT_LEFT)
+
+    async def _serve(self, body: bytes, nursery: trio.Nursery) -> None:
+        settings = self._provider.settings
+        longest = inf if self._facts.streaming else settings.request_timeout
+        call = Call(
+            method=self._exchange.method,
+            target=self._target,
+            headers=headers_upstream(self._exchange.headers, settings.extra_headers.items()),
+            body=body,
+            head_timeout=min(longest, settings.idle_timeout) if self._facts.streaming else longest,
+            idle_timeout=settings.idle_timeout,
+        )
+        try:
+            with trio.move_on_after(longest) as limit:
+                async with answered(self._provider, call, self._caller, self.progress) as answer:
+                    await self._pass_on(answer, nursery)
+            if limit.cancelled_caught:
+                raise UpstreamTimeout(f"no whole answer within request_timeout ({longest:g} s)")
+        except NoKeyLeft as error:
+            wait = [] if error.retry_after is None else [(b"retry-after", str(error.retry_after).encode())]
+            await self._refuse(error.kind, str(error), wait)
+        except UpstreamError as error:
+            await self._break_off(error)
+
+    async def _pass_on(self, answer: Answer, nursery: trio.Nursery) -> None:
+        """Relays the answer, whatever it says, and tells what it was."""
+        request_id = answer.header(b"x-request-id") or answer.header(b"request-id")
+        self.progress.response(answer.status, request_id.decode("latin-1") if request_id else None)
+        is_stream = (answer.header(b"content-type") or b"").lower().startswith(b"text/event-stream")
+        make_reader = self._api.stream_reader if is_stream else self._api.body_reader
+        reader = make_reader(self._exchange.id, self._facts, self._hub.wants)
+        self._relay = relay = Relay(self._exchange, answer, reader, self.progress)
+        if is_stream:
+            nursery.start_soon(relay.keep_alive, self._api.keep_alive)
+        try:
+            await relay.run()
+        finally:
+            relay.finish()
+        if answer.status >= 400:
+            self.progress.failed(f"upstream answered {answer.status}")
+        elif reader.failure is not None:
+            self.progress.failed(reader.failure.message)
+        elif is_stream and not reader.complete and not reader.dropped:
+            self.progress.failed("upstream ended the stream before it was complete")
+        else:
+            self.progress.completed()
+
+    async def _break_off(self, error: UpstreamError) -> None:
+        """No answer, or no more of it: an error of the bridge's own, or the end that HTTP has for incomplete bodies."""
+        self.progress.failed(str(error))
+        if not self._exchange.started:
+            kind = {UpstreamTimeout: ErrorKind.GATEWAY_TIMEOUT, UpstreamBusy: ErrorKind.UNAVAILABLE}
+            await self._answer(kind.get(type(error), ErrorKind.BAD_GATEWAY), str(error))
+        elif self._relay is not None and self._relay.may_insert:
+            await self._exchange.send(self._api.stream_error(str(error)))
+
+    async def _take_leave(self, reason: str) -> None:
+        """Tells a client that is still there why its request was cancelled."""
+        if reason == CLIENT_LEFT:
+            return
+        with trio.move_on_after(FAREWELL_S, shield=True):
+            if not self._exchange.started:
+                kind = ErrorKind.UNAVAILABLE if reason == STOPPING else ErrorKind.FORBIDDEN
+                await self._answer(kind, reason)
+            elif self._relay is not None and self._relay.may_insert:
+                await self._exchange.send(self._api.stream_error(reason))
+
+    async def _refuse(self, kind: ErrorKind, message: str, headers: list[tuple[bytes, bytes]] | None = None) -> None:
+        self.progress.rejected(message)
+        await self._answer(kind, message, headers or [])
+
+    async def _answer(self, kind: ErrorKind, message: str, headers: list[tuple[bytes, bytes]] | None = None) -> None:
+        await self._exchange.answer(kind.status, self._api.error_body(kind, message), headers or [])

@@ -1,0 +1,120 @@
+"""What has become of one interception so far: told to the hub as it happens, and ended exactly once.
+
+Also the one place from which an interception is cancelled, whoever wants it: the client left, the owner said so, the
+bridge stops. All of them cancel the same scope; the first reason given is the one recorded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+
+import trio
+
+from bridge.events.hub import Hub
+from bridge.events.vocabulary import (
+    AttemptFailed,
+    AttemptStarted,
+    Event,
+    FailureReason,
+    InterceptionEnded,
+    InterceptionStarted,
+    InterceptionWaiting,
+    Outcome,
+    ResponseStarted,
+)
+from bridge.exchange import Exchange
+
+
+class Progress:
+    """One interception's way from start to end."""
+
+    def __init__(self, exchange: Exchange, hub: Hub) -> None:
+        self.id = exchange.id
+        self._exchange = exchange
+        self._hub = hub
+        self.began = trio.current_time()
+        self._first_token_at: float | None = None
+        self._ended = False
+        self.attempts = 0
+        self.scope = trio.CancelScope()
+        self.cancelled: str | None = None
+        self.outcome = Outcome.FAILED
+        self.error: str | None = "the bridge failed"
+
+    def start(self, event: InterceptionStarted) -> None:
+        """The request was understood."""
+        self._hub.publish(event)
+
+    def attempt(self, key: str) -> int:
+        """A key is tried now. Returns the attempt's number."""
+        self.attempts += 1
+        self._hub.publish(AttemptStarted(self.id, self.attempts, key))
+        return self.attempts
+
+    def attempt_failed(
+        self, key: str, status: int | None, reason: FailureReason, cooldown_s: float | None = None
+    ) -> None:
+        """The attempt under way failed."""
+        self._hub.publish(AttemptFailed(self.id, self.attempts, key, status, reason, cooldown_s))
+
+    def waiting(self, until: datetime) -> None:
+        """All keys rest; one will do in time."""
+        self._hub.publish(InterceptionWaiting(self.id, until))
+
+    def response(self, status: int, upstream_request_id: str | None) -> None:
+        """An answer goes to the client."""
+        self._hub.publish(ResponseStarted(self.id, self.attempts, status, upstream_request_id))
+
+    def read(self, events: Iterable[Event], *, token_seen: bool) -> None:
+        """The reader understood this much of the answer."""
+        if token_seen and self._first_token_at is None:
+            self._first_token_at = trio.current_time()
+        for event in events:
+            self._hub.publish(event)
+
+    def completed(self) -> None:
+        """All went well, unless something else is said later."""
+        self.outcome, self.error = Outcome.COMPLETED, None
+
+    def failed(self, error: str) -> None:
+        """Upstream answered an error or broke off."""
+        self.outcome, self.error = Outcome.FAILED, error
+
+    def rejected(self, error: str) -> None:
+        """The bridge answered by itself."""
+        self.outcome, self.error = Outcome.REJECTED, error
+
+    def cancel(self, reason: str) -> None:
+        """Stops it. Does nothing once the answer is complete: then there is nothing to stop."""
+        if self.cancelled is None and not self._exchange.finished:
+            self.cancelled = reason
+            self.scope.cancel()
+
+    def end(self) -> None:
+        """Says how it ended. Only the first call counts."""
+        if self._ended:
+            return
+        self._ended = True
+        outcome, error = self.outcome, self.error
+        if self.cancelled is not None and outcome is not Outcome.COMPLETED:
+            outcome, error = Outcome.CANCELLED, self.cancelled
+        self._hub.publish(
+            InterceptionEnded(
+                id=self.id,
+                outcome=outcome,
+                status=self._exchange.status,
+                error=error,
+                attempts=self.attempts,
+                duration_ms=self._since_start(trio.current_time()),
+                first_byte_ms=self._moment(self._exchange.first_byte_at),
+                first_token_ms=self._moment(self._first_token_at),
+                bytes_out=self._exchange.bytes_out,
+            )
+        )
+
+    def _moment(self, time: float | None) -> float | None:
+        return None if time is None else self._since_start(time)
+
+    def _since_start(self, time: float) -> float:
+        return round((time - self.began) * 1000, 3)

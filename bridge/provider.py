@@ -1,0 +1,45 @@
+"""A configured provider at work: its keys, its server, and how it wants to be paid."""
+
+from __future__ import annotations
+
+import trio
+
+from bridge.events.hub import Hub, utc_now
+from bridge.keys.pool import KeyPool
+from bridge.keys.secret import Secret
+from bridge.settings import ProviderSettings
+from bridge.upstream import Upstream
+
+
+class Provider:
+    """One upstream with its key pool."""
+
+    def __init__(self, name: str, settings: ProviderSettings, hub: Hub) -> None:
+        self.name = name
+        self.settings = settings
+        self.pool = KeyPool(
+            name,
+            settings.keys,
+            publish=hub.publish,
+            clock=trio.current_time,
+            wall=utc_now,
+            strategy=settings.strategy,
+        )
+        self.upstream = Upstream(settings.base_url, connect_timeout=settings.connect_timeout)
+        self._key_is_valid = trio.Event()
+        self.pool.on_valid = self._tell_waiting
+
+    def credential(self, key: Secret) -> tuple[bytes, bytes]:
+        """The header that carries a key of the pool."""
+        if self.settings.type == "anthropic":
+            return b"X-Api-Key", key.reveal().encode()
+        return b"Authorization", b"Bearer " + key.reveal().encode()
+
+    async def wait_for_key(self, until: float) -> None:
+        """Waits until that time (Trio's), or until a key becomes valid before it."""
+        with trio.move_on_at(until):
+            await self._key_is_valid.wait()
+
+    def _tell_waiting(self) -> None:
+        self._key_is_valid.set()
+        self._key_is_valid = trio.Event()

@@ -1,0 +1,89 @@
+"""Bytes from upstream to the client, untouched and as they come, with a copy to the reader.
+
+Nothing waits for a whole event: what one read brought goes on in one send, and the next read begins when the client has
+taken it. The reader looks at a chunk after it was sent. While upstream is silent, a comment or ping keeps the client
+from giving up, put only where one event has ended and the next has not begun.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import aclosing
+
+import trio
+
+from bridge.apis.api import Reader
+from bridge.decoding import decoder, identity
+from bridge.events.vocabulary import Event
+from bridge.exchange import Exchange
+from bridge.headers import headers_down
+from bridge.observe.logs import logger
+from bridge.progress import Progress
+from bridge.upstream import Answer
+
+log = logger("relay")
+
+SILENCE_S = 10.0
+"""After so long without a byte the client gets a keep-alive."""
+
+
+class Relay:
+    """One answer on its way to the client."""
+
+    def __init__(self, exchange: Exchange, answer: Answer, reader: Reader, progress: Progress) -> None:
+        self._exchange = exchange
+        self._answer = answer
+        self._reader = reader
+        self._progress = progress
+        self._decode = decoder(answer.header(b"content-encoding"))
+        self._sent_at = trio.current_time()
+        self._at_rest = False
+        """Between two chunks: all that came was sent and read."""
+
+    async def run(self) -> None:
+        """Relays the whole answer. Raises UpstreamError where it breaks off; the reader then has what came."""
+        await self._exchange.start(self._answer.status, headers_down(self._answer.headers))
+        async with aclosing(self._answer.chunks()) as chunks:
+            self._at_rest = True
+            async for chunk in chunks:
+                self._at_rest = False
+                await self._exchange.send(chunk)
+                self._read(chunk)
+                self._sent_at = trio.current_time()
+                self._at_rest = True
+        self._at_rest = False
+        await self._exchange.end()
+
+    async def keep_alive(self, comment: bytes) -> None:
+        """Sends `comment` whenever upstream has been silent for SILENCE_S between two events, until cancelled."""
+        while True:
+            await trio.sleep_until(self._sent_at + SILENCE_S)
+            silent = trio.current_time() - self._sent_at >= SILENCE_S
+            if silent and self.may_insert:
+                await self._exchange.send(comment)
+            if silent:
+                self._sent_at = trio.current_time()
+
+    @property
+    def may_insert(self) -> bool:
+        """Whether bytes of our own may go to the client just now."""
+        readable = self._decode is identity  # else nobody knows where events end, or ours would be read as encoded
+        begun = self._exchange.first_byte_at is not None
+        return readable and begun and self._at_rest and self._reader.between_events
+
+    def finish(self) -> None:
+        """There is no more, for whatever reason: what was read is told. Never raises."""
+        self._tell(self._reader.finish)
+
+    def _read(self, chunk: bytes) -> None:
+        if self._decode is not None:
+            decode = self._decode
+            self._tell(lambda: self._reader.feed(decode(chunk)))
+
+    def _tell(self, step: Callable[[], list[Event]]) -> None:
+        try:
+            events = step()
+            self._progress.read(events, token_seen=self._reader.token_seen)
+        except Exception:  # a boundary: reading is for the owner's eyes and must never harm the relay
+            log.exception("an answer could not be read", interception=self._progress.id)
+            self._decode = None

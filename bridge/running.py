@@ -1,0 +1,174 @@
+"""What the long-running commands put together in one process, and how they end. Each returns its exit code."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from functools import partial
+from pathlib import Path
+
+import trio
+from attrs import evolve
+
+from bridge.app import protocol_error
+from bridge.errors import ConfigurationError
+from bridge.events.describe import describe
+from bridge.events.wire import Envelope, decode
+from bridge.http1 import App
+from bridge.keys.secret import Secret
+from bridge.listener import Listener, open_listeners
+from bridge.observe import logs
+from bridge.server import Bridge, run_until_signalled
+from bridge.settings import ProviderSettings, Settings
+
+INTERRUPTED = 130
+DEMO_ONCE_SPEED = 6.0
+"""How fast the simulation runs where every scenario is to be seen once: nobody reads along."""
+
+Beside = Callable[[Bridge], Awaitable[None]]
+"""What runs beside a bridge; the bridge stops when it returns."""
+
+
+def serve(settings: Settings) -> int:
+    """The bridge alone."""
+    logs.configure(settings.log.level, settings.log.format)
+    return trio.run(_run, settings, None, _announce)
+
+
+def up(settings: Settings) -> int:
+    """Bridge and monitor; event lines where there is no terminal."""
+    if not _has_terminal():
+        logs.configure(settings.log.level, settings.log.format)
+        return trio.run(_run, settings, _print_events, _announce)
+    _log_to_file(settings)
+    return trio.run(_run, settings, _show_monitor, _keep_quiet)
+
+
+def demo(settings: Settings, *, headless: bool = False, once: bool = False, seed: int = 1, speed: float = 1.0) -> int:
+    """Bridge, simulated provider, scripted agents and a view of them. Nothing in it touches the user's own bridge."""
+    headless = headless or not _has_terminal()
+    if headless:
+        logs.configure("warning", settings.log.format)
+    else:
+        _log_to_file(settings)
+    pace = speed * DEMO_ONCE_SPEED if once else speed
+    return trio.run(partial(_demo, settings, headless=headless, rounds=1 if once else None, seed=seed, speed=pace))
+
+
+def simulate(settings: Settings, scenario: Path | None, *, seed: int, speed: float) -> int:
+    """The simulated provider alone, until it is interrupted."""
+    from bridge.simulate.provider import SimulatedProvider
+    from bridge.simulate.scenario_file import ScenarioError, load_scenario
+
+    logs.configure(settings.log.level, settings.log.format)
+    try:
+        played = load_scenario(scenario) if scenario else None
+    except ScenarioError as error:
+        raise ConfigurationError(str(error).splitlines()) from None
+
+    async def run() -> None:
+        provider = SimulatedProvider(played, seed=seed, speed=speed)
+        async with _simulated(provider, settings.server.host, settings.server.port) as url:
+            _announce(url)
+            await trio.sleep_forever()
+
+    try:
+        trio.run(run)
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    return 0
+
+
+async def _run(settings: Settings, beside: Beside | None, ready: Callable[[str], None]) -> int:
+    bridge = Bridge(settings)
+    async with trio.open_nursery() as nursery:
+        graceful = False
+
+        async def accompany() -> None:
+            if beside is not None:
+                await beside(bridge)
+                bridge.stop("the view was closed")
+
+        def started(url: str) -> None:
+            ready(url)
+            nursery.start_soon(accompany)
+
+        graceful = await run_until_signalled(bridge, started)
+        nursery.cancel_scope.cancel()
+    return 0 if graceful else INTERRUPTED
+
+
+async def _demo(settings: Settings, *, headless: bool, rounds: int | None, seed: int, speed: float) -> int:
+    from bridge.simulate.agents import run_agents
+    from bridge.simulate.demo import DEMO_SCENARIO, demo_keys
+    from bridge.simulate.provider import SimulatedProvider
+
+    simulated = SimulatedProvider(DEMO_SCENARIO, seed=seed, speed=speed)
+    with tempfile.TemporaryDirectory(prefix="clearspan-demo-") as place:
+        async with _simulated(simulated, "127.0.0.1", 0) as url:
+            keys = tuple(Secret(key) for key in demo_keys())
+            provider = ProviderSettings(type="openai", base_url=f"{url}/v1", keys=keys)
+            server = evolve(settings.server, host="127.0.0.1", port=0, socket=Path(place) / "events.sock")
+            ours = evolve(settings, server=server, providers={"openai": provider})
+
+            async def play(bridge: Bridge) -> None:
+                async with trio.open_nursery() as nursery:
+                    nursery.start_soon(_print_events if headless else partial(_show_then_stop, nursery), bridge)
+                    await run_agents(f"{bridge.url}/openai/v1", rounds=rounds, speed=speed, seed=seed)
+                    await bridge.hub.flushed()
+                    nursery.cancel_scope.cancel()
+
+            code = await _run(ours, play, _announce if headless else _keep_quiet)
+    return code
+
+
+async def _show_then_stop(nursery: trio.Nursery, bridge: Bridge) -> None:
+    await _show_monitor(bridge)
+    nursery.cancel_scope.cancel()
+
+
+async def _show_monitor(bridge: Bridge) -> None:
+    """The dashboard in this terminal, as a process of its own; returns when it is closed."""
+    command = [sys.executable, "-m", "monitor", "--socket", str(bridge.socket)]
+    await trio.run_process(command, stdin=None, check=False)
+
+
+async def _print_events(bridge: Bridge) -> None:
+    """Event lines on standard output. A reader that is slow loses events, and slows nobody."""
+    subscriber = bridge.hub.subscribe()
+    try:
+        while True:
+            messages = [decode(line) for line in (await subscriber.take()).splitlines()]
+            lines = [describe(message) for message in messages if isinstance(message, Envelope)]
+            await trio.to_thread.run_sync(print, "\n".join(lines), abandon_on_cancel=True)
+    finally:
+        bridge.hub.unsubscribe(subscriber)
+
+
+@asynccontextmanager
+async def _simulated(provider: App, host: str, port: int) -> AsyncIterator[str]:
+    """Serves a simulated provider while the block runs; gives its URL."""
+    sockets = await open_listeners(host, port)
+    listener = Listener(provider, sockets, protocol_error)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(listener.run)
+        yield "http://{}:{}".format(*sockets[0].socket.getsockname()[:2])
+        nursery.cancel_scope.cancel()
+
+
+def _announce(url: str) -> None:
+    print(f"listening on {url}", flush=True)  # noqa: T201  # the line that scripts wait for
+
+
+def _keep_quiet(_url: str) -> None:
+    pass
+
+
+def _has_terminal() -> bool:
+    return sys.stdin.isatty() and sys.stdout.isatty()
+
+
+def _log_to_file(settings: Settings) -> None:
+    logs.configure(settings.log.level, settings.log.format, settings.data_dir / "clearspan.log")

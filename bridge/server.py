@@ -1,0 +1,165 @@
+"""The bridge as a whole: what it is made of, in which order it starts, and how it stops.
+
+Start: the port, so that a taken one is known first; then the event socket, the minders of keys, and last the accept
+loop. Stop: new requests are turned away, running ones have their grace, then everything ends in the reverse order, so
+that subscribers hear of every end.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from typing import Any
+
+import trio
+
+from bridge import __version__
+from bridge.app import App, json_page, protocol_error
+from bridge.checks import mind_keys
+from bridge.events.hub import Hub, utc_now
+from bridge.events.socket import CommandRefused, event_socket
+from bridge.events.vocabulary import BridgeStopping
+from bridge.events.wire import PROTOCOL, Command, Hello
+from bridge.guard import HostGuard
+from bridge.keys.pool import UnknownKey
+from bridge.listener import Listener, open_listeners
+from bridge.observe.logs import logger, redactor
+from bridge.observe.metrics import Metrics
+from bridge.provider import Provider
+from bridge.settings import Settings
+
+log = logger("bridge")
+
+HOUSEKEEPING_S = 30.0
+
+CANCELLED_BY_OWNER = "cancelled by the bridge's owner"
+
+
+class Bridge:
+    """One running bridge. `url` is known once it has started."""
+
+    def __init__(self, settings: Settings) -> None:
+        redactor.learn((secret.reveal(), secret.hint) for secret in settings.secrets())
+        self._settings = settings
+        self._stop = trio.Event()
+        self._stop_reason = ""
+        self.hub = Hub()
+        self.providers = {name: Provider(name, one, self.hub) for name, one in settings.providers.items()}
+        self.started_at = utc_now()
+        self.url = ""
+        self.socket = settings.server.socket
+        self._app: App | None = None
+
+    def stop(self, reason: str) -> None:
+        """Asks for a graceful stop. Returns at once; `run` ends when it is done."""
+        self._stop_reason = self._stop_reason or reason
+        self._stop.set()
+
+    async def run(self, task_status: trio.TaskStatus[str] = trio.TASK_STATUS_IGNORED) -> None:
+        """Runs until stopped; `task_status` gets the URL. Raises StartError where it can't start."""
+        server = self._settings.server
+        sockets = await open_listeners(server.host, server.port)
+        host, port = sockets[0].socket.getsockname()[:2]
+        self.url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+        guard = HostGuard(server.host, port, server.allowed_hosts)
+        app = App(self.hub, self.providers, guard, server.client_tokens, server.max_request_bytes)
+        self._app = app
+        metrics = Metrics(self.hub)
+        self.hub.add_sink(metrics.count)
+        app.serve_locally("/metrics", metrics.page)
+        app.serve_locally("/healthz", json_page(self.health))
+        for provider in self.providers.values():
+            for key in provider.pool.snapshot():
+                self.hub.publish(key)
+
+        async with AsyncExitStack() as stack:
+            for provider in self.providers.values():
+                stack.push_async_callback(provider.upstream.aclose)
+            await stack.enter_async_context(event_socket(server.socket, self.hub, self._hello, self._perform))
+            async with trio.open_nursery() as nursery:
+                for provider in self.providers.values():
+                    nursery.start_soon(mind_keys, provider)
+                nursery.start_soon(self._keep_house)
+                listener = Listener(app, sockets, protocol_error)
+                nursery.start_soon(listener.run)
+                log.info("started", url=self.url, socket=str(server.socket), version=__version__)
+                task_status.started(self.url)
+                await self._stop.wait()
+                self.hub.publish(BridgeStopping(self._stop_reason))
+                log.info("stopping", reason=self._stop_reason, running=len(app.live))
+                await app.stop(server.shutdown_grace)
+                await listener.drain()
+                nursery.cancel_scope.cancel()
+
+    def health(self) -> dict[str, Any]:
+        """What `/healthz` shows."""
+        return {
+            "status": "stopping" if self._stop.is_set() else "ok",
+            "version": __version__,
+            "pid": os.getpid(),
+            "started_at": self.started_at,
+            "live": len(self._app.live) if self._app else 0,
+        }
+
+    def _hello(self) -> Hello:
+        return Hello(PROTOCOL, __version__, os.getpid(), self.url, self.started_at)
+
+    def _perform(self, command: Command) -> None:
+        match command.command:
+            case "cancel":
+                progress = self._app.live.get(command.id or "") if self._app else None
+                if progress is None:
+                    raise CommandRefused(f"no interception {command.id!r} is running")
+                progress.cancel(CANCELLED_BY_OWNER)
+            case "key.reset" | "key.disable" | "key.enable":
+                self._change_key(command)
+            case _:
+                raise CommandRefused(f"unknown command {command.command!r}")
+
+    def _change_key(self, command: Command) -> None:
+        provider = self.providers.get(command.provider or "")
+        if provider is None:
+            raise CommandRefused(f"unknown provider {command.provider!r} (known: {', '.join(self.providers)})")
+        pool = provider.pool
+        change = {"key.reset": pool.reset, "key.disable": pool.disable, "key.enable": pool.enable}
+        try:
+            change[command.command](command.key or "")
+        except UnknownKey as error:
+            raise CommandRefused(str(error)) from None
+
+    async def _keep_house(self) -> None:
+        while True:
+            await trio.sleep(HOUSEKEEPING_S)
+            for provider in self.providers.values():
+                await provider.upstream.close_expired()
+
+
+async def run_until_signalled(bridge: Bridge, ready: Callable[[str], None]) -> bool:
+    """Runs a bridge until SIGINT or SIGTERM; a second signal ends it at once. Returns whether it ended gracefully.
+
+    `ready` gets the URL once requests are accepted. The handlers are set explicitly, since a process started in the
+    background by a shell inherits SIGINT as ignored.
+    """
+    graceful = False
+    with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+        async with trio.open_nursery() as nursery:
+
+            async def obey() -> None:
+                first = True
+                async for number in signals:
+                    if not first:
+                        nursery.cancel_scope.cancel()
+                    bridge.stop(signal.Signals(number).name)
+                    first = False
+
+            async def run(task_status: trio.TaskStatus[str] = trio.TASK_STATUS_IGNORED) -> None:
+                nonlocal graceful
+                await bridge.run(task_status=task_status)
+                graceful = True
+                nursery.cancel_scope.cancel()
+
+            nursery.start_soon(obey)
+            ready(await nursery.start(run))
+    return graceful
