@@ -58,7 +58,7 @@ def load(options: Options, environment: Mapping[str, str]) -> Loaded:
     text = _read(file) if file else ""
     places = Places(file, text)
     body = parse(text, file)
-    sources = {name: places.where(name) for name in places.lines}
+    sources = {name: places.where(name) for name in places.settings}
     settings = structure(body, places, environment)
     if "providers" not in body:
         settings, found = _default_providers(settings, environment)

@@ -37,21 +37,23 @@ class Places:
 
     def __init__(self, file: Path | None, text: str) -> None:
         self._file = file
-        self.lines: dict[str, int] = {}
+        self.settings: dict[str, int] = {}
+        self._tables: dict[str, int] = {}
         table = ""
         for number, line in enumerate(text.splitlines(), 1):
             if header := re.match(r"\s*\[\s*([^\[\]]+?)\s*\]", line):
                 table = header[1].replace('"', "").replace(" ", "")
-                self.lines.setdefault(table, number)
+                self._tables.setdefault(table, number)
             elif key := re.match(r"\s*([A-Za-z0-9_.\-\"]+)\s*=", line):
                 name = key[1].replace('"', "")
-                self.lines.setdefault(f"{table}.{name}" if table else name, number)
+                self.settings.setdefault(f"{table}.{name}" if table else name, number)
 
     def where(self, name: str) -> str:
         """`FILE:LINE` of a setting, or of the nearest table around it."""
-        while name and name not in self.lines:
+        lines = self._tables | self.settings
+        while name and name not in lines:
             name = name.rpartition(".")[0]
-        return f"{self._file}:{self.lines[name]}" if name else str(self._file or "configuration")
+        return f"{self._file}:{lines[name]}" if name else str(self._file or "configuration")
 
 
 def structure(body: dict[str, Any], places: Places, environment: Mapping[str, str]) -> Settings:

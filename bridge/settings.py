@@ -33,11 +33,9 @@ def parse_duration(text: Any) -> Seconds:
 
 
 def format_duration(seconds: float) -> str:
-    """The shortest text that `parse_duration` reads as this, e.g. `600s`."""
-    for unit in ("d", "h", "m"):
-        if seconds >= UNITS[unit] and seconds % UNITS[unit] == 0 and seconds > 3600:
-            return f"{seconds / UNITS[unit]:g}{unit}"
-    return f"{seconds:g}s"
+    """A short text that `parse_duration` reads as this, e.g. `600s` or `30d`."""
+    unit = next((unit for unit in ("d", "h") if seconds >= UNITS[unit] and seconds % UNITS[unit] == 0), "s")
+    return f"{seconds / UNITS[unit]:g}{unit}"
 
 
 def default_socket() -> Path:

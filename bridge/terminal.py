@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,7 +15,10 @@ from bridge.config import Loaded
 from bridge.events.describe import visible
 from bridge.events.vocabulary import KeyChanged
 from bridge.events.wire import unstructure
-from bridge.keys.secret import Secret
+from bridge.keys.secret import Secret, hint
+from bridge.settings import Seconds, format_duration
+
+HEADER_SETTING = re.compile(r"\.(extra_)?headers\.")
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
@@ -54,15 +58,14 @@ def keys_json(keys: Sequence[KeyChanged]) -> list[dict[str, Any]]:
 def settings_table(loaded: Loaded) -> Iterator[str]:
     """Every setting in force and where it came from. Keys and tokens are masked."""
     yield f"configuration file: {loaded.file or 'none'}"
-    rows = []
-    for name, value in _flatten("", loaded.settings):
-        rows.append((name, _shown(value), _source(name, loaded)))
+    rows = [(name, _shown(name, value), _source(name, loaded)) for name, value in _flatten("", loaded.settings)]
     yield from table(("SETTING", "VALUE", "FROM"), rows)
 
 
 def _flatten(prefix: str, value: Any) -> Iterator[tuple[str, Any]]:
+    """Every setting with its dotted name."""
     if attrs.has(type(value)):
-        value = {field.name: getattr(value, field.name) for field in attrs.fields(type(value))}
+        value = {field.name: _written(field, getattr(value, field.name)) for field in attrs.fields(type(value))}
     elif not isinstance(value, dict) or not value:
         yield prefix, value
         return
@@ -71,12 +74,19 @@ def _flatten(prefix: str, value: Any) -> Iterator[tuple[str, Any]]:
         yield from _flatten(f"{prefix}.{shown}" if prefix else shown, one)
 
 
-def _shown(value: Any) -> str:
+def _written(field: attrs.Attribute[Any], value: Any) -> Any:
+    """A duration as it is written in a file; anything else as it is."""
+    return format_duration(value) if field.type in {Seconds, "Seconds"} else value
+
+
+def _shown(name: str, value: Any) -> str:
     match value:
         case Secret():
             return value.hint
+        case str() if HEADER_SETTING.search(name):
+            return hint(value)  # who adds a header may well add a credential
         case tuple():
-            return "[" + ", ".join(_shown(one) for one in value) + "]"
+            return "[" + ", ".join(_shown(name, one) for one in value) + "]"
         case Path() | None:
             return "off" if value is None else str(value)
         case _:
@@ -84,8 +94,9 @@ def _shown(value: Any) -> str:
 
 
 def _source(name: str, loaded: Loaded) -> str:
+    """Where a setting was said: itself, or the inline table it stands in."""
     while name:
-        if name in loaded.sources and (name == "data_dir" or "." in name):
+        if name in loaded.sources:
             return loaded.sources[name]
         name = name.rpartition(".")[0]
     return "default"

@@ -10,7 +10,7 @@ from typing import Any
 
 import orjson
 
-from bridge.apis.api import ErrorKind
+from bridge.apis.api import ErrorKind, StreamFailure
 from bridge.apis.json_text import well_formed
 from bridge.events.vocabulary import FailureReason
 
@@ -103,6 +103,17 @@ def chat_stream_error(message: str) -> bytes:
 def messages_stream_error(message: str) -> bytes:
     """An error as an event of a Messages stream."""
     return _event("error", _anthropic_object(ErrorKind.BAD_GATEWAY, message))
+
+
+def upstream_failure(error: object) -> StreamFailure:
+    """What an upstream's error object says, in whichever API's form: its message, and what it means for the key."""
+    if not isinstance(error, dict):
+        return StreamFailure(error if isinstance(error, str) and error else "upstream reported an error")
+    code, error_type, details = error.get("code"), error.get("type"), error.get("details")
+    detail = details.get("error_code") if isinstance(details, dict) else None
+    said = (error.get("message"), code, error_type)
+    texts = (text for text in said if isinstance(text, str) and text not in ("", "error"))
+    return StreamFailure(next(texts, "upstream reported an error"), failure_reason(code, error_type, detail))
 
 
 def failure_reason(*words: object) -> FailureReason | None:

@@ -24,3 +24,17 @@ def request_object(body: bytes) -> dict[str, Any]:
 def string(value: object) -> str | None:
     """The value where it is a text with something in it."""
     return value if isinstance(value, str) and value else None
+
+
+def last_of(items: object) -> dict[str, Any]:
+    """The last object of a list; an empty one where there is none."""
+    last = items[-1] if isinstance(items, list) and items else None
+    return last if isinstance(last, dict) else {}
+
+
+def joined_texts(content: object, part_type: str) -> str | None:
+    """A message's content as one text: itself, or its parts of that type joined by newlines, all others left out."""
+    if isinstance(content, list):
+        parts = [part for part in content if isinstance(part, dict) and part.get("type") == part_type]
+        content = "\n".join(part["text"] for part in parts if isinstance(part.get("text"), str))
+    return string(content)

@@ -7,19 +7,17 @@ item brings the same text. Shapes follow OpenAI's API reference, "Streaming even
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 from attrs import define, field
 
 from bridge.apis.api import StreamFailure
-from bridge.apis.errors import failure_reason
+from bridge.apis.errors import upstream_failure
+from bridge.apis.event_type import event_type
 from bridge.apis.json_text import loads_object
 from bridge.apis.responses_tools import call_in
 from bridge.apis.transcript import HELD_LIMIT, Thought, Transcript, tokens
 from bridge.events.vocabulary import ThoughtSource, WithheldReason
-
-_TYPE = re.compile(rb'\s*\{\s*"type"\s*:\s*"([^"\\]*)"')  # `type` leads the data as OpenAI writes it
 
 # The live deltas: the type of the item they are of, the part of it that grows, and what that part's number is called.
 _DELTAS = {
@@ -34,18 +32,6 @@ _READ = _FINAL | {b"response.output_item.added", b"response.output_item.done", b
 _SOURCES = {"summary": ThoughtSource.REASONING_SUMMARY, "content": ThoughtSource.THINKING}
 
 
-def event_name(name: bytes, data: bytes) -> bytes:
-    """The event's type: its SSE name, or the data's `type` where the stream names no events."""
-    if name and name != b"message":
-        return name
-    leading = _TYPE.match(data)
-    if leading:
-        return leading[1]
-    value = loads_object(data)
-    named = value.get("type") if value else None
-    return named.encode() if isinstance(named, str) else b""
-
-
 def stream_failure(value: dict[str, Any]) -> StreamFailure | None:
     """The error in an `error` event, a failed response's event, or an error's body.
 
@@ -53,14 +39,9 @@ def stream_failure(value: dict[str, Any]) -> StreamFailure | None:
     """
     response = value.get("response")
     error = response.get("error") if isinstance(response, dict) else value.get("error")
-    if not isinstance(error, dict):
-        if value.get("type") not in ("error", "response.failed"):
-            return None
-        error = value
-    code, message = error.get("code"), error.get("message")
-    if not isinstance(message, str) or not message:
-        message = code if isinstance(code, str) and code else "upstream reported an error"
-    return StreamFailure(message, failure_reason(code, error.get("type")))
+    if isinstance(error, dict):
+        return upstream_failure(error)
+    return upstream_failure(value) if value.get("type") in ("error", "response.failed") else None
 
 
 @define(eq=False)
@@ -90,8 +71,7 @@ class ResponsesAnswer:
 
     def event(self, name: bytes, data: bytes) -> None:
         """The next event of a stream. Those whose names say nothing to us are passed over unparsed."""
-        if not name or name == b"message":
-            name = event_name(name, data)
+        name = event_type(name, data)
         if name.endswith(b".delta"):
             self.token_seen = True
             if name in _DELTAS:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from bridge.apis.transcript import parsed_arguments
+from bridge.apis.tool_calls import parsed_arguments
 
 # The built-in calls of the API reference, each with what its item says of the request (and not of the result).
 _BUILT_IN = {

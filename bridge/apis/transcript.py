@@ -14,7 +14,7 @@ from typing import Any
 from attrs import define, field
 
 from bridge.apis.api import RequestFacts, Wants
-from bridge.apis.json_text import is_shallow, loads
+from bridge.apis.json_text import is_shallow
 from bridge.events.vocabulary import (
     AnswerDelta,
     Event,
@@ -181,17 +181,6 @@ class Transcript:
         index = self._next_index
         self._next_index += 1
         return index
-
-
-def parsed_arguments(text: object) -> object:
-    """A tool call's arguments as JSON; the text itself where it is none, or nested too deeply to be passed on."""
-    if not isinstance(text, str):
-        return text
-    try:
-        value = loads(text.encode())
-    except ValueError:
-        return text
-    return value if is_shallow(value) else text
 
 
 def tokens(usage: object, *path: str) -> int:

@@ -51,42 +51,36 @@ def configure(level: str = "info", form: str = "text", file: Path | None = None)
     if file is not None:
         file.parent.mkdir(parents=True, exist_ok=True)
         stream = file.open("a", encoding="utf-8", buffering=1)
-    renderer: Any = (
-        structlog.processors.JSONRenderer(ensure_ascii=True)
-        if form == "json"
-        else structlog.dev.ConsoleRenderer(colors=stream.isatty(), exception_formatter=structlog.dev.plain_traceback)
-    )
-    chain: list[Any] = [
-        structlog.processors.add_log_level,
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
-        structlog.processors.StackInfoRenderer(),
-        *([structlog.processors.format_exc_info] if form == "json" else []),
-        renderer,
-        _redact,
-    ]
+    timestamp = structlog.processors.TimeStamper(fmt="iso", utc=True)
+    last = [*_tracebacks(form), _renderer(form, colors=stream.isatty()), _redact]
     structlog.configure(
-        processors=chain,
+        processors=[structlog.processors.add_log_level, timestamp, *last],
         wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),
         logger_factory=structlog.WriteLoggerFactory(file=stream),
         cache_logger_on_first_use=False,
     )
-    _quieten_libraries(stream)
-
-
-def _redact(_logger: Any, _method: str, line: str) -> str:
-    # The console renderer prints values by repr(), so control characters in them are already harmless.
-    return redactor.redact(line)
-
-
-def _quieten_libraries(stream: TextIO) -> None:
+    # What libraries and the readers log by the standard module looks the same, from warnings up: below, they tell URLs
+    # and headers.
     handler = logging.StreamHandler(stream)
-    handler.addFilter(_RedactingFilter())
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *last],
+            foreign_pre_chain=[structlog.stdlib.add_log_level, timestamp],
+        )
+    )
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
 
 
-class _RedactingFilter(logging.Filter):
-    def filter(self, record: logging.LogRecord) -> bool:
-        record.msg, record.args = redactor.redact(record.getMessage()), None
-        if record.exc_info:
-            record.exc_text = redactor.redact(logging.Formatter().formatException(record.exc_info))
-        return True
+def _tracebacks(form: str) -> list[Any]:
+    return [structlog.processors.format_exc_info] if form == "json" else []
+
+
+def _renderer(form: str, *, colors: bool) -> Any:
+    if form == "json":
+        return structlog.processors.JSONRenderer(ensure_ascii=True)
+    # Values are shown by repr(), so control characters in them are harmless; tracebacks show no local variables.
+    return structlog.dev.ConsoleRenderer(colors=colors, exception_formatter=structlog.dev.plain_traceback)
+
+
+def _redact(_logger: Any, _method: str, line: str) -> str:
+    return redactor.redact(line)

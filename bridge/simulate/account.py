@@ -22,7 +22,8 @@ class Gauge:
 
 
 class Account:
-    """One key's account. `now` everywhere is a monotonic clock in seconds; scripted times are divided by `speed`."""
+    """One key's account. `now` everywhere is a monotonic clock in seconds. Windows and the times in refusals are
+    divided by `speed`; what a fate has to wait is left to whoever waits."""
 
     def __init__(self, script: KeyScript, speed: float) -> None:
         self._script = script
@@ -44,7 +45,7 @@ class Account:
         self._used += 1
         if fate.refusal is not None and fate.refusal.retry_after is not None:
             return evolve(fate, refusal=evolve(fate.refusal, retry_after=fate.refusal.retry_after / self._speed))
-        return evolve(fate, wait=fate.wait / self._speed)
+        return fate
 
     def dead(self) -> Refusal | None:
         """Why the key's next request would be refused for the key's own sake, if it would; nothing is used up."""

@@ -11,8 +11,8 @@ from attrs import Factory, field, frozen
 from attrs.validators import ge, gt, in_, min_len, optional
 
 Place = int | str | None
-"""A place in a stream: after so many events, or before the first event of that name; None and names that a stream
-has not got mean its middle."""
+"""A place in a stream: after so many events, before the first event of that name, or after the `opening`, which says
+nothing yet but that there will be an answer. None and names that a stream has not got mean its middle."""
 
 
 @frozen
@@ -77,9 +77,12 @@ class Silence:
 
 @frozen
 class Failure:
-    """The provider gives up, with these words. The code is OpenAI's: `server_error`, `rate_limit_exceeded`,
-    `insufficient_quota`, `server_is_overloaded`, or any other. `nested` is the form OpenAI's servers were seen to send an `error`
-    event in: the error inside an object, and a `response.failed` after it."""
+    """The provider gives up, with these words.
+
+    The code is OpenAI's: `server_error`, `rate_limit_exceeded`, `insufficient_quota`, `server_is_overloaded`, or any
+    other. `nested` is the form in which OpenAI's servers were seen to send an `error` event: the error inside an
+    object, and a `response.failed` after it.
+    """
 
     code: str = "server_error"
     message: str = "The model could not finish this response. Try again in a moment."

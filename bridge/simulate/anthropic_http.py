@@ -56,11 +56,11 @@ def key(headers: Mapping[str, str]) -> str | None:
     return value.strip() or None if scheme.lower() == "bearer" else None
 
 
-def refuse(refusal: Refusal, model: str | None, wall_time: float) -> tuple[int, Headers, bytes]:
+def refuse(refusal: Refusal, wall_time: float) -> tuple[int, Headers, bytes]:
     """Status, headers and body of an error. `wall_time` is seconds since the epoch."""
     status, kind, usual = _ERRORS[refusal.trouble]
     status = refusal.status or status
-    error: dict[str, Any] = {"type": kind, "message": refusal.message or usual.format(model=model)}
+    error: dict[str, Any] = {"type": kind, "message": refusal.message or usual.format(model=refusal.model)}
     if details := _DETAILS.get(refusal.trouble):
         error["details"] = details
     again = status in {408, 409, 429} or status >= 500
@@ -93,7 +93,7 @@ def headers(chance: Chance, gauges: tuple[Gauge, Gauge] | None, wall_time: float
     return made
 
 
-def models() -> bytes:
+def models(_request: object) -> bytes:
     """The body of `GET /v1/models`."""
     data = [
         {"type": "model", "id": id_, "display_name": name, "created_at": "2026-02-05T00:00:00Z", "lifecycle": "active"}

@@ -19,6 +19,8 @@ from bridge.simulate.streaming import StreamEvent, find, named_event
 
 Fields = dict[str, Any]
 
+OPENING = 1  # message_start
+
 _ERROR_TYPES = {
     Trouble.REQUESTS_LIMITED: "rate_limit_error",
     Trouble.QUOTA: "rate_limit_error",
@@ -55,7 +57,7 @@ def stream(answer: Answer, asked: Asked, chance: Chance, created_at: int) -> lis
     message = _Message(answer, asked, chance)
     failure = answer.mishap.failed or answer.mishap.error
     if failure is not None:
-        del message.said[find([said["type"] for said, _ in message.said], failure.at) :]
+        del message.said[find([said["type"] for said, _ in message.said], failure.at, OPENING) :]
         message.said.append(({"type": "error", "error": _error(failure)}, False))
     return [named_event(said["type"], said, token=token) for said, token in message.said]
 

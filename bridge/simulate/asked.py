@@ -39,7 +39,8 @@ def trouble_of(code: str) -> Trouble:
 
 @frozen
 class Refusal(Exception):
-    """A request that gets an error instead of an answer. `param` and `code` are OpenAI's; `retry_after` is seconds."""
+    """A request that gets an error instead of an answer. `param` and `code` are OpenAI's; `retry_after` is seconds,
+    and `retry_form` how the header says it: `seconds`, `ms` or `date`."""
 
     trouble: Trouble
     message: str | None = None  # None: the API's usual words
@@ -47,7 +48,8 @@ class Refusal(Exception):
     param: str | None = None
     code: str | None = None
     retry_after: float | None = None
-    retry_form: str = "seconds"  # how the header says it: `seconds`, `ms`, `date`
+    retry_form: str = "seconds"
+    model: str | None = None
 
 
 @frozen

@@ -20,6 +20,8 @@ from bridge.simulate.streaming import StreamEvent, bare_event, find
 
 Fields = dict[str, Any]
 
+OPENING = 1  # the chunk with the role
+
 _DONE = StreamEvent("", b"data: [DONE]\n\n")
 
 
@@ -55,7 +57,7 @@ def stream(answer: Answer, asked: Asked, chance: Chance, created_at: int) -> lis
         for delta, token in chunks
     ]
     if failure := mishap.failed or mishap.error:
-        del events[find([event.name for event in events], failure.at) :]
+        del events[find([event.name for event in events], failure.at, OPENING) :]
         error = {"message": failure.message, "type": failure.code, "param": None, "code": failure.code}
         return [*events, bare_event({"error": error}), *([] if mishap.failed else [_DONE])]
     events.append(bare_event({**frame, "choices": [_chunk_choice({}, said.finish_reason)], **nothing}))

@@ -73,11 +73,11 @@ def key(headers: Mapping[str, str]) -> str | None:
     return value.strip() or None if scheme.lower() == "bearer" else None
 
 
-def refuse(refusal: Refusal, model: str | None, wall_time: float) -> tuple[int, Headers, bytes]:
+def refuse(refusal: Refusal, wall_time: float) -> tuple[int, Headers, bytes]:
     """Status, headers and body of an error. `wall_time` is seconds since the epoch."""
     status, kind, code, usual = _ERRORS[refusal.trouble]
     again = "" if refusal.retry_after is None else f" Please try again in {duration(refusal.retry_after)}."
-    message = refusal.message or usual.format(model=model, again=again)
+    message = refusal.message or usual.format(model=refusal.model, again=again)
     error = {"message": message, "type": kind, "param": refusal.param, "code": refusal.code or code}
     headers = [] if refusal.retry_after is None else retry_after(refusal.retry_after, refusal.retry_form, wall_time)
     return refusal.status or status, headers, orjson.dumps({"error": error}, option=orjson.OPT_INDENT_2)
@@ -123,7 +123,7 @@ def duration(seconds: float) -> str:
     return (f"{hours}h" if hours else "") + (f"{minutes}m" if hours or minutes else "") + f"{last}s"
 
 
-def models() -> bytes:
+def models(_request: object) -> bytes:
     """The body of `GET /v1/models`."""
     data = [{"id": name, "object": "model", "created": 1765000000, "owned_by": "openai"} for name in _MODELS]
     return orjson.dumps({"object": "list", "data": data})

@@ -32,6 +32,8 @@ from bridge.simulate.streaming import StreamEvent, find, named_event
 
 Fields = dict[str, Any]
 
+OPENING = 2  # response.created, response.in_progress
+
 
 def read(body: bytes, encoding: str) -> Asked:
     """What a body asks for. Raises Refusal as OpenAI answers 400."""
@@ -92,7 +94,7 @@ def _end(speech: _Speech, mishap: Mishap, usage: Fields) -> None:
 
 
 def _give_up(speech: _Speech, failure: Failure, *, as_error: bool) -> None:
-    speech.forget_from(find([said["type"] for said, _ in speech.said], failure.at))
+    speech.forget_from(find([said["type"] for said, _ in speech.said], failure.at, OPENING))
     words: Fields = {"code": failure.code, "message": failure.message}
     if as_error and failure.nested:
         speech.say("error", error={"type": failure.code, **words, "param": None})

@@ -7,39 +7,34 @@ same bytes; `delivery.py` then sends it in its own time.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol
+from collections.abc import Callable
+from typing import Any
 
 import trio
-from attrs import evolve, field, frozen
+from attrs import evolve, frozen
 
-from bridge.simulate import anthropic_http, anthropic_messages, openai_chat, openai_http, openai_responses
-from bridge.simulate.account import Account, Gauge
+from bridge.simulate.account import Account
 from bridge.simulate.answers import Answer
 from bridge.simulate.asked import Asked, Refusal, Trouble
 from bridge.simulate.chance import Chance
-from bridge.simulate.delivery import Chunk, Delivered, Headers, Receive, Reply, Send, deliver, read_body
+from bridge.simulate.delivery import Chunk, Delivered, Receive, Reply, Send, deliver, read_body
 from bridge.simulate.estimate import tokens
 from bridge.simulate.fates import KeyScript
+from bridge.simulate.routes import AnswerRoute, FactRoute, Incoming, NoRoute, Route, Speaker, find_route
 from bridge.simulate.scenario import Scenario, Turns
 from bridge.simulate.scenario_file import everyday
-from bridge.simulate.streaming import StreamEvent, pauses
+from bridge.simulate.streaming import pauses
 
-
-@frozen
-class Incoming:
-    """A request as it arrived. Header names are in lower case, repeated ones joined by commas."""
-
-    method: str
-    path: str
-    headers: Mapping[str, str] = field(repr=False)
-    body: bytes = field(repr=False)
-    raw_headers: Sequence[tuple[bytes, bytes]] = field(default=(), repr=False)
+_JSON = (b"content-type", b"application/json")
+_EVENT_STREAM = (b"content-type", b"text/event-stream; charset=utf-8")
 
 
 @frozen
 class Exchange:
-    """A request and what became of it, for whoever keeps count: tests, and the `simulate` command's log."""
+    """A request and what became of it, for whoever keeps count: tests, and the `simulate` command's log.
+
+    `number` counts the POST requests; a GET has that of the last one.
+    """
 
     number: int
     request: Incoming
@@ -47,67 +42,11 @@ class Exchange:
     delivered: Delivered
 
 
-class Http(Protocol):
-    """How a provider behaves around its answers: `openai_http`, `anthropic_http`."""
-
-    def speaks(self, headers: Mapping[str, str], /) -> bool:
-        """Whether a request seems to be meant for this provider."""
-
-    def key(self, headers: Mapping[str, str]) -> str | None:
-        """The key that a request carries."""
-
-    def refuse(self, refusal: Refusal, model: str | None, wall_time: float) -> tuple[int, Headers, bytes]:
-        """Status, headers and body of an error."""
-
-    def headers(self, chance: Chance, gauges: tuple[Gauge, Gauge] | None, wall_time: float) -> Headers:
-        """The headers of every response."""
-
-
-class Speaker(Protocol):
-    """How an API says an answer: `openai_responses`, …"""
-
-    def read(self, body: bytes, encoding: str) -> Asked:
-        """What a body asks for. Raises Refusal where it asks wrongly."""
-
-    def stream(self, answer: Answer, asked: Asked, chance: Chance, created_at: int) -> list[StreamEvent]:
-        """The answer as a stream's events."""
-
-    def body(self, answer: Answer, asked: Asked, chance: Chance, created_at: int) -> bytes:
-        """The answer in one body. Raises Refusal where the answer is an error."""
-
-
-Fact = Callable[[Incoming], bytes]
-"""What needs no model to be answered, from the request; may raise Refusal."""
-
-
-@frozen
-class Route:
-    """What stands behind a method and a path: a speaker's answers, or a fact. With neither, there is nothing."""
-
-    http: Http
-    speaker: Speaker | None = None
-    fact: Fact | None = None
-
-
-# Where two providers have the same path, the first that recognizes its own headers is it.
-ROUTES: dict[tuple[str, str], tuple[Route, ...]] = {
-    ("POST", "/v1/responses"): (Route(openai_http, openai_responses),),
-    ("POST", "/v1/chat/completions"): (Route(openai_http, openai_chat),),
-    ("POST", "/v1/messages"): (Route(anthropic_http, anthropic_messages),),
-    ("POST", "/v1/messages/count_tokens"): (Route(anthropic_http, fact=count_tokens),),
-    ("GET", "/v1/models"): (
-        Route(anthropic_http, fact=lambda _: anthropic_http.models()),
-        Route(openai_http, fact=lambda _: openai_http.models()),
-    ),
-}
-_NOWHERE = (Route(anthropic_http), Route(openai_http))
-
-
 class SimulatedProvider:
     """An ASGI 3 application for Trio.
 
-    `speed` divides every scripted time. `clock` gives the wall time that appears in answers. `on_exchange` is told of
-    each request when its reply has ended.
+    `speed` divides every scripted time. `clock` gives the wall time that appears in answers, in seconds since the
+    epoch. `on_exchange` is told of each request when its reply has ended.
     """
 
     def __init__(
@@ -154,83 +93,62 @@ class SimulatedProvider:
     def plan(self, request: Incoming, now: float) -> Reply:
         """The whole reply to a request that comes at `now` (monotonic seconds)."""
         self._number += request.method == "POST"
-        routes = ROUTES.get((request.method, request.path), _NOWHERE)
-        route = next((one for one in routes if one.http.speaks(request.headers)), routes[-1])
+        route = find_route(request)
+        account = self._account(route.http.key(request.headers))
         try:
-            account = self._account(route, request)
+            reply = self._reply(route, account, request, now)
         except Refusal as refusal:
-            return self._finish(self._refused(refusal, route, None), route, None, now)
-        asked = None
-        try:
-            if route.speaker is None:
-                reply = _told(route, account, request)
-            else:
-                asked = route.speaker.read(request.body, request.headers.get("content-encoding", ""))
-                reply = self._answer(route.speaker, asked, account, request, now)
-        except Refusal as refusal:
-            reply = self._refused(refusal, route, asked)
-        return self._finish(reply, route, account, now)
-
-    def _refused(self, refusal: Refusal, route: Route, asked: Asked | None) -> Reply:
-        status, headers, body = route.http.refuse(refusal, asked.model if asked else None, self._clock())
-        return Reply(status, [_JSON, _length(body), *headers], [Chunk(body)])
-
-    def _finish(self, reply: Reply, route: Route, account: Account | None, now: float) -> Reply:
+            status, headers, body = route.http.refuse(refusal, self._clock())
+            reply = Reply(status, [_JSON, _length(body), *headers], [Chunk(body)])
         gauges = account.gauges(now) if account else None
         usual = route.http.headers(self._chance("headers"), gauges, self._clock())
         return evolve(reply, headers=[*reply.headers, *usual])
 
-    def _account(self, route: Route, request: Incoming) -> Account:
-        """The account of a request's key. Raises Refusal where nobody is asked, or by nobody."""
-        if route.speaker is route.fact is None:
-            raise Refusal(Trouble.NOT_FOUND, f"Invalid URL ({request.method} {request.path})")
-        key = route.http.key(request.headers)
-        if key is None:
-            raise Refusal(Trouble.NO_KEY)
-        if key not in self._accounts:
+    def _account(self, key: str | None) -> Account | None:
+        if key is not None and key not in self._accounts:
             self._accounts[key] = Account(KeyScript(key, self._scenario.other_keys), self._speed)
-        return self._accounts[key]
+        return self._accounts[key] if key is not None else None
 
-    def _answer(self, speaker: Speaker, asked: Asked, account: Account, request: Incoming, now: float) -> Reply:
+    def _reply(self, route: Route, account: Account | None, request: Incoming, now: float) -> Reply:
+        if isinstance(route, NoRoute):
+            raise Refusal(Trouble.NOT_FOUND, f"Invalid URL ({request.method} {request.path})")
+        if account is None:
+            raise Refusal(Trouble.NO_KEY)
+        match route:
+            case AnswerRoute(_, speaker):
+                return self._answer(speaker, account, request, now)
+            case FactRoute(_, fact):
+                if refusal := account.dead():
+                    raise refusal
+                body = fact(request)
+                return Reply(200, [_JSON, _length(body)], [Chunk(body)])
+
+    def _answer(self, speaker: Speaker, account: Account, request: Incoming, now: float) -> Reply:
+        asked = speaker.read(request.body, request.encoding)
         fate = account.take(now)
         if fate.refusal is not None:
-            raise fate.refusal
+            raise evolve(fate.refusal, model=asked.model)
         name, answer = self._turns.choose(asked, fate.answer or request.headers.get("x-simulate-answer"))
-        created_at = int(self._clock())
-        events = speaker.stream(answer, asked, self._chance("answer"), created_at)
-        waits = [wait / self._speed for wait in self._waits(events, answer)]
-        waits[0] += fate.wait
-        dropped = answer.mishap.dropped
-        if asked.stream:
-            chunks = [Chunk(event.data, wait) for event, wait in zip(events, waits, strict=True)]
-            headers = [(b"content-type", b"text/event-stream; charset=utf-8"), (b"cache-control", b"no-cache")]
-        else:
-            body = speaker.body(answer, asked, self._chance("answer"), created_at)
-            chunks = [Chunk(body, sum(waits))]
-            headers = [_JSON, _length(body)]
-            if dropped is not None:
-                dropped = min(dropped, len(body) - 1)  # with a Content-Length, less would not be missed
         count = tokens(answer, asked)
         account.charge(count.total, now)
-        return Reply(200, headers, chunks, dropped, name, count)
+        events = speaker.stream(answer, asked, self._chance("answer"), int(self._clock()))
+        pace = self._scenario.pace
+        waits = pauses(events, answer.mishap, pace, self._chance("pace"), speaker.OPENING)
+        waits = [(wait + (0 if number else fate.wait)) / self._speed for number, wait in enumerate(waits)]
+        reply = Reply(200, [_EVENT_STREAM, (b"cache-control", b"no-cache")], [], answer.mishap.dropped, name, count)
+        if asked.stream:
+            return evolve(reply, chunks=[Chunk(event.data, wait) for event, wait in zip(events, waits, strict=True)])
+        return self._in_one_body(reply, speaker, asked, answer, sum(waits))
 
-    def _waits(self, events: list[StreamEvent], answer: Answer) -> list[float]:
-        return pauses(events, answer.mishap, self._scenario.pace, self._chance("pace"))
+    def _in_one_body(self, reply: Reply, speaker: Speaker, asked: Asked, answer: Answer, wait: float) -> Reply:
+        body = speaker.body(answer, asked, self._chance("answer"), int(self._clock()))
+        dropped = reply.dropped_at
+        if dropped is not None:
+            dropped = min(dropped, len(body) - 1)  # with a Content-Length, less would not be missed
+        return evolve(reply, headers=[_JSON, _length(body)], chunks=[Chunk(body, wait)], dropped_at=dropped)
 
     def _chance(self, what: str) -> Chance:
         return Chance(self._seed, f"{what} {self._number}")
-
-
-_JSON = (b"content-type", b"application/json")
-
-
-def _told(route: Route, account: Account, request: Incoming) -> Reply:
-    """A fact, for a key that is not dead."""
-    assert route.fact is not None
-    if refusal := account.dead():
-        raise refusal
-    body = route.fact(request)
-    return Reply(200, [_JSON, _length(body)], [Chunk(body)])
 
 
 def _length(body: bytes) -> tuple[bytes, bytes]:
@@ -246,6 +164,7 @@ def _incoming(scope: dict[str, Any], body: bytes) -> Incoming:
 
 
 async def _live(receive: Receive, send: Send) -> None:
+    """The lifespan protocol: there is nothing to start or stop."""
     while True:
         message = await receive()
         await send({"type": f"{message['type']}.complete"})

@@ -40,8 +40,10 @@ def bare_event(body: dict[str, Any], *, token: bool = False) -> StreamEvent:
     return StreamEvent("", b"data: %b\n\n" % orjson.dumps(body), token)
 
 
-def find(names: Sequence[str], place: Place) -> int:
-    """How many of these events come before the place."""
+def find(names: Sequence[str], place: Place, opening: int) -> int:
+    """How many of these events come before the place; `opening` is with how many the API's streams open."""
+    if place == "opening":
+        return min(opening, len(names))
     if isinstance(place, int):
         return min(place, len(names))
     if place is not None and place in names:
@@ -49,13 +51,13 @@ def find(names: Sequence[str], place: Place) -> int:
     return len(names) // 2
 
 
-def pauses(events: Sequence[StreamEvent], mishap: Mishap, pace: Pace, chance: Chance) -> list[float]:
-    """The seconds to wait before each event."""
+def pauses(events: Sequence[StreamEvent], mishap: Mishap, pace: Pace, chance: Chance, opening: int) -> list[float]:
+    """The seconds to wait before each event; `opening` as for `find`."""
     rate = mishap.slow or pace.tokens_per_second
     waits = [chance.between(0.5, 1.5) / rate if event.token else 0.0 for event in events]
     first = next((index for index, event in enumerate(events) if event.token), len(events) - 1)
     waits[first] += pace.first_token * chance.between(0.7, 1.3)
     if mishap.silence is not None:
-        place = find([event.name for event in events], mishap.silence.at)
+        place = find([event.name for event in events], mishap.silence.at, opening)
         waits[min(place, len(waits) - 1)] += mishap.silence.seconds
     return waits
