@@ -1,0 +1,179 @@
+"""Reads the record: lists of past interceptions, one in full, and sums. Plain SQL, read-only, no bridge needed."""
+
+from __future__ import annotations
+
+import sqlite3
+from datetime import datetime, timedelta
+from typing import Any
+
+import orjson
+from attrs import frozen
+
+from bridge.events.wire import format_time
+from bridge.record.database import RecordError
+from bridge.settings import parse_duration
+
+Fields = dict[str, Any]
+
+SUMS = """
+    SELECT interception_id, sum(input) AS input, sum(output) AS output, sum(cache_read_input) AS cache_read_input,
+           sum(cache_write_input) AS cache_write_input, sum(cost_usd) AS cost_usd
+    FROM token_usages GROUP BY interception_id
+"""
+
+TEXT = """
+    SELECT interception_id FROM prompts WHERE text LIKE :text ESCAPE '\\'
+    UNION SELECT interception_id FROM thoughts WHERE text LIKE :text ESCAPE '\\'
+    UNION SELECT interception_id FROM tool_calls WHERE arguments LIKE :text ESCAPE '\\' OR tool LIKE :text ESCAPE '\\'
+"""
+
+PARTS = {
+    "attempts": ("attempts", "attempt"),
+    "prompts": ("prompts", "rowid"),
+    "thoughts": ("thoughts", '"index"'),
+    "tools": ("tool_calls", "rowid"),
+    "tokens": ("token_usages", "rowid"),
+}
+"""The parts of an interception, as a snapshot calls them, with their tables and order."""
+
+GROUPS = {
+    "day": "substr(i.started_at, 1, 10)",
+    "model": "i.model",
+    "client": "i.client",
+    "session": "i.session_id",
+}
+
+
+@frozen
+class Filter:
+    """Which interceptions to list, newest first. None means all; `since` is an aware time, `text` any part of a prompt,
+    a thought or a tool call."""
+
+    since: datetime | None = None
+    model: str | None = None
+    client: str | None = None
+    session: str | None = None
+    provider: str | None = None
+    outcome: str | None = None
+    text: str | None = None
+    limit: int = 50
+
+
+def interceptions(database: sqlite3.Connection, wanted: Filter) -> list[Fields]:
+    """Past interceptions, newest first: their own columns, the first prompt, and their tokens."""
+    where, values = _conditions(wanted)
+    rows = database.execute(
+        f"""
+        SELECT i.*, (SELECT text FROM prompts WHERE interception_id = i.id LIMIT 1) AS prompt,
+               (SELECT sum(input) FROM token_usages WHERE interception_id = i.id) AS input,
+               (SELECT sum(output) FROM token_usages WHERE interception_id = i.id) AS output,
+               (SELECT sum(cache_read_input) FROM token_usages WHERE interception_id = i.id) AS cache_read_input,
+               (SELECT sum(cache_write_input) FROM token_usages WHERE interception_id = i.id) AS cache_write_input,
+               (SELECT sum(cost_usd) FROM token_usages WHERE interception_id = i.id) AS cost_usd
+        FROM (SELECT * FROM interceptions {where} ORDER BY started_at DESC LIMIT :limit) AS i
+        ORDER BY i.started_at DESC
+        """,  # noqa: S608  # the conditions are our own text, values go in as parameters
+        values,
+    )
+    return [_interception(row) for row in rows]
+
+
+def story(database: sqlite3.Connection, name: str) -> Fields:
+    """One interception with its attempts, prompts, thoughts, tools and tokens; `name` is its id or the beginning of it.
+
+    Raises RecordError where that names none, or several.
+    """
+    like = _escaped(name) + "%"
+    found = database.execute("SELECT * FROM interceptions WHERE id LIKE ? ESCAPE '\\' LIMIT 2", (like,)).fetchall()
+    if len(found) != 1:
+        reason = "several interceptions begin with that id" if found else "no interception has that id"
+        raise RecordError(f"{name}: {reason}; 'clearspan history' lists them")
+    one = _interception(found[0])
+    for name_in_story, (table, order) in PARTS.items():
+        sql = f"SELECT * FROM {table} WHERE interception_id = ? ORDER BY {order}"  # noqa: S608  # our own names
+        rows = database.execute(sql, (one["id"],))
+        one[name_in_story] = [_part(row) for row in rows]
+    return one
+
+
+def totals(database: sqlite3.Connection, group: str, since: datetime | None) -> list[Fields]:
+    """Sums of tokens and cost by day, model, client or session; newest, or most costly in tokens, first."""
+    key = GROUPS[group]
+    order = "name DESC" if group == "day" else "input + output DESC"
+    rows = database.execute(
+        f"""
+        SELECT {key} AS name, count(*) AS interceptions, sum(i.outcome = 'failed') AS failed,
+               coalesce(sum(t.input), 0) AS input, coalesce(sum(t.output), 0) AS output,
+               coalesce(sum(t.cache_read_input), 0) AS cache_read_input,
+               coalesce(sum(t.cache_write_input), 0) AS cache_write_input, sum(t.cost_usd) AS cost_usd
+        FROM interceptions AS i LEFT JOIN ({SUMS}) AS t ON t.interception_id = i.id
+        WHERE :since IS NULL OR i.started_at >= :since
+        GROUP BY 1 ORDER BY {order}
+        """,  # noqa: S608  # names from our own table of groups
+        {"since": format_time(since) if since else None},
+    )
+    return [dict(row) for row in rows]
+
+
+def since_when(text: str, now: datetime) -> datetime:
+    """The moment that `90m`, `7d`, `2026-11-24` or an RFC 3339 time means. Raises ValueError with how to write one."""
+    try:
+        return now - timedelta(seconds=parse_duration(text))
+    except ValueError:
+        pass
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise ValueError(
+            f'{text!r} is no time; write it like "90m", "7d", "2026-11-24" or "2026-11-24T10:00Z"'
+        ) from None
+    return moment if moment.tzinfo else moment.astimezone()
+
+
+def _conditions(wanted: Filter) -> tuple[str, Fields]:
+    conditions: list[str] = []
+    values: Fields = {"limit": wanted.limit}
+    exact = {
+        "model": "model",
+        "client": "client",
+        "session": "session_id",
+        "provider": "provider",
+        "outcome": "outcome",
+    }
+    for name, column in exact.items():
+        value = getattr(wanted, name)
+        if value is not None:
+            conditions.append(f"{column} = :{name} COLLATE NOCASE")
+            values[name] = value
+    if wanted.since is not None:
+        conditions.append("started_at >= :since")
+        values["since"] = format_time(wanted.since)
+    if wanted.text is not None:
+        conditions.append(f"id IN ({TEXT})")
+        values["text"] = f"%{_escaped(wanted.text)}%"
+    return ("WHERE " + " AND ".join(conditions) if conditions else ""), values
+
+
+def _escaped(text: str) -> str:
+    return text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+
+
+def _interception(row: sqlite3.Row) -> Fields:
+    fields = dict(row)
+    del fields["run"]
+    fields["streaming"] = bool(fields["streaming"])
+    fields["credential"] = {"kind": fields.pop("credential_kind"), "hint": fields.pop("credential_hint")}
+    if fields["previous_tool_ms"] is not None:
+        fields["previous_tool_ms"] = orjson.loads(fields["previous_tool_ms"])
+    return fields
+
+
+def _part(row: sqlite3.Row) -> Fields:
+    fields = dict(row)
+    del fields["interception_id"]
+    for name in ("arguments", "extra"):
+        if fields.get(name) is not None:
+            fields[name] = orjson.loads(fields[name])
+    if "injected" in fields:
+        fields["injected"] = bool(fields["injected"])
+    return fields

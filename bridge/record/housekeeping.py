@@ -1,0 +1,86 @@
+"""What a writer does to the record beside writing events: its run, what a crash left open, old rows, states of keys."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import sqlite3
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+import orjson
+
+from bridge.events.wire import format_time
+from bridge.record.rows import Statement
+
+STOPPED = "bridge stopped"
+
+
+def begin_run(database: sqlite3.Connection, pid: int, now: datetime) -> int:
+    """Ends what bridges that are gone left open, and notes that this one writes now. Returns its run's number."""
+    at = format_time(now)
+    database.execute("BEGIN IMMEDIATE")
+    try:
+        for run, writer in database.execute("SELECT run, pid FROM runs WHERE ended_at IS NULL").fetchall():
+            if writer == pid or not _alive(writer):
+                database.execute(
+                    "UPDATE interceptions SET outcome = 'failed', error = ?, ended_at = ?"
+                    " WHERE run = ? AND outcome IS NULL",
+                    (STOPPED, at, run),
+                )
+                database.execute("UPDATE runs SET ended_at = ? WHERE run = ?", (at, run))
+        run = database.execute("INSERT INTO runs (pid, started_at) VALUES (?, ?)", (pid, at)).lastrowid
+        database.execute("COMMIT")
+    except BaseException:
+        database.execute("ROLLBACK")
+        raise
+    return int(run or 0)
+
+
+def end_run(database: sqlite3.Connection, run: int, now: datetime) -> None:
+    """Notes that this bridge writes no more."""
+    database.execute("UPDATE runs SET ended_at = ? WHERE run = ?", (format_time(now), run))
+
+
+def forget_old(database: sqlite3.Connection, now: datetime, keep: float) -> None:
+    """Deletes interceptions that began more than `keep` seconds ago, with all that belongs to them."""
+    oldest = format_time(now - timedelta(seconds=keep))
+    database.execute("DELETE FROM interceptions WHERE started_at < ?", (oldest,))
+
+
+def salt(database: sqlite3.Connection) -> bytes:
+    """This installation's own salt for fingerprints of keys, made on first use."""
+    row = database.execute("SELECT salt FROM salts").fetchone()
+    if row is not None:
+        return bytes(row[0])
+    made = secrets.token_bytes(32)
+    database.execute("INSERT INTO salts (salt) VALUES (?)", (made,))
+    return made
+
+
+def saved_keys(database: sqlite3.Connection) -> dict[str, list[dict[str, Any]]]:
+    """The states of keys by provider, for `KeyPool.restore_state`."""
+    found: dict[str, list[dict[str, Any]]] = {}
+    for provider, state in database.execute("SELECT provider, state FROM key_states"):
+        found.setdefault(provider, []).append(orjson.loads(state))
+    return found
+
+
+def key_statements(provider: str, rows: Sequence[Mapping[str, Any]]) -> list[Statement]:
+    """Puts these states of a provider's keys in the place of the old ones."""
+    statements: list[Statement] = [("DELETE FROM key_states WHERE provider = ?", (provider,))]
+    for row in rows:
+        values = (provider, row["fingerprint"], orjson.dumps(row).decode())
+        statements.append(("INSERT INTO key_states (provider, fingerprint, state) VALUES (?, ?, ?)", values))
+    return statements
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

@@ -1,0 +1,1 @@
+"""The record's schema, one numbered step a file."""

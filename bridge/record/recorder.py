@@ -1,0 +1,199 @@
+"""Writes events into the record, in a thread of its own, so that no disk ever holds up a request.
+
+The hub hands events over by a plain call that only appends to a bounded queue. The thread takes what is there every
+BATCH_S and commits it as one transaction: an event is on disk within a quarter of a second, and `kill -9` costs no
+more. Where writing fails (disk full, locked, read-only) the batch is kept and tried again; the bridge says so once by
+`record.failed`, and by `record.recovered` when it works again.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import threading
+import time
+from collections import deque
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import trio
+
+from bridge.events.hub import Hub, utc_now
+from bridge.events.vocabulary import RecordFailed, RecordRecovered
+from bridge.events.wire import Envelope
+from bridge.observe.logs import logger
+from bridge.record import housekeeping
+from bridge.record.database import RecordError, open_for_writing
+from bridge.record.rows import Rows, Statement
+from bridge.settings import RecordSettings
+
+log = logger("record")
+
+BATCH_S = 0.1
+RETRY_S = 1.0
+CLEAN_EVERY_S = 3600.0
+QUEUE_EVENTS = 100_000
+"""How many events wait while nothing can be written; beyond, the oldest are lost, and counted."""
+
+KeyRows = Mapping[str, Sequence[Mapping[str, Any]]]
+
+
+class Recorder:
+    """The one writer of a record."""
+
+    def __init__(self, settings: RecordSettings, path: Path, hub: Hub) -> None:
+        self._settings = settings
+        self._path = path
+        self._hub = hub
+        self._queue: deque[Envelope | list[Statement]] = deque()
+        self._lost = 0
+        self._work_waits = threading.Event()
+        self._stopping = threading.Event()
+        self._token: trio.lowlevel.TrioToken | None = None
+        self._database: sqlite3.Connection | None = None
+        self._rows = Rows(settings, run=0)
+        self._failing = False
+        self._clean_at = 0.0
+        self.salt = b""
+        """For fingerprints of keys; empty until the record could be opened."""
+
+    def take(self, envelope: Envelope) -> None:
+        """Queues an event. Never waits."""
+        if envelope.event.type in Rows.TYPES:
+            self._put(envelope)
+
+    def save_keys(self, provider: str, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Queues the states of a provider's keys, in the place of those saved before."""
+        self._put(housekeeping.key_statements(provider, rows))
+
+    async def run(self, task_status: trio.TaskStatus[KeyRows] = trio.TASK_STATUS_IGNORED) -> None:
+        """Runs until cancelled, then writes what is queued. `task_status` gets the saved states of keys.
+
+        Starts also where the record can't be opened; it is tried again then.
+        """
+        self._token = trio.lowlevel.current_trio_token()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(trio.to_thread.run_sync, self._work, task_status)
+            try:
+                await trio.sleep_forever()
+            finally:
+                self._stopping.set()
+                self._work_waits.set()
+
+    def _put(self, item: Envelope | list[Statement]) -> None:
+        if len(self._queue) >= QUEUE_EVENTS:
+            self._queue.popleft()
+            self._lost += 1
+        self._queue.append(item)
+        self._work_waits.set()
+
+    # All below runs in the thread.
+
+    def _work(self, task_status: trio.TaskStatus[KeyRows]) -> None:
+        saved: KeyRows = {}
+        try:
+            saved = self._open()
+        except (sqlite3.Error, OSError, RecordError) as error:
+            self._tell_failed(error)
+        self._say(task_status.started, saved)
+        while True:
+            self._work_waits.wait(CLEAN_EVERY_S)
+            stopping = self._stopping.wait(RETRY_S if self._failing else BATCH_S)
+            self._work_waits.clear()
+            self._write_all()
+            if stopping:
+                break
+            if self._failing:
+                self._work_waits.set()
+        self._close()
+
+    def _write_all(self) -> None:
+        batch = [self._queue.popleft() for _ in range(len(self._queue))]
+        try:
+            if self._database is None:
+                self._open()
+            self._write(batch)
+            self._clean_now_and_then()
+        except (sqlite3.Error, OSError, RecordError) as error:
+            self._queue.extendleft(reversed(batch))
+            self._drop_connection()
+            self._tell_failed(error)
+        else:
+            self._tell_recovered()
+
+    def _write(self, batch: list[Envelope | list[Statement]]) -> None:
+        try:
+            self._commit(batch)
+        except sqlite3.OperationalError:
+            raise  # the disk's fault or another writer's: it will pass
+        except (sqlite3.Error, ValueError, OverflowError):
+            for item in batch:
+                try:
+                    self._commit([item])
+                except sqlite3.OperationalError:
+                    raise
+                except (sqlite3.Error, ValueError, OverflowError) as error:  # one that no retry would mend
+                    self._lost += 1
+                    log.warning("an event could not be recorded", error=str(error))
+
+    def _commit(self, batch: list[Envelope | list[Statement]]) -> None:
+        database = self._database
+        if database is None or not batch:
+            return
+        database.execute("BEGIN IMMEDIATE")
+        try:
+            for item in batch:
+                for sql, values in self._rows.of(item) if isinstance(item, Envelope) else item:
+                    database.execute(sql, values)
+            database.execute("COMMIT")
+        except BaseException:
+            if database.in_transaction:
+                database.execute("ROLLBACK")
+            raise
+
+    def _open(self) -> KeyRows:
+        self._database = database = open_for_writing(self._path)
+        if not self._rows.run:
+            self._rows = Rows(self._settings, run=housekeeping.begin_run(database, os.getpid(), utc_now()))
+        self.salt = housekeeping.salt(database)
+        return housekeeping.saved_keys(database)
+
+    def _clean_now_and_then(self) -> None:
+        now = time.monotonic()
+        if now >= self._clean_at and self._database is not None:
+            self._clean_at = now + CLEAN_EVERY_S
+            housekeeping.forget_old(self._database, utc_now(), self._settings.keep)
+
+    def _close(self) -> None:
+        if self._queue or self._lost:
+            log.warning("the record misses events", queued=len(self._queue), lost=self._lost)
+        if self._database is not None:
+            try:
+                housekeeping.end_run(self._database, self._rows.run, utc_now())
+            except sqlite3.Error as error:
+                log.warning("the record could not be closed well", error=str(error))
+            self._database.close()
+
+    def _drop_connection(self) -> None:
+        if self._database is not None:
+            self._database.close()
+            self._database = None
+
+    def _tell_failed(self, error: Exception) -> None:
+        if not self._failing:
+            self._failing = True
+            reason = f"{self._path}: {error}"
+            log.warning("the record can't be written", error=reason, queued=len(self._queue))
+            self._say(self._hub.publish, RecordFailed(error=reason, queued=len(self._queue)))
+
+    def _tell_recovered(self) -> None:
+        if self._failing:
+            self._failing = False
+            log.info("the record is written again", lost=self._lost)
+            error = f"{self._lost} events were lost" if self._lost else None
+            self._say(self._hub.publish, RecordRecovered(error=error, queued=len(self._queue)))
+
+    def _say(self, call: Any, value: Any) -> None:
+        if self._token is not None:
+            self._token.run_sync_soon(call, value)

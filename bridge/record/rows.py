@@ -1,0 +1,174 @@
+"""What each event writes into the record: SQL and parameters, and nothing that touches a database."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from functools import singledispatchmethod
+from typing import Any, ClassVar
+
+import orjson
+from attrs import frozen
+
+from bridge.events.vocabulary import (
+    AttemptFailed,
+    AttemptStarted,
+    Event,
+    InterceptionEnded,
+    InterceptionStarted,
+    PromptRecorded,
+    ResponseStarted,
+    ThoughtRecorded,
+    ThoughtWithheld,
+    TokensUsed,
+    ToolCalled,
+)
+from bridge.events.wire import Envelope, format_time
+from bridge.settings import RecordSettings
+
+Statement = tuple[str, tuple[Any, ...]]
+
+START = (
+    "id", "provider", "api", "method", "path", "model", "streaming", "client", "user_agent", "session_id", "agent_id",
+    "parent_agent_id", "request_class", "agent_type", "initiator", "correlating_tool_call_id",
+)  # fmt: skip
+END = (
+    "outcome", "status", "error", "attempts", "duration_ms", "first_byte_ms", "first_token_ms", "bytes_out",
+)  # fmt: skip
+
+
+FAILED_ATTEMPT = """
+    UPDATE attempts SET ended_at = ?, status = ?, reason = ?, cooldown_s = ?
+    WHERE interception_id = ? AND attempt = ?
+"""
+
+
+def _insert(table: str, **values: Any) -> Statement:
+    names = ", ".join(f'"{name}"' for name in values)
+    marks = ", ".join("?" * len(values))
+    return f"INSERT OR REPLACE INTO {table} ({names}) VALUES ({marks})", tuple(values.values())  # noqa: S608  # our own names
+
+
+@frozen
+class Rows:
+    """Turns events into statements, leaving out what the owner does not want kept."""
+
+    TYPES: ClassVar[frozenset[str]] = frozenset(
+        one.type
+        for one in (
+            InterceptionStarted,
+            AttemptStarted,
+            AttemptFailed,
+            ResponseStarted,
+            PromptRecorded,
+            ThoughtRecorded,
+            ThoughtWithheld,
+            ToolCalled,
+            TokensUsed,
+            InterceptionEnded,
+        )
+    )
+    """The types of event that leave a trace."""
+
+    settings: RecordSettings
+    run: int
+
+    def of(self, envelope: Envelope) -> list[Statement]:
+        """The statements for one event."""
+        return self._of(envelope.event, envelope.at)
+
+    @singledispatchmethod
+    def _of(self, event: Event, _at: datetime) -> list[Statement]:
+        raise TypeError(f"{event.type} leaves no trace")
+
+    @_of.register
+    def _(self, event: InterceptionStarted, at: datetime) -> list[Statement]:
+        values = {name: getattr(event, name) for name in START}
+        durations = None if event.previous_tool_ms is None else _json(event.previous_tool_ms)
+        return [
+            _insert(
+                "interceptions",
+                **values,
+                run=self.run,
+                previous_tool_ms=durations,
+                credential_kind=event.credential.kind,
+                credential_hint=event.credential.hint,
+                started_at=format_time(at),
+            )
+        ]
+
+    @_of.register
+    def _(self, event: AttemptStarted, at: datetime) -> list[Statement]:
+        values = {"attempt": event.attempt, "key": event.key, "started_at": format_time(at)}
+        return [_insert("attempts", interception_id=event.id, **values)]
+
+    @_of.register
+    def _(self, event: AttemptFailed, at: datetime) -> list[Statement]:
+        return [
+            (
+                FAILED_ATTEMPT,
+                (format_time(at), event.status, event.reason.value, event.cooldown_s, event.id, event.attempt),
+            )
+        ]
+
+    @_of.register
+    def _(self, event: ResponseStarted, _at: datetime) -> list[Statement]:
+        attempt = (event.status, event.id, event.attempt)
+        return [
+            ("UPDATE attempts SET status = ? WHERE interception_id = ? AND attempt = ?", attempt),
+            ("UPDATE interceptions SET upstream_request_id = ? WHERE id = ?", (event.upstream_request_id, event.id)),
+        ]
+
+    @_of.register
+    def _(self, event: PromptRecorded, at: datetime) -> list[Statement]:
+        if not self.settings.prompts:
+            return []
+        values = {"response_id": event.response_id, "text": event.text, "at": format_time(at)}
+        return [_insert("prompts", interception_id=event.id, **values)]
+
+    @_of.register
+    def _(self, event: ThoughtRecorded, at: datetime) -> list[Statement]:
+        if not self.settings.thoughts:
+            return []
+        values = {"index": event.index, "source": event.source.value, "text": event.text, "at": format_time(at)}
+        return [_insert("thoughts", interception_id=event.id, response_id=event.response_id, **values)]
+
+    @_of.register
+    def _(self, event: ThoughtWithheld, at: datetime) -> list[Statement]:
+        values = {"index": event.index, "reason": event.reason.value, "bytes": event.bytes, "at": format_time(at)}
+        return [_insert("thoughts", interception_id=event.id, response_id=event.response_id, **values)]
+
+    @_of.register
+    def _(self, event: ToolCalled, at: datetime) -> list[Statement]:
+        return [
+            _insert(
+                "tool_calls",
+                interception_id=event.id,
+                response_id=event.response_id,
+                tool_call_id=event.tool_call_id,
+                tool=event.tool,
+                arguments=_json(event.arguments) if self.settings.tool_arguments else None,
+                injected=event.injected,
+                server_url=event.server_url,
+                error=event.error,
+                at=format_time(at),
+            )
+        ]
+
+    @_of.register
+    def _(self, event: TokensUsed, at: datetime) -> list[Statement]:
+        names = ("response_id", "input", "output", "cache_read_input", "cache_write_input", "cost_usd")
+        values = {name: getattr(event, name) for name in names}
+        return [
+            _insert("token_usages", interception_id=event.id, **values, extra=_json(event.extra), at=format_time(at))
+        ]
+
+    @_of.register
+    def _(self, event: InterceptionEnded, at: datetime) -> list[Statement]:
+        changes = ", ".join(f"{name} = ?" for name in END)
+        values = [getattr(event, name) for name in END]
+        sql = f"UPDATE interceptions SET ended_at = ?, {changes} WHERE id = ?"  # noqa: S608  # our own names
+        return [(sql, (format_time(at), *(str(one) if isinstance(one, str) else one for one in values), event.id))]
+
+
+def _json(value: Any) -> str:
+    return orjson.dumps(value).decode()
