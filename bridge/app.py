@@ -8,26 +8,19 @@ from typing import Any
 import orjson
 import trio
 
-from bridge.apis.api import Api, ErrorKind
+from bridge.apis.api import ErrorKind
 from bridge.apis.errors import anthropic_error, openai_error
-from bridge.apis.responses import Responses
-from bridge.events.hub import Hub
 from bridge.exchange import INTERCEPTION_HEADER, Exchange, new_id
 from bridge.guard import Caller, Forbidden, HostGuard, Unauthorized, identify
 from bridge.http1 import RawHeaders, Receive, Scope, Send
-from bridge.interception import STOPPING, Interception, Route
+from bridge.interception import STOPPING, Interception, Route, Services
 from bridge.keys.secret import Secret
 from bridge.observe.logs import logger
 from bridge.progress import Progress
 from bridge.provider import Provider
+from bridge.routes import INTERCEPTED, passthrough_api
 
 log = logger("app")
-
-INTERCEPTED: dict[str, dict[str, Api]] = {
-    "openai": {"/v1/responses": Responses()},
-    "anthropic": {},
-}
-"""By the provider's type: the routes below its name that are understood."""
 
 
 class App:
@@ -35,17 +28,15 @@ class App:
 
     def __init__(
         self,
-        hub: Hub,
+        services: Services,
         providers: Mapping[str, Provider],
         guard: HostGuard,
         tokens: Mapping[str, Secret],
-        max_request_bytes: int,
     ) -> None:
-        self._hub = hub
+        self._services = services
         self._providers = providers
         self._guard = guard
         self._tokens = tokens
-        self._max_request_bytes = max_request_bytes
         self._local: dict[str, Callable[[], tuple[bytes, bytes]]] = {}
         self._idle = trio.Event()
         self._idle.set()
@@ -109,28 +100,32 @@ class App:
         kind = provider.settings.type
         api = INTERCEPTED[kind].get(path)
         if api is None:
-            await _refuse(exchange, ErrorKind.NOT_FOUND, self._no_route(exchange), provider_type=kind)
+            api = passthrough_api(kind, path)
         elif (exchange.header(b"upgrade") or "").lower() == "websocket":
             headers = [(b"upgrade", b"HTTP/1.1")]
             await _refuse(exchange, ErrorKind.UPGRADE_REQUIRED, "WebSocket is not relayed; use HTTP", headers, kind)
+            return
         elif exchange.method != "POST":
             message = f"{exchange.path} takes POST, not {exchange.method}"
             await _refuse(exchange, ErrorKind.METHOD_NOT_ALLOWED, message, [(b"allow", b"POST")], kind)
-        else:
-            try:
-                caller = identify(exchange, self._tokens)
-            except Unauthorized as error:
-                await _refuse(exchange, ErrorKind.UNAUTHORIZED, str(error), provider_type=kind)
-                return
-            query = b"?" + exchange.query if exchange.query else b""
-            target = path.removeprefix("/v1") if kind == "openai" else path  # an OpenAI base URL ends in /v1
-            await self._intercept(exchange, Route(provider, api, target.encode("ascii") + query), caller)
+            return
+        if api is None:
+            await _refuse(exchange, ErrorKind.NOT_FOUND, self._no_route(exchange), provider_type=kind)
+            return
+        try:
+            caller = identify(exchange, self._tokens)
+        except Unauthorized as error:
+            await _refuse(exchange, ErrorKind.UNAUTHORIZED, str(error), provider_type=kind)
+            return
+        query = b"?" + exchange.query if exchange.query else b""
+        target = path.removeprefix("/v1") if kind == "openai" else path  # an OpenAI base URL ends in /v1
+        await self._intercept(exchange, Route(provider, api, target.encode("ascii") + query), caller)
 
     async def _intercept(self, exchange: Exchange, route: Route, caller: Caller) -> None:
-        interception = Interception(exchange, route, caller, self._hub)
+        interception = Interception(exchange, route, caller, self._services)
         self.live[exchange.id] = interception.progress
         try:
-            await interception.run(self._max_request_bytes)
+            await interception.run()
         finally:
             del self.live[exchange.id]
 

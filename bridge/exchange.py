@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
 
 import trio
 
@@ -26,6 +26,22 @@ class BodyTooLarge(Exception):
     """The request's body is larger than allowed."""
 
 
+async def replayable(parts: AsyncGenerator[bytes], limit: int) -> bytes | AsyncGenerator[bytes]:
+    """A body of at most `limit` bytes as a whole, a larger one as it comes."""
+    begun: list[bytes] = []
+    async for part in parts:
+        begun.append(part)
+        if sum(map(len, begun)) > limit:
+            return _chained(begun, parts)
+    return b"".join(begun)
+
+
+async def _chained(begun: list[bytes], rest: AsyncGenerator[bytes]) -> AsyncGenerator[bytes]:
+    yield b"".join(begun)
+    async for part in rest:
+        yield part
+
+
 class Exchange:
     """A request, with its answer under way.
 
@@ -41,6 +57,7 @@ class Exchange:
         self.headers: RawHeaders = scope["headers"]
         self._receive = receive
         self._send = send
+        self._body_read = trio.Event()
         self.started = False
         self.finished = False
         self.status: int | None = None
@@ -60,10 +77,13 @@ class Exchange:
 
     async def body(self, limit: int) -> bytes:
         """The whole request body. Raises BodyTooLarge as soon as it is known to exceed `limit`, or ClientGone."""
+        return b"".join([part async for part in self.body_parts(limit)])
+
+    async def body_parts(self, limit: int) -> AsyncGenerator[bytes]:
+        """The request body as it comes, not empty ones; raises as `body` does."""
         length = self.header(b"content-length")
         if length is not None and length.isdecimal() and int(length) > limit:
             raise BodyTooLarge
-        parts: list[bytes] = []
         size = 0
         more = True
         while more:
@@ -73,12 +93,14 @@ class Exchange:
             size += len(message["body"])
             if size > limit:
                 raise BodyTooLarge
-            parts.append(message["body"])
             more = message["more_body"]
-        return b"".join(parts)
+            if message["body"]:
+                yield message["body"]
+        self._body_read.set()
 
     async def disconnected(self) -> None:
-        """Returns when the client leaves; to be called once the body was read. Also returns after the answer's end."""
+        """Returns when the client leaves after its whole body was read. Also returns after the answer's end."""
+        await self._body_read.wait()
         while (await self._receive())["type"] != "http.disconnect":
             pass
 

@@ -77,6 +77,9 @@ async def answered(provider: Provider, call: Call, caller: Caller, progress: Pro
         if failure is not None:  # as it was without the body, which only tells more of the reason
             cooldown_s = walk.fail(key, failure, answer.headers)
             progress.attempt_failed(key.hint, answer.status, failure.reason, cooldown_s)
+        if not isinstance(call.body, bytes):  # gone with the first attempt
+            yield last
+            return
 
 
 @asynccontextmanager

@@ -22,7 +22,8 @@ HOP_BY_HOP = frozenset(
 TRANSPORT = frozenset({b"host", b"content-length", b"accept-encoding", b"expect"})
 CREDENTIALS = frozenset({b"authorization", b"x-api-key", b"cookie"})
 IDENTITY = frozenset({b"forwarded", b"x-real-ip"})
-IDENTITY_PREFIXES = (b"x-clearspan-", b"x-forwarded-")
+IDENTITY_PREFIXES = (b"x-clearspan-", b"x-forwarded-", b"x-ai-bridge-actor-")
+"""Who is asking is for the bridge to say, where it is asked to; see `actor_headers`."""
 
 KEPT_BACK = HOP_BY_HOP | TRANSPORT | CREDENTIALS | IDENTITY
 
@@ -41,6 +42,11 @@ def headers_upstream(client: RawHeaders, extra: Iterable[tuple[str, str]] = ()) 
         if (lower := name.lower()) not in dropped and not lower.startswith(IDENTITY_PREFIXES)
     ]
     return [*kept, (b"Accept-Encoding", b"identity"), *added]
+
+
+def actor_headers(initiator: str) -> list[tuple[str, str]]:
+    """Who spends the pool, for an upstream that keeps count itself (`send_actor_headers`)."""
+    return [("X-AI-Bridge-Actor-ID", initiator), ("X-AI-Bridge-Actor-Metadata-Name", initiator)]
 
 
 def headers_down(upstream: RawHeaders) -> RawHeaders:

@@ -6,20 +6,24 @@ the keys, the relay of the answer with its keep-alive, and a reader on a copy. H
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from math import inf
 
 import trio
 from attrs import frozen
 
-from bridge.apis.api import Api, ErrorKind, RequestFacts, UnreadableRequest
+from bridge.apis.api import Api, ClientFilter, ErrorKind, RequestFacts, UnreadableRequest
 from bridge.client import recognise
+from bridge.decoding import UndecodableError, decoder
 from bridge.errors import ClearspanError
 from bridge.events.hub import Hub
-from bridge.events.vocabulary import InterceptionStarted
-from bridge.exchange import BodyTooLarge, ClientGone, Exchange
+from bridge.events.vocabulary import InterceptionStarted, TokensUsed
+from bridge.exchange import BodyTooLarge, ClientGone, Exchange, replayable
 from bridge.failover import NoKeyLeft, answered
 from bridge.guard import Caller
-from bridge.headers import headers_upstream
+from bridge.headers import actor_headers, headers_upstream
+from bridge.http1 import RawHeaders
+from bridge.prices import Prices
 from bridge.progress import Progress
 from bridge.provider import Provider
 from bridge.relay import Relay
@@ -28,6 +32,11 @@ from bridge.upstream import Answer, Call, UpstreamBusy, UpstreamError, UpstreamT
 FAREWELL_S = 1.0
 """How long a client whose request is cancelled may take to accept the reason."""
 
+REPLAYABLE = 1024 * 1024
+"""A passed-through body up to this many bytes can be sent with another key; a larger one goes by as it comes."""
+
+PASSTHROUGH = "passthrough"
+TOO_LARGE = "the request body is larger than server.max_request_bytes"
 CLIENT_LEFT = "the client left"
 STOPPING = "the bridge is stopping"
 
@@ -49,25 +58,35 @@ class Route:
     target: bytes
 
 
+@frozen
+class Services:
+    """What every interception uses."""
+
+    hub: Hub
+    prices: Prices
+    max_request_bytes: int
+
+
 class Interception:
     """One request, from the moment its head is here."""
 
-    def __init__(self, exchange: Exchange, route: Route, caller: Caller, hub: Hub) -> None:
+    def __init__(self, exchange: Exchange, route: Route, caller: Caller, services: Services) -> None:
         self._exchange = exchange
         self._provider = route.provider
         self._api = route.api
         self._target = route.target
         self._caller = caller
-        self._hub = hub
+        self._services = services
         self._facts = RequestFacts()
         self._relay: Relay | None = None
-        self.progress = Progress(exchange, hub)
+        self._filter: ClientFilter | None = None
+        self.progress = Progress(exchange, services.hub)
 
-    async def run(self, max_request_bytes: int) -> None:
+    async def run(self) -> None:
         """Serves the request to its end. Whatever goes wrong is answered in the shape of the client's API."""
         try:
             with self.progress.scope:
-                body = await self._understand(max_request_bytes)
+                body = await self._understand()
                 async with trio.open_nursery() as nursery:
                     nursery.start_soon(self._watch)
                     await self._serve(body, nursery)
@@ -85,14 +104,19 @@ class Interception:
         finally:
             self.progress.end()
 
-    async def _understand(self, max_request_bytes: int) -> bytes:
-        """Reads the request, and says what it is before anything else happens to it."""
+    async def _understand(self) -> bytes | AsyncIterator[bytes]:
+        """Reads the request, and says what it is before anything else happens to it. Returns what goes upstream."""
+        body: bytes | AsyncIterator[bytes]
+        limit = self._services.max_request_bytes
         try:
-            body = await self._exchange.body(max_request_bytes)
-            self._facts = self._api.read_request(body)
+            if self._api.name == PASSTHROUGH:
+                body = await replayable(self._exchange.body_parts(limit), REPLAYABLE)
+            else:
+                body = await self._exchange.body(limit)
+                self._facts = self._read(body)
+                self.progress.price = self._price
         except BodyTooLarge:
-            limit = f"server.max_request_bytes ({max_request_bytes})"
-            raise Refused(ErrorKind.TOO_LARGE, f"the request body is larger than {limit}") from None
+            raise Refused(ErrorKind.TOO_LARGE, f"{TOO_LARGE} ({limit})") from None
         except UnreadableRequest as error:
             raise Refused(ErrorKind.INVALID_REQUEST, str(error)) from None
         finally:
@@ -100,7 +124,21 @@ class Interception:
         if self._facts.background:
             advice = "leave out 'background', or ask the provider without the bridge"
             raise Refused(ErrorKind.NOT_IMPLEMENTED, f"background responses are not relayed; {advice}")
+        if isinstance(body, bytes):
+            body, self._filter = self._api.adapt(body)
         return body
+
+    def _read(self, body: bytes) -> RequestFacts:
+        """What a request says; nothing is known of one in an encoding that can't be undone here, which may be fine."""
+        encoding = self._exchange.header(b"content-encoding")
+        decode = decoder(encoding.encode("latin-1") if encoding else None)
+        try:
+            return RequestFacts() if decode is None else self._api.read_request(decode(body))
+        except UndecodableError as error:
+            raise UnreadableRequest(f"the body is not {encoding}: {error}") from None
+
+    def _price(self, used: TokensUsed) -> float | None:
+        return self._services.prices.cost(self._provider.settings.type, self._facts.model, used)
 
     def _started(self) -> InterceptionStarted:
         who = recognise(self._exchange, self._facts.session_hint)
@@ -129,13 +167,13 @@ class Interception:
         await self._exchange.disconnected()
         self.progress.cancel(CLIENT_LEFT)
 
-    async def _serve(self, body: bytes, nursery: trio.Nursery) -> None:
+    async def _serve(self, body: bytes | AsyncIterator[bytes], nursery: trio.Nursery) -> None:
         settings = self._provider.settings
         longest = inf if self._facts.streaming else settings.request_timeout
         call = Call(
             method=self._exchange.method,
             target=self._target,
-            headers=headers_upstream(self._exchange.headers, settings.extra_headers.items()),
+            headers=self._headers_upstream(streamed=not isinstance(body, bytes)),
             body=body,
             head_timeout=min(longest, settings.idle_timeout) if self._facts.streaming else longest,
             idle_timeout=settings.idle_timeout,
@@ -151,6 +189,21 @@ class Interception:
             await self._refuse(error.kind, str(error), wait)
         except UpstreamError as error:
             await self._break_off(error)
+        except ClientGone:
+            self.progress.cancel(CLIENT_LEFT)
+        except BodyTooLarge:
+            await self._refuse(ErrorKind.TOO_LARGE, TOO_LARGE)
+
+    def _headers_upstream(self, *, streamed: bool) -> RawHeaders:
+        settings = self._provider.settings
+        added = list(settings.extra_headers.items())
+        if settings.send_actor_headers and self._caller.initiator is not None:
+            added += actor_headers(self._caller.initiator)
+        headers = headers_upstream(self._exchange.headers, added)
+        length = self._exchange.header(b"content-length")
+        if streamed and length is not None:
+            headers.append((b"Content-Length", length.encode("latin-1")))
+        return headers
 
     async def _pass_on(self, answer: Answer, nursery: trio.Nursery) -> None:
         """Relays the answer, whatever it says, and tells what it was."""
@@ -158,9 +211,9 @@ class Interception:
         self.progress.response(answer.status, request_id.decode("latin-1") if request_id else None)
         is_stream = (answer.header(b"content-type") or b"").lower().startswith(b"text/event-stream")
         make_reader = self._api.stream_reader if is_stream else self._api.body_reader
-        reader = make_reader(self._exchange.id, self._facts, self._hub.wants)
-        self._relay = relay = Relay(self._exchange, answer, reader, self.progress)
-        if is_stream:
+        reader = make_reader(self._exchange.id, self._facts, self._services.hub.wants)
+        self._relay = relay = Relay(self._exchange, answer, reader, self.progress, self._filter if is_stream else None)
+        if is_stream and self._api.keep_alive:
             nursery.start_soon(relay.keep_alive, self._api.keep_alive)
         try:
             await relay.run()
@@ -182,7 +235,7 @@ class Interception:
             kind = {UpstreamTimeout: ErrorKind.GATEWAY_TIMEOUT, UpstreamBusy: ErrorKind.UNAVAILABLE}
             await self._answer(kind.get(type(error), ErrorKind.BAD_GATEWAY), str(error))
         elif self._relay is not None and self._relay.may_insert:
-            await self._exchange.send(self._api.stream_error(str(error)))
+            await self._exchange.send(self._api.stream_error(str(error), self._relay.events_read))
 
     async def _take_leave(self, reason: str) -> None:
         """Tells a client that is still there why its request was cancelled."""
@@ -193,7 +246,7 @@ class Interception:
                 kind = ErrorKind.UNAVAILABLE if reason == STOPPING else ErrorKind.FORBIDDEN
                 await self._answer(kind, reason)
             elif self._relay is not None and self._relay.may_insert:
-                await self._exchange.send(self._api.stream_error(reason))
+                await self._exchange.send(self._api.stream_error(reason, self._relay.events_read))
 
     async def _refuse(self, kind: ErrorKind, message: str, headers: list[tuple[bytes, bytes]] | None = None) -> None:
         self.progress.rejected(message)

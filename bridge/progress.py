@@ -6,10 +6,11 @@ bridge stops. All of them cancel the same scope; the first reason given is the o
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 
 import trio
+from attrs import evolve
 
 from bridge.events.hub import Hub
 from bridge.events.vocabulary import (
@@ -22,8 +23,16 @@ from bridge.events.vocabulary import (
     InterceptionWaiting,
     Outcome,
     ResponseStarted,
+    TokensUsed,
 )
 from bridge.exchange import Exchange
+
+Price = Callable[[TokensUsed], float | None]
+"""US dollars, or None where nobody knows."""
+
+
+def _unknown(_used: TokensUsed) -> float | None:
+    return None
 
 
 class Progress:
@@ -36,6 +45,8 @@ class Progress:
         self.began = trio.current_time()
         self._first_token_at: float | None = None
         self._ended = False
+        self.price: Price = _unknown
+        """What tokens cost; set once the model is known."""
         self.attempts = 0
         self.scope = trio.CancelScope()
         self.cancelled: str | None = None
@@ -71,7 +82,8 @@ class Progress:
         if token_seen and self._first_token_at is None:
             self._first_token_at = trio.current_time()
         for event in events:
-            self._hub.publish(event)
+            priced = evolve(event, cost_usd=self.price(event)) if isinstance(event, TokensUsed) else event
+            self._hub.publish(priced)
 
     def completed(self) -> None:
         """All went well, unless something else is said later."""

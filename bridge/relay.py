@@ -12,14 +12,14 @@ from contextlib import aclosing
 
 import trio
 
-from bridge.apis.api import Reader
+from bridge.apis.api import ClientFilter, Reader
 from bridge.decoding import decoder, identity
 from bridge.events.vocabulary import Event
 from bridge.exchange import Exchange
 from bridge.headers import headers_down
 from bridge.observe.logs import logger
 from bridge.progress import Progress
-from bridge.upstream import Answer
+from bridge.upstream import Answer, UpstreamError
 
 log = logger("relay")
 
@@ -30,11 +30,19 @@ SILENCE_S = 10.0
 class Relay:
     """One answer on its way to the client."""
 
-    def __init__(self, exchange: Exchange, answer: Answer, reader: Reader, progress: Progress) -> None:
+    def __init__(
+        self,
+        exchange: Exchange,
+        answer: Answer,
+        reader: Reader,
+        progress: Progress,
+        client_filter: ClientFilter | None = None,
+    ) -> None:
         self._exchange = exchange
         self._answer = answer
         self._reader = reader
         self._progress = progress
+        self._filter = client_filter
         self._decode = decoder(answer.header(b"content-encoding"))
         self._sent_at = trio.current_time()
         self._at_rest = False
@@ -42,17 +50,33 @@ class Relay:
 
     async def run(self) -> None:
         """Relays the whole answer. Raises UpstreamError where it breaks off; the reader then has what came."""
-        await self._exchange.start(self._answer.status, headers_down(self._answer.headers))
-        async with aclosing(self._answer.chunks()) as chunks:
-            self._at_rest = True
-            async for chunk in chunks:
-                self._at_rest = False
-                await self._exchange.send(chunk)
-                self._read(chunk)
-                self._sent_at = trio.current_time()
+        headers = headers_down(self._answer.headers)
+        if self._filter is not None:
+            headers = [(name, value) for name, value in headers if name.lower() != b"content-length"]
+        await self._exchange.start(self._answer.status, headers)
+        try:
+            async with aclosing(self._answer.chunks()) as chunks:
                 self._at_rest = True
+                async for chunk in chunks:
+                    self._at_rest = False
+                    await self._pass_on(chunk if self._filter is None else self._filter.feed(chunk))
+                    self._read(chunk)
+                    self._sent_at = trio.current_time()
+                    self._at_rest = True
+        except UpstreamError:
+            await self._pass_on_rest()
+            raise
         self._at_rest = False
+        await self._pass_on_rest()
         await self._exchange.end()
+
+    async def _pass_on(self, chunk: bytes) -> None:
+        if chunk:
+            await self._exchange.send(chunk)
+
+    async def _pass_on_rest(self) -> None:
+        if self._filter is not None:
+            await self._pass_on(self._filter.finish())
 
     async def keep_alive(self, comment: bytes) -> None:
         """Sends `comment` whenever upstream has been silent for SILENCE_S between two events, until cancelled."""
@@ -63,6 +87,11 @@ class Relay:
                 await self._exchange.send(comment)
             if silent:
                 self._sent_at = trio.current_time()
+
+    @property
+    def events_read(self) -> int:
+        """How many events have gone by."""
+        return self._reader.events_read
 
     @property
     def may_insert(self) -> bool:

@@ -23,11 +23,14 @@ from bridge.events.socket import CommandRefused, event_socket
 from bridge.events.vocabulary import BridgeStopping
 from bridge.events.wire import PROTOCOL, Command, Hello
 from bridge.guard import HostGuard
+from bridge.interception import Services
 from bridge.keys.pool import UnknownKey
 from bridge.listener import Listener, open_listeners
 from bridge.observe.logs import logger, redactor
 from bridge.observe.metrics import Metrics
+from bridge.prices import Prices
 from bridge.provider import Provider
+from bridge.record.recording import recording
 from bridge.settings import Settings
 
 log = logger("bridge")
@@ -64,24 +67,28 @@ class Bridge:
         host, port = sockets[0].socket.getsockname()[:2]
         self.url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
         guard = HostGuard(server.host, port, server.allowed_hosts)
-        app = App(self.hub, self.providers, guard, server.client_tokens, server.max_request_bytes)
+        prices = Prices()
+        services = Services(self.hub, prices, server.max_request_bytes)
+        app = App(services, self.providers, guard, server.client_tokens)
         self._app = app
         metrics = Metrics(self.hub)
         self.hub.add_sink(metrics.count)
         app.serve_locally("/metrics", metrics.page)
         app.serve_locally("/healthz", json_page(self.health))
-        for provider in self.providers.values():
-            for key in provider.pool.snapshot():
-                self.hub.publish(key)
-
         async with AsyncExitStack() as stack:
             for provider in self.providers.values():
                 stack.push_async_callback(provider.upstream.aclose)
             await stack.enter_async_context(event_socket(server.socket, self.hub, self._hello, self._perform))
+            pools = {name: provider.pool for name, provider in self.providers.items()}
+            await stack.enter_async_context(recording(self._settings.record, self.hub, pools))
+            for pool in pools.values():
+                for key in pool.snapshot():
+                    self.hub.publish(key)
             async with trio.open_nursery() as nursery:
                 for provider in self.providers.values():
                     nursery.start_soon(mind_keys, provider)
                 nursery.start_soon(self._keep_house)
+                nursery.start_soon(prices.load)
                 listener = Listener(app, sockets, protocol_error)
                 nursery.start_soon(listener.run)
                 log.info("started", url=self.url, socket=str(server.socket), version=__version__)

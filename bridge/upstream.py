@@ -57,12 +57,15 @@ class UpstreamBusy(UpstreamError):
 
 @frozen
 class Call:
-    """A request to make. `target` is its path and query below the base URL; times in seconds."""
+    """A request to make. `target` is its path and query below the base URL; times in seconds.
+
+    A body that comes in parts can be sent once only; its framing is in the headers, chunked where they say nothing.
+    """
 
     method: str
     target: bytes
     headers: RawHeaders
-    body: bytes
+    body: bytes | AsyncIterator[bytes]
     head_timeout: float
     idle_timeout: float
 
@@ -202,7 +205,7 @@ class OwnedConnections(httpx.AsyncBaseTransport):
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Sends on a clean idle connection or a new one; where the idle one proves dead, once more on a new one."""
         await self.close_expired()
-        if self._idle:
+        if self._idle and isinstance(request.stream, httpx.ByteStream):  # else it could not be sent once more
             reused = self._idle.pop()
             try:
                 return await self._exchange(reused, request)

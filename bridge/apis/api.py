@@ -112,6 +112,16 @@ class Reader(Protocol):
         """The error upstream sent inside the answer, if any."""
 
 
+class ClientFilter(Protocol):
+    """Takes out of an answer what the bridge itself asked for, on its way to the client."""
+
+    def feed(self, chunk: bytes) -> bytes:
+        """Takes the next bytes from upstream and returns those for the client."""
+
+    def finish(self) -> bytes:
+        """There is no more from upstream: the rest for the client."""
+
+
 class Api(Protocol):
     """One provider API."""
 
@@ -123,6 +133,12 @@ class Api(Protocol):
 
     def read_request(self, body: bytes) -> RequestFacts:
         """The facts of a request body. Raises UnreadableRequest unless it is a JSON object; forgives all else."""
+
+    def adapt(self, body: bytes) -> tuple[bytes, ClientFilter | None]:
+        """The request as it goes upstream, and what makes the change invisible to the client.
+
+        The body itself and None wherever nothing has to be changed.
+        """
 
     def stream_reader(self, interception_id: str, facts: RequestFacts, wants: Wants) -> Reader:
         """A reader for a `text/event-stream` answer."""

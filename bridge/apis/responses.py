@@ -5,7 +5,7 @@ The answer itself is read in `responses_answer`. Shapes follow OpenAI's API refe
 
 from __future__ import annotations
 
-from bridge.apis.api import ErrorKind, Opening, Reader, RequestFacts, StreamFailure, Wants
+from bridge.apis.api import ClientFilter, ErrorKind, Opening, Reader, RequestFacts, StreamFailure, Wants
 from bridge.apis.errors import openai_error, responses_stream_error
 from bridge.apis.event_type import event_type
 from bridge.apis.json_text import loads_object
@@ -39,6 +39,10 @@ class Responses:
             correlating_tool_call_id=string(last.get("call_id")) if last.get("type") in _TOOL_OUTPUTS else None,
             session_hint=string(request.get("prompt_cache_key")),
         )
+
+    def adapt(self, body: bytes) -> tuple[bytes, ClientFilter | None]:
+        """Nothing is changed."""
+        return body, None
 
     def stream_reader(self, interception_id: str, facts: RequestFacts, wants: Wants) -> Reader:
         """A reader for a stream of events."""

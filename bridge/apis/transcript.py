@@ -114,6 +114,8 @@ class Transcript:
         if thought.recorded or not text:
             return
         thought.recorded = True
+        if not thought.text.due:
+            thought.text = Growing()
         self._events.append(ThoughtRecorded(self._id, self.response_id, thought.index, thought.source, text))
 
     def withhold(self, reason: WithheldReason, size: int) -> None:
@@ -164,8 +166,11 @@ class Transcript:
 
     def _event(self, entry: Event | Thought | Growing) -> Event:
         if isinstance(entry, Thought):
+            delta = ThoughtDelta(self._id, entry.index, entry.source, entry.text.untold())
             entry.text.due = False
-            return ThoughtDelta(self._id, entry.index, entry.source, entry.text.untold())
+            if entry.recorded:
+                entry.text = Growing()
+            return delta
         if isinstance(entry, Growing):
             text = entry.untold()
             self._answer = Growing()

@@ -1,0 +1,64 @@
+"""OpenAI Chat Completions: what a request says, and how its streams fail (`behaviour.md` section 5).
+
+The answer itself is read in `chat_answer`; `include_usage` makes a stream tell its tokens. Shapes follow OpenAI's API
+reference, "Chat Completions", and what compatible servers add to it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from bridge.apis.api import ClientFilter, ErrorKind, Opening, Reader, RequestFacts, StreamFailure, Wants
+from bridge.apis.chat_answer import ChatAnswer, stream_failure
+from bridge.apis.errors import chat_stream_error, openai_error
+from bridge.apis.include_usage import UsageChunkFilter, add_include_usage
+from bridge.apis.json_text import loads_object
+from bridge.apis.reading import BodyReader, StreamReader
+from bridge.apis.request import joined_texts, last_of, request_object, string
+from bridge.apis.transcript import Transcript
+
+
+class ChatCompletions:
+    """The API behind `POST /v1/chat/completions`."""
+
+    name = "chat_completions"
+    keep_alive = b": keep-alive\n\n"
+
+    def read_request(self, body: bytes) -> RequestFacts:
+        """The facts of a request body; raises UnreadableRequest."""
+        request = request_object(body)
+        last = last_of(request.get("messages"))
+        return RequestFacts(
+            model=string(request.get("model")),
+            streaming=request.get("stream") is True,
+            prompt=joined_texts(last.get("content"), "text") if last.get("role") == "user" else None,
+            correlating_tool_call_id=string(last.get("tool_call_id")) if last.get("role") == "tool" else None,
+            session_hint=string(request.get("prompt_cache_key")),
+        )
+
+    def adapt(self, body: bytes) -> tuple[bytes, ClientFilter | None]:
+        """Asks for the tokens of a stream where the client did not, and takes the chunk that tells them out again."""
+        asking = add_include_usage(body)
+        return (body, None) if asking is None else (asking, UsageChunkFilter())
+
+    def stream_reader(self, interception_id: str, facts: RequestFacts, wants: Wants) -> Reader:
+        """A reader for a stream of chunks."""
+        return StreamReader(ChatAnswer(Transcript(interception_id, facts, wants)))
+
+    def body_reader(self, interception_id: str, facts: RequestFacts, wants: Wants) -> Reader:
+        """A reader for a completion object."""
+        return BodyReader(ChatAnswer(Transcript(interception_id, facts, wants)))
+
+    def error_body(self, kind: ErrorKind, message: str) -> bytes:
+        """OpenAI's error object."""
+        return openai_error(kind, message)
+
+    def stream_error(self, message: str, sequence_number: int = 0) -> bytes:  # noqa: ARG002 - chunks have no number
+        """A chunk with an `error` object."""
+        return chat_stream_error(message)
+
+    def opening(self, name: bytes, data: bytes) -> Opening | StreamFailure:  # noqa: ARG002 - chunks have no name
+        """Holds nothing back: the first chunk already belongs to the answer, or is an error."""
+        value: dict[str, Any] = loads_object(data) or {}
+        failure = stream_failure(value)
+        return failure if failure is not None and failure.reason is not None else Opening.RELEASE

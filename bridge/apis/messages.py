@@ -1,0 +1,99 @@
+"""Anthropic Messages: what a request says, and how its streams open and fail (`behaviour.md` sections 6 and 8).
+
+The answer itself is read in `messages_answer`. Shapes follow Anthropic's API reference, "Messages".
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from bridge.apis.api import ClientFilter, ErrorKind, Opening, Reader, RequestFacts, StreamFailure, Wants
+from bridge.apis.errors import anthropic_error, messages_stream_error
+from bridge.apis.event_type import event_type
+from bridge.apis.json_text import loads_object
+from bridge.apis.messages_answer import MessagesAnswer, stream_failure
+from bridge.apis.reading import BodyReader, StreamReader
+from bridge.apis.request import joined_texts, last_of, request_object, string
+from bridge.apis.transcript import Transcript
+
+_HELD = frozenset({b"message_start", b"ping"})
+_REMINDER = "<system-reminder>"  # Claude Code's own words to the model, put beside those of the user
+_SESSION = "_session_"
+
+
+class Messages:
+    """The API behind `POST /v1/messages`."""
+
+    name = "messages"
+    keep_alive = b'event: ping\ndata: {"type": "ping"}\n\n'
+
+    def read_request(self, body: bytes) -> RequestFacts:
+        """The facts of a request body; raises UnreadableRequest."""
+        request = request_object(body)
+        last = last_of(request.get("messages"))
+        content = last.get("content") if last.get("role") == "user" else None
+        results = _results(content)
+        return RequestFacts(
+            model=string(request.get("model")),
+            streaming=request.get("stream") is True,
+            prompt=None if results else _prompt(content),
+            correlating_tool_call_id=string(results[-1].get("tool_use_id")) if results else None,
+            session_hint=_session(request.get("metadata")),
+        )
+
+    def adapt(self, body: bytes) -> tuple[bytes, ClientFilter | None]:
+        """Nothing is changed."""
+        return body, None
+
+    def stream_reader(self, interception_id: str, facts: RequestFacts, wants: Wants) -> Reader:
+        """A reader for a stream of events."""
+        return StreamReader(MessagesAnswer(Transcript(interception_id, facts, wants)))
+
+    def body_reader(self, interception_id: str, facts: RequestFacts, wants: Wants) -> Reader:
+        """A reader for a message object."""
+        return BodyReader(MessagesAnswer(Transcript(interception_id, facts, wants)))
+
+    def error_body(self, kind: ErrorKind, message: str) -> bytes:
+        """Anthropic's error object."""
+        return anthropic_error(kind, message)
+
+    def stream_error(self, message: str, sequence_number: int = 0) -> bytes:  # noqa: ARG002 - events have no number
+        """An `error` event."""
+        return messages_stream_error(message)
+
+    def opening(self, name: bytes, data: bytes) -> Opening | StreamFailure:
+        """Holds back what says only that a message begins."""
+        name = event_type(name, data)
+        if name in _HELD:
+            return Opening.HOLD
+        value = loads_object(data) if name == b"error" else None
+        failure = stream_failure(value) if value is not None else None
+        return failure if failure is not None and failure.reason is not None else Opening.RELEASE
+
+
+def _results(content: object) -> list[dict[str, Any]]:
+    """The tool results in a message: with them an agent's loop goes on, and nobody prompts."""
+    blocks = content if isinstance(content, list) else []
+    return [block for block in blocks if isinstance(block, dict) and block.get("type") == "tool_result"]
+
+
+def _prompt(content: object) -> str | None:
+    """The prompt in a user's message, without the reminders that Claude Code adds."""
+    blocks = content if isinstance(content, list) else [{"type": "text", "text": content}]
+    return joined_texts([block for block in blocks if not _is_reminder(block)], "text")
+
+
+def _is_reminder(block: object) -> bool:
+    text = block.get("text") if isinstance(block, dict) else None
+    return isinstance(text, str) and text.lstrip().startswith(_REMINDER)
+
+
+def _session(metadata: object) -> str | None:
+    """The session in `metadata.user_id`, which Claude Code writes as JSON, and before as `user_…_session_…`."""
+    user_id = string(metadata.get("user_id")) if isinstance(metadata, dict) else None
+    if user_id is None:
+        return None
+    named = loads_object(user_id.encode())
+    if named is not None:
+        return string(named.get("session_id"))
+    return string(user_id.partition(_SESSION)[2])

@@ -1,0 +1,199 @@
+"""How Anthropic Messages spells an answer: blocks that start, grow by deltas and stop, between a start and a stop.
+
+There is no whole at the end of a stream, so each delta is read as it comes. Usage comes with the start and again,
+cumulative, with `message_delta`. Shapes follow Anthropic's API reference, "Streaming Messages".
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from attrs import define
+
+from bridge.apis.api import StreamFailure
+from bridge.apis.errors import upstream_failure
+from bridge.apis.event_type import event_type
+from bridge.apis.json_text import loads_object
+from bridge.apis.tool_calls import UnfinishedCall
+from bridge.apis.transcript import Thought, Transcript, tokens
+from bridge.events.vocabulary import ThoughtSource, WithheldReason
+
+_CALLS = frozenset({"tool_use", "server_tool_use", "mcp_tool_use"})
+_READ = frozenset(
+    {
+        *(b"message_start", b"message_delta", b"message_stop", b"error"),
+        *(b"content_block_start", b"content_block_delta", b"content_block_stop"),
+    }
+)
+_EXTRA = {
+    "web_search_requests": ("server_tool_use", "web_search_requests"),
+    "cache_ephemeral_5m_input": ("cache_creation", "ephemeral_5m_input_tokens"),
+    "cache_ephemeral_1h_input": ("cache_creation", "ephemeral_1h_input_tokens"),
+}
+
+
+def stream_failure(value: dict[str, Any]) -> StreamFailure | None:
+    """The error in an `error` event or in a body that is one."""
+    error = value.get("error")
+    return upstream_failure(error) if error or value.get("type") == "error" else None
+
+
+@define(eq=False)
+class _Block:
+    """A content block that has not stopped."""
+
+    thought: Thought | None = None
+    signature: int = 0  # bytes
+    call: UnfinishedCall | None = None
+
+
+class MessagesAnswer:
+    """An `Answer` in the words of Messages."""
+
+    def __init__(self, transcript: Transcript) -> None:
+        self.transcript = transcript
+        self.complete = False
+        self.failure: StreamFailure | None = None
+        self.token_seen = False
+        self.unreadable = 0
+        self._blocks: dict[object, _Block] = {}  # by index
+        self._usage: dict[str, Any] = {}
+
+    def event(self, name: bytes, data: bytes) -> None:
+        """The next event of a stream."""
+        name = event_type(name, data)
+        if name not in _READ:
+            return
+        value = loads_object(data)
+        if value is None:
+            self.unreadable += 1
+            return
+        match name:
+            case b"content_block_delta":
+                self._grow(value.get("index"), value.get("delta"))
+            case b"content_block_start":
+                self._start(value.get("index"), value.get("content_block"))
+            case b"content_block_stop":
+                self._stop(value.get("index"))
+            case b"message_start":
+                self._begin(value.get("message"))
+            case b"message_delta":
+                self._count(value.get("usage"))
+            case b"message_stop":
+                self.complete = True
+                self._finish()
+            case _:
+                self.failure = stream_failure(value)
+
+    def body(self, value: dict[str, Any]) -> None:
+        """A message object, or an error instead of one."""
+        self.failure = stream_failure(value)
+        if not isinstance(value.get("id"), str):
+            return
+        self._begin(value)
+        content = value.get("content")
+        for index, block in enumerate(content if isinstance(content, list) else ()):
+            self.token_seen = True
+            self._start(index, block)
+            self._stop(index)
+        self.complete = True
+        self._finish()
+
+    def end(self) -> None:
+        """What came of thoughts and text is told; of tool calls only those that were whole."""
+        self._finish()
+        self.transcript.end()
+
+    def _begin(self, message: object) -> None:
+        if isinstance(message, dict):
+            self.transcript.name(message.get("id"))
+            self._count(message.get("usage"))
+
+    def _start(self, index: object, value: object) -> None:
+        if not isinstance(value, dict):
+            return
+        block = self._blocks[_key(index)] = _Block()
+        match value.get("type"):
+            case "text":
+                self._answer(value.get("text"))
+            case "thinking":
+                self._think(block, value.get("thinking"))
+                self._sign(block, value.get("signature"))
+            case "redacted_thinking":
+                data = value.get("data")
+                self.transcript.withhold(WithheldReason.REDACTED, len(data.encode()) if isinstance(data, str) else 0)
+            case str() as kind if kind in _CALLS:
+                block.call = UnfinishedCall(value.get("id"), given=value.get("input"))
+                block.call.name(value.get("name"))
+            case _:
+                pass
+
+    def _grow(self, index: object, delta: object) -> None:
+        if not isinstance(delta, dict):
+            return
+        self.token_seen = True
+        block = self._blocks.get(_key(index))
+        match delta.get("type"):
+            case "text_delta":
+                self._answer(delta.get("text"))
+            case "thinking_delta" if block:
+                self._think(block, delta.get("thinking"))
+            case "signature_delta" if block:
+                self._sign(block, delta.get("signature"))
+            case "input_json_delta" if block and block.call:
+                block.call.add(delta.get("partial_json"))
+            case _:
+                pass
+
+    def _stop(self, index: object) -> None:
+        """A block is whole. Thinking that is nothing but a signature was left out by the provider."""
+        block = self._blocks.pop(_key(index), None)
+        if block is None:
+            return
+        if block.thought is not None:
+            self.transcript.record(block.thought)
+        elif block.signature:
+            self.transcript.withhold(WithheldReason.OMITTED, block.signature)
+        if block.call is not None:
+            block.call.tell(self.transcript)
+
+    def _answer(self, text: object) -> None:
+        if isinstance(text, str):
+            self.transcript.answer(text)
+
+    def _think(self, block: _Block, text: object) -> None:
+        if isinstance(text, str) and text:
+            if block.thought is None:
+                block.thought = self.transcript.thought(block, ThoughtSource.THINKING)
+            self.transcript.think(block.thought, text)
+
+    def _sign(self, block: _Block, signature: object) -> None:
+        if isinstance(signature, str):
+            block.signature += len(signature.encode())
+
+    def _count(self, usage: object) -> None:
+        """Takes a usage object: what it says replaces what was said before, what it leaves out stays."""
+        if isinstance(usage, dict):
+            self._usage.update({name: value for name, value in usage.items() if value is not None})
+
+    def _finish(self) -> None:
+        """Tells what the whole cost, and, where it came to its end, what is open."""
+        if self.complete:
+            for index in list(self._blocks):
+                self._stop(index)
+        usage, self._usage = self._usage, {}
+        if not usage:
+            return
+        self.transcript.end_answer()
+        self.transcript.spend(
+            tokens(usage, "input_tokens"),
+            tokens(usage, "output_tokens"),
+            cached=tokens(usage, "cache_read_input_tokens"),
+            cache_written=tokens(usage, "cache_creation_input_tokens"),
+            extra={name: tokens(usage, *path) for name, path in _EXTRA.items()},
+        )
+
+
+def _key(index: object) -> object:
+    """The index as a key; a list or object, which is none, counts as no index."""
+    return index if isinstance(index, int | str) else None

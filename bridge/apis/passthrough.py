@@ -1,0 +1,62 @@
+"""Routes that are relayed without being understood: nothing is read of them but how they went."""
+
+from __future__ import annotations
+
+from bridge.apis.api import ClientFilter, ErrorKind, Opening, Reader, RequestFacts, StreamFailure, Wants
+from bridge.apis.errors import anthropic_error, openai_error
+from bridge.events.vocabulary import Event
+
+
+class Passthrough:
+    """Any other route of a provider of that type (`openai`, `anthropic`), which decides the shape of errors."""
+
+    name = "passthrough"
+    keep_alive = b""
+
+    def __init__(self, provider_type: str) -> None:
+        self._error = anthropic_error if provider_type == "anthropic" else openai_error
+
+    def read_request(self, body: bytes) -> RequestFacts:  # noqa: ARG002  # by design: it may be anything
+        """Nothing is known."""
+        return RequestFacts()
+
+    def adapt(self, body: bytes) -> tuple[bytes, ClientFilter | None]:
+        """Nothing is changed."""
+        return body, None
+
+    def stream_reader(self, interception_id: str, facts: RequestFacts, wants: Wants) -> Reader:  # noqa: ARG002
+        """A reader that looks at nothing."""
+        return Unread()
+
+    body_reader = stream_reader
+
+    def error_body(self, kind: ErrorKind, message: str) -> bytes:
+        """An error in the shape of the provider's APIs."""
+        return self._error(kind, message)
+
+    def stream_error(self, message: str, sequence_number: int = 0) -> bytes:  # noqa: ARG002
+        """Nothing: nobody knows what would be understood here."""
+        return b""
+
+    def opening(self, name: bytes, data: bytes) -> Opening | StreamFailure:  # noqa: ARG002
+        """Nothing is held back."""
+        return Opening.RELEASE
+
+
+class Unread:
+    """A reader of answers that are not read. Nothing may be put between their bytes."""
+
+    dropped = 0
+    events_read = 0
+    between_events = False
+    token_seen = False
+    complete = True
+    failure: StreamFailure | None = None
+
+    def feed(self, chunk: bytes) -> list[Event]:  # noqa: ARG002
+        """Looks away."""
+        return []
+
+    def finish(self) -> list[Event]:
+        """Has nothing to tell."""
+        return []

@@ -1,0 +1,55 @@
+"""Tool calls as the APIs stream them: an id and a name, then the arguments' text in pieces."""
+
+from __future__ import annotations
+
+from attrs import define, field
+
+from bridge.apis.json_text import is_shallow, loads
+from bridge.apis.transcript import Transcript
+
+_LIMIT = 8 * 1024 * 1024  # characters of one call's arguments
+
+
+@define(eq=False)
+class UnfinishedCall:
+    """A call whose arguments are still coming. `given` are those that came whole with its beginning."""
+
+    call_id: object = None
+    tool: str = ""
+    given: object = None
+    verbatim: bool = False  # the arguments are a text as it is, not JSON
+    pieces: list[str] = field(factory=list)
+    size: int = 0
+
+    def name(self, name: object) -> None:
+        """The tool's name; the first counts, since some servers repeat it with every piece."""
+        if isinstance(name, str) and not self.tool:
+            self.tool = name
+
+    def add(self, arguments: object) -> None:
+        """A piece of the arguments' text, or all of them as JSON."""
+        if not isinstance(arguments, str):
+            self.given = arguments if arguments is not None else self.given
+        elif self.size <= _LIMIT:
+            self.pieces.append(arguments)
+            self.size += len(arguments)
+
+    def tell(self, transcript: Transcript) -> None:
+        """The call is whole."""
+        text = "".join(self.pieces)
+        if text:
+            arguments = text if self.verbatim else parsed_arguments(text)
+        else:
+            arguments = "" if self.given is None else self.given
+        transcript.call(self.call_id, self.tool, arguments)
+
+
+def parsed_arguments(text: object) -> object:
+    """A call's arguments as JSON; the text itself where it is none, or nested too deeply to be passed on."""
+    if not isinstance(text, str):
+        return text
+    try:
+        value = loads(text.encode())
+    except ValueError:
+        return text
+    return value if is_shallow(value) else text
