@@ -1,0 +1,86 @@
+"""JSON from outside: whatever is read can be written again, and nothing but ValueError is raised."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bridge.apis.json_text import is_shallow, loads, loads_object, well_formed
+
+
+@pytest.mark.parametrize(
+    ("raw", "value"),
+    [
+        (b'{"a": [1, 2.5, null, true, "\xc3\xa9"]}', {"a": [1, 2.5, None, True, "é"]}),
+        (rb'"\ud83d"', "\ufffd"),
+        (rb'"\ud83d\ude00 \ude00"', "😀 \ufffd"),
+        (rb'{"\ud83d": ["\ude00x"]}', {"\ufffd": ["\ufffdx"]}),
+        (rb'{"\ud83d": ' + b"9" * 18 + b"}", {"\ufffd": int("9" * 18)}),
+        (rb'{"\ud83d": 123456789012345678901234567890}', {"\ufffd": 123456789012345678901234567890.0}),
+        (b"123456789012345678901234567890", 123456789012345678901234567890.0),
+        (b'"\xff"', "\ufffd"),
+        (b"\xef\xbb\xbf{}", {}),
+    ],
+)
+def test_loads(raw: bytes, value: Any) -> None:
+    assert loads(raw) == value
+
+
+def test_not_a_number_becomes_null_when_written() -> None:
+    assert orjson.dumps(loads(b'{"a": NaN, "b": -Infinity}')) == b'{"a":null,"b":null}'
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [b"", b" ", b"{", b"{} x", b"[" * 100_000, b"[" * 100_000 + b"]" * 100_000, b"[\xff" * 10_000, b"\x00", b"'a'"],
+)
+def test_what_is_no_json_raises_value_error(raw: bytes) -> None:
+    with pytest.raises(ValueError, match=r".+"):
+        loads(raw)
+
+
+def test_a_number_of_a_million_digits_is_harmless() -> None:
+    for raw in (b"1" * 1_000_000, rb'["\ud83d", ' + b"1" * 1_000_000 + b"]"):
+        try:
+            value = loads(raw)
+        except ValueError:
+            continue
+        orjson.dumps(value)
+
+
+@given(st.one_of(st.binary(max_size=200), st.text(alphabet='{}[]",:\\ud83d0e19.-ntNa ', max_size=60).map(str.encode)))
+def test_whatever_is_read_can_be_written(raw: bytes) -> None:
+    try:
+        value = loads(raw)
+    except ValueError:
+        return
+    orjson.dumps(value)
+
+
+def test_loads_object() -> None:
+    assert loads_object(b'{"a":1}') == {"a": 1}
+    assert loads_object(b"[1]") is None
+    assert loads_object(b"nope") is None
+
+
+def test_well_formed() -> None:
+    assert well_formed("plain") == "plain"
+    assert well_formed("é 😀") == "é 😀"
+    assert well_formed("a\ud83d") == "a\ufffd"
+
+
+def test_is_shallow() -> None:
+    def nested(depth: int) -> Any:
+        value: Any = "x"
+        for level in range(depth):
+            value = [value] if level % 2 else {"k": value, "other": 1}
+        return value
+
+    assert is_shallow("x", depth=0)
+    assert is_shallow(nested(64))
+    assert not is_shallow(nested(65))
+    assert not is_shallow(nested(100_000))
