@@ -7,8 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from bridge.guard import POOL_WORD
-from bridge.settings import Settings
+from bridge.settings import POOL_WORD, Settings
 
 
 class UnknownAgent(LookupError):
@@ -62,7 +61,7 @@ def environment_lines(settings: Settings, agent: str | None) -> Iterator[str]:
     word = POOL_WORD
     if settings.server.client_tokens:
         yield f"# This bridge asks for a client token: put one of server.client_tokens in the place of {word}."
-    names = {kind: _provider(settings, kind) for kind in ("openai", "anthropic")}
+    names = {kind: provider_name(settings, kind) for kind in ("openai", "anthropic")}
     for name in AGENTS if agent is None else [agent]:
         yield from (line.format(url=base_url(settings), word=word, **names) for line in AGENTS[name])
 
@@ -75,6 +74,6 @@ def base_url(settings: Settings) -> str:
     return f"http://[{host}]:{settings.server.port}" if ":" in host else f"http://{host}:{settings.server.port}"
 
 
-def _provider(settings: Settings, kind: str) -> str:
+def provider_name(settings: Settings, kind: str) -> str:
     """The name of the first provider of that type."""
     return next((name for name, one in settings.providers.items() if one.type == kind), kind)

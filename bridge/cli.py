@@ -2,67 +2,17 @@
 
 from __future__ import annotations
 
-import os
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
 
 import click
-import orjson
-from click.core import ParameterSource
 
-from bridge import __version__
-from bridge.config import Loaded, Options, load
+from bridge import __version__, cli_record
 from bridge.errors import ClearspanError, ConfigurationError
+from bridge.options import PATH, common_options, said, settings_from
 
-PATH = click.Path(path_type=Path)
 INTERRUPTED = 130
-
-SETTING_OPTIONS = {
-    "host": "server.host",
-    "port": "server.port",
-    "socket": "server.socket",
-    "data_dir": "data_dir",
-    "log_level": "log.level",
-    "log_format": "log.format",
-}
-
-
-def common_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """The options that every command takes, with their environment twins."""
-    options = [
-        click.option("--config", type=PATH, envvar="CLEARSPAN_CONFIG", help="Configuration file (TOML)."),
-        click.option("--host", envvar="CLEARSPAN_HOST", help="Address to listen on."),
-        click.option("--port", type=int, envvar="CLEARSPAN_PORT", help="Port to listen on; 0 takes any free one."),
-        click.option("--socket", type=PATH, envvar="CLEARSPAN_SOCKET", help="Path of the event socket."),
-        click.option("--data-dir", type=PATH, envvar="CLEARSPAN_DATA_DIR", help="Where the record and the log go."),
-        click.option(
-            "--log-level",
-            type=click.Choice(["debug", "info", "warning", "error"]),
-            envvar="CLEARSPAN_LOG_LEVEL",
-            help="How much is logged.",
-        ),
-        click.option(
-            "--log-format", type=click.Choice(["text", "json"]), envvar="CLEARSPAN_LOG_FORMAT", help="Form of the log."
-        ),
-    ]
-    for option in reversed(options):
-        command = option(command)
-    return command
-
-
-def settings_from(context: click.Context) -> Loaded:
-    """The settings in force for a command with the common options. Ends the program with code 2 where they are bad."""
-    sources = {}
-    for name, setting in SETTING_OPTIONS.items():
-        source = context.get_parameter_source(name)
-        if source is ParameterSource.COMMANDLINE:
-            sources[setting] = "--" + name.replace("_", "-")
-        elif source is ParameterSource.ENVIRONMENT:
-            sources[setting] = "CLEARSPAN_" + name.upper()
-    said = {name: context.params[name] for name in ("config", *SETTING_OPTIONS)}
-    return load(Options(**said, sources=sources), os.environ)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -170,6 +120,8 @@ def tail(context: click.Context, /, as_json: bool, **_: Any) -> None:
 @click.pass_context
 def keys(context: click.Context, /, as_json: bool, **_: Any) -> None:
     """Key health as a table."""
+    import orjson
+
     from bridge.events.subscription import read_snapshot
     from bridge.terminal import key_table, keys_json
 
@@ -194,6 +146,21 @@ def env(context: click.Context, /, agent: str | None, **_: Any) -> None:
             click.echo(line)
     except UnknownAgent as error:
         raise click.UsageError(str(error)) from None
+
+
+@cli.command(context_settings={"ignore_unknown_options": True})
+@common_options
+@click.argument("command", metavar="-- CMD...", nargs=-1, required=True, type=click.UNPROCESSED)
+@click.pass_context
+def run(context: click.Context, /, command: tuple[str, ...], **_: Any) -> None:
+    """Run a command whose SDKs use the bridge; a bridge is started if none runs."""
+    from bridge import launch
+
+    sys.exit(launch.run(settings_from(context).settings, command, launch.options_of(said(context))))
+
+
+for command in cli_record.COMMANDS:
+    cli.add_command(command)
 
 
 def _socket(context: click.Context) -> Path:

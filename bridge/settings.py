@@ -21,6 +21,9 @@ PROVIDER_NAME = re.compile(r"^[a-z0-9]+(-[a-z0-9]+)*$")
 STRATEGIES = ("fallback", "round_robin", "most_headroom")
 RESERVED_NAMES = frozenset({"healthz", "metrics"})
 
+POOL_WORD = "clearspan"
+"""The credential that says "use the pool": SDKs insist on some key."""
+
 UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
 
 

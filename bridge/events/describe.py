@@ -48,9 +48,14 @@ def describe(envelope: Envelope) -> str:
 
 
 def visible(text: str) -> str:
-    """The text on one line, with nothing in it that a terminal would act on."""
+    """The text on one line, cut to TEXT_WIDTH, with nothing in it that a terminal would act on."""
     shown = text if len(text) <= TEXT_WIDTH else text[: TEXT_WIDTH - 1] + "…"
     return "".join(_visible_character(one) for one in shown)
+
+
+def harmless(text: str) -> str:
+    """The whole text with its line ends, and nothing else in it that a terminal would act on."""
+    return "".join(one if one == "\n" else _visible_character(one) for one in text)
 
 
 def _visible_character(one: str) -> str:
@@ -117,8 +122,16 @@ def _(event: AnswerDelta) -> str:
 
 @_say.register
 def _(event: ToolCalled) -> str:
-    arguments = event.arguments if isinstance(event.arguments, str) else orjson.dumps(event.arguments).decode()
-    return visible(f"{event.tool} {arguments}")
+    return visible(f"{event.tool} {_in_json(event.arguments)}")
+
+
+def _in_json(value: object) -> str:
+    if isinstance(value, str):
+        return value
+    try:
+        return orjson.dumps(value).decode()
+    except orjson.JSONEncodeError:  # nested too deep, say
+        return str(value)
 
 
 @_say.register

@@ -1,0 +1,158 @@
+"""The commands that read the record: `history`, `show`, `export`, `stats`. They need no running bridge."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from bridge.options import common_options, settings_from
+
+if TYPE_CHECKING:
+    import sqlite3
+    from datetime import datetime
+
+OUTCOMES = ("completed", "failed", "cancelled", "rejected")
+GROUPS = ("day", "model", "client", "session")
+
+
+class Moment(click.ParamType["datetime"]):
+    """A time in the past, as `bridge.record.history.since_when` reads it."""
+
+    name = "time"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
+        """Reads the option's text."""
+        from bridge.events.hub import utc_now
+        from bridge.record.history import since_when
+
+        try:
+            return since_when(str(value), utc_now())
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+SINCE = click.option("--since", type=Moment(), help='Only later ones: "90m", "7d", "2026-11-24" or a full time.')
+JSON = click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+
+
+@click.command()
+@common_options
+@SINCE
+@click.option("--model", help="Only this model.")
+@click.option("--client", help="Only this client, such as Codex.")
+@click.option("--session", help="Only this session.")
+@click.option("--provider", help="Only this provider.")
+@click.option("--outcome", type=click.Choice(OUTCOMES), help="Only those that ended so.")
+@click.option("--text", help="Only those with this text in a prompt, a thought or a tool call.")
+@click.option("--limit", type=click.IntRange(min=1), default=50, show_default=True, help="How many at most.")
+@JSON
+@click.pass_context
+def history(context: click.Context, /, as_json: bool, **filters: Any) -> None:
+    """Past interceptions, newest first."""
+    from bridge.record.export import json_lines
+    from bridge.record.history import Filter, interceptions
+    from bridge.record.present import interception_table
+
+    names = ("since", "model", "client", "session", "provider", "outcome", "text", "limit")
+    with _record(context) as database:
+        rows = interceptions(database, Filter(**{name: filters[name] for name in names}))
+    if as_json:
+        _write(json_lines(rows))
+    elif rows:
+        _say(interception_table(rows))
+    else:
+        click.echo("No interception matches.", err=True)
+
+
+@click.command()
+@common_options
+@click.argument("name", metavar="ID")
+@JSON
+@click.pass_context
+def show(context: click.Context, /, name: str, as_json: bool, **_: Any) -> None:
+    """One interception in full; the first characters of its ID will do."""
+    from bridge.record.export import json_lines
+    from bridge.record.history import story
+    from bridge.record.present import story_lines
+
+    with _record(context) as database:
+        found = story(database, name)
+    if as_json:
+        _write(json_lines([found]))
+    else:
+        _say(story_lines(found))
+
+
+@click.command()
+@common_options
+@click.argument("names", metavar="ID...", nargs=-1, required=True)
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["jsonl", "har"]),
+    default="jsonl",
+    show_default=True,
+    help="Form of the output.",
+)
+@click.pass_context
+def export(context: click.Context, /, names: tuple[str, ...], form: str, **_: Any) -> None:
+    """Interceptions for other programs: JSON lines, or an HTTP Archive for a browser's network panel."""
+    from bridge.agents import base_url
+    from bridge.record.export import archive, json_lines
+    from bridge.record.history import story
+
+    with _record(context) as database:
+        stories = [story(database, name) for name in names]
+    _write([archive(stories, base_url(settings_from(context).settings))] if form == "har" else json_lines(stories))
+
+
+@click.command()
+@common_options
+@click.option("--by", "group", type=click.Choice(GROUPS), default="day", show_default=True, help="What to sum by.")
+@SINCE
+@JSON
+@click.pass_context
+def stats(context: click.Context, /, group: str, since: datetime | None, as_json: bool, **_: Any) -> None:
+    """Tokens and cost, summed by day, model, client or session."""
+    from bridge.record.export import json_lines
+    from bridge.record.history import totals
+    from bridge.record.present import totals_table
+
+    with _record(context) as database:
+        rows = totals(database, group, since)
+    if as_json:
+        _write(json_lines(rows))
+    else:
+        _say(totals_table(group, rows))
+
+
+COMMANDS = (history, show, export, stats)
+
+
+@contextmanager
+def _record(context: click.Context) -> Iterator[sqlite3.Connection]:
+    from bridge.record.database import RecordError, open_for_reading
+
+    path = settings_from(context).settings.record.path
+    if path is None:
+        raise RecordError('recording is off (record.path = "off"), so there is no history')
+    database = open_for_reading(path)
+    try:
+        yield database
+    finally:
+        database.close()
+
+
+def _write(chunks: Iterable[bytes]) -> None:
+    for chunk in chunks:
+        sys.stdout.buffer.write(chunk)
+    sys.stdout.buffer.flush()
+
+
+def _say(lines: Iterable[str]) -> None:
+    for line in lines:
+        click.echo(line)

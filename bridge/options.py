@@ -1,0 +1,67 @@
+"""The options that every command takes, their environment twins, and the settings they lead to."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+from click.core import ParameterSource
+
+if TYPE_CHECKING:
+    from bridge.config import Loaded
+
+PATH = click.Path(path_type=Path)
+
+SETTING_OPTIONS = {
+    "host": "server.host",
+    "port": "server.port",
+    "socket": "server.socket",
+    "data_dir": "data_dir",
+    "log_level": "log.level",
+    "log_format": "log.format",
+}
+
+
+def common_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The options that every command takes, with their environment twins."""
+    options = [
+        click.option("--config", type=PATH, envvar="CLEARSPAN_CONFIG", help="Configuration file (TOML)."),
+        click.option("--host", envvar="CLEARSPAN_HOST", help="Address to listen on."),
+        click.option("--port", type=int, envvar="CLEARSPAN_PORT", help="Port to listen on; 0 takes any free one."),
+        click.option("--socket", type=PATH, envvar="CLEARSPAN_SOCKET", help="Path of the event socket."),
+        click.option("--data-dir", type=PATH, envvar="CLEARSPAN_DATA_DIR", help="Where the record and the log go."),
+        click.option(
+            "--log-level",
+            type=click.Choice(["debug", "info", "warning", "error"]),
+            envvar="CLEARSPAN_LOG_LEVEL",
+            help="How much is logged.",
+        ),
+        click.option(
+            "--log-format", type=click.Choice(["text", "json"]), envvar="CLEARSPAN_LOG_FORMAT", help="Form of the log."
+        ),
+    ]
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def settings_from(context: click.Context) -> Loaded:
+    """The settings in force for a command with the common options. Ends the program with code 2 where they are bad."""
+    from bridge.config import Options, load
+
+    sources = {}
+    for name, setting in SETTING_OPTIONS.items():
+        source = context.get_parameter_source(name)
+        if source is ParameterSource.COMMANDLINE:
+            sources[setting] = "--" + name.replace("_", "-")
+        elif source is ParameterSource.ENVIRONMENT:
+            sources[setting] = "CLEARSPAN_" + name.upper()
+    return load(Options(**said(context), sources=sources), os.environ)
+
+
+def said(context: click.Context) -> dict[str, Any]:
+    """The common options of a command by name; None where nothing was said."""
+    return {name: context.params[name] for name in ("config", *SETTING_OPTIONS)}
