@@ -123,13 +123,17 @@ def keys(context: click.Context, /, as_json: bool, **_: Any) -> None:
     import orjson
 
     from bridge.events.subscription import read_snapshot
-    from bridge.terminal import key_table, keys_json
+    from bridge.terminal import circuit_table, key_table, keys_json
 
-    found = read_snapshot(_socket(context)).keys
+    found = read_snapshot(_socket(context))
     if as_json:
-        click.echo(orjson.dumps(keys_json(found), option=orjson.OPT_INDENT_2).decode())
-    else:
-        for line in key_table(found):
+        click.echo(orjson.dumps(keys_json(found.keys), option=orjson.OPT_INDENT_2).decode())
+        return
+    for line in key_table(found.keys):
+        click.echo(line)
+    if found.circuits:
+        click.echo()
+        for line in circuit_table(found.circuits):
             click.echo(line)
 
 

@@ -13,6 +13,7 @@ import trio
 from attrs import evolve
 
 from bridge.apis.api import ErrorKind
+from bridge.circuit import Permit
 from bridge.errors import ClearspanError
 from bridge.events.hub import utc_now
 from bridge.events.vocabulary import FailureReason
@@ -40,13 +41,15 @@ class NoKeyLeft(ClearspanError):
 
 
 @asynccontextmanager
-async def answered(provider: Provider, call: Call, caller: Caller, progress: Progress) -> AsyncIterator[Answer]:
+async def answered(
+    provider: Provider, call: Call, caller: Caller, progress: Progress, permit: Permit
+) -> AsyncIterator[Answer]:
     """The answer that goes to the client: the first from a key that serves. `call` has no credential yet.
 
     Raises NoKeyLeft, or UpstreamError where there was no answer at all.
     """
     if caller.own is not None:
-        async with _attempt(provider, call, caller.own, caller.credential.hint or "", progress) as answer:
+        async with _attempt(provider, call, caller.own, caller.credential.hint or "", progress, permit) as answer:
             yield answer
         return
     walk = provider.pool.walk()
@@ -61,7 +64,7 @@ async def answered(provider: Provider, call: Call, caller: Caller, progress: Pro
             await _wait(provider, exhausted, progress)
             walk.resume()
             continue
-        async with _attempt(provider, call, provider.credential(key.secret), key.hint, progress) as answer:
+        async with _attempt(provider, call, provider.credential(key.secret), key.hint, progress, permit) as answer:
             if judge(answer.status, answer.headers, b"", utc_now()) is None:
                 if answer.status < 300:
                     provider.pool.succeed(key, answer.headers)
@@ -84,16 +87,18 @@ async def answered(provider: Provider, call: Call, caller: Caller, progress: Pro
 
 @asynccontextmanager
 async def _attempt(
-    provider: Provider, call: Call, credential: tuple[bytes, bytes], hint: str, progress: Progress
+    provider: Provider, call: Call, credential: tuple[bytes, bytes], hint: str, progress: Progress, permit: Permit
 ) -> AsyncIterator[Answer]:
     progress.attempt(hint)
     begun = False
     try:
         async with provider.upstream.attempt(evolve(call, headers=[*call.headers, credential])) as answer:
             begun = True
+            permit.note(answer.status)
             yield answer
     except UpstreamError as error:
         if not begun:
+            permit.note(None)
             reason = FailureReason.TIMEOUT if isinstance(error, UpstreamTimeout) else FailureReason.CONNECT_ERROR
             progress.attempt_failed(hint, None, reason)
         raise

@@ -13,6 +13,7 @@ import trio
 from attrs import frozen
 
 from bridge.apis.api import Api, ClientFilter, ErrorKind, RequestFacts, UnreadableRequest
+from bridge.circuit import CircuitOpen, Permit
 from bridge.client import recognise
 from bridge.decoding import UndecodableError, decoder
 from bridge.errors import ClearspanError
@@ -85,6 +86,16 @@ class Interception:
     async def run(self) -> None:
         """Serves the request to its end. Whatever goes wrong is answered in the shape of the client's API."""
         try:
+            await self._run()
+        except* trio.Cancelled:  # from outside; a nursery's comes in a group
+            self.progress.cancel(STOPPING)
+            await self._take_leave(STOPPING)
+            raise
+        finally:
+            self.progress.end()
+
+    async def _run(self) -> None:
+        try:
             with self.progress.scope:
                 body = await self._understand()
                 async with trio.open_nursery() as nursery:
@@ -97,12 +108,6 @@ class Interception:
             await self._refuse(refused.kind, str(refused))
         except ClientGone:
             self.progress.cancel(CLIENT_LEFT)  # before there was anything to cancel: this names the reason
-        except trio.Cancelled:
-            self.progress.cancel(STOPPING)
-            await self._take_leave(STOPPING)
-            raise
-        finally:
-            self.progress.end()
 
     async def _understand(self) -> bytes | AsyncIterator[bytes]:
         """Reads the request, and says what it is before anything else happens to it. Returns what goes upstream."""
@@ -179,20 +184,29 @@ class Interception:
             idle_timeout=settings.idle_timeout,
         )
         try:
-            with trio.move_on_after(longest) as limit:
-                async with answered(self._provider, call, self._caller, self.progress) as answer:
+            with self._admit() as permit, trio.move_on_after(longest) as limit:
+                async with answered(self._provider, call, self._caller, self.progress, permit) as answer:
                     await self._pass_on(answer, nursery)
             if limit.cancelled_caught:
                 raise UpstreamTimeout(f"no whole answer within request_timeout ({longest:g} s)")
         except NoKeyLeft as error:
             wait = [] if error.retry_after is None else [(b"retry-after", str(error.retry_after).encode())]
             await self._refuse(error.kind, str(error), wait)
+        except CircuitOpen as error:
+            await self._refuse(ErrorKind.UNAVAILABLE, str(error), [(b"retry-after", str(error.retry_after).encode())])
         except UpstreamError as error:
             await self._break_off(error)
         except ClientGone:
             self.progress.cancel(CLIENT_LEFT)
         except BodyTooLarge:
             await self._refuse(ErrorKind.TOO_LARGE, TOO_LARGE)
+
+    def _admit(self) -> Permit:
+        if self._api.name == PASSTHROUGH:
+            return Permit()
+        return self._provider.circuits.admit(
+            self._exchange.path.removeprefix(f"/{self._provider.name}"), self._facts.model
+        )
 
     def _headers_upstream(self, *, streamed: bool) -> RawHeaders:
         settings = self._provider.settings

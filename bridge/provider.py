@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import trio
 
+from bridge.circuit import Circuits
 from bridge.events.hub import Hub, utc_now
 from bridge.keys.pool import KeyPool
 from bridge.keys.secret import Secret
@@ -24,6 +25,9 @@ class Provider:
             clock=trio.current_time,
             wall=utc_now,
             strategy=settings.strategy,
+        )
+        self.circuits = Circuits(
+            name, settings.type, settings.circuit_breaker, publish=hub.publish, clock=trio.current_time
         )
         self.upstream = Upstream(settings.base_url, connect_timeout=settings.connect_timeout)
         self._key_is_valid = trio.Event()

@@ -13,7 +13,7 @@ import orjson
 
 from bridge.config import Loaded
 from bridge.events.describe import visible
-from bridge.events.vocabulary import KeyChanged
+from bridge.events.vocabulary import CircuitChanged, KeyChanged
 from bridge.events.wire import unstructure
 from bridge.keys.secret import Secret, hint
 from bridge.settings import Seconds, format_duration
@@ -45,6 +45,13 @@ def _key_row(key: KeyChanged) -> tuple[str, ...]:
 
 def _seconds_left(key: KeyChanged) -> float:
     return 0.0 if key.retry_at is None else max(0.0, (key.retry_at - datetime.now(UTC)).total_seconds())
+
+
+def circuit_table(circuits: Sequence[CircuitChanged]) -> Iterator[str]:
+    """The circuits that are not closed."""
+    head = ("PROVIDER", "ENDPOINT", "MODEL", "CIRCUIT")
+    rows = ((one.provider, one.endpoint, one.model or "-", one.state) for one in circuits)
+    return table(head, (tuple(visible(cell) for cell in row) for row in rows))
 
 
 def keys_json(keys: Sequence[KeyChanged]) -> list[dict[str, Any]]:

@@ -17,6 +17,7 @@ from bridge.events.vocabulary import (
     AnswerDelta,
     AttemptFailed,
     AttemptStarted,
+    CircuitChanged,
     Credential,
     Event,
     FailureReason,
@@ -40,7 +41,10 @@ KEPT_ENDED = 200
 """How many ended interceptions a picture remembers (contract section 7)."""
 
 TEXT_LIMIT = 64 * 1024
-"""Characters kept of one thought, prompt or answer (contract section 7); what comes after is not shown."""
+"""Bytes kept of one thought, prompt or answer in UTF-8 (contract section 7); what comes after is not shown."""
+
+LONGEST_CHARACTER = 4
+"""Bytes of UTF-8."""
 
 
 @define
@@ -183,10 +187,13 @@ class Picture:
     keys: dict[tuple[str, str], KeyChanged] = Factory(dict)
     interceptions: dict[str, Interception] = Factory(dict)
     totals: Totals = Factory(Totals)
+    circuits: dict[tuple[str, str, str | None], CircuitChanged] = Factory(dict)
     _ended: dict[str, None] = field(factory=dict, init=False)
 
     def __attrs_post_init__(self) -> None:
-        self._ended.update({one.id: None for one in self.interceptions.values() if not one.live})
+        ended = [(one.ended_at, one.id) for one in self.interceptions.values() if one.ended_at is not None]
+        ended.sort(key=lambda pair: pair[0])  # the first to end is the first to be forgotten
+        self._ended.update({id_: None for _, id_ in ended})
 
     def apply(self, event: Event, at: datetime) -> None:
         """Takes one event in. An event about an interception that is not known (any more) changes nothing."""
@@ -194,10 +201,20 @@ class Picture:
             self._start(event, at)
         elif isinstance(event, KeyChanged):
             self.keys[event.provider, event.key] = event
+        elif isinstance(event, CircuitChanged):
+            self._change_circuit(event)
         else:
             one = self.interceptions.get(getattr(event, "id", ""))
             if one is not None:
                 self._absorb(event, one, at)
+
+    def _change_circuit(self, event: CircuitChanged) -> None:
+        """Remembers the circuits that are not closed: these are what one wants to see."""
+        name = (event.provider, event.endpoint, event.model)
+        if event.state == "closed":
+            self.circuits.pop(name, None)
+        else:
+            self.circuits[name] = event
 
     def _start(self, event: InterceptionStarted, at: datetime) -> None:
         facts = {name: getattr(event, name) for name in STARTED_FIELDS}
@@ -234,20 +251,19 @@ class Picture:
 
     @_absorb.register
     def _(self, event: PromptRecorded, one: Interception, _at: datetime) -> None:
-        one.prompt = event.text[:TEXT_LIMIT]
+        one.prompt = _joined("", event.text)
 
     @_absorb.register
     def _(self, event: ThoughtDelta, one: Interception, _at: datetime) -> None:
         thought = one.thought(event.index)
         thought.source = event.source
-        if len(thought.text) < TEXT_LIMIT:
-            thought.text = (thought.text + event.text)[:TEXT_LIMIT]
+        thought.text = _joined(thought.text, event.text)
 
     @_absorb.register
     def _(self, event: ThoughtRecorded, one: Interception, _at: datetime) -> None:
         thought = one.thought(event.index)
         thought.source, thought.recorded = event.source, True
-        thought.text = event.text[:TEXT_LIMIT]
+        thought.text = _joined("", event.text)
 
     @_absorb.register
     def _(self, event: ThoughtWithheld, one: Interception, _at: datetime) -> None:
@@ -256,8 +272,7 @@ class Picture:
 
     @_absorb.register
     def _(self, event: AnswerDelta, one: Interception, _at: datetime) -> None:
-        if len(one.answer) < TEXT_LIMIT:
-            one.answer = (one.answer + event.text)[:TEXT_LIMIT]
+        one.answer = _joined(one.answer, event.text)
 
     @_absorb.register
     def _(self, event: ToolCalled, one: Interception, _at: datetime) -> None:
@@ -282,3 +297,13 @@ class Picture:
             oldest = next(iter(self._ended))
             del self._ended[oldest]
             del self.interceptions[oldest]
+
+
+def _joined(text: str, more: str) -> str:
+    """Both, as far as they fit into TEXT_LIMIT. A text that has no room for every character stays as it is."""
+    size = len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
+    if size > TEXT_LIMIT - LONGEST_CHARACTER:
+        return text
+    if more.isascii():
+        return text + more[: TEXT_LIMIT - size]
+    return text + more.encode("utf-8", "surrogatepass")[: TEXT_LIMIT - size].decode("utf-8", "ignore")

@@ -6,16 +6,17 @@ from datetime import UTC, datetime
 from typing import Any
 
 import orjson
-from attrs import frozen
+from attrs import Factory, frozen
 from cattrs.preconf.orjson import make_converter
 
+from bridge.errors import ClearspanError
 from bridge.events.snapshot import Interception, Picture, Totals
-from bridge.events.vocabulary import EVENT_TYPES, Event, KeyChanged
+from bridge.events.vocabulary import EVENT_TYPES, CircuitChanged, Event, KeyChanged
 
 PROTOCOL = 1
 
 
-class WireError(ValueError):
+class WireError(ClearspanError, ValueError):
     """A line that is not what the protocol says; its text says why."""
 
 
@@ -48,11 +49,20 @@ class Snapshot:
     keys: list[KeyChanged]
     interceptions: list[Interception]
     totals: Totals
+    circuits: list[CircuitChanged] = Factory(list)
+    """Those that are not closed."""
 
     @classmethod
     def of(cls, picture: Picture, seq: int, at: datetime) -> Snapshot:
         """The picture as a message."""
-        return cls(seq, at, list(picture.keys.values()), list(picture.interceptions.values()), picture.totals)
+        return cls(
+            seq,
+            at,
+            list(picture.keys.values()),
+            list(picture.interceptions.values()),
+            picture.totals,
+            list(picture.circuits.values()),
+        )
 
     def picture(self) -> Picture:
         """The picture it was made of, ready for the events that follow."""
@@ -60,6 +70,7 @@ class Snapshot:
             keys={(key.provider, key.key): key for key in self.keys},
             interceptions={one.id: one for one in self.interceptions},
             totals=self.totals,
+            circuits={(one.provider, one.endpoint, one.model): one for one in self.circuits},
         )
 
 

@@ -7,14 +7,17 @@ from functools import singledispatchmethod
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
+from bridge.circuit import CIRCUIT_IS_OPEN
 from bridge.events.hub import Hub
 from bridge.events.vocabulary import (
     AttemptStarted,
+    CircuitChanged,
     Event,
     InterceptionEnded,
     InterceptionStarted,
     KeyChanged,
     KeyState,
+    Outcome,
     PromptRecorded,
     TokensUsed,
     ToolCalled,
@@ -71,6 +74,17 @@ class Metrics:
             namespace=PREFIX,
             registry=registry,
         )
+        of_circuit = ("provider", "endpoint", "model")
+        self._circuit = Gauge(
+            "circuit_breaker_state",
+            "0 closed, 1 half open, 2 open",
+            of_circuit,
+            namespace=PREFIX,
+            registry=registry,
+        )
+        self._trips = counter("circuit_breaker_trips", "Circuits opened", of_circuit)
+        self._rejects = counter("circuit_breaker_rejects", "Requests turned away by an open circuit")
+        self._passthrough = counter("passthrough", "Requests passed through", ("provider",))
         self._subscribers = Gauge("event_subscribers", "Subscribers now", namespace=PREFIX, registry=registry)
         self._subscribers.set_function(lambda: hub.subscribers)
         self._dropped = Gauge(
@@ -94,6 +108,8 @@ class Metrics:
     def _(self, event: InterceptionStarted) -> None:
         self._models[event.id] = labels = (event.provider, event.model or "")
         self._inflight.labels(*labels).inc()
+        if event.api == "passthrough":
+            self._passthrough.labels(event.provider).inc()
 
     @_count.register
     def _(self, event: InterceptionEnded) -> None:
@@ -101,6 +117,8 @@ class Metrics:
         self._inflight.labels(*labels).dec()
         self._interceptions.labels(*labels, event.outcome.value).inc()
         self._duration.labels(*labels).observe(event.duration_ms / 1000)
+        if event.outcome is Outcome.REJECTED and event.error == CIRCUIT_IS_OPEN:
+            self._rejects.labels(*labels).inc()
         if event.first_byte_ms is not None:
             self._first_byte.labels(*labels).observe(event.first_byte_ms / 1000)
 
@@ -123,6 +141,13 @@ class Metrics:
         labels = self._models[event.id]
         for name in ("input", "output", "cache_read_input", "cache_write_input"):
             self._tokens.labels(*labels, name).inc(getattr(event, name))
+
+    @_count.register
+    def _(self, event: CircuitChanged) -> None:
+        labels = (event.provider, event.endpoint, event.model or "")
+        self._circuit.labels(*labels).set({"closed": 0, "half_open": 1, "open": 2}[event.state])
+        if event.state == "open":
+            self._trips.labels(*labels).inc()
 
     @_count.register
     def _(self, event: KeyChanged) -> None:
