@@ -6,7 +6,8 @@ until an answer calls none. What goes wrong on the way they take as agents do: t
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import aclosing
 from itertools import count
 from typing import Any
 from uuid import UUID
@@ -87,15 +88,16 @@ class _Agent:
         body = orjson.dumps(_body(self._role, session, said))
         headers = {**_headers(self._role.name, session), "authorization": f"Bearer {self._credential}"}
         for _ in range(_TRIES):
+            request = self._client.build_request("POST", self._url, headers=headers, content=body)
+            request.stream = _Body(body)
             try:
-                async with self._client.stream("POST", self._url, headers=headers, content=body) as response:
-                    if response.status_code == 200:
-                        output = await _read(response)
-                        if output is not None:
-                            return output
+                async with aclosing(await self._client.send(request, stream=True)) as response:
+                    output = await _read(response) if response.status_code == 200 else None
                     wait = _retry_after(response)
             except httpx.HTTPError:
-                wait = None
+                output, wait = None, None
+            if output is not None:
+                return output
             if wait is None:
                 await self._pause(0.5, 1.0)
             else:
@@ -106,17 +108,33 @@ class _Agent:
         await trio.sleep(self._chance.between(low, high) / self._speed)
 
 
+class _Body(httpx.AsyncByteStream):
+    """A request's body, all at once. httpx's own is an async generator, which a cancelled request leaves unfinished
+    to the garbage collector."""
+
+    def __init__(self, data: bytes) -> None:
+        self._rest = [data]
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self
+
+    async def __anext__(self) -> bytes:
+        if not self._rest:
+            raise StopAsyncIteration
+        return self._rest.pop()
+
+
 async def _read(response: httpx.Response) -> list[Fields] | None:
     """The output of a stream that ends well; None for one that does not. Raises httpx.HTTPError where it breaks."""
+    output: list[Fields] | None = None
     rest = b""
-    async for chunk in response.aiter_raw():
+    async for chunk in response.aiter_raw():  # to its end, so that the connection can be used again
         *events, rest = (rest + chunk).split(b"\n\n")
         for event in events:
             name, _, data = event.partition(b"\ndata: ")
             if name == b"event: response.completed":
-                output: list[Fields] = orjson.loads(data)["response"]["output"]
-                return output
-    return None
+                output = orjson.loads(data)["response"]["output"]
+    return output
 
 
 def _retry_after(response: httpx.Response) -> float | None:

@@ -1,0 +1,115 @@
+"""The one table of routes: which provider and which API stand behind a method and a path."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol
+
+from attrs import field, frozen
+
+from bridge.simulate import anthropic_http, anthropic_messages, openai_chat, openai_http, openai_responses
+from bridge.simulate.account import Gauge
+from bridge.simulate.answers import Answer
+from bridge.simulate.asked import Asked, Refusal
+from bridge.simulate.chance import Chance
+from bridge.simulate.streaming import StreamEvent
+
+Headers = list[tuple[bytes, bytes]]
+
+
+@frozen
+class Incoming:
+    """A request as it arrived. In `headers` names are in lower case and repeated ones joined by commas."""
+
+    method: str
+    path: str
+    headers: Mapping[str, str] = field(repr=False)
+    body: bytes = field(default=b"", repr=False)
+    raw_headers: Sequence[tuple[bytes, bytes]] = field(default=(), repr=False)
+
+    @property
+    def encoding(self) -> str:
+        """The body's content coding; empty for none."""
+        return self.headers.get("content-encoding", "")
+
+
+class Http(Protocol):
+    """How a provider behaves around its answers: `openai_http`, `anthropic_http`."""
+
+    def speaks(self, headers: Mapping[str, str], /) -> bool:
+        """Whether a request seems to be meant for this provider."""
+
+    def key(self, headers: Mapping[str, str]) -> str | None:
+        """The key that a request carries."""
+
+    def refuse(self, refusal: Refusal, wall_time: float) -> tuple[int, Headers, bytes]:
+        """Status, headers and body of an error."""
+
+    def headers(self, chance: Chance, gauges: tuple[Gauge, Gauge] | None, wall_time: float, /) -> Headers:
+        """The headers of every response."""
+
+
+class Speaker(Protocol):
+    """How an API says an answer: `openai_responses`, `openai_chat`, `anthropic_messages`."""
+
+    OPENING: int
+    """With how many events its streams open, before anything is said."""
+
+    def read(self, body: bytes, encoding: str) -> Asked:
+        """What a body asks for. Raises Refusal where it asks wrongly."""
+
+    def stream(self, answer: Answer, asked: Asked, chance: Chance, created_at: int, /) -> list[StreamEvent]:
+        """The answer as a stream's events."""
+
+    def body(self, answer: Answer, asked: Asked, chance: Chance, created_at: int, /) -> bytes:
+        """The answer in one body. Raises Refusal where the answer is an error."""
+
+
+@frozen
+class AnswerRoute:
+    """Where a model answers."""
+
+    http: Http
+    speaker: Speaker
+
+
+@frozen
+class FactRoute:
+    """Where an answer needs no model. The fact is made from the request, and may raise Refusal."""
+
+    http: Http
+    fact: Callable[[Incoming], bytes]
+
+
+@frozen
+class NoRoute:
+    """Where nothing is."""
+
+    http: Http
+
+
+Route = AnswerRoute | FactRoute | NoRoute
+
+
+def _count_tokens(request: Incoming) -> bytes:
+    return anthropic_messages.count_tokens(request.body, request.encoding)
+
+
+# Where two providers have the same path, it belongs to the first that recognizes the request as its own.
+ROUTES: dict[tuple[str, str], Sequence[Route]] = {
+    ("POST", "/v1/responses"): [AnswerRoute(openai_http, openai_responses)],
+    ("POST", "/v1/chat/completions"): [AnswerRoute(openai_http, openai_chat)],
+    ("POST", "/v1/messages"): [AnswerRoute(anthropic_http, anthropic_messages)],
+    ("POST", "/v1/messages/count_tokens"): [FactRoute(anthropic_http, _count_tokens)],
+    ("GET", "/v1/models"): [
+        FactRoute(anthropic_http, anthropic_http.models),
+        FactRoute(openai_http, openai_http.models),
+    ],
+}
+_NOWHERE = [NoRoute(anthropic_http), NoRoute(openai_http)]
+
+
+def find_route(request: Incoming) -> Route:
+    """What stands behind the request's method and path."""
+    routes = ROUTES.get((request.method, request.path), _NOWHERE)
+    return next((route for route in routes if route.http.speaks(request.headers)), routes[-1])

@@ -1,0 +1,127 @@
+"""The scripted agents: their stories hold together, every kind of answer is met, and nothing stops them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import trio
+
+from bridge.simulate.agents import run_agents
+from bridge.simulate.answers import Commentary, HiddenThought, Thought, ToolCall
+from bridge.simulate.delivery import Ending, Receive, Send
+from bridge.simulate.demo import DEMO_SCENARIO, demo_keys
+from bridge.simulate.provider import Exchange
+from bridge.simulate.stories import Step, roles
+from tests.simulate.serving import SPEED, provider, serving
+
+STEPS = [step for role in roles() for story in role.stories for step in story.steps]
+
+
+def names() -> list[str]:
+    """The name of each step's good answer."""
+    return [
+        f"{role.name}_{number}_{count}"
+        for role in roles()
+        for number, story in enumerate(role.stories, 1)
+        for count, _ in enumerate(story.steps, 1)
+    ]
+
+
+def test_every_kind_of_answer_is_in_the_stories() -> None:
+    def calls(step: Step) -> list[ToolCall]:
+        return [part for part in step.parts if isinstance(part, ToolCall)]
+
+    kinds: dict[str, Callable[[Step], bool]] = {
+        "plain": lambda step: len(step.parts) == 1 and not step.results,
+        "reasoning": lambda step: sum(isinstance(part, Thought) for part in step.parts) > 1,
+        "commentary": lambda step: any(isinstance(part, Commentary) for part in step.parts),
+        "function_call": lambda step: any(isinstance(call.arguments, dict) for call in calls(step)),
+        "custom_tool_call": lambda step: any(isinstance(call.arguments, str) for call in calls(step)),
+        "parallel_calls": lambda step: len(calls(step)) > 1,
+        "encrypted_reasoning": lambda step: any(isinstance(part, HiddenThought) for part in step.parts),
+        "incomplete": lambda step: step.mishap.incomplete is not None,
+        "failed": lambda step: step.mishap.failed is not None,
+        "error": lambda step: step.mishap.error is not None,
+        "dropped": lambda step: step.mishap.dropped is not None,
+        "silence": lambda step: step.mishap.silence is not None,
+        "slow": lambda step: step.mishap.slow is not None,
+    }
+    assert [kind for kind, shows in kinds.items() if not any(map(shows, STEPS))] == []
+
+
+def test_every_step_has_its_own_cue() -> None:
+    cues = [story.prompt for role in roles() for story in role.stories]
+    cues += [step.results[-1] for step in STEPS if step.results]
+    assert [cue for cue, times in Counter(cues).items() if times > 1] == []
+    assert len(DEMO_SCENARIO.rules) == len(STEPS)
+    for cue in cues:
+        assert sum(rule.when.search(cue) is not None for rule in DEMO_SCENARIO.rules) == 1
+
+
+def test_the_demos_keys_are_three_and_tell_their_nature() -> None:
+    assert len(set(demo_keys())) == 3
+    assert all(key.startswith("sk-demo-") and "canary" in key for key in demo_keys())
+
+
+async def test_one_round_tells_every_story_to_its_end() -> None:
+    exchanges: list[Exchange] = []
+    app = provider(DEMO_SCENARIO, on_exchange=exchanges.append)
+    async with serving(app) as url:
+        await run_agents(f"{url}/v1", rounds=1, speed=SPEED)
+    told = [one.reply.answer for one in exchanges if one.delivered.ending is Ending.TOLD]
+    assert set(names()) <= set(told)
+    broken = [name for name, answer in DEMO_SCENARIO.answers.items() if name.endswith("_broken")]
+    assert set(broken) <= {one.reply.answer for one in exchanges}
+    assert Counter(told).most_common(1)[0][1] == 1
+    assert [one.delivered.ending for one in exchanges].count(Ending.DROPPED) == 1
+    agents = {one.request.headers["user-agent"].partition("/")[0] for one in exchanges}
+    assert agents == {"codex_exec", "connect-es", "AsyncOpenAI"}
+
+
+async def test_agents_carry_on_through_errors() -> None:
+    inner = provider(DEMO_SCENARIO)
+    seen = 0
+
+    async def moody(scope: dict[str, Any], receive: Receive, send: Send) -> None:
+        """Every second request is refused: limited, or as a bridge without a key would."""
+        nonlocal seen
+        seen += scope["type"] == "http"
+        if scope["type"] != "http" or seen % 2:
+            await inner(scope, receive, send)
+            return
+        while (await receive()).get("more_body"):
+            pass
+        status, headers = (429, [(b"retry-after", b"0")]) if seen % 4 else (502, [])
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        await send({"type": "http.response.body", "body": b"{}"})
+
+    async with serving(moody) as url:
+        await run_agents(f"{url}/v1", rounds=1, speed=SPEED)
+    assert seen > 2 * len(STEPS)
+
+
+async def test_agents_give_up_where_nobody_answers() -> None:
+    async with serving(provider()) as url:
+        pass
+    await run_agents(f"{url}/v1", rounds=1, speed=SPEED)
+
+
+async def test_agents_go_on_for_ever() -> None:
+    exchanges: list[Exchange] = []
+    twice = trio.Event()
+
+    def count(exchange: Exchange) -> None:
+        exchanges.append(exchange)
+        if len(exchanges) == 3 * len(STEPS):
+            twice.set()
+
+    app = provider(DEMO_SCENARIO, on_exchange=count)
+    async with serving(app) as url, trio.open_nursery() as agents:
+        agents.start_soon(partial(run_agents, f"{url}/v1", speed=SPEED, seed=3))
+        with trio.fail_after(30):
+            await twice.wait()
+        agents.cancel_scope.cancel()
+    assert Counter(one.reply.answer for one in exchanges).most_common(1)[0][1] > 1
