@@ -8,7 +8,6 @@ from giving up, put only where one event has ended and the next has not begun.
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import aclosing
 
 import trio
 
@@ -55,20 +54,21 @@ class Relay:
             headers = [(name, value) for name, value in headers if name.lower() != b"content-length"]
         await self._exchange.start(self._answer.status, headers)
         try:
-            async with aclosing(self._answer.chunks()) as chunks:
-                self._at_rest = True
-                async for chunk in chunks:
-                    self._at_rest = False
-                    await self._pass_on(chunk if self._filter is None else self._filter.feed(chunk))
-                    self._read(chunk)
-                    self._sent_at = trio.current_time()
-                    self._at_rest = True
+            while chunk := await self._next():
+                await self._pass_on(chunk if self._filter is None else self._filter.feed(chunk))
+                self._read(chunk)
+                self._sent_at = trio.current_time()
         except UpstreamError:
             await self._pass_on_rest()
             raise
-        self._at_rest = False
         await self._pass_on_rest()
         await self._exchange.end()
+
+    async def _next(self) -> bytes:
+        self._at_rest = True
+        chunk = await self._answer.receive()
+        self._at_rest = False
+        return chunk
 
     async def _pass_on(self, chunk: bytes) -> None:
         if chunk:

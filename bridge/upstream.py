@@ -13,15 +13,16 @@ from __future__ import annotations
 
 import importlib.metadata
 import ssl
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator
-from contextlib import aclosing, asynccontextmanager, contextmanager
-from typing import Any
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from functools import partial
 
 import h11
 import httpcore
 import httpx
 import trio
-from attrs import define, field, frozen
+from attrs import define, frozen
 
 from bridge.errors import ClearspanError, StartError
 
@@ -76,39 +77,53 @@ class Answer:
 
     status: int
     headers: RawHeaders
-    _chunks: AsyncIterator[bytes]
+    _receive: Callable[[], Awaitable[bytes]]
 
     @classmethod
     def whole(cls, status: int, headers: RawHeaders, body: bytes) -> Answer:
         """An answer that was read to its end before."""
-        return cls(status, headers, _once(body))
+        return cls(status, headers, _one_after_the_other([body]))
+
+    def after(self, held: Sequence[bytes]) -> Answer:
+        """This answer as it was before these parts of its body were received."""
+        return Answer(self.status, self.headers, _one_after_the_other(held, self._receive))
 
     def header(self, name: bytes) -> bytes | None:
         """The first value of that name (given in lower case)."""
         return next((value for key, value in self.headers if key.lower() == name), None)
 
-    async def chunks(self) -> AsyncGenerator[bytes]:
-        """All bytes of the body in the pieces they came in. Raises UpstreamError where it breaks off."""
-        with _translated():
-            async for chunk in self._chunks:
-                yield chunk
+    async def receive(self) -> bytes:
+        """The next bytes of the body, all that are there; none at its end. Cancelled, it loses nothing.
+
+        Raises UpstreamError where the body breaks off.
+        """
+        try:
+            return await self._receive()
+        except PEER_ERRORS as error:
+            raise _translated(error) from None
 
     async def read(self, limit: int) -> bytes:
         """The body's first `limit` bytes, or what came of them before it broke off."""
         body = bytearray()
         try:
-            async with aclosing(self.chunks()) as chunks:
-                async for chunk in chunks:
-                    body += chunk
-                    if len(body) >= limit:
-                        break
+            while len(body) < limit and (chunk := await self.receive()):
+                body += chunk
         except UpstreamError:
             pass  # an error's text is worth reading as far as it goes
         return bytes(body[:limit])
 
 
-async def _once(body: bytes) -> AsyncIterator[bytes]:
-    yield body
+def _one_after_the_other(
+    parts: Sequence[bytes], then: Callable[[], Awaitable[bytes]] | None = None
+) -> Callable[[], Awaitable[bytes]]:
+    waiting = deque(part for part in parts if part)
+
+    async def receive() -> bytes:
+        if waiting:
+            return waiting.popleft()
+        return b"" if then is None else await then()
+
+    return receive
 
 
 class Upstream:
@@ -140,14 +155,18 @@ class Upstream:
         Raises UpstreamError, with a text that holds no header and no body.
         """
         place = object()
-        with _in_time(self._connect_timeout, UpstreamBusy("too many requests are under way to this provider")):
+        with trio.move_on_after(self._connect_timeout) as patience:
             await self._limiter.acquire_on_behalf_of(place)
+        if patience.cancelled_caught:
+            raise UpstreamBusy("too many requests are under way to this provider")
         try:
             response = await self._send(call)
             stream = response.stream
             assert isinstance(stream, OwnedStream)  # noqa: S101  # what our own transport makes
             try:
-                yield Answer(response.status_code, response.headers.raw, stream.chunks)
+                if not 200 <= response.status_code <= 599:  # 101 would leave HTTP, and there is nothing above 599
+                    raise UpstreamBroke(f"upstream answered with status {response.status_code}, which is no answer")
+                yield Answer(response.status_code, response.headers.raw, stream.receive)
             finally:
                 with trio.CancelScope(shield=True):
                     await stream.aclose()
@@ -182,12 +201,13 @@ class Upstream:
                 },
             },
         )
-        with (
-            _translated(),
-            _in_time(call.head_timeout, UpstreamTimeout(f"no answer within {call.head_timeout:g} s")),
-        ):
-            response = await self._transport.handle_async_request(request)
-        return response  # noqa: RET504  # returned inside, the block's error would look to mypy like a missing return
+        try:
+            with trio.fail_after(call.head_timeout):
+                return await self._transport.handle_async_request(request)
+        except trio.TooSlowError:
+            raise UpstreamTimeout(f"no answer within {call.head_timeout:g} s") from None
+        except PEER_ERRORS as error:
+            raise _translated(error) from None
 
 
 class OwnedConnections(httpx.AsyncBaseTransport):
@@ -216,8 +236,9 @@ class OwnedConnections(httpx.AsyncBaseTransport):
 
     async def close_expired(self) -> None:
         """Closes idle connections that expired, were closed by the server, or have bytes nobody asked for."""
-        for connection in [one for one in self._idle if one.has_expired()]:
-            self._idle.remove(connection)
+        expired = [one for one in self._idle if one.has_expired()]
+        self._idle = [one for one in self._idle if one not in expired]  # before waiting: others do the same meanwhile
+        for connection in expired:
             await connection.aclose_now()
 
     async def aclose(self) -> None:
@@ -233,22 +254,21 @@ class OwnedConnections(httpx.AsyncBaseTransport):
             await connection.aclose_now()
 
     async def _exchange(self, connection: Connection, request: httpx.Request) -> httpx.Response:
+        sent = httpcore.Request(
+            request.method,
+            httpcore.URL(scheme=self._origin.scheme, host=self._origin.host, port=self._origin.port, target=b"/"),
+            headers=request.headers.raw,
+            content=request.stream,
+            extensions=request.extensions,
+        )
         try:
-            response = await connection.handle_async_request(
-                httpcore.Request(
-                    request.method,
-                    httpcore.URL(
-                        scheme=self._origin.scheme, host=self._origin.host, port=self._origin.port, target=b"/"
-                    ),
-                    headers=request.headers.raw,
-                    content=request.stream,
-                    extensions=request.extensions,
-                )
-            )
+            response = await connection.handle_async_request(sent)
         except BaseException:
             await connection.aclose_now()
             raise
-        return httpx.Response(response.status, headers=response.headers, stream=OwnedStream(self, connection, response))
+        timeout = request.extensions["timeout"]["read"]
+        body = OwnedStream(self, connection, response, partial(connection.receive, timeout))
+        return httpx.Response(response.status, headers=response.headers, stream=body)
 
     async def _connect(self, request: httpx.Request) -> Connection:
         timeout = request.extensions["timeout"]["connect"]
@@ -269,10 +289,19 @@ class OwnedConnections(httpx.AsyncBaseTransport):
 class Connection(httpcore.AsyncHTTP11Connection):
     """httpcore's HTTP/1.1 connection, which knows whether it is clean and gives all bytes of one read at once."""
 
+    _heard = False
+    _body_ended = False
+
     @property
     def answer_begun(self) -> bool:
         """Whether any byte of an answer has come for the request under way."""
-        return bool(self._h11_state.trailing_data[0]) or self._h11_state.their_state is not h11.SEND_RESPONSE
+        h11_state = self._h11_state
+        return self._heard or bool(h11_state.trailing_data[0]) or h11_state.their_state is not h11.SEND_RESPONSE
+
+    async def handle_async_request(self, request: httpcore.Request) -> httpcore.Response:
+        """Sends a request and reads the head of its answer."""
+        self._heard = self._body_ended = False
+        return await super().handle_async_request(request)
 
     def has_expired(self) -> bool:
         """Whether it must not be used again."""
@@ -283,18 +312,30 @@ class Connection(httpcore.AsyncHTTP11Connection):
         with trio.CancelScope(shield=True, deadline=trio.current_time()):
             await self.aclose()
 
-    async def _receive_response_body(self, request: httpcore.Request) -> AsyncIterator[bytes]:
-        timeout = request.extensions["timeout"]["read"]
-        while True:
-            pieces: list[bytes] = []
+    async def receive(self, timeout: float) -> bytes:
+        """The next bytes of the body, as many as are there; none at its end. Cancelled, it loses nothing."""
+        while not self._body_ended:
+            if arrived := self._arrived():
+                return arrived
+            if not self._body_ended:
+                self._h11_state.receive_data(await self._network_stream.read(RECEIVE_SIZE, timeout=timeout))
+        return b""
+
+    def _arrived(self) -> bytes:
+        pieces: list[bytes] = []
+        try:
             while isinstance(event := self._h11_state.next_event(), h11.Data):
                 pieces.append(bytes(event.data))
-            if pieces:
-                yield b"".join(pieces)
-            if event is h11.NEED_DATA:
-                self._h11_state.receive_data(await self._network_stream.read(RECEIVE_SIZE, timeout=timeout))
-            else:
-                return
+            self._body_ended = event is not h11.NEED_DATA
+        except h11.RemoteProtocolError:
+            if not pieces:  # else these go first; the next call comes here again
+                raise
+        return b"".join(pieces)
+
+    async def _receive_event(self, timeout: float | None = None) -> h11.Event | type[h11.PAUSED]:
+        event = await super()._receive_event(timeout)
+        self._heard = True  # even by an informational answer, after which h11 looks as before
+        return event
 
 
 @define
@@ -304,40 +345,33 @@ class OwnedStream(httpx.AsyncByteStream):
     _owner: OwnedConnections
     _connection: Connection
     _response: httpcore.Response
-    chunks: Any = field(init=False)
-
-    def __attrs_post_init__(self) -> None:
-        self.chunks = aiter(self._response.stream)  # type: ignore[arg-type]
+    receive: Callable[[], Awaitable[bytes]]
 
     async def aclose(self) -> None:
         """Ends the exchange. Never waits for the peer."""
-        await self.chunks.aclose()
         await self._response.aclose()
         await self._owner.release(self._connection)
 
 
-@contextmanager
-def _translated() -> Iterator[None]:
-    """Turns httpx's, httpcore's and h11's exceptions into ours."""
-    try:
-        yield
-    except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
-        raise ConnectFailed(f"cannot connect: {_cause(error)}") from None
-    except httpcore.TimeoutException:
-        raise UpstreamTimeout("upstream was silent for too long") from None
-    except (httpcore.RemoteProtocolError, h11.RemoteProtocolError):
-        raise UpstreamBroke("upstream closed the connection or sent something that is not HTTP") from None
-    except (httpcore.NetworkError, httpcore.ProtocolError):
-        raise UpstreamBroke("the connection to upstream broke") from None
+PEER_ERRORS = (
+    httpcore.TimeoutException,
+    httpcore.NetworkError,
+    httpcore.ProtocolError,
+    h11.RemoteProtocolError,
+)
+"""What httpx, httpcore and h11 raise for what the other side does, or does not do."""
 
 
-@contextmanager
-def _in_time(seconds: float, error: UpstreamError) -> Iterator[None]:
-    """Raises `error` where the block takes longer than so many seconds."""
-    with trio.move_on_after(seconds) as scope:
-        yield
-    if scope.cancelled_caught:
-        raise error
+def _translated(error: BaseException) -> UpstreamError:
+    match error:
+        case httpcore.ConnectError() | httpcore.ConnectTimeout():
+            return ConnectFailed(f"cannot connect: {_cause(error)}")
+        case httpcore.TimeoutException():
+            return UpstreamTimeout("upstream was silent for too long")
+        case httpcore.RemoteProtocolError() | h11.RemoteProtocolError():
+            return UpstreamBroke("upstream closed the connection or sent something that is not HTTP")
+        case _:
+            return UpstreamBroke("the connection to upstream broke")
 
 
 def _cause(error: BaseException) -> str:
