@@ -10,16 +10,20 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 
 import trio
-from attrs import evolve
+from attrs import define, evolve
 
-from bridge.apis.api import ErrorKind
+from bridge.apis.api import Api, ErrorKind
+from bridge.apis.passthrough import PASSTHROUGH
 from bridge.circuit import Permit
 from bridge.errors import ClearspanError
 from bridge.events.hub import utc_now
 from bridge.events.vocabulary import FailureReason
 from bridge.guard import Caller
 from bridge.keys.exhaustion import Exhausted
-from bridge.keys.verdict import judge
+from bridge.keys.key import Key
+from bridge.keys.verdict import Failure, judge, judge_stream_failure
+from bridge.keys.walk import Walk
+from bridge.opening import look_at_opening
 from bridge.progress import Progress
 from bridge.provider import Provider
 from bridge.upstream import Answer, Call, UpstreamError, UpstreamTimeout
@@ -40,81 +44,117 @@ class NoKeyLeft(ClearspanError):
         self.kind = ErrorKind.BAD_GATEWAY if exhausted.retry_after_s is None else ErrorKind.RATE_LIMITED
 
 
-@asynccontextmanager
-async def answered(
-    provider: Provider, call: Call, caller: Caller, progress: Progress, permit: Permit
-) -> AsyncIterator[Answer]:
-    """The answer that goes to the client: the first from a key that serves. `call` has no credential yet.
+@define
+class Failover:
+    """One request's way through a provider's keys. `call` has no credential yet."""
 
-    Raises NoKeyLeft, or UpstreamError where there was no answer at all.
-    """
-    if caller.own is not None:
-        async with _attempt(provider, call, caller.own, caller.credential.hint or "", progress, permit) as answer:
-            yield answer
-        return
-    walk = provider.pool.walk()
-    last: Answer | None = None
-    while True:
+    provider: Provider
+    api: Api
+    call: Call
+    caller: Caller
+    progress: Progress
+    permit: Permit
+
+    @asynccontextmanager
+    async def answer(self) -> AsyncIterator[Answer]:
+        """The answer that goes to the client: the first from a key that serves.
+
+        Raises NoKeyLeft, or UpstreamError where there was no answer at all.
+        """
+        if self.caller.own is not None:
+            async with self._attempt(self.caller.own, self.caller.credential.hint or "") as answer:
+                yield answer
+            return
+        walk = self.provider.pool.walk()
         key = walk.next()
-        if key is None:
-            exhausted = provider.pool.exhaustion(walk)
-            if exhausted.kind == "relay" and last is not None:
+        last: Answer | None = None
+        while True:
+            if key is None:
+                exhausted = self.provider.pool.exhaustion(walk)
+                if exhausted.kind == "relay" and last is not None:
+                    yield last
+                    return
+                await self._wait(exhausted)
+                walk.resume()
+                key = walk.next()
+                continue
+            async with self._attempt(self.provider.credential(key.secret), key.hint) as answer:
+                failure = judge(answer.status, answer.headers, b"", utc_now())
+                if failure is None:
+                    served, failure = await self._begins_well(answer)
+                    if failure is None:
+                        self._note_good(key, served)
+                        yield served
+                        self._note_late_failure(walk, key)
+                        return
+                    self._failed(walk, key, served, failure)
+                    key = walk.next()
+                    if key is None:
+                        yield served  # nobody can do better: as it came
+                        return
+                    continue
+                body = await _error_body(answer)
+            last = Answer.whole(answer.status, answer.headers, body)
+            # The body only tells more of the reason.
+            self._failed(walk, key, answer, judge(answer.status, answer.headers, body, utc_now()) or failure)
+            if not isinstance(self.call.body, bytes):  # gone with the first attempt
                 yield last
                 return
-            await _wait(provider, exhausted, progress)
-            walk.resume()
-            continue
-        async with _attempt(provider, call, provider.credential(key.secret), key.hint, progress, permit) as answer:
-            if judge(answer.status, answer.headers, b"", utc_now()) is None:
-                if answer.status < 300:
-                    provider.pool.succeed(key, answer.headers)
-                else:
-                    provider.pool.observe_limits(key, answer.headers)
-                if answer.status in SERVER_ERRORS:
-                    progress.attempt_failed(key.hint, answer.status, FailureReason.SERVER_ERROR)
+            key = walk.next()
+
+    @asynccontextmanager
+    async def _attempt(self, credential: tuple[bytes, bytes], hint: str) -> AsyncIterator[Answer]:
+        self.progress.attempt(hint)
+        begun = False
+        call = evolve(self.call, headers=[*self.call.headers, credential])
+        try:
+            async with self.provider.upstream.attempt(call) as answer:
+                begun = True
+                self.permit.note(answer.status)
                 yield answer
-                return
-            body = await _error_body(answer)
-        last = Answer.whole(answer.status, answer.headers, body)
-        failure = judge(answer.status, answer.headers, body, utc_now())
-        if failure is not None:  # as it was without the body, which only tells more of the reason
-            cooldown_s = walk.fail(key, failure, answer.headers)
-            progress.attempt_failed(key.hint, answer.status, failure.reason, cooldown_s)
-        if not isinstance(call.body, bytes):  # gone with the first attempt
-            yield last
-            return
+        except UpstreamError as error:
+            if not begun:
+                self.permit.note(None)
+                reason = FailureReason.TIMEOUT if isinstance(error, UpstreamTimeout) else FailureReason.CONNECT_ERROR
+                self.progress.attempt_failed(hint, None, reason)
+            raise
 
+    async def _begins_well(self, answer: Answer) -> tuple[Answer, Failure | None]:
+        """The answer, and what the opening of its stream says against the key."""
+        if answer.status != 200 or not answer.is_stream or self.api.name == PASSTHROUGH:
+            return answer, None
+        answer, trouble = await look_at_opening(answer, self.api)
+        return answer, None if trouble is None else judge_stream_failure(trouble.reason, trouble.message)
 
-@asynccontextmanager
-async def _attempt(
-    provider: Provider, call: Call, credential: tuple[bytes, bytes], hint: str, progress: Progress, permit: Permit
-) -> AsyncIterator[Answer]:
-    progress.attempt(hint)
-    begun = False
-    try:
-        async with provider.upstream.attempt(evolve(call, headers=[*call.headers, credential])) as answer:
-            begun = True
-            permit.note(answer.status)
-            yield answer
-    except UpstreamError as error:
-        if not begun:
-            permit.note(None)
-            reason = FailureReason.TIMEOUT if isinstance(error, UpstreamTimeout) else FailureReason.CONNECT_ERROR
-            progress.attempt_failed(hint, None, reason)
-        raise
+    def _note_good(self, key: Key, answer: Answer) -> None:
+        if answer.status < 300:
+            self.provider.pool.succeed(key, answer.headers)
+        else:
+            self.provider.pool.observe_limits(key, answer.headers)
+        if answer.status in SERVER_ERRORS:
+            self.progress.attempt_failed(key.hint, answer.status, FailureReason.SERVER_ERROR)
+
+    def _failed(self, walk: Walk, key: Key, answer: Answer, failure: Failure) -> None:
+        cooldown_s = walk.fail(key, failure, answer.headers)
+        self.progress.attempt_failed(key.hint, answer.status, failure.reason, cooldown_s)
+
+    def _note_late_failure(self, walk: Walk, key: Key) -> None:
+        """A stream that had begun told of a limit: too late for this request, but the next ones need not meet it."""
+        said = self.progress.stream_failure
+        if said is not None and (failure := judge_stream_failure(said.reason, said.message)) is not None:
+            walk.fail(key, failure)
+
+    async def _wait(self, exhausted: Exhausted) -> None:
+        """Waits until a key may serve again, where that is allowed to take so long. Raises NoKeyLeft otherwise."""
+        until = exhausted.wait_until
+        longest = self.provider.settings.wait_for_key
+        if until is None or not longest or until > self.progress.began + longest:
+            raise NoKeyLeft(exhausted)
+        self.progress.waiting(utc_now() + timedelta(seconds=until - trio.current_time()))
+        await self.provider.wait_for_key(self.provider.pool.turn(until))
 
 
 async def _error_body(answer: Answer) -> bytes:
     with trio.move_on_after(ERROR_BODY_S):
         return await answer.read(ERROR_BODY)
     return b""
-
-
-async def _wait(provider: Provider, exhausted: Exhausted, progress: Progress) -> None:
-    """Waits until a key may serve again, where that is allowed to take so long. Raises NoKeyLeft otherwise."""
-    until = exhausted.wait_until
-    longest = provider.settings.wait_for_key
-    if until is None or not longest or until > progress.began + longest:
-        raise NoKeyLeft(exhausted)
-    progress.waiting(utc_now() + timedelta(seconds=until - trio.current_time()))
-    await provider.wait_for_key(provider.pool.turn(until))

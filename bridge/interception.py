@@ -13,6 +13,7 @@ import trio
 from attrs import frozen
 
 from bridge.apis.api import Api, ClientFilter, ErrorKind, RequestFacts, UnreadableRequest
+from bridge.apis.passthrough import PASSTHROUGH
 from bridge.circuit import CircuitOpen, Permit
 from bridge.client import recognise
 from bridge.decoding import UndecodableError, decoder
@@ -20,7 +21,7 @@ from bridge.errors import ClearspanError
 from bridge.events.hub import Hub
 from bridge.events.vocabulary import InterceptionStarted, TokensUsed
 from bridge.exchange import BodyTooLarge, ClientGone, Exchange, replayable
-from bridge.failover import NoKeyLeft, answered
+from bridge.failover import Failover, NoKeyLeft
 from bridge.guard import Caller
 from bridge.headers import actor_headers, headers_upstream
 from bridge.http1 import RawHeaders
@@ -36,7 +37,6 @@ FAREWELL_S = 1.0
 REPLAYABLE = 1024 * 1024
 """A passed-through body up to this many bytes can be sent with another key; a larger one goes by as it comes."""
 
-PASSTHROUGH = "passthrough"
 TOO_LARGE = "the request body is larger than server.max_request_bytes"
 CLIENT_LEFT = "the client left"
 STOPPING = "the bridge is stopping"
@@ -185,7 +185,8 @@ class Interception:
         )
         try:
             with self._admit() as permit, trio.move_on_after(longest) as limit:
-                async with answered(self._provider, call, self._caller, self.progress, permit) as answer:
+                failover = Failover(self._provider, self._api, call, self._caller, self.progress, permit)
+                async with failover.answer() as answer:
                     await self._pass_on(answer, nursery)
             if limit.cancelled_caught:
                 raise UpstreamTimeout(f"no whole answer within request_timeout ({longest:g} s)")
@@ -223,21 +224,23 @@ class Interception:
         """Relays the answer, whatever it says, and tells what it was."""
         request_id = answer.header(b"x-request-id") or answer.header(b"request-id")
         self.progress.response(answer.status, request_id.decode("latin-1") if request_id else None)
-        is_stream = (answer.header(b"content-type") or b"").lower().startswith(b"text/event-stream")
-        make_reader = self._api.stream_reader if is_stream else self._api.body_reader
+        make_reader = self._api.stream_reader if answer.is_stream else self._api.body_reader
         reader = make_reader(self._exchange.id, self._facts, self._services.hub.wants)
-        self._relay = relay = Relay(self._exchange, answer, reader, self.progress, self._filter if is_stream else None)
-        if is_stream and self._api.keep_alive:
+        self._relay = relay = Relay(
+            self._exchange, answer, reader, self.progress, self._filter if answer.is_stream else None
+        )
+        if answer.is_stream and self._api.keep_alive:
             nursery.start_soon(relay.keep_alive, self._api.keep_alive)
         try:
             await relay.run()
         finally:
             relay.finish()
+            self.progress.stream_failure = reader.failure
         if answer.status >= 400:
             self.progress.failed(f"upstream answered {answer.status}")
         elif reader.failure is not None:
             self.progress.failed(reader.failure.message)
-        elif is_stream and not reader.complete and not reader.dropped:
+        elif answer.is_stream and not reader.complete and not reader.dropped:
             self.progress.failed("upstream ended the stream before it was complete")
         else:
             self.progress.completed()

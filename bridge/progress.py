@@ -12,6 +12,7 @@ from datetime import datetime
 import trio
 from attrs import evolve
 
+from bridge.apis.api import StreamFailure
 from bridge.events.hub import Hub
 from bridge.events.vocabulary import (
     AttemptFailed,
@@ -45,6 +46,8 @@ class Progress:
         self.began = trio.current_time()
         self._first_token_at: float | None = None
         self._ended = False
+        self.stream_failure: StreamFailure | None = None
+        """The error that upstream sent inside the answer, if any."""
         self.price: Price = _unknown
         """What tokens cost; set once the model is known."""
         self.attempts = 0

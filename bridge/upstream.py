@@ -92,6 +92,11 @@ class Answer:
         """The first value of that name (given in lower case)."""
         return next((value for key, value in self.headers if key.lower() == name), None)
 
+    @property
+    def is_stream(self) -> bool:
+        """Whether its body is a stream of events."""
+        return (self.header(b"content-type") or b"").lower().startswith(b"text/event-stream")
+
     async def receive(self) -> bytes:
         """The next bytes of the body, all that are there; none at its end. Cancelled, it loses nothing.
 

@@ -6,11 +6,13 @@ from bridge.apis.api import ClientFilter, ErrorKind, Opening, Reader, RequestFac
 from bridge.apis.errors import anthropic_error, openai_error
 from bridge.events.vocabulary import Event
 
+PASSTHROUGH = "passthrough"
+
 
 class Passthrough:
     """Any other route of a provider of that type (`openai`, `anthropic`), which decides the shape of errors."""
 
-    name = "passthrough"
+    name = PASSTHROUGH
     keep_alive = b""
 
     def __init__(self, provider_type: str) -> None:
