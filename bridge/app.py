@@ -7,6 +7,7 @@ from typing import Any
 
 import orjson
 import trio
+from attrs import evolve
 
 from bridge.apis.api import ErrorKind
 from bridge.apis.errors import anthropic_error, openai_error
@@ -19,8 +20,12 @@ from bridge.observe.logs import logger
 from bridge.progress import Progress
 from bridge.provider import Provider
 from bridge.routes import INTERCEPTED, passthrough_api
+from bridge.settings import ServerSettings
 
 log = logger("app")
+
+CUT_OFF_S = 2.0
+"""How long a cancelled request may take to end; a client that takes nothing must not hold up a stop."""
 
 
 class App:
@@ -45,6 +50,12 @@ class App:
         self.live: dict[str, Progress] = {}
         """The interceptions under way, by id."""
 
+    def reconfigure(self, server: ServerSettings) -> None:
+        """Takes over changed settings for the requests to come."""
+        self._services = evolve(self._services, max_request_bytes=server.max_request_bytes)
+        self._tokens = server.client_tokens
+        self._guard.allow(server.allowed_hosts)
+
     def serve_locally(self, path: str, page: Callable[[], tuple[bytes, bytes]]) -> None:
         """Answers GET `path` with `page()`: content type and body."""
         self._local[path] = page
@@ -67,13 +78,17 @@ class App:
                 self._idle.set()
 
     async def stop(self, grace: float) -> None:
-        """Answers new requests 503 from now on, gives running ones `grace` seconds, then cancels them."""
+        """Answers new requests 503 from now on, gives running ones `grace` seconds, then cancels them.
+
+        Those that have not ended when it returns end with their connections.
+        """
         self._stopping = True
         with trio.move_on_after(grace):
             await self._idle.wait()
         for progress in list(self.live.values()):
             progress.cancel(STOPPING)
-        await self._idle.wait()
+        with trio.move_on_after(CUT_OFF_S):
+            await self._idle.wait()
 
     async def _serve(self, exchange: Exchange) -> None:
         try:

@@ -18,22 +18,18 @@ CHECK_S = 30.0
 
 
 async def mind_keys(provider: Provider) -> None:
-    """Runs until cancelled. Deadlines are the pool's; this only wakes it up in time."""
-    changed = trio.Event()
-
-    def wake() -> None:
-        changed.set()
-
-    provider.pool.on_reschedule = wake
-    async with trio.open_nursery() as nursery:
-        while True:
-            provider.pool.expire()
-            for key in provider.pool.due_checks():
-                nursery.start_soon(_check, provider, key)
-            changed = trio.Event()
-            deadline = provider.pool.next_deadline()
-            with trio.move_on_at(inf if deadline is None else deadline):
-                await changed.wait()
+    """Runs until the provider is served no longer. Deadlines are the pool's; this only wakes it up in time."""
+    with provider.minding:
+        async with trio.open_nursery() as nursery:
+            while True:
+                changed = trio.Event()
+                provider.pool.on_reschedule = changed.set
+                provider.pool.expire()
+                for key in provider.pool.due_checks():
+                    nursery.start_soon(_check, provider, key)
+                deadline = provider.pool.next_deadline()
+                with trio.move_on_at(inf if deadline is None else deadline):
+                    await changed.wait()
 
 
 async def _check(provider: Provider, key: Key) -> None:

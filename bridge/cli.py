@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import Any, NoReturn
@@ -15,7 +16,19 @@ from bridge.options import PATH, common_options, said, settings_from
 INTERRUPTED = 130
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+class Commands(click.Group):
+    """The commands, none of which minds that its output is cut short."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Runs one."""
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:  # `clearspan tail | head`: whoever reads has seen enough
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            ctx.exit(0)
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="clearspan")
 def cli() -> None:
     """A streaming proxy for coding agents: key failover, byte-exact relay, and a view of what they think."""
@@ -28,12 +41,12 @@ def up(context: click.Context, /, **_: Any) -> None:
     """Bridge and monitor in this terminal; the demo where no key is configured."""
     from bridge import running
 
-    settings = settings_from(context).settings
-    if settings.has_keys:
-        sys.exit(running.up(settings))
+    loaded = settings_from(context)
+    if loaded.settings.has_keys:
+        sys.exit(running.up(loaded, lambda: settings_from(context)))
     click.echo("No API key is configured, so this is the demo: simulated provider, scripted agents.", err=True)
     click.echo("Set OPENAI_API_KEY or ANTHROPIC_API_KEY, or write a configuration, to use the real ones.", err=True)
-    sys.exit(running.demo(settings))
+    sys.exit(running.demo(loaded.settings))
 
 
 @cli.command()
@@ -43,7 +56,7 @@ def serve(context: click.Context, /, **_: Any) -> None:
     """The bridge alone."""
     from bridge import running
 
-    sys.exit(running.serve(settings_from(context).settings))
+    sys.exit(running.serve(settings_from(context), lambda: settings_from(context)))
 
 
 @cli.command()
@@ -180,9 +193,6 @@ def main() -> NoReturn:
         sys.exit(error.exit_code)
     except (click.Abort, KeyboardInterrupt):
         sys.exit(INTERRUPTED)
-    except BrokenPipeError:  # `clearspan tail | head`
-        sys.stdout = None
-        sys.exit(0)
     except ConfigurationError as error:
         for fault in error.faults:
             click.echo(f"clearspan: {fault}", err=True)

@@ -14,10 +14,9 @@ from attrs import frozen
 from bridge.events.vocabulary import Credential
 from bridge.exchange import Exchange
 from bridge.keys.secret import Secret, hint
+from bridge.settings import POOL_WORD
 
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
-POOL_WORD = "clearspan"
-"""The credential that says "use the pool": SDKs insist on some key."""
 
 
 class Forbidden(Exception):
@@ -41,11 +40,15 @@ class HostGuard:
     """Knows the Host values that mean us."""
 
     def __init__(self, host: str, port: int, allowed: Iterable[str] = ()) -> None:
-        bound = f"[{host}]" if ":" in host else host
+        bound = f"[{host}]".lower() if ":" in host else host.lower()
         self._exact = {f"{name}:{port}" for name in (*LOOPBACK, bound)}
         if port == 80:
             self._exact |= {*LOOPBACK, bound}
-        self._names = {name.lower() for name in allowed}
+        self.allow(allowed)
+
+    def allow(self, names: Iterable[str]) -> None:
+        """Further Host values that mean us, with or without a port, in the place of those given before."""
+        self._names = {name.lower() for name in names}
 
     def check(self, exchange: Exchange) -> None:
         """Raises Forbidden for a foreign Host and for requests that a web page made."""
@@ -72,7 +75,7 @@ def identify(exchange: Exchange, tokens: Mapping[str, Secret]) -> Caller:
     brought = [
         (name, value)
         for name, value in exchange.headers
-        if name.lower() in {b"authorization", b"x-api-key"} and value.strip()
+        if name.lower() in {b"authorization", b"x-api-key"} and _token(name, value)
     ]
     credentials = [_token(name, value) for name, value in brought]
     for name, token in tokens.items():

@@ -30,8 +30,22 @@ class Provider:
             name, settings.type, settings.circuit_breaker, publish=hub.publish, clock=trio.current_time
         )
         self.upstream = Upstream(settings.base_url, connect_timeout=settings.connect_timeout)
+        self.minding = trio.CancelScope()
+        """Ends the task that minds the keys."""
         self._key_is_valid = trio.Event()
         self.pool.on_valid = self._tell_waiting
+
+    def may_become(self, settings: ProviderSettings) -> bool:
+        """Whether these settings are for the same server, so that keys keep their health and connections their use."""
+        same = ("type", "base_url", "connect_timeout", "circuit_breaker")
+        return all(getattr(self.settings, name) == getattr(settings, name) for name in same)
+
+    def reconfigure(self, settings: ProviderSettings) -> list[str]:
+        """Takes over changed settings; returns the hints of the keys that are gone."""
+        before = {key.hint for key in self.pool.keys}
+        self.pool.replace(settings.keys, settings.strategy)
+        self.settings = settings
+        return sorted(before - {key.hint for key in self.pool.keys})
 
     def credential(self, key: Secret) -> tuple[bytes, bytes]:
         """The header that carries a key of the pool."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -13,13 +14,15 @@ import trio
 from attrs import evolve
 
 from bridge.app import protocol_error
-from bridge.errors import ConfigurationError
+from bridge.config import Loaded
+from bridge.errors import ClearspanError, ConfigurationError
 from bridge.events.describe import describe
 from bridge.events.wire import Envelope, decode
 from bridge.http1 import App
 from bridge.keys.secret import Secret
 from bridge.listener import Listener, open_listeners
 from bridge.observe import logs
+from bridge.reload import follow_configuration
 from bridge.server import Bridge, run_until_signalled
 from bridge.settings import ProviderSettings, Settings
 
@@ -31,19 +34,33 @@ Beside = Callable[[Bridge], Awaitable[None]]
 """What runs beside a bridge; the bridge stops when it returns."""
 
 
-def serve(settings: Settings) -> int:
-    """The bridge alone."""
+def serve(loaded: Loaded, load: Callable[[], Loaded]) -> int:
+    """The bridge alone. `load` reads the configuration again when it has changed."""
+    settings = loaded.settings
     logs.configure(settings.log.level, settings.log.format)
-    return trio.run(_run, settings, None, _announce)
+
+    async def follow(bridge: Bridge) -> None:
+        await follow_configuration(bridge, load, loaded)
+
+    return _until_it_ends(partial(_run, settings, follow, _announce))
 
 
-def up(settings: Settings) -> int:
-    """Bridge and monitor; event lines where there is no terminal."""
-    if not _has_terminal():
+def up(loaded: Loaded, load: Callable[[], Loaded]) -> int:
+    """Bridge and monitor; event lines where there is no terminal. `load` as in `serve`."""
+    settings = loaded.settings
+    terminal = _has_terminal()
+    if terminal:
+        _log_to_file(settings)
+    else:
         logs.configure(settings.log.level, settings.log.format)
-        return trio.run(_run, settings, _print_events, _announce)
-    _log_to_file(settings)
-    return trio.run(_run, settings, _show_monitor, _keep_quiet)
+
+    async def show(bridge: Bridge) -> None:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(follow_configuration, bridge, load, loaded)
+            await (_show_monitor if terminal else _print_events)(bridge)
+            nursery.cancel_scope.cancel()
+
+    return _until_it_ends(partial(_run, settings, show, _keep_quiet if terminal else _announce))
 
 
 def demo(settings: Settings, *, headless: bool = False, once: bool = False, seed: int = 1, speed: float = 1.0) -> int:
@@ -54,7 +71,8 @@ def demo(settings: Settings, *, headless: bool = False, once: bool = False, seed
     else:
         _log_to_file(settings)
     pace = speed * DEMO_ONCE_SPEED if once else speed
-    return trio.run(partial(_demo, settings, headless=headless, rounds=1 if once else None, seed=seed, speed=pace))
+    rounds = 1 if once else None
+    return _until_it_ends(partial(_demo, settings, headless=headless, rounds=rounds, seed=seed, speed=pace))
 
 
 def simulate(settings: Settings, scenario: Path | None, *, seed: int, speed: float) -> int:
@@ -68,17 +86,32 @@ def simulate(settings: Settings, scenario: Path | None, *, seed: int, speed: flo
     except ScenarioError as error:
         raise ConfigurationError(str(error).splitlines()) from None
 
-    async def run() -> None:
+    async def run() -> int:
         provider = SimulatedProvider(played, seed=seed, speed=speed)
-        async with _simulated(provider, settings.server.host, settings.server.port) as url:
-            _announce(url)
-            await trio.sleep_forever()
+        with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+            async with _simulated(provider, settings.server.host, settings.server.port) as url:
+                _announce(url)
+                await anext(signals)
+        return 0
 
+    return _until_it_ends(run)
+
+
+def _until_it_ends(main: Callable[[], Awaitable[int]]) -> int:
+    """Runs a command's Trio side. What ends a command without a traceback comes out of all its nurseries alone."""
     try:
-        trio.run(run)
-    except KeyboardInterrupt:
-        return INTERRUPTED
-    return 0
+        return trio.run(main)
+    except BaseExceptionGroup as group:
+        ours, others = group.split((ClearspanError, BrokenPipeError))
+        if ours is None or others is not None:
+            raise
+        raise _first(ours) from None
+
+
+def _first(group: BaseException) -> BaseException:
+    while isinstance(group, BaseExceptionGroup):
+        group = group.exceptions[0]
+    return group
 
 
 async def _run(settings: Settings, beside: Beside | None, ready: Callable[[str], None]) -> int:
@@ -142,7 +175,7 @@ async def _print_events(bridge: Bridge) -> None:
         while True:
             messages = [decode(line) for line in (await subscriber.take()).splitlines()]
             lines = [describe(message) for message in messages if isinstance(message, Envelope)]
-            await trio.to_thread.run_sync(print, "\n".join(lines), abandon_on_cancel=True)
+            await trio.to_thread.run_sync(partial(print, "\n".join(lines), flush=True), abandon_on_cancel=True)
     finally:
         bridge.hub.unsubscribe(subscriber)
 

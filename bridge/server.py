@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import AsyncExitStack
 from typing import Any
 
@@ -19,12 +19,13 @@ from bridge import __version__
 from bridge.app import App, json_page, protocol_error
 from bridge.checks import mind_keys
 from bridge.events.hub import Hub, utc_now
+from bridge.events.snapshot import REMOVED
 from bridge.events.socket import CommandRefused, event_socket
-from bridge.events.vocabulary import BridgeStopping
+from bridge.events.vocabulary import BridgeStopping, KeyChanged, KeyState
 from bridge.events.wire import PROTOCOL, Command, Hello
 from bridge.guard import HostGuard
 from bridge.interception import Services
-from bridge.keys.pool import UnknownKey
+from bridge.keys.pool import KeyPool, UnknownKey
 from bridge.listener import Listener, open_listeners
 from bridge.observe.logs import logger, redactor
 from bridge.observe.metrics import Metrics
@@ -54,6 +55,7 @@ class Bridge:
         self.url = ""
         self.socket = settings.server.socket
         self._app: App | None = None
+        self._nursery: trio.Nursery | None = None
 
     def stop(self, reason: str) -> None:
         """Asks for a graceful stop. Returns at once; `run` ends when it is done."""
@@ -76,17 +78,15 @@ class Bridge:
         app.serve_locally("/metrics", metrics.page)
         app.serve_locally("/healthz", json_page(self.health))
         async with AsyncExitStack() as stack:
-            for provider in self.providers.values():
-                stack.push_async_callback(provider.upstream.aclose)
+            for one in sockets:
+                stack.push_async_callback(one.aclose)
+            stack.push_async_callback(self._close_upstreams)
             await stack.enter_async_context(event_socket(server.socket, self.hub, self._hello, self._perform))
-            pools = {name: provider.pool for name, provider in self.providers.items()}
-            await stack.enter_async_context(recording(self._settings.record, self.hub, pools))
-            for pool in pools.values():
-                for key in pool.snapshot():
-                    self.hub.publish(key)
+            await stack.enter_async_context(recording(self._settings.record, self.hub, self._pool))
             async with trio.open_nursery() as nursery:
+                self._nursery = nursery
                 for provider in self.providers.values():
-                    nursery.start_soon(mind_keys, provider)
+                    self._begin(provider)
                 nursery.start_soon(self._keep_house)
                 nursery.start_soon(prices.load)
                 listener = Listener(app, sockets, protocol_error)
@@ -99,6 +99,48 @@ class Bridge:
                 await app.stop(server.shutdown_grace)
                 await listener.drain()
                 nursery.cancel_scope.cancel()
+
+    def reconfigure(self, settings: Settings) -> None:
+        """Takes over changed settings: providers, keys, tokens, limits. What runs goes on with what it began with."""
+        redactor.learn((secret.reveal(), secret.hint) for secret in settings.secrets())
+        for name in self.providers.keys() - settings.providers.keys():
+            self._end(self.providers.pop(name))
+        for name, one in settings.providers.items():
+            provider = self.providers.get(name)
+            if provider is not None and provider.may_become(one):
+                self._forget(provider.reconfigure(one), name)
+                continue
+            if provider is not None:
+                self._end(provider)
+            self.providers[name] = Provider(name, one, self.hub)
+            self._begin(self.providers[name])
+        self._settings = settings
+        if self._app is not None:
+            self._app.reconfigure(settings.server)
+
+    def _begin(self, provider: Provider) -> None:
+        for key in provider.pool.snapshot():
+            self.hub.publish(key)
+        if self._nursery is not None:
+            self._nursery.start_soon(mind_keys, provider)
+
+    def _end(self, provider: Provider) -> None:
+        self._forget([key.hint for key in provider.pool.keys], provider.name)
+        provider.minding.cancel()
+        if self._nursery is not None:
+            self._nursery.start_soon(provider.upstream.aclose)
+
+    def _forget(self, hints: Iterable[str], provider: str) -> None:
+        for hint in hints:
+            self.hub.publish(KeyChanged(provider, hint, KeyState.DISABLED, reason=REMOVED))
+
+    def _pool(self, name: str) -> KeyPool | None:
+        provider = self.providers.get(name)
+        return None if provider is None else provider.pool
+
+    async def _close_upstreams(self) -> None:
+        for provider in self.providers.values():
+            await provider.upstream.aclose()
 
     def health(self) -> dict[str, Any]:
         """What `/healthz` shows."""
@@ -139,7 +181,7 @@ class Bridge:
     async def _keep_house(self) -> None:
         while True:
             await trio.sleep(HOUSEKEEPING_S)
-            for provider in self.providers.values():
+            for provider in list(self.providers.values()):
                 await provider.upstream.close_expired()
 
 

@@ -226,6 +226,7 @@ class OwnedConnections(httpx.AsyncBaseTransport):
             self._tls = httpx.create_ssl_context()
         self._backend = httpcore.TrioBackend()
         self._idle: list[Connection] = []
+        self._keep = KEPT_IDLE
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Sends on a clean idle connection or a new one; where the idle one proves dead, once more on a new one."""
@@ -247,13 +248,14 @@ class OwnedConnections(httpx.AsyncBaseTransport):
             await connection.aclose_now()
 
     async def aclose(self) -> None:
-        """Closes the idle connections."""
+        """Closes the idle connections; those in use are not kept any more."""
+        self._keep = 0
         while self._idle:
             await self._idle.pop().aclose_now()
 
     async def release(self, connection: Connection) -> None:
         """Takes a connection back when its exchange is over: keeps it if it is clean, closes it otherwise."""
-        if connection.is_idle() and not connection.has_expired() and len(self._idle) < KEPT_IDLE:
+        if connection.is_idle() and not connection.has_expired() and len(self._idle) < self._keep:
             self._idle.append(connection)
         else:
             await connection.aclose_now()

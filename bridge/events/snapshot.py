@@ -40,6 +40,9 @@ from bridge.events.vocabulary import (
 KEPT_ENDED = 200
 """How many ended interceptions a picture remembers (contract section 7)."""
 
+REMOVED = "removed"
+"""The reason in a `key.changed` that is a key's last: it is no longer configured."""
+
 TEXT_LIMIT = 64 * 1024
 """Bytes kept of one thought, prompt or answer in UTF-8 (contract section 7); what comes after is not shown."""
 
@@ -200,13 +203,19 @@ class Picture:
         if isinstance(event, InterceptionStarted):
             self._start(event, at)
         elif isinstance(event, KeyChanged):
-            self.keys[event.provider, event.key] = event
+            self._change_key(event)
         elif isinstance(event, CircuitChanged):
             self._change_circuit(event)
         else:
             one = self.interceptions.get(getattr(event, "id", ""))
             if one is not None:
                 self._absorb(event, one, at)
+
+    def _change_key(self, event: KeyChanged) -> None:
+        if event.reason == REMOVED:
+            self.keys.pop((event.provider, event.key), None)
+        else:
+            self.keys[event.provider, event.key] = event
 
     def _change_circuit(self, event: CircuitChanged) -> None:
         """Remembers the circuits that are not closed: these are what one wants to see."""

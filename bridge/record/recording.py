@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 import trio
@@ -17,7 +17,9 @@ from bridge.settings import RecordSettings
 
 
 @asynccontextmanager
-async def recording(settings: RecordSettings, hub: Hub, pools: Mapping[str, KeyPool]) -> AsyncIterator[None]:
+async def recording(
+    settings: RecordSettings, hub: Hub, pool_of: Callable[[str], KeyPool | None]
+) -> AsyncIterator[None]:
     """Records while the block runs; what was published by its end is written before this returns.
 
     Keys that a former bridge saw cooling or refused are so again when the block begins (behaviour 2.7). With recording
@@ -29,17 +31,19 @@ async def recording(settings: RecordSettings, hub: Hub, pools: Mapping[str, KeyP
     recorder = Recorder(settings, settings.path, hub)
     async with trio.open_nursery() as nursery:
         saved = await nursery.start(recorder.run)
-        for name, pool in pools.items():
-            pool.restore_state(saved.get(name, []), recorder.salt)
+        for name, rows in saved.items():
+            if (pool := pool_of(name)) is not None:
+                pool.restore_state(rows, recorder.salt)
         written: dict[str, list[Row]] = {}
 
         def keep_keys(envelope: Envelope) -> None:
             event = envelope.event
-            if isinstance(event, KeyChanged) and recorder.salt:
-                rows = pools[event.provider].export_state(recorder.salt)
-                if rows != written.get(event.provider, []):
-                    written[event.provider] = rows
-                    recorder.save_keys(event.provider, rows)
+            pool = pool_of(event.provider) if isinstance(event, KeyChanged) and recorder.salt else None
+            if pool is not None:
+                rows = pool.export_state(recorder.salt)
+                if rows != written.get(pool.provider):  # most changes are of gauges, which are not kept
+                    written[pool.provider] = rows
+                    recorder.save_keys(pool.provider, rows)
 
         hub.add_sink(recorder.take)
         hub.add_sink(keep_keys)

@@ -1,0 +1,66 @@
+"""Takes over a changed configuration while the bridge runs: on SIGHUP, and when the file has changed.
+
+A file with a fault changes nothing; its faults are logged, and `clearspan check` shows them. Where the bridge listens
+and records can't change under it: that is said too, and takes effect with the next start.
+"""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+import trio
+
+from bridge.config import Loaded, default_file
+from bridge.errors import ConfigurationError
+from bridge.observe.logs import logger
+from bridge.server import Bridge
+from bridge.settings import Settings
+
+log = logger("configuration")
+
+LOOK_S = 1.0
+
+
+async def follow_configuration(bridge: Bridge, load: Callable[[], Loaded], first: Loaded) -> None:
+    """Runs until cancelled. `load` reads everything anew, in a thread: a key may come from a slow command."""
+    file = first.file or default_file()
+    seen = _stamp(file)
+    in_force = first.settings
+    with trio.open_signal_receiver(signal.SIGHUP) as hangups:
+        while True:
+            told = False
+            with trio.move_on_after(LOOK_S):
+                await anext(hangups)
+                told = True
+            if not told and _stamp(file) == seen:
+                continue
+            seen = _stamp(file)
+            try:
+                loaded = await trio.to_thread.run_sync(load)
+            except ConfigurationError as error:
+                for fault in error.faults:
+                    log.warning("the changed configuration is refused", fault=fault)
+                continue
+            for name in fixed_settings(in_force, loaded.settings):
+                log.warning("this setting takes effect with the next start", setting=name)
+            bridge.reconfigure(loaded.settings)
+            in_force = loaded.settings
+            log.info("the configuration was read again", file=str(file))
+
+
+def fixed_settings(old: Settings, new: Settings) -> list[str]:
+    """The settings that differ and can't be changed in a running bridge."""
+    server = [name for name in ("host", "port", "socket") if getattr(old.server, name) != getattr(new.server, name)]
+    others = [name for name in ("record", "log", "data_dir", "mcp_servers") if getattr(old, name) != getattr(new, name)]
+    return [f"server.{name}" for name in server] + others
+
+
+def _stamp(file: Path) -> tuple[int, int, int] | None:
+    """What changes with a file, also when another is put in its place."""
+    try:
+        status = file.stat()
+    except OSError:
+        return None
+    return status.st_mtime_ns, status.st_size, status.st_ino

@@ -1,0 +1,154 @@
+"""A changed configuration under a running bridge (`bridge.reload`)."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+import trio
+import trio.testing
+
+from bridge import reload
+from bridge.config import Loaded, Options, load
+from bridge.reload import fixed_settings, follow_configuration
+from tests.world import HELLO, KEYS, Asked, Reply, World, ask, provider, say_hello, world
+
+STREAM = [("content-type", "text/event-stream")]
+
+
+def write(file: Path, url: str, keys: tuple[str, ...], more: str = "") -> None:
+    """Writes a configuration, as an editor does: a new file in the place of the old."""
+    listed = ", ".join(f'"{key}"' for key in keys)
+    new = file.with_suffix(".new")
+    new.write_text(f'{more}\n[providers.openai]\ntype = "openai"\nbase_url = "{url}"\nkeys = [{listed}]\n')
+    new.replace(file)
+
+
+@asynccontextmanager
+async def followed(here: World, file: Path) -> AsyncIterator[Callable[[], Loaded]]:
+    """Follows a file while the block runs."""
+
+    def read() -> Loaded:
+        return load(Options(config=file), {})
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(follow_configuration, here.bridge, read, read())
+        await trio.testing.wait_all_tasks_blocked()
+        yield read
+        nursery.cancel_scope.cancel()
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Waits until something is so."""
+    with trio.fail_after(10):
+        while not condition():  # noqa: ASYNC110  # the condition is whatever a test looks at
+            await trio.sleep(0.005)
+
+
+def hints(here: World) -> list[str]:
+    """The keys that a new subscriber would see."""
+    return [key.key for key in here.bridge.hub.snapshot().keys]
+
+
+@pytest.fixture(autouse=True)
+def _look_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reload, "LOOK_S", 0.01)
+
+
+async def test_keys_come_and_go_without_dropping_a_stream(tmp_path: Path) -> None:
+    file = tmp_path / "config.toml"
+    begun, go_on = trio.Event(), trio.Event()
+    seen: list[str] = []
+
+    async def handle(asked: Asked, reply: Reply) -> None:
+        seen.append(asked.key)
+        await reply.head(200, STREAM)
+        await reply.chunk(HELLO[0] + HELLO[1])
+        if len(seen) == 1:
+            begun.set()
+            await go_on.wait()
+        await reply.chunk(HELLO[2])
+        await reply.end()
+
+    async with provider(handle) as url, world(url, KEYS[:2]) as here:
+        write(file, url, KEYS[:2])
+        async with followed(here, file), trio.open_nursery() as nursery:
+            bodies: list[bytes] = []
+
+            async def first() -> None:
+                bodies.append((await ask(here.port)).body)
+
+            nursery.start_soon(first)
+            await begun.wait()
+            write(file, url, KEYS[1:])
+            await until(lambda: hints(here) == ["sk-c...0002", "sk-c...0003"])
+            await ask(here.port)
+            go_on.set()
+    assert bodies == [b"".join(HELLO)]
+    assert seen == [KEYS[0], KEYS[1]]
+
+
+@pytest.mark.parametrize("fault", ["not toml [", "[server]\nport = 'x'"])
+async def test_a_bad_file_is_refused_and_the_old_settings_stay(
+    tmp_path: Path, fault: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "config.toml"
+    async with provider(say_hello) as url, world(url, KEYS[:1]) as here:
+        write(file, url, KEYS[:1])
+        async with followed(here, file):
+            write(file, url, KEYS[1:2], fault)
+            told = ""
+            with trio.fail_after(10):
+                while "refused" not in told:
+                    await trio.sleep(0.005)
+                    told += capsys.readouterr().out
+            assert (await ask(here.port)).status == 200
+            assert hints(here) == ["sk-c...0001"]
+            write(file, url, KEYS[1:2])
+            await until(lambda: hints(here) == ["sk-c...0002"])
+
+
+async def test_sighup_reads_an_unchanged_file_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reload, "LOOK_S", 3600)
+    file = tmp_path / "config.toml"
+    key_file = tmp_path / "key"
+    key_file.write_text(KEYS[0])
+    key_file.chmod(0o600)
+    async with provider(say_hello) as url, world(url, KEYS[:1]) as here:
+        write(file, url, (f"file:{key_file}",))
+        async with followed(here, file):
+            key_file.write_text(KEYS[1])
+            os.kill(os.getpid(), signal.SIGHUP)
+            await until(lambda: hints(here) == ["sk-c...0002"])
+
+
+async def test_providers_come_move_and_go(tmp_path: Path) -> None:
+    file = tmp_path / "config.toml"
+
+    async def elsewhere(_: Asked, reply: Reply) -> None:
+        await reply.whole(418, b"elsewhere")
+
+    async with provider(say_hello) as url, provider(elsewhere) as other, world(url, KEYS[:1]) as here:
+        write(file, url, KEYS[:1])
+        async with followed(here, file):
+            write(file, other, KEYS[:1])
+            with trio.fail_after(10):
+                while (await ask(here.port)).status != 418:
+                    pass
+            file.write_text('[providers.new]\ntype = "anthropic"\nkeys = ["sk-other-key-0000000000"]')
+            with trio.fail_after(10):
+                while (await ask(here.port)).status != 404:
+                    pass
+            assert [(key.provider, key.key) for key in here.bridge.hub.snapshot().keys] == [("new", "sk-o...0000")]
+
+
+def test_what_can_not_change_is_named(tmp_path: Path) -> None:
+    old, new = tmp_path / "old.toml", tmp_path / "new.toml"
+    write(old, "http://127.0.0.1:1/v1", KEYS)
+    write(new, "http://127.0.0.1:2/v1", KEYS[1:], "[server]\nport = 1\n[record]\npath = 'off'")
+    settings = [load(Options(config=file), {}).settings for file in (old, new)]
+    assert fixed_settings(*settings) == ["server.port", "record"]
