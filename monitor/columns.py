@@ -1,0 +1,180 @@
+"""The columns of the requests table: what each says of a request, and how they share the width there is.
+
+The more room, the more columns; those that answer "who, with which key, how fast" are there first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+
+from attrs import frozen
+
+from bridge.events.snapshot import Interception
+from bridge.events.vocabulary import Outcome
+from monitor import format as fmt
+from monitor.state import MonitorState
+
+Span = tuple[str, str]
+"""A piece of text and the tone it is painted in (`monitor/monitor.tcss` says what a tone looks like)."""
+
+Line = tuple[Span, ...]
+
+GAP = 1
+
+
+@frozen
+class Column:
+    """One column. `room` is the width of the table from which on it is shown; `most` lets it grow up to that."""
+
+    title: str
+    width: int
+    cell: Callable[[Interception, MonitorState, datetime], Span]
+    room: int = 0
+    most: int = 0
+    right: bool = False
+
+
+def mark(one: Interception) -> Span:
+    """One cell that says how a request stands."""
+    if one.outcome is None:
+        return ("◌", "warn") if one.waiting_until else ("●", "live")
+    if one.outcome is Outcome.COMPLETED:
+        return ("✓", "good") if (one.status or 200) < 400 else ("✗", "bad")
+    return {
+        Outcome.FAILED: ("✗", "bad"),
+        Outcome.CANCELLED: ("⊘", "muted"),
+        Outcome.REJECTED: ("!", "warn"),
+    }[one.outcome]
+
+
+def phase(one: Interception) -> Span:
+    """In a word, what is going on, or how it ended."""
+    if one.outcome is not None:
+        if one.outcome is Outcome.COMPLETED:
+            return ("done", "muted") if (one.status or 200) < 400 else (f"HTTP {one.status}", "bad")
+        tone = {Outcome.FAILED: "bad", Outcome.REJECTED: "warn"}.get(one.outcome, "muted")
+        return one.outcome.value, tone
+    if one.waiting_until:
+        return "no key", "warn"
+    for seen, word in ((one.answer, "answering"), (one.tools, "tool call"), (one.thoughts, "thinking")):
+        if seen:
+            return word, "live"
+    trying = one.attempts[-1] if one.attempts else None
+    if trying is None or trying.reason is not None:
+        return "accepted", "live"
+    return ("sent" if trying.status is None else "streaming"), "live"
+
+
+def running_ms(one: Interception, now: datetime) -> float:
+    """Milliseconds that it took, or has taken until now."""
+    if one.duration_ms is not None:
+        return one.duration_ms
+    return fmt.seconds_between(one.started_at, now) * 1000
+
+
+def tokens_in(one: Interception) -> int | None:
+    """All tokens of the prompt, those from a cache too."""
+    used = one.tokens
+    return None if used is None else used.input + used.cache_read_input + used.cache_write_input
+
+
+def tokens_per_second(one: Interception, state: MonitorState) -> float | None:
+    """Output tokens over the time from the first token to the end; only known once it has ended."""
+    first = state.first_token_ms(one)
+    if one.tokens is None or first is None or one.duration_ms is None or one.duration_ms - first < 1:
+        return None
+    return one.tokens.output / (one.duration_ms - first) * 1000
+
+
+def _key(one: Interception) -> Span:
+    if one.attempts:
+        failed = one.attempts[-1].reason is not None
+        return fmt.one_line(one.attempts[-1].key), "warn" if failed else "plain"
+    return fmt.one_line(one.credential.hint), "muted"
+
+
+def _attempts(one: Interception) -> Span:
+    count = len(one.attempts)
+    return (str(count) if count else fmt.UNKNOWN), "warn" if count > 1 else "muted"
+
+
+def _time(one: Interception, now: datetime) -> Span:
+    if one.duration_ms is not None:
+        return fmt.duration(one.duration_ms), "plain"
+    return fmt.clock(fmt.seconds_between(one.started_at, now)), "live"
+
+
+def _speed(one: Interception, state: MonitorState) -> Span:
+    speed = tokens_per_second(one, state)
+    return (fmt.UNKNOWN if speed is None else f"{speed:.0f}"), "muted"
+
+
+def _subject(one: Interception) -> Span:
+    """The model; a request that names none is known by its path."""
+    return fmt.one_line(one.model or one.path), "plain" if one.model else "muted"
+
+
+COLUMNS = (
+    Column("", 1, lambda one, _state, _now: mark(one)),
+    Column("state", 9, lambda one, _state, _now: phase(one), room=96),
+    Column("client", 9, lambda one, _state, _now: (fmt.one_line(one.client), "plain"), most=18),
+    Column("model", 14, lambda one, _state, _now: _subject(one), most=28),
+    Column("session", 8, lambda one, _state, _now: (fmt.one_line(one.session_id), "muted"), room=112, most=12),
+    Column("key", 11, lambda one, _state, _now: _key(one)),
+    Column("try", 3, lambda one, _state, _now: _attempts(one), right=True),
+    Column("first", 6, lambda one, state, _now: (fmt.duration(state.first_token_ms(one)), "plain"), right=True),
+    Column("in", 6, lambda one, _state, _now: (fmt.tokens(tokens_in(one)), "plain"), right=True),
+    Column(
+        "out",
+        6,
+        lambda one, _state, _now: (fmt.tokens(one.tokens.output if one.tokens else None), "plain"),
+        right=True,
+    ),
+    Column("tok/s", 6, lambda one, state, _now: _speed(one, state), room=106, right=True),
+    Column(
+        "cost",
+        7,
+        lambda one, _state, _now: (fmt.cost(one.tokens.cost_usd if one.tokens else None), "plain"),
+        room=120,
+        right=True,
+    ),
+    Column("time", 6, lambda one, _state, now: _time(one, now), right=True),
+    Column(
+        "age",
+        4,
+        lambda one, _state, now: (fmt.age(fmt.seconds_between(one.started_at, now)), "muted"),
+        room=90,
+        right=True,
+    ),
+)
+
+
+def shown(width: int) -> list[tuple[Column, int]]:
+    """The columns for a table of that many cells, with the width of each; what is left over goes to the flexible."""
+    columns = [column for column in COLUMNS if column.room <= width]
+    spare = width - sum(column.width for column in columns) - GAP * (len(columns) - 1)
+    widths = [column.width for column in columns]
+    while spare > 0:
+        growing = [i for i, column in enumerate(columns) if widths[i] < column.most]
+        if not growing:
+            break
+        for i in growing[:spare]:
+            widths[i] += 1
+        spare -= len(growing[:spare])
+    return list(zip(columns, widths, strict=True))
+
+
+def header(layout: list[tuple[Column, int]]) -> Line:
+    """The line of titles."""
+    return ((" ".join(fmt.fit(column.title, width, right=column.right) for column, width in layout), "title"),)
+
+
+def row(one: Interception, state: MonitorState, now: datetime, layout: list[tuple[Column, int]]) -> Line:
+    """One request as a line of the table."""
+    spans: list[Span] = []
+    for column, width in layout:
+        text, tone = column.cell(one, state, now)
+        spans.append((fmt.fit(text, width, right=column.right), tone))
+        spans.append((" " * GAP, "plain"))
+    return tuple(spans[:-1])

@@ -1,0 +1,174 @@
+"""How values look on the screen: short, aligned, and harmless.
+
+`neutralise` is the one gate that text from the bridge passes before it is painted. A terminal obeys control sequences
+wherever they come from, and a model's output, a header or a key's label may hold any; here they become symbols that
+can be seen and do nothing.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from datetime import datetime
+
+from rich.cells import cell_len, split_graphemes
+
+LINE_LIMIT = 4096
+"""Characters shown of one line; a longer one costs a terminal widget seconds and nobody reads it."""
+
+UNKNOWN = "–"  # noqa: RUF001  an en dash is what a value that is not known yet looks like
+
+_HARMFUL = re.compile(
+    "["
+    "\x00-\x08\x0b-\x1f\x7f"  # C0 without tab and newline, DEL
+    "\x80-\x9f"  # C1: 0x9b alone begins a control sequence
+    "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"  # bidi marks, embeddings, overrides, isolates
+    "\u200b\ufeff"  # invisible: zero width space, byte order mark
+    "\u2028\u2029"  # break lines behind the layout's back
+    "\ud800-\udfff"  # a surrogate without its partner: cannot be encoded
+    "]"
+)
+
+
+def neutralise(text: str) -> str:
+    """The text without anything a terminal would obey or hide: each such character becomes a visible symbol.
+
+    Newline and tab stay, U+200C and U+200D too (emoji and several scripts need them). Lines are cut at `LINE_LIMIT`.
+    Doing it twice changes nothing.
+    """
+    if len(text) > LINE_LIMIT:  # before the substitution too, so that a line of megabytes costs nothing
+        text = "\n".join(map(_cut, text.split("\n")))
+    if text.isprintable():
+        return text
+    text = _HARMFUL.sub(_symbol, text)
+    return "\n".join(map(_cut, text.split("\n"))) if len(text) > LINE_LIMIT else text
+
+
+def _cut(line: str) -> str:
+    return line if len(line) <= LINE_LIMIT else line[: LINE_LIMIT - 1] + "…"
+
+
+def _symbol(match: re.Match[str]) -> str:
+    code = ord(match[0])
+    if code < 0x20:
+        return chr(0x2400 + code)  # the block of control pictures
+    return "␡" if code == 0x7F else f"<U+{code:04X}>"
+
+
+def one_line(text: str | None, default: str = UNKNOWN) -> str:
+    """Text from the bridge for a place that has one line: harmless, without breaks."""
+    return neutralise(text[:LINE_LIMIT]).replace("\n", "␊").replace("\t", " ") if text else default
+
+
+def fit(text: str, width: int, *, right: bool = False) -> str:
+    """Exactly `width` cells: padded on one side, or cut with an ellipsis."""
+    missing = width - cell_len(text)
+    if missing < 0:
+        text = crop(text, width - 1) + "…" if width > 0 else ""
+        missing = width - cell_len(text)
+    return " " * missing + text if right else text + " " * missing
+
+
+def crop(text: str, width: int) -> str:
+    """As much of the text as goes into `width` cells, never half a character."""
+    return next(chop(text[: 64 + 8 * width], width), "") if width > 0 else ""
+
+
+def chop(text: str, width: int) -> Iterator[str]:
+    """The text in parts of at most `width` cells (from 2 on), never half a character."""
+    if text.isascii():
+        for start in range(0, len(text), width):
+            yield text[start : start + width]
+        return
+    begun, used = 0, 0
+    for start, _end, cells in split_graphemes(text)[0]:
+        if used + cells > width:
+            yield text[begun:start]
+            begun, used = start, 0
+        used += cells
+    yield text[begun:]
+
+
+def duration(milliseconds: float | None) -> str:
+    """At most six cells: 850ms, 1.2s, 48s, 3m07s, 2h05m, 3d04h."""
+    if milliseconds is None:
+        return UNKNOWN
+    if milliseconds < 999.5:
+        return f"{max(milliseconds, 0):.0f}ms"
+    if milliseconds < 9_950:
+        return f"{milliseconds / 1000:.1f}s"
+    return clock(milliseconds / 1000)
+
+
+def clock(seconds: float) -> str:
+    """Whole seconds for what is running: 0s, 48s, 3m07s, 2h05m, 3d04h."""
+    whole = max(0, int(seconds))
+    minutes, seconds_left = divmod(whole, 60)
+    hours, minutes_left = divmod(minutes, 60)
+    days, hours_left = divmod(hours, 24)
+    if days:
+        return f"{days}d{hours_left:02}h" if days < 100 else f"{days}d"
+    if hours:
+        return f"{hours}h{minutes_left:02}m"
+    return f"{minutes}m{seconds_left:02}s" if minutes else f"{whole}s"
+
+
+def age(seconds: float) -> str:
+    """How long ago, in one unit: 48s, 3m, 2h, 4d."""
+    whole = max(0, int(seconds))
+    for size, unit in ((86_400, "d"), (3_600, "h"), (60, "m")):
+        if whole >= size:
+            return f"{whole // size}{unit}"
+    return f"{whole}s"
+
+
+def tokens(count: int | None) -> str:
+    """At most five cells: 0, 999, 1.0k, 12.3k, 123k, 1.2M."""
+    if count is None:
+        return UNKNOWN
+    if count < 1_000:
+        return str(count)
+    amount = count / 1_000
+    for unit in "kMG":
+        if amount < 99.95:
+            return f"{amount:.1f}{unit}"
+        if amount < 999.5:
+            return f"{amount:.0f}{unit}"
+        amount /= 1_000
+    return f"{amount:.0f}T"
+
+
+def cost(dollars: float | None) -> str:
+    """Dollars, with as many places as the size deserves: $0.0004, $0.12, $1234."""
+    if dollars is None:
+        return UNKNOWN
+    places = 4 if 0 < dollars < 0.01 else 2 if dollars < 1_000 else 0
+    return f"${dollars:.{places}f}"
+
+
+def size(octets: int) -> str:
+    """Bytes for people: 12 B, 3.4 kB, 5.6 MB."""
+    amount = float(octets)
+    for unit in ("B", "kB", "MB"):
+        if amount < 1_000:
+            return f"{amount:.0f} {unit}" if unit == "B" else f"{amount:.1f} {unit}"
+        amount /= 1_000
+    return f"{amount:.1f} GB"
+
+
+def plural(count: int, noun: str) -> str:
+    """1 error, 2 errors."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+def seconds_between(earlier: datetime, later: datetime) -> float:
+    """Never negative: two clocks may disagree by a little."""
+    return max(0.0, (later - earlier).total_seconds())
+
+
+def bar(share: float, width: int) -> tuple[str, str]:
+    """A bar of `width` cells that is full at 1 and runs down to 0: its full part and its empty part."""
+    full = round(min(1.0, max(0.0, share)) * width)
+    if share > 0 and full == 0 and width:
+        full = 1
+    return "━" * full, "─" * (width - full)

@@ -1,0 +1,162 @@
+"""What the monitor knows: a fold over what its source delivers, with no clock and no I/O of its own.
+
+The same messages at the same times give the same state, so a screen, a test and a replay all draw alike. The picture
+of requests, keys and totals is the bridge's own (`bridge.events.snapshot`); what is added here is the connection's
+fate and the few facts that only a watcher needs.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+
+from attrs import Factory, define, frozen
+
+from bridge.events.snapshot import Interception, Picture
+from bridge.events.vocabulary import (
+    AnswerDelta,
+    BridgeStopping,
+    Event,
+    EventsDropped,
+    InterceptionEnded,
+    KeyChanged,
+    RecordFailed,
+    RecordRecovered,
+    ThoughtDelta,
+    ThoughtRecorded,
+    ThoughtWithheld,
+    ToolCalled,
+)
+from bridge.events.wire import Envelope, Hello, Message, Reply, Snapshot
+
+
+class Status(StrEnum):
+    """The connection as a person cares about it."""
+
+    CONNECTING = "connecting"  # never heard from a bridge yet
+    LIVE = "live"
+    STOPPING = "stopping"  # the bridge said that it is about to go
+    LOST = "lost"
+
+
+@frozen
+class Lost:
+    """There is no connection (any more), and why; the source goes on trying."""
+
+    reason: str
+
+
+@frozen
+class BadLine:
+    """A line from the bridge that was no message; it is skipped."""
+
+    reason: str
+
+
+Incoming = Message | Lost | BadLine
+"""Whatever a source delivers."""
+
+
+@define
+class MonitorState:
+    """All that the screen is drawn from."""
+
+    status: Status = Status.CONNECTING
+    since: datetime | None = None
+    problem: str | None = None
+    hello: Hello | None = None
+    picture: Picture = Factory(Picture)
+    seq: int = 0
+    gap: bool = False
+    dropped: int = 0
+    bad_lines: int = 0
+    record_failure: RecordFailed | None = None
+    key_changed_at: dict[tuple[str, str], datetime] = Factory(dict)
+    first_token_at: dict[str, datetime] = Factory(dict)
+
+    def apply(self, incoming: Incoming, now: datetime) -> None:
+        """Takes one message in; `now` is when it was delivered."""
+        match incoming:
+            case Envelope():
+                self._hear(incoming, now)
+            case Snapshot():
+                self._replace(incoming, now)
+            case Hello():
+                self._greet(incoming)
+            case Lost(reason):
+                self._lose(reason, now)
+            case BadLine():
+                self.bad_lines += 1
+            case Reply():
+                pass
+
+    def _greet(self, hello: Hello) -> None:
+        known = self.hello
+        if known is None or (known.pid, known.started_at) != (hello.pid, hello.started_at):
+            self.record_failure = None
+            self.key_changed_at.clear()
+            self.dropped = 0
+        self.hello = hello
+
+    def _replace(self, snapshot: Snapshot, now: datetime) -> None:
+        if self.status is not Status.LIVE:
+            self.status, self.since, self.problem = Status.LIVE, now, None
+        before = self.picture.keys
+        self.picture = snapshot.picture()
+        self.seq, self.gap = snapshot.seq, False
+        for name, key in self.picture.keys.items():
+            if before.get(name) != key or name not in self.key_changed_at:
+                self.key_changed_at[name] = snapshot.at
+        self.first_token_at = {one: at for one, at in self.first_token_at.items() if one in self.picture.interceptions}
+
+    def _hear(self, envelope: Envelope, now: datetime) -> None:
+        event = envelope.event
+        if isinstance(event, EventsDropped):  # made for this subscriber alone: its place in the order says nothing
+            self.dropped += event.count
+            return
+        if envelope.seq <= self.seq:  # the snapshot had it already
+            return
+        self.gap = self.gap or envelope.seq > self.seq + 1
+        self.seq = envelope.seq
+        self.picture.apply(event, envelope.at)
+        self._note(event, envelope.at)
+        if isinstance(event, BridgeStopping):
+            self.status, self.since, self.problem = Status.STOPPING, now, event.reason
+
+    def _note(self, event: Event, at: datetime) -> None:
+        """Keeps what the picture does not: since when a key cools, when a live answer began, what is not recorded."""
+        match event:
+            case KeyChanged():
+                self.key_changed_at[event.provider, event.key] = at
+            case RecordFailed():
+                self.record_failure = event
+            case RecordRecovered():
+                self.record_failure = None
+            case InterceptionEnded():
+                self.first_token_at.pop(event.id, None)
+            case ThoughtDelta() | ThoughtRecorded() | ThoughtWithheld() | AnswerDelta() | ToolCalled():
+                if event.id not in self.first_token_at and event.id in self.picture.interceptions:
+                    self.first_token_at[event.id] = at
+
+    def _lose(self, reason: str, now: datetime) -> None:
+        if self.status is Status.CONNECTING:
+            self.since = self.since or now
+        elif self.status is not Status.LOST:
+            if self.status is Status.STOPPING:
+                reason = f"the bridge stopped: {self.problem}"
+            self.status, self.since = Status.LOST, now
+        elif self.problem is not None:
+            return  # why it was lost says more than why the tenth retry failed
+        self.problem = reason
+
+    def ordered(self) -> list[Interception]:
+        """The requests as the table lists them: live ones first, newest first among each."""
+        newest_first = list(reversed(self.picture.interceptions.values()))
+        return [one for one in newest_first if one.live] + [one for one in newest_first if not one.live]
+
+    def first_token_ms(self, one: Interception) -> float | None:
+        """Milliseconds from the request to the first token: as the bridge measured it, or as seen while it runs."""
+        if one.first_token_ms is not None:
+            return one.first_token_ms
+        began = self.first_token_at.get(one.id)
+        return None if began is None else max(0.0, (began - one.started_at).total_seconds() * 1000)

@@ -1,0 +1,221 @@
+"""One request told from its beginning: who asked, which keys were tried, what the model thought, called and answered.
+
+Pure: an interception becomes blocks. A block is a heading, some short lines and a text of any length; the widget
+wraps the text, which is left raw here so that it can be wrapped piece by piece as it grows.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any
+
+from attrs import frozen
+
+from bridge.events.snapshot import TEXT_LIMIT, Attempt, Interception, Thought, Tool
+from bridge.events.vocabulary import Outcome, ThoughtSource, WithheldReason
+from monitor import format as fmt
+from monitor.columns import Line, Span, mark, phase, running_ms, tokens_in
+
+SOURCES = {
+    ThoughtSource.REASONING_SUMMARY: "summary",
+    ThoughtSource.COMMENTARY: "commentary",
+    ThoughtSource.THINKING: "thinking",
+}
+
+WITHHELD = {
+    WithheldReason.OMITTED: "the provider left its text out",
+    WithheldReason.REDACTED: "the provider redacted it",
+    WithheldReason.ENCRYPTED: "the provider sent it encrypted",
+    WithheldReason.NOT_SUMMARIZED: "the model reasoned, but gave no summary",
+}
+
+SEPARATOR = (" · ", "muted")
+
+
+@frozen
+class Block:
+    """A part of the story. `key` names it within its request; `tone` colours its edge and heading."""
+
+    key: str
+    tone: str
+    heading: Line
+    lines: tuple[Line, ...] = ()
+    text: str = ""
+
+
+def tell(one: Interception, now: datetime) -> list[Block]:
+    """The blocks of a request's story, in reading order."""
+    blocks = [_request(one)]
+    if one.attempts or one.waiting_until:
+        blocks.append(_attempts(one, now))
+    if one.prompt:
+        blocks.append(Block("prompt", "prompt", (("Prompt", "prompt"),), text=one.prompt))
+    blocks.extend(_thought(thought) for thought in one.thoughts)
+    blocks.extend(_tool(number, tool) for number, tool in enumerate(one.tools))
+    if one.answer:
+        blocks.append(Block("answer", "answer", (("Answer", "answer"),), text=one.answer))
+    if not one.live:
+        blocks.append(_end(one))
+    return blocks
+
+
+def title(one: Interception, now: datetime) -> str:
+    """What stands above the story: which request, and how it goes."""
+    glyph, _tone = mark(one)
+    word, _tone = phase(one)
+    time = fmt.clock(running_ms(one, now) / 1000) if one.live else fmt.duration(one.duration_ms)
+    return f"{subject(one)} · {fmt.one_line(one.id)[:8]} · {glyph} {word} {time}"
+
+
+def subject(one: Interception) -> str:
+    """A request in a few words, for titles and messages."""
+    return f"{fmt.one_line(one.client)} {fmt.one_line(one.model or one.path)}"
+
+
+def _join(parts: list[Span]) -> Line:
+    line: list[Span] = []
+    for part in parts:
+        line += [SEPARATOR, part] if line else [part]
+    return tuple(line)
+
+
+def _request(one: Interception) -> Block:
+    how = "streaming" if one.streaming else "blocking"
+    heading = _join([(subject(one), "strong"), (fmt.one_line(one.api), "plain"), (how, "plain")])
+    facts = {
+        "session": one.session_id,
+        "agent": one.agent_id,
+        "parent": one.parent_agent_id,
+        "by": one.initiator,
+        "class": one.request_class,
+        "type": one.agent_type,
+        "after": one.correlating_tool_call_id,
+    }
+    known = [(f"{name} {fmt.one_line(value)}", "muted") for name, value in facts.items() if value]
+    own = [("the caller's own key", "muted")] if one.credential.kind == "byok" else []
+    path = (f"{fmt.one_line(one.method)} {fmt.one_line(one.path)}", "muted")
+    lines = [_join([path, *own])]
+    lines += [_join(known[i : i + 3]) for i in range(0, len(known), 3)]
+    return Block("request", "muted", heading, tuple(lines))
+
+
+def _attempts(one: Interception, now: datetime) -> Block:
+    failed = sum(attempt.reason is not None for attempt in one.attempts)
+    heading: list[Span] = [("Attempts", "warn" if failed else "muted")]
+    if failed:
+        heading.append((f"  {failed} failed", "muted"))
+    lines = [_attempt(attempt) for attempt in one.attempts]
+    if one.waiting_until:
+        left = fmt.clock(fmt.seconds_between(now, one.waiting_until))
+        lines.append((("◌ ", "warn"), (f"every key cools; the next is ready in {left}", "warn")))
+    return Block("attempts", "warn" if failed else "muted", tuple(heading), tuple(lines))
+
+
+def _attempt(attempt: Attempt) -> Line:
+    number, key = f"{attempt.attempt} ", f"{fmt.one_line(attempt.key)}  "
+    status = "" if attempt.status is None else f"{attempt.status} "
+    if attempt.reason is None:
+        if attempt.status is None:
+            return ("● ", "live"), (number, "muted"), (key, "plain"), ("waiting for headers", "muted")
+        served = attempt.status < 400
+        return (
+            ("✓ " if served else "✗ ", "good" if served else "bad"),
+            (number, "muted"),
+            (key, "plain"),
+            (status, "muted"),
+        )
+    why = f"{status}{words(attempt.reason)}"
+    cools = f"  cools {fmt.clock(attempt.cooldown_s)}" if attempt.cooldown_s else ""
+    return ("✗ ", "bad"), (number, "muted"), (key, "plain"), (why, "bad"), (cools, "muted")
+
+
+def words(term: str) -> str:
+    """A term of the protocol as words: rate_limited becomes rate limited."""
+    return fmt.one_line(term).replace("_", " ")
+
+
+def _thought(thought: Thought) -> Block:
+    key = f"thought {thought.index}"
+    if thought.withheld is not None:
+        amount = f", {fmt.size(thought.bytes)}" if thought.bytes else ""
+        heading: Line = (("Thought", "withheld"), ("  withheld", "withheld"))
+        why: Line = ((f"no text: {WITHHELD[thought.withheld]}{amount}", "withheld"),)
+        return Block(key, "withheld", heading, (why,), thought.text)
+    source = SOURCES[thought.source] if thought.source else ""
+    tone = thought.source.value.replace("_", "-") if thought.source else "thinking"
+    pending = () if thought.recorded else (("  …", "live"),)
+    return Block(key, tone, (("Thought", tone), (f"  {source}", "muted"), *pending), text=thought.text)
+
+
+def _tool(number: int, tool: Tool) -> Block:
+    heading: list[Span] = [("Tool ", "tool"), (fmt.one_line(tool.tool), "strong")]
+    if tool.injected:
+        heading.append((f"  by the bridge, {fmt.one_line(tool.server_url)}", "muted"))
+    elif tool.tool_call_id:
+        heading.append((f"  {fmt.one_line(tool.tool_call_id)}", "muted"))
+    lines: tuple[Line, ...] = ()
+    if tool.error:
+        lines = ((("✗ ", "bad"), (fmt.one_line(tool.error), "bad")),)
+    return Block(f"tool {number}", "tool", tuple(heading), lines, arguments(tool.arguments)[:TEXT_LIMIT])
+
+
+def arguments(value: Any) -> str:
+    """A tool's arguments to read: `name: value` lines, texts as they are, everything nested as JSON."""
+    if value is None:
+        return ""
+    if isinstance(value, str):
+        return value
+    if not isinstance(value, dict):
+        return _json(value)
+    return "\n".join(_argument_lines(value))
+
+
+def _argument_lines(value: dict[str, Any]) -> Iterator[str]:
+    for name, one in value.items():
+        if isinstance(one, str) and "\n" in one.strip():
+            yield f"{name}:"
+            yield from (f"  {line}" for line in one.splitlines())
+        elif isinstance(one, list) and one and all(isinstance(word, str) for word in one):
+            yield f"{name}: {' '.join(one)}"
+        else:
+            yield f"{name}: {one if isinstance(one, str) else _json(one)}"
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _end(one: Interception) -> Block:
+    glyph, tone = mark(one)
+    status = [(f"HTTP {one.status}", "plain")] if one.status is not None else []
+    heading = _join([(f"{glyph} {phase(one)[0]}", tone), *status, (fmt.duration(one.duration_ms), "plain")])
+    lines: list[Line] = []
+    if one.error:
+        error_tone = "muted" if one.outcome is Outcome.CANCELLED else "bad"
+        lines.append(((fmt.one_line(one.error), error_tone),))
+    if one.tokens:
+        lines.append(_spent(one))
+    times = {"first byte": one.first_byte_ms, "first token": one.first_token_ms}
+    known = [(f"{name} {fmt.duration(value)}", "muted") for name, value in times.items() if value is not None]
+    if one.bytes_out:
+        known.append((f"{fmt.size(one.bytes_out)} relayed", "muted"))
+    if known:
+        lines.append(_join(known))
+    return Block("end", tone, heading, tuple(lines))
+
+
+def _spent(one: Interception) -> Line:
+    used = one.tokens
+    if used is None:
+        return ()
+    cached = f" ({fmt.tokens(used.cache_read_input)} from cache)" if used.cache_read_input else ""
+    parts: list[Span] = [
+        (f"in {fmt.tokens(tokens_in(one))}{cached}", "plain"),
+        (f"out {fmt.tokens(used.output)}", "plain"),
+    ]
+    parts += [(f"{words(name)} {fmt.tokens(count)}", "muted") for name, count in used.extra.items() if count]
+    if used.cost_usd is not None:
+        parts.append((fmt.cost(used.cost_usd), "plain"))
+    return _join(parts)

@@ -1,0 +1,1 @@
+"""One widget a file; each paints lines that pure functions made."""

@@ -1,0 +1,90 @@
+"""The top line: which bridge, how the connection stands, and the totals."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from rich.cells import cell_len
+from textual.strip import Strip
+from textual.widget import Widget
+
+from monitor import format as fmt
+from monitor.columns import Line, Span
+from monitor.state import MonitorState, Status
+from monitor.widgets.paint import TONES, paint
+
+CONNECTION = {
+    Status.CONNECTING: ("◌", "warn"),
+    Status.LIVE: ("●", "good"),
+    Status.STOPPING: ("◍", "warn"),
+    Status.LOST: ("✗", "bad"),
+}
+
+
+class HeaderBar(Widget):
+    """One line; says more where there is more room."""
+
+    COMPONENT_CLASSES: ClassVar[set[str]] = TONES
+    ALLOW_SELECT = False
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._left: Line = ()
+        self._right: Line = ()
+
+    def show(self, state: MonitorState, url: str | None) -> None:
+        """Takes over what is known; paints only what changed."""
+        left, right = _left(state, url), _totals(state, roomy=self.size.width >= 110)
+        if (left, right) != (self._left, self._right):
+            self._left, self._right = left, right
+            self.refresh()
+
+    def render_line(self, y: int) -> Strip:
+        width = self.size.width
+        left, right = _cells(self._left), _cells(self._right)
+        if left + right + 2 > width:  # the connection's state matters more than the address
+            line = (*self._left[:1], (" ", "plain"), *self._left[-1:], ("  ", "plain"), *self._right)
+        else:
+            line = (*self._left, (" " * (width - left - right), "plain"), *self._right)
+        return paint(self, line if y == 0 else (), width)
+
+
+def _left(state: MonitorState, url: str | None) -> Line:
+    glyph, tone = CONNECTION[state.status]
+    address = fmt.one_line(url, default="")
+    return (
+        (" Clearspan ", "strong"),
+        (f" {address.removeprefix('http://')} " if address else "", "muted"),
+        (f" {glyph} {state.status}", tone),
+    )
+
+
+def _totals(state: MonitorState, *, roomy: bool) -> Line:
+    if state.hello is None:
+        return ()
+    totals = state.picture.totals
+    used = totals.tokens
+    live = sum(one.live for one in state.picture.interceptions.values())
+    errors = totals.failed + totals.rejected
+    tokens_in = fmt.tokens(used.input + used.cache_read_input + used.cache_write_input)
+    spans: list[Span] = [(f"{live} live", "live" if live else "muted")]
+    if roomy:
+        spans.append((fmt.plural(totals.interceptions, "request"), "plain"))
+        spans.append((f"{tokens_in} in {fmt.tokens(used.output)} out", "plain"))
+    else:
+        spans.append((f"↑{tokens_in} ↓{fmt.tokens(used.output)}", "plain"))
+    if used.cost_usd is not None:
+        spans.append((fmt.cost(used.cost_usd), "plain"))
+    failovers = fmt.plural(totals.failovers, "failover") if roomy else f"↻{totals.failovers}"
+    spans.append((failovers, "warn" if totals.failovers else "muted"))
+    spans.append((fmt.plural(errors, "error") if roomy else f"✗{errors}", "bad" if errors else "muted"))
+    if state.dropped:
+        spans.append((f"{state.dropped} dropped" if roomy else f"-{state.dropped}", "warn"))
+    line: list[Span] = []
+    for span in spans:
+        line += [span, ("  ", "plain")]
+    return tuple(line)
+
+
+def _cells(line: Line) -> int:
+    return sum(cell_len(text) for text, _tone in line)

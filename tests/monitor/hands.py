@@ -1,0 +1,41 @@
+"""How a test takes the dashboard into its hands: at which sizes, with which requests on the screen."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import pytest
+from textual.pilot import Pilot
+
+from bridge.events.vocabulary import (
+    Outcome,
+)
+from tests.monitor.play import Stage, ended, keys, spent, story
+
+SIZES = [(80, 24), (120, 36)]
+sizes = pytest.mark.parametrize("size", SIZES, ids=["80x24", "120x36"])
+
+Act = Callable[[Stage, Pilot[None]], Awaitable[None]]
+
+
+def play(size: tuple[int, int], act: Act) -> None:
+    async def run() -> None:
+        stage = Stage()
+        async with asyncio.timeout(60), stage.shown(*size) as pilot:
+            await act(stage, pilot)
+
+    asyncio.run(run())
+
+
+async def five_requests(stage: Stage, pilot: Pilot[None]) -> None:
+    """Requests a to e, e the newest; a and b have ended."""
+    stage.greet()
+    stage.tell(*keys(), *story("a"), spent("a"), ended("a"), *story("b"), ended("b", Outcome.FAILED))
+    stage.tell(*story("c"), *story("d"), *story("e"))
+    await stage.paint(pilot)
+
+
+def selected(stage: Stage) -> str | None:
+    one = stage.app.live.selected
+    return one.id if one else None

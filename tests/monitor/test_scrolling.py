@@ -1,0 +1,106 @@
+"""The story and the table keep their place."""
+
+from __future__ import annotations
+
+from textual.pilot import Pilot
+
+from bridge.events.vocabulary import (
+    AnswerDelta,
+    AttemptFailed,
+    FailureReason,
+)
+from tests.monitor.hands import five_requests, play, selected, sizes
+from tests.monitor.play import Stage, ended, started
+
+
+def long_answer(id: str, first: int, last: int) -> list[AnswerDelta]:  # noqa: A002  the event's own word
+    return [AnswerDelta(id, f"line {number}\n") for number in range(first, last)]
+
+
+@sizes
+def test_the_story_stays_at_the_bottom(size: tuple[int, int]) -> None:
+    async def act(stage: Stage, pilot: Pilot[None]) -> None:
+        await five_requests(stage, pilot)
+        for step in range(5):
+            stage.tell(*long_answer("e", step * 20, step * 20 + 20))
+            assert f"line {step * 20 + 19}" in await stage.paint(pilot)
+            assert stage.app.live.story.at_bottom
+
+    play(size, act)
+
+
+@sizes
+def test_the_story_does_not_jump_when_scrolled_up(size: tuple[int, int]) -> None:
+    async def act(stage: Stage, pilot: Pilot[None]) -> None:
+        await five_requests(stage, pilot)
+        stage.tell(*long_answer("e", 0, 100))
+        await stage.paint(pilot)
+        await pilot.press("tab", "k", "up", "pageup")
+        story = stage.app.live.story
+        top = story.render_line(0).text
+        assert "line" in top
+        assert "↓ more" in await stage.paint(pilot)
+        # Text comes below, and the attempts above grow by a line.
+        stage.tell(*long_answer("e", 100, 150), AttemptFailed("e", 2, "sk-p...91bc", 529, FailureReason.OVERLOADED))
+        stage.tell(ended("e"))
+        await stage.paint(pilot)
+        assert story.render_line(0).text == top
+        await pilot.press("G")
+        assert story.at_bottom
+        await pilot.press("g")
+        assert story.scroll_offset.y == 0
+        await pilot.press("j", "down", "space", "pagedown", "end", "home")
+        assert story.scroll_offset.y == 0
+
+    play(size, act)
+
+
+@sizes
+def test_the_story_keeps_its_place_when_the_terminal_changes(size: tuple[int, int]) -> None:
+    async def act(stage: Stage, pilot: Pilot[None]) -> None:
+        await five_requests(stage, pilot)
+        stage.tell(*long_answer("e", 0, 100))
+        await stage.paint(pilot)
+        await pilot.resize_terminal(200, 60)
+        await stage.paint(pilot)
+        assert stage.app.live.story.at_bottom
+        await pilot.resize_terminal(40, 12)
+        await stage.paint(pilot)
+        assert stage.app.live.story.at_bottom
+        await pilot.resize_terminal(*size)
+        assert "line 99" in await stage.paint(pilot)
+
+    play(size, act)
+
+
+@sizes
+def test_another_request_is_shown_from_where_it_is_read(size: tuple[int, int]) -> None:
+    async def act(stage: Stage, pilot: Pilot[None]) -> None:
+        await five_requests(stage, pilot)
+        stage.tell(*long_answer("d", 0, 100), *long_answer("e", 0, 100), ended("d"))
+        await stage.paint(pilot)
+        assert stage.app.live.story.at_bottom
+        await pilot.press("j", "j")
+        assert selected(stage) == "d"
+        await stage.paint(pilot)
+        assert stage.app.live.story.scroll_offset.y == 0
+
+    play(size, act)
+
+
+@sizes
+def test_the_selected_row_is_always_in_view(size: tuple[int, int]) -> None:
+    async def act(stage: Stage, pilot: Pilot[None]) -> None:
+        stage.greet()
+        for number in range(60):
+            stage.tell(started(f"r{number}", model=f"model-{number}"))
+        await stage.paint(pilot)
+        for key, model in (("G", "model-0"), ("pageup", ""), ("k", ""), ("g", "model-59"), ("pagedown", "")):
+            await pilot.press(key)
+            screen = await stage.paint(pilot)
+            one = stage.app.live.selected
+            assert one is not None
+            assert (one.model or "").startswith(model)
+            assert f" {one.model} " in screen.split("POST")[0]
+
+    play(size, act)

@@ -1,0 +1,83 @@
+"""Pictures of the dashboard, compared cell by cell; `pytest --snapshot-update` accepts what was looked at."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from textual.pilot import Pilot
+
+from bridge.events.vocabulary import Outcome
+from monitor.state import Lost
+from tests.monitor.play import Stage, ended, keys, spent, started, story
+
+Compare = Callable[..., bool]
+
+sizes = pytest.mark.parametrize("size", [(80, 24), (120, 36), (200, 60)], ids=["80x24", "120x36", "200x60"])
+
+
+def busy(stage: Stage) -> None:
+    """Four agents: one thinking, one answering, others done or failed; a key cools."""
+    stage.greet()
+    stage.tell(*keys())
+    claude = {"client": "Claude Code", "provider": "anthropic", "api": "messages", "model": "claude-opus-4-5"}
+    stage.tell(*story("1c2d3e4f"), spent("1c2d3e4f"), ended("1c2d3e4f"))
+    stage.tell(started("2d3e4f50", **claude), ended("2d3e4f50", Outcome.FAILED, error="upstream hung up"))
+    stage.tell(started("3e4f5061", client="OpenCode"), ended("3e4f5061", Outcome.CANCELLED, status=None))
+    stage.clock.forward(8)
+    stage.tell(started("4f506172", **claude), *story("50617283"))
+    stage.clock.forward(3)
+
+
+async def settle(stage: Stage, pilot: Pilot[None]) -> None:
+    """Draws twice: sizes that changed in the first frame are known in the second."""
+    await stage.paint(pilot)
+    await stage.paint(pilot)
+
+
+@sizes
+def test_busy(snap_compare: Compare, size: tuple[int, int]) -> None:
+    stage = Stage()
+
+    async def before(pilot: Pilot[None]) -> None:
+        busy(stage)
+        await settle(stage, pilot)
+
+    assert snap_compare(stage.app, terminal_size=size, run_before=before)
+
+
+@sizes
+def test_enlarged(snap_compare: Compare, size: tuple[int, int]) -> None:
+    stage = Stage()
+
+    async def before(pilot: Pilot[None]) -> None:
+        busy(stage)
+        await settle(stage, pilot)
+        await pilot.press("enter")
+        await settle(stage, pilot)
+
+    assert snap_compare(stage.app, terminal_size=size, run_before=before)
+
+
+@sizes
+@pytest.mark.parametrize("state", ["connecting", "empty", "lost", "help"])
+def test_other_states(snap_compare: Compare, size: tuple[int, int], state: str) -> None:
+    stage = Stage()
+
+    async def before(pilot: Pilot[None]) -> None:
+        if state == "connecting":
+            stage.deliver(Lost("no bridge has made this socket yet"))
+        elif state == "empty":
+            stage.greet()
+            stage.tell(*keys())
+        else:
+            busy(stage)
+        if state == "lost":
+            stage.deliver(Lost("the bridge closed the connection"))
+            stage.clock.forward(12)
+        await settle(stage, pilot)
+        if state == "help":
+            await pilot.press("question_mark")
+            await settle(stage, pilot)
+
+    assert snap_compare(stage.app, terminal_size=size, run_before=before)

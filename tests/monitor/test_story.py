@@ -1,0 +1,207 @@
+"""What the pure views say: the story, the table's columns, the keys' lines."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from rich.cells import cell_len
+
+from bridge.events.snapshot import Interception, Picture
+from bridge.events.vocabulary import (
+    AttemptFailed,
+    AttemptStarted,
+    Credential,
+    Event,
+    FailureReason,
+    InterceptionWaiting,
+    KeyChanged,
+    KeyState,
+    Outcome,
+    ResponseStarted,
+    ThoughtWithheld,
+    ToolCalled,
+    WithheldReason,
+)
+from bridge.events.wire import Envelope, Snapshot
+from monitor import columns, keylines
+from monitor.columns import Line
+from monitor.state import MonitorState
+from monitor.story import WITHHELD, arguments, tell, title
+from tests.monitor.play import HELLO, START, SUMMARY, ended, keys, spent, started, story
+
+
+def after(*events: Event) -> MonitorState:
+    state = MonitorState()
+    state.apply(HELLO, START)
+    state.apply(Snapshot.of(Picture(), 0, START), START)
+    for number, event in enumerate(events, 1):
+        state.apply(Envelope(number, START, event), START)
+    return state
+
+
+def request(*events: Event) -> Interception:
+    return after(*events).picture.interceptions["a"]
+
+
+def plain(line: Line) -> str:
+    return "".join(text for text, _tone in line)
+
+
+def told(*events: Event, seconds: float = 0) -> str:
+    """The whole story as text."""
+    parts: list[str] = []
+    for block in tell(request(*events), START + timedelta(seconds=seconds)):
+        parts += [plain(block.heading), *map(plain, block.lines)]
+        parts += [block.text] if block.text else []
+    return "\n".join(parts)
+
+
+def test_a_story_tells_everything_in_order() -> None:
+    assert told(*story("a"), spent("a"), ended("a")).splitlines() == [
+        "Codex gpt-5.1-codex · responses · streaming",
+        "POST /openai/v1/responses",
+        "session 019a4c1e-7d",
+        "Attempts  1 failed",
+        "✗ 1 sk-p...3f2a  429 rate limited  cools 7s",
+        "✓ 2 sk-p...91bc  200 ",
+        "Prompt",
+        "fix the flaky cooldown test and say why it was flaky",
+        "Thought  summary",
+        "**Inspecting the failing test**",
+        "",
+        SUMMARY.splitlines()[-1],
+        "Thought  withheld",
+        "no text: the provider sent it encrypted, 2.3 kB",
+        "Thought  commentary  …",
+        "Running the key tests first.",
+        "Tool shell  call_9f",
+        "command: bash -lc pytest -q",
+        "timeout_ms: 60000",
+        "Answer",
+        "I moved the deadline to the monotonic clock.",
+        "",
+        "✓ done · HTTP 200 · 12s",
+        "in 12.3k (10.2k from cache) · out 640 · reasoning 256 · $0.03",
+        "first byte 180ms · first token 850ms · 48.2 kB relayed",
+    ]
+
+
+@pytest.mark.parametrize("reason", WithheldReason)
+def test_a_withheld_thought_says_why_it_is_blank(reason: WithheldReason) -> None:
+    assert f"no text: {WITHHELD[reason]}, 12 B" in told(started("a"), ThoughtWithheld("a", "r", 0, reason, 12))
+
+
+def test_a_waiting_request_says_for_how_long() -> None:
+    text = told(started("a"), InterceptionWaiting("a", START + timedelta(seconds=9)), seconds=2)
+    assert "every key cools; the next is ready in 7s" in text
+
+
+def test_the_failure_of_a_request_is_told() -> None:
+    text = told(started("a"), ended("a", Outcome.FAILED, status=None, error="upstream hung up"))
+    assert "✗ failed · 12s" in text
+    assert "upstream hung up" in text
+
+
+def test_a_tool_that_failed_or_came_from_the_bridge_says_so() -> None:
+    call = ToolCalled("a", "r", "c1", "search", {"q": "x"}, True, "http://127.0.0.1:9000/mcp", "timed out")
+    assert "Tool search  by the bridge, http://127.0.0.1:9000/mcp\n✗ timed out\nq: x" in told(started("a"), call)
+
+
+def test_the_callers_own_key_is_named_as_such() -> None:
+    assert "the caller's own key" in told(started("a", credential=Credential("byok", "sk-u...1234")))
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (None, ""),
+        ("not { json", "not { json"),
+        ([1, "x"], '[1, "x"]'),
+        (3, "3"),
+        ({}, ""),
+        ({"path": "a.py", "patch": "one\ntwo"}, "path: a.py\npatch:\n  one\n  two"),
+        ({"argv": ["ls", "-l"], "deep": {"n": [1]}, "ja": "日本"}, 'argv: ls -l\ndeep: {"n": [1]}\nja: 日本'),
+    ],
+)
+def test_arguments_are_made_readable(value: Any, text: str) -> None:
+    assert arguments(value) == text
+
+
+@pytest.mark.parametrize(
+    ("events", "word"),
+    [
+        ([], "● accepted"),
+        ([AttemptStarted("a", 1, "k")], "● sent"),
+        ([AttemptStarted("a", 1, "k"), AttemptFailed("a", 1, "k", 429, FailureReason.RATE_LIMITED, 1.0)], "● accepted"),
+        ([AttemptStarted("a", 1, "k"), ResponseStarted("a", 1, 200)], "● streaming"),
+        (story("a")[1:8], "● thinking"),
+        (story("a")[1:11], "● tool call"),
+        (story("a")[1:], "● answering"),
+        ([InterceptionWaiting("a", START)], "◌ no key"),
+        ([ended("a")], "✓ done"),
+        ([ended("a", status=429)], "✗ HTTP 429"),
+        ([ended("a", Outcome.FAILED)], "✗ failed"),
+        ([ended("a", Outcome.CANCELLED)], "⊘ cancelled"),
+        ([ended("a", Outcome.REJECTED)], "! rejected"),
+    ],
+)
+def test_a_request_says_in_a_word_how_it_stands(events: list[Event], word: str) -> None:
+    one = request(started("a"), *events)
+    assert f"{columns.mark(one)[0]} {columns.phase(one)[0]}" == word
+    assert word in title(one, START)
+
+
+@pytest.mark.parametrize("width", [70, 77, 80, 96, 100, 117, 140, 196])
+def test_rows_fill_the_width_and_stand_under_their_titles(width: int) -> None:
+    state = after(*story("a"), spent("a"), ended("a"), started("b", client="日本語のクライアント名", model="m" * 90))
+    layout = columns.shown(width)
+    lines = [columns.header(layout), *(columns.row(one, state, START, layout) for one in state.ordered())]
+    cells = {cell_len(plain(line)) for line in lines}
+    assert len(cells) == 1
+    assert cells.pop() <= width
+
+
+def test_more_room_shows_more_columns() -> None:
+    narrow, wide = ([column.title for column, _width in columns.shown(width)] for width in (77, 180))
+    assert narrow == ["", "client", "model", "key", "try", "first", "in", "out", "time"]
+    assert set(wide) == {*narrow, "state", "session", "tok/s", "cost", "age"}
+
+
+def shown_keys(state: MonitorState, seconds: float, width: int, room: int = 20) -> list[str]:
+    return [plain(line).rstrip() for line in keylines.lines(state, START + timedelta(seconds=seconds), width, room)]
+
+
+def test_a_cooldown_runs_down() -> None:
+    state = after(*keys())
+    bars = [shown_keys(state, seconds, 77)[0] for seconds in (0, 10, 19.9, 20, 30)]
+    assert [bar.count("━") for bar in bars] == [12, 6, 1, 0, 0]
+    assert [bar.split("cooling")[1].strip(" ━─").split()[0] for bar in bars] == ["20s", "10s", "1s", "0s", "0s"]
+
+
+def test_keys_stand_by_provider_in_the_order_of_their_pool() -> None:
+    assert shown_keys(after(*keys()), 10, 77) == [
+        "anthropic    ◐ sk-a...7de0 cooling ━━━━━━──────   10s rate limited",
+        "             ✗ sk-a...55aa dead    unauthorized",
+        "openai       ● sk-p...3f2a valid   412 req · 154k tok left",
+        "             ● sk-p...91bc valid",
+    ]
+    assert shown_keys(after(*keys()), 10, 40) == [
+        "anthropic",
+        "◐ sk-a...7de0 ━━━━───   10s rate limited",
+        "✗ sk-a...55aa dead    unauthorized",
+        "openai",
+        "● sk-p...3f2a valid   412 req · 154k tok",
+        "● sk-p...91bc valid",
+    ]
+
+
+def test_keys_in_trouble_are_seen_where_there_is_little_room() -> None:
+    state = after(*keys(), KeyChanged("openai", "sk-p...91bc", KeyState.TEMPORARY, "overloaded", START))
+    first = shown_keys(state, 0, 77, room=3)[:3]
+    assert [line[15:26] for line in first] == ["sk-a...7de0", "sk-p...91bc", "sk-a...55aa"]
+
+
+def test_the_summary_counts_each_health() -> None:
+    assert keylines.summary(after(*keys())) == "2 valid · 1 cooling · 1 dead"
