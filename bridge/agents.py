@@ -53,6 +53,13 @@ AGENTS: dict[str, tuple[str, ...]] = {
 }
 """Lines by agent. `{word}` stands for the pool's keys: no key of yours is needed, or seen, by the agent."""
 
+CODEX_TOKEN = (
+    'env_key = "CLEARSPAN_KEY"',
+    "# and in the shell",
+    "export CLEARSPAN_KEY={word}",
+)
+"""What Codex needs besides where a client token is asked for; elsewhere it may send no credential at all."""
+
 
 def environment_lines(settings: Settings, agent: str | None) -> Iterator[str]:
     """The lines for one agent, or for all. Raises UnknownAgent."""
@@ -63,7 +70,8 @@ def environment_lines(settings: Settings, agent: str | None) -> Iterator[str]:
         yield f"# This bridge asks for a client token: put one of server.client_tokens in the place of {word}."
     names = {kind: provider_name(settings, kind) for kind in ("openai", "anthropic")}
     for name in AGENTS if agent is None else [agent]:
-        yield from (line.format(url=base_url(settings), word=word, **names) for line in AGENTS[name])
+        more = CODEX_TOKEN if name == "codex" and settings.server.client_tokens else ()
+        yield from (line.format(url=base_url(settings), word=word, **names) for line in (*AGENTS[name], *more))
 
 
 def base_url(settings: Settings) -> str:

@@ -81,7 +81,8 @@ def demo(context: click.Context, /, headless: bool, once: bool, seed: int, speed
     from bridge import running
 
     settings = settings_from(context).settings
-    sys.exit(running.demo(settings, headless=headless, once=once, seed=seed, speed=speed))
+    keep = said(context)["data_dir"] is not None  # whoever names a place wants to find something there
+    sys.exit(running.demo(settings, headless=headless, once=once, seed=seed, speed=speed, keep=keep))
 
 
 @cli.command()

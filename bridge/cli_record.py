@@ -26,11 +26,12 @@ class Moment(click.ParamType["datetime"]):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
         """Reads the option's text."""
-        from bridge.events.hub import utc_now
+        from datetime import UTC, datetime
+
         from bridge.record.history import since_when
 
         try:
-            return since_when(str(value), utc_now())
+            return since_when(str(value), datetime.now(UTC))
         except ValueError as error:
             self.fail(str(error), param, ctx)
 
@@ -135,6 +136,8 @@ COMMANDS = (history, show, export, stats)
 
 @contextmanager
 def _record(context: click.Context) -> Iterator[sqlite3.Connection]:
+    import sqlite3
+
     from bridge.record.database import RecordError, open_for_reading
 
     path = settings_from(context).settings.record.path
@@ -143,6 +146,8 @@ def _record(context: click.Context) -> Iterator[sqlite3.Connection]:
     database = open_for_reading(path)
     try:
         yield database
+    except sqlite3.DatabaseError as error:  # locked for too long, or broken inside
+        raise RecordError(f"{path} can't be read: {error}") from None
     finally:
         database.close()
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 
+import orjson
 from attrs import frozen
 
 from bridge.exchange import Exchange
@@ -22,6 +22,10 @@ USER_AGENTS: tuple[tuple[str, str], ...] = (
     ("roo-code/", "Roo Code"),
     ("coder-agents/", "Coder Agents"),
     ("charm crush/", "Charm Crush"),
+)
+"""Parts of a user agent, in lower case, and whose they are; the first that is found counts."""
+
+GENERIC_USER_AGENTS: tuple[tuple[str, str], ...] = (
     ("opencode/", "opencode"),
     ("aider", "Aider"),
     ("gemini", "Gemini"),
@@ -30,7 +34,7 @@ USER_AGENTS: tuple[tuple[str, str], ...] = (
     ("anthropic/", "Anthropic SDK"),
     ("asyncanthropic/", "Anthropic SDK"),
 )
-"""Parts of a user agent, in lower case, and whose they are; the first that is found counts."""
+"""The same for those that count only where no header names an agent: agents that are built on an SDK send its name."""
 
 SESSION_HEADERS: dict[str, tuple[bytes, ...]] = {
     "Claude Code": (b"x-claude-code-session-id",),
@@ -76,21 +80,24 @@ def recognise(exchange: Exchange, session_hint: str | None) -> Client:
 
 def _name(header: Callable[[bytes], str | None]) -> str:
     agent = (header(b"user-agent") or "").lower()
-    for part, name in USER_AGENTS:
-        if part in agent:
-            return name
+    if found := _first(agent, USER_AGENTS):
+        return found
     if (header(b"originator") or "").lower() == "kilo-code":
         return "Kilo Code"
     if header(b"x-cursor-client-version"):
         return "Cursor"
-    return UNKNOWN
+    return _first(agent, GENERIC_USER_AGENTS) or UNKNOWN
+
+
+def _first(agent: str, known: tuple[tuple[str, str], ...]) -> str | None:
+    return next((name for part, name in known if part in agent), None)
 
 
 def _durations(text: str | None) -> dict[str, float] | None:
     if text is None:
         return None
     try:
-        found = json.loads(text)
+        found = orjson.loads(text)  # which takes no NaN, no endless number and no half character, as events can't
     except ValueError:
         return None
     if not isinstance(found, dict):

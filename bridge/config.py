@@ -14,7 +14,7 @@ import platformdirs
 from attrs import evolve, field, frozen
 
 from bridge import credentials
-from bridge.config_file import DEFAULT_URLS, Places, parse, structure
+from bridge.config_file import DEFAULT_URLS, Places, parse, structure, told
 from bridge.errors import ConfigurationError
 from bridge.keys.secret import Secret
 from bridge.setting_rules import broken_rules
@@ -65,7 +65,9 @@ def load(options: Options, environment: Mapping[str, str]) -> Loaded:
         sources |= found
     settings = _apply(settings, options)
     sources |= options.sources
-    if faults := [f"{_where(name, sources, places)}: {name}: {fault}" for name, fault in broken_rules(settings)]:
+    if "data_dir" in options.sources and settings.record.path is not None:
+        sources["record.path"] = options.sources["data_dir"]
+    if faults := [told(_where(name, sources, places), name, fault) for name, fault in broken_rules(settings)]:
         raise ConfigurationError(faults)
     return Loaded(settings, file, sources)
 
@@ -78,7 +80,7 @@ def _file(options: Options) -> Path | None:
 
 def _read(file: Path) -> str:
     try:
-        return file.read_text(encoding="utf-8")
+        return file.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
         raise ConfigurationError([f"{file}: cannot be read: {reason}"]) from None

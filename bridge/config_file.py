@@ -2,33 +2,39 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 import tomllib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, get_origin
 
-from attrs import fields_dict
+import attrs
 from cattrs import BaseValidationError, Converter, transform_error
+from cattrs.cols import homogenous_tuple_structure_factory, mapping_structure_factory
 from cattrs.errors import ForbiddenExtraKeysError
+from cattrs.gen import make_dict_structure_fn
 
 from bridge import credentials
 from bridge.errors import ConfigurationError
 from bridge.keys.secret import Secret
-from bridge.settings import RecordSettings, Seconds, ServerSettings, Settings, parse_duration
+from bridge.settings import Seconds, Settings, parse_duration
 
 DEFAULT_URLS = {"openai": "https://api.openai.com/v1", "anthropic": "https://api.anthropic.com"}
 """Where a provider of that type is, unless `base_url` says otherwise."""
 
 TABLES = ("server", "record", "providers", "mcp")
 
+PLACES_TO_BE_CHOSEN = (("server", "socket"), ("record", "path"))
+"""Paths that may be written as "": then they are where they are by default."""
+
 
 def parse(text: str, file: Path | None) -> dict[str, Any]:
     """The file as TOML. Raises ConfigurationError."""
     try:
         return tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except RecursionError:
+        raise ConfigurationError([f"{file}: not valid TOML: nested too deep"]) from None
+    except ValueError as error:  # TOMLDecodeError is one, a number of 5,000 digits another
         raise ConfigurationError([f"{file}: not valid TOML: {error}"]) from None
 
 
@@ -40,9 +46,9 @@ class Places:
         self.settings: dict[str, int] = {}
         self._tables: dict[str, int] = {}
         table = ""
-        for number, line in enumerate(text.splitlines(), 1):
+        for number, line in enumerate(text.split("\n"), 1):
             if header := re.match(r"\s*\[\s*([^\[\]]+?)\s*\]", line):
-                table = header[1].replace('"', "").replace(" ", "")
+                table = re.sub(r"\s*\.\s*", ".", header[1]).replace('"', "")
                 self._tables.setdefault(table, number)
             elif key := re.match(r"\s*([A-Za-z0-9_.\-\"]+)\s*=", line):
                 name = key[1].replace('"', "")
@@ -68,6 +74,10 @@ def structure(body: dict[str, Any], places: Places, environment: Mapping[str, st
             faults.append((f"providers.{name}", 'needs a type: "openai" or "anthropic"'))
             provider["type"] = "openai"
         provider.setdefault("base_url", DEFAULT_URLS.get(str(provider["type"]), ""))
+    for table, setting in PLACES_TO_BE_CHOSEN:
+        part = body.get(table)
+        if isinstance(part, dict) and part.get(setting) == "":
+            del part[setting]
     known = {name: body[name] for name in ("server", "record", "providers") if name in body}
     try:
         settings = _converter(environment).structure({**known, "mcp_servers": mcp.get("servers", {})}, Settings)
@@ -75,8 +85,13 @@ def structure(body: dict[str, Any], places: Places, environment: Mapping[str, st
         for line in transform_error(error, "", format_exception=_explain):
             faults += _named(line)
     if faults:
-        raise ConfigurationError([f"{places.where(name)}: {name}: {fault}" for name, fault in faults])
+        raise ConfigurationError([told(places.where(name), name, fault) for name, fault in faults])
     return settings
+
+
+def told(where: str, name: str, fault: str) -> str:
+    """A fault on one line, whatever characters somebody put into the setting's name."""
+    return f"{where}: {name}: {fault}" if name.isprintable() else f"{where}: {name!r}: {fault}"
 
 
 def _tables(value: Any) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -90,50 +105,95 @@ def _converter(environment: Mapping[str, str]) -> Converter:
     def keys(value: Any, _: Any) -> tuple[Secret, ...]:
         if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
             raise TypeError('must be a list of strings such as ["env:OPENAI_API_KEY"]')
-        return tuple(key for source in value for key in credentials.resolve(source, environment))
+        found: list[Secret] = []
+        faults: list[str] = []
+        for source in value:
+            try:
+                found += credentials.resolve(source, environment)
+            except credentials.SourceError as error:
+                faults.append(str(error))
+        if faults:
+            raise credentials.SourceError("\n".join(faults))
+        return tuple(found)
 
     def token(value: Any, _: Any) -> Secret:
-        found = keys([value], _)
+        found = keys([_exactly(str, value)], _)
         if len(found) != 1:
             raise ValueError("must be one token")
         return found[0]
 
-    converter = Converter(forbid_extra_keys=True)
-    for kind, name in ((int, "a whole number"), (str, "a string"), (bool, "true or false")):
-        converter.register_structure_hook(kind, _exactly(kind, name))
+    converter = Converter()
+    _take_tables_and_lists(converter)
+    for kind in (int, str, bool):
+        converter.register_structure_hook(kind, lambda value, asked: _exactly(asked, value))
     converter.register_structure_hook_func(lambda kind: kind == tuple[Secret, ...], keys)
     converter.register_structure_hook(Secret, token)
-    converter.register_structure_hook_func(lambda kind: kind == Path | None, _record_path)
-    converter.register_structure_hook(Path, lambda value, _: _path(value) if value else ServerSettings().socket)
+    converter.register_structure_hook_func(lambda kind: kind == Path | None, lambda value, _: _path_or_none(value))
+    converter.register_structure_hook(Path, lambda value, _: _path(value))
     converter.register_structure_hook_func(lambda kind: kind is Seconds, lambda value, _: parse_duration(value))
     return converter
 
 
-def _exactly(kind: type, name: str) -> Callable[[Any, Any], Any]:
-    def check(value: Any, _: Any) -> Any:
-        if type(value) is not kind:
-            raise TypeError(f"must be {name}, not {value!r}")
-        return value
+def _take_tables_and_lists(converter: Converter) -> None:
+    @converter.register_structure_hook_factory(attrs.has)
+    def table(kind: type[attrs.AttrsInstance]) -> Callable[[Any, Any], Any]:
+        structure = make_dict_structure_fn(kind, converter, _cattrs_forbid_extra_keys=True)
+        return lambda value, asked: structure(_exactly(dict, value), asked)
 
-    return check
+    @converter.register_structure_hook_factory(_is_mapping)
+    def names(kind: Any) -> Callable[[Any, Any], Any]:
+        structure = mapping_structure_factory(kind, converter)
+        return lambda value, asked: structure(_exactly(dict, value), asked)
+
+    @converter.register_structure_hook_factory(_is_row)
+    def row(kind: Any) -> Callable[[Any, Any], Any]:
+        structure = homogenous_tuple_structure_factory(kind, converter)
+        return lambda value, asked: structure(_exactly(list, value), asked)
+
+
+def _is_mapping(kind: Any) -> bool:
+    return get_origin(kind) is dict
+
+
+def _is_row(kind: Any) -> bool:
+    return get_origin(kind) is tuple
+
+
+KINDS: dict[type, str] = {
+    bool: "true or false",
+    int: "a whole number",
+    float: "a number",
+    str: "a string",
+    list: "a list",
+    dict: "a table",
+}
+
+
+def _exactly(kind: type, value: Any) -> Any:
+    """The value, if it is of that kind. What it is instead is told without it: it may be a key in the wrong place."""
+    if type(value) is not kind:
+        raise TypeError(f"must be {KINDS[kind]}, not {KINDS.get(type(value), 'a date or time')}")
+    return value
 
 
 def _path(value: Any) -> Path:
-    if not isinstance(value, str):
-        raise TypeError(f"must be a path in quotes, not {value!r}")
-    return Path(value).expanduser()
+    text = _exactly(str, value)
+    if not text or "\0" in text:
+        raise ValueError("must be a path")
+    try:
+        return Path(text).expanduser()
+    except RuntimeError:
+        raise ValueError("begins with the home directory of a user that does not exist") from None
 
 
-def _record_path(value: Any, _: Any) -> Path | None:
-    if value == "off":
-        return None
-    return _path(value) if value else RecordSettings().path
+def _path_or_none(value: Any) -> Path | None:
+    return None if value in ("off", "") else _path(value)
 
 
 def _explain(error: BaseException, kind: type | None) -> str:
     match error:
         case ForbiddenExtraKeysError():
-            return "\n".join(_unknown(name, list(fields_dict(error.cl))) for name in sorted(error.extra_fields))
+            return "\n".join(_unknown(name, list(attrs.fields_dict(error.cl))) for name in sorted(error.extra_fields))
         case KeyError():
             return f"needs the setting {error.args[0]!r}"
         case TypeError() | ValueError():
@@ -142,6 +202,8 @@ def _explain(error: BaseException, kind: type | None) -> str:
 
 
 def _unknown(name: str, known: Sequence[str]) -> str:
+    import difflib  # noqa: PLC0415  # takes its time to load, and is needed for mistakes only
+
     close = difflib.get_close_matches(name, known, n=1)
     hint = f"did you mean {close[0]!r}?" if close else f"known here: {', '.join(known)}"
     return f"unknown setting {name!r}; {hint}"
@@ -150,7 +212,7 @@ def _unknown(name: str, known: Sequence[str]) -> str:
 def _named(line: str) -> Iterator[tuple[str, str]]:
     """`message @ .providers['x'].keys` as (`providers.x.keys`, message)."""
     messages, _, path = line.rpartition(" @ ")
-    name = re.sub(r"\['?([^'\]]*)'?\]", r".\1", path).strip(".").replace("mcp_servers", "mcp.servers")
+    name = re.sub(r"""\[(['"]?)(.*?)\1\](?=[.\[]|$)""", r".\2", path).strip(".").replace("mcp_servers", "mcp.servers")
     for message in messages.split("\n"):
         extra = re.match("unknown setting '([^']*)'", message)
         yield (f"{name}.{extra[1]}" if extra else name), message

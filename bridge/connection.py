@@ -48,6 +48,8 @@ LINGER_S = 2.0
 """How long bytes still on their way are taken before a close, so that a reset does not destroy our last answer."""
 READ_AHEAD = 64 * 1024
 """Bytes taken of the next requests while one is being answered."""
+WATCH_S = 0.25
+"""How often a connection whose further bytes are not read is asked whether the client is still there."""
 RECEIVE_SIZE = 64 * 1024
 SEND_BUFFER = 256 * 1024
 """Kernel send buffer: what a client that stops reading can make us hold for it."""
@@ -133,8 +135,9 @@ class Connection:
         if self._resume:
             return data
         with trio.CancelScope(deadline=self._deadline(protocol)) as self._read_scope:
-            if protocol.ahead >= READ_AHEAD:
-                await trio.sleep_forever()  # enough is here; what becomes of the client shows in sending
+            if protocol.phase is Phase.ANSWER and protocol.ahead >= READ_AHEAD:
+                await self._until_gone()
+                return data
             try:
                 data = await self._socket.recv(RECEIVE_SIZE)
                 self._at_eof = not data
@@ -143,6 +146,11 @@ class Connection:
         if self._read_scope.cancelled_caught and not self._resume and not self._closing:
             await protocol.time_out()
         return data
+
+    async def _until_gone(self) -> None:
+        """Waits until the client has left, which bytes that nobody reads for now would hide."""
+        while _established(self._socket):  # noqa: ASYNC110  # the kernel has no event for it
+            await trio.sleep(WATCH_S)
 
     def _deadline(self, protocol: Http1) -> float:
         match protocol.phase:
@@ -181,16 +189,18 @@ class Connection:
             await self._protocol.handle(Closed())
 
     async def _send(self, data: bytes) -> None:
-        async with self._send_lock:
-            if self._broken:
-                return  # the app has been told; what it still says goes nowhere
-            try:
+        try:
+            async with self._send_lock:
+                if self._broken:
+                    return  # the app has been told; what it still says goes nowhere
                 await self._send_all(memoryview(data))
-            except OSError:
-                self._broken = True
-            except trio.Cancelled:
-                self._broken = True  # part of a message may be out: nothing can follow it
-                raise
+        except OSError:
+            self._broken = True
+        except trio.Cancelled:
+            self._broken = (
+                True  # part of a message is out, or none of what the engine counts as sent: nothing can follow
+            )
+            raise
         if self._broken:
             await self._end_request()
 
@@ -213,6 +223,18 @@ class Connection:
             self._socket.shutdown(socket.SHUT_WR)
             while not self._at_eof:
                 self._at_eof = not await self._socket.recv(RECEIVE_SIZE)
+
+
+def _established(connection: trio.socket.SocketType) -> bool:
+    """Whether neither side has ended the connection, as far as the platform tells."""
+    try:
+        if sys.platform == "linux":
+            return connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0] == 1  # TCP_ESTABLISHED
+        if sys.platform == "darwin":  # TCP_CONNECTION_INFO, TCPS_ESTABLISHED of <netinet/tcp.h>, <netinet/tcp_fsm.h>
+            return connection.getsockopt(socket.IPPROTO_TCP, 0x106, 1)[0] == 4
+    except OSError:
+        return False
+    return True
 
 
 def _unsent(descriptor: int) -> int:

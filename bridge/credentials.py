@@ -7,6 +7,7 @@ it an exception's text.
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import stat
 import subprocess
@@ -16,6 +17,12 @@ from pathlib import Path
 from bridge.keys.secret import Secret
 
 COMMAND_S = 30.0
+
+REASONS: dict[type, str] = {
+    subprocess.TimeoutExpired: f"it took longer than {COMMAND_S:g} s",
+    UnicodeDecodeError: "its output is not text",
+    IndexError: "there is none",
+}
 
 
 class SourceError(ValueError):
@@ -29,7 +36,7 @@ def resolve(source: str, environment: Mapping[str, str]) -> list[Secret]:
         case "env":
             return _from_environment(rest, environment)
         case "file":
-            return _from_file(Path(rest).expanduser())
+            return _from_file(rest)
         case "cmd":
             return _from_command(rest)
         case _:
@@ -42,38 +49,47 @@ def from_list(text: str, where: str) -> list[Secret]:
 
 
 def _from_environment(name: str, environment: Mapping[str, str]) -> list[Secret]:
+    if not re.fullmatch("[A-Za-z_][A-Za-z0-9_]*", name):
+        raise SourceError("what follows 'env:' is no name of an environment variable")  # but maybe a key: not shown
     if name not in environment:
         raise SourceError(f"the environment variable {name} is not set")
     return from_list(environment[name], f"the environment variable {name}")
 
 
-def _from_file(path: Path) -> list[Secret]:
+def _from_file(name: str) -> list[Secret]:
     try:
+        path = Path(name).expanduser()
         status = path.stat()
         text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-        raise SourceError(f"cannot read {path}: {reason}") from None
+    except OSError as error:
+        raise SourceError(f"cannot read {name}: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise SourceError(f"cannot read {name}: it is not UTF-8 text") from None
+    except (RuntimeError, ValueError):  # no such user's home, a NUL in the name
+        raise SourceError("what follows 'file:' is no path") from None
     mode = stat.S_IMODE(status.st_mode)
     if mode & 0o077:
         raise SourceError(f"{path} is open to other users (mode {mode:o}); run 'chmod 600 {path}'")
     if status.st_uid not in {os.getuid(), 0}:
         raise SourceError(f"{path} belongs to another user")
-    lines = [(number, line) for number, line in enumerate(text.splitlines(), 1) if line and not line.startswith("#")]
+    lines = [(number, line) for number, line in enumerate(text.split("\n"), 1) if line and not line.startswith("#")]
     if not lines:
         raise SourceError(f"{path} holds no key")
     return [_secret(line, f"{path} line {number}") for number, line in lines]
 
 
 def _from_command(command: str) -> list[Secret]:
+    shown = "'cmd:'"
     try:
         words = shlex.split(command)
+        shown = f"the command {words[0]!r}"  # its arguments are not shown: they may open the store that holds the key
         done = subprocess.run(words, capture_output=True, timeout=COMMAND_S, check=False, text=True)  # noqa: S603  # the owner's own command
     except (OSError, ValueError, IndexError, subprocess.TimeoutExpired) as error:
-        raise SourceError(f"cannot run the command {command!r}: {type(error).__name__}") from None
+        reason = error.strerror if isinstance(error, OSError) else REASONS.get(type(error), "it is not well-formed")
+        raise SourceError(f"cannot run {shown}: {reason}") from None
     if done.returncode:
-        raise SourceError(f"the command {command!r} failed with exit code {done.returncode}")
-    return [_secret(done.stdout.removesuffix("\n").removesuffix("\r"), f"the output of {command!r}")]
+        raise SourceError(f"{shown} failed with exit code {done.returncode}")
+    return [_secret(done.stdout.removesuffix("\n").removesuffix("\r"), f"the output of {shown}")]
 
 
 def _secret(value: str, where: str) -> Secret:

@@ -111,6 +111,7 @@ class Http1(H11Protocol):
 
     async def _handle_events(self) -> None:
         while True:
+            self._skip_empty_lines()
             if self.connection.they_are_waiting_for_100_continue:
                 await self._send_h11_event(h11.InformationalResponse(status_code=100, headers=[]))
             try:
@@ -130,6 +131,15 @@ class Http1(H11Protocol):
                 await self.stream.handle(Body(stream_id=STREAM_ID, data=event.data))
             else:
                 await self.stream.handle(EndBody(stream_id=STREAM_ID))
+
+    def _skip_empty_lines(self) -> None:
+        """Some clients end a body with a line end of their own: no request, and to be ignored (RFC 9112, 2.2)."""
+        if self.stream is None and self.connection.their_state is h11.IDLE:
+            ahead, _ = self.connection.trailing_data
+            if ahead.startswith((b"\r", b"\n")):  # to h11, that is a broken request
+                self.connection = h11.Connection(h11.SERVER, self.config.h11_max_incomplete_size)
+                if rest := ahead.lstrip(b"\r\n"):
+                    self.connection.receive_data(rest)
 
     async def _create_stream(self, request: h11.Request) -> None:
         # An Upgrade is an offer that may be ignored (RFC 9110, 7.8): every request is plain HTTP here.

@@ -63,8 +63,19 @@ def up(loaded: Loaded, load: Callable[[], Loaded]) -> int:
     return _until_it_ends(partial(_run, settings, show, _keep_quiet if terminal else _announce))
 
 
-def demo(settings: Settings, *, headless: bool = False, once: bool = False, seed: int = 1, speed: float = 1.0) -> int:
-    """Bridge, simulated provider, scripted agents and a view of them. Nothing in it touches the user's own bridge."""
+def demo(  # what the command's options say
+    settings: Settings,
+    *,
+    headless: bool = False,
+    once: bool = False,
+    seed: int = 1,
+    speed: float = 1.0,
+    keep: bool = False,
+) -> int:
+    """Bridge, simulated provider, scripted agents and a view of them, beside the user's own bridge if there is one.
+
+    Its record goes with it, so that no made-up request is ever counted with real ones; `keep` writes it all the same.
+    """
     headless = headless or not _has_terminal()
     if headless:
         logs.configure("warning", settings.log.format)
@@ -72,7 +83,7 @@ def demo(settings: Settings, *, headless: bool = False, once: bool = False, seed
         _log_to_file(settings)
     pace = speed * DEMO_ONCE_SPEED if once else speed
     rounds = 1 if once else None
-    return _until_it_ends(partial(_demo, settings, headless=headless, rounds=rounds, seed=seed, speed=pace))
+    return _until_it_ends(partial(_demo, settings, headless=headless, rounds=rounds, seed=seed, speed=pace, keep=keep))
 
 
 def simulate(settings: Settings, scenario: Path | None, *, seed: int, speed: float) -> int:
@@ -133,7 +144,9 @@ async def _run(settings: Settings, beside: Beside | None, ready: Callable[[str],
     return 0 if graceful else INTERRUPTED
 
 
-async def _demo(settings: Settings, *, headless: bool, rounds: int | None, seed: int, speed: float) -> int:
+async def _demo(  # what the command's options say
+    settings: Settings, *, headless: bool, rounds: int | None, seed: int, speed: float, keep: bool
+) -> int:
     from bridge.simulate.agents import run_agents
     from bridge.simulate.demo import DEMO_SCENARIO, demo_keys
     from bridge.simulate.provider import SimulatedProvider
@@ -144,7 +157,8 @@ async def _demo(settings: Settings, *, headless: bool, rounds: int | None, seed:
             keys = tuple(Secret(key) for key in demo_keys())
             provider = ProviderSettings(type="openai", base_url=f"{url}/v1", keys=keys)
             server = evolve(settings.server, host="127.0.0.1", port=0, socket=Path(place) / "events.sock")
-            ours = evolve(settings, server=server, providers={"openai": provider})
+            record = settings.record if keep else evolve(settings.record, path=Path(place) / "clearspan.db")
+            ours = evolve(settings, server=server, record=record, providers={"openai": provider})
 
             async def play(bridge: Bridge) -> None:
                 async with trio.open_nursery() as nursery:

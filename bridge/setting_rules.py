@@ -12,8 +12,18 @@ from bridge.settings import PROVIDER_NAME, RESERVED_NAMES, STRATEGIES, ProviderS
 
 TYPES = ("openai", "anthropic")
 HEADER_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
-HEADER_VALUE = re.compile(r"[\x20-\x7e\x80-\xff]*")
-NOT_TO_BE_ADDED = frozenset({"authorization", "x-api-key", "host", "content-length", "transfer-encoding", "connection"})
+HEADER_VALUE = re.compile(r"(?:[\x21-\x7e\x80-\xff](?:[\x20-\x7e\x80-\xff]*[\x21-\x7e\x80-\xff])?)?")
+URL = re.compile(r"[\x21-\x7e]+")
+HOST = re.compile(r"[a-z0-9._-]+|[0-9a-f:.]+(?:%[a-z0-9._-]+)?")
+KEY_HEADERS = frozenset({"authorization", "x-api-key"})
+NOT_TO_BE_ADDED = frozenset(
+    {
+        *("host", "content-length", "accept-encoding", "expect"),
+        *("connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "proxy-connection"),
+        *("te", "trailer", "transfer-encoding", "upgrade"),
+    }
+)
+"""What `bridge.headers` keeps back of a client's headers for the connection's sake."""
 
 
 def broken_rules(settings: Settings) -> Iterator[tuple[str, str]]:
@@ -25,7 +35,7 @@ def broken_rules(settings: Settings) -> Iterator[tuple[str, str]]:
         for setting in ("allow", "deny"):
             try:
                 re.compile(getattr(tools, setting))
-            except re.error as error:
+            except (re.error, OverflowError, RecursionError) as error:
                 yield f"mcp.servers.{name}.{setting}", f"not a regular expression: {error}"
 
 
@@ -47,16 +57,16 @@ def _is_loopback(host: str) -> bool:
 
 
 def _provider(name: str, provider: ProviderSettings) -> Iterator[tuple[str, str]]:
-    if not PROVIDER_NAME.match(name):
+    if not PROVIDER_NAME.fullmatch(name):
         yield "", f"{name!r} can't be a provider's name; use lower-case letters and digits, joined by single dashes"
     if name in RESERVED_NAMES:
         yield "", f"{name!r} is a route of the bridge itself; choose another name"
     if provider.type not in TYPES:
         yield ".type", f'must be "openai" or "anthropic", not {provider.type!r}'
+    elif fault := _url_fault(provider):
+        yield ".base_url", fault
     if provider.strategy not in STRATEGIES:
         yield ".strategy", f"must be one of {', '.join(STRATEGIES)}, not {provider.strategy!r}"
-    if fault := _url_fault(provider):
-        yield ".base_url", fault
     for key, count in Counter(provider.keys).items():
         if count > 1:
             yield ".keys", f"the key {key.hint} is given {count} times; once is enough"
@@ -70,8 +80,10 @@ def _headers(extra: dict[str, str]) -> Iterator[tuple[str, str]]:
     for header, value in extra.items():
         if not HEADER_NAME.fullmatch(header) or not HEADER_VALUE.fullmatch(value):
             yield f".extra_headers.{header}", "not a header name with a one-line value"
-        elif header.lower() in NOT_TO_BE_ADDED:
+        elif header.lower() in KEY_HEADERS:
             yield f".extra_headers.{header}", "is set by the bridge itself; keys belong into keys"
+        elif header.lower() in NOT_TO_BE_ADDED:
+            yield f".extra_headers.{header}", "is set by the bridge itself"
 
 
 def _url_fault(provider: ProviderSettings) -> str | None:
@@ -80,12 +92,19 @@ def _url_fault(provider: ProviderSettings) -> str | None:
         port = parts.port
     except ValueError as error:
         return f"not a URL: {error}"
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
-        return f"must be an http or https URL, not {provider.base_url!r}"
-    if parts.username or parts.password or parts.query or parts.fragment:
-        return "must not hold a user, a query or a fragment"
-    if port == 0:
-        return "port 0 can't be connected to"
-    if provider.type == "anthropic" and parts.path.rstrip("/").endswith("/v1"):
-        return "an Anthropic base URL has no /v1 at its end; the request's path brings it"
-    return None
+    ends_in_v1 = parts.path.rstrip("/").endswith("/v1")
+    faults = (
+        (parts.scheme not in {"http", "https"} or not parts.hostname, "must be an http or https URL"),
+        (
+            not URL.fullmatch(provider.base_url),
+            "must be ASCII without spaces (a name in other scripts as xn--...)",
+        ),
+        (not HOST.fullmatch(parts.hostname or ""), "must have a host's name or address in it"),
+        ("@" in parts.netloc or parts.query or parts.fragment, "must not hold a user, a query or a fragment"),
+        (port == 0, "port 0 can't be connected to"),
+        (
+            provider.type == "anthropic" and ends_in_v1,
+            "an Anthropic base URL has no /v1 at its end; the request's path brings it",
+        ),
+    )
+    return next((fault for broken, fault in faults if broken), None)

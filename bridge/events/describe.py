@@ -43,7 +43,7 @@ def describe(envelope: Envelope) -> str:
     """The event as a line without newline: time, the interception's first eight characters, type, what happened."""
     event = envelope.event
     clock = envelope.at.astimezone().strftime("%H:%M:%S.") + f"{envelope.at.microsecond // 1000:03}"
-    about = getattr(event, "id", "")[:8].ljust(8)
+    about = visible(getattr(event, "id", "")[:8]).ljust(8)
     return f"{clock}  {about}  {event.type:<20}  {_say(event)}"
 
 

@@ -178,18 +178,24 @@ async def _obey(
     stream: trio.SocketStream, subscriber: Subscriber, replies: _Replies, hub: Hub, perform: Perform
 ) -> None:
     pending = bytearray()
+    refused = False  # the line that is coming was too long already, and has had its answer
     while chunk := await stream.receive_some(LINE_LIMIT):
         pending += chunk
-        *lines, rest = pending.split(b"\n")
-        pending = bytearray(rest)
+        *lines, pending = pending.split(b"\n")
+        for line in lines:
+            if not refused and line.strip():
+                await replies.send(_answer(bytes(line), subscriber, hub, perform))
+            refused = False
         if len(pending) > LINE_LIMIT:
-            await replies.send(encode(Reply(None, ok=False, error=f"a line is at most {LINE_LIMIT} bytes")))
-            return
-        for line in filter(None, (one.strip() for one in lines)):
-            await replies.send(_answer(bytes(line), subscriber, hub, perform))
+            if not refused:
+                await replies.send(_answer(bytes(pending), subscriber, hub, perform))
+            refused = True
+            pending.clear()
 
 
 def _answer(line: bytes, subscriber: Subscriber, hub: Hub, perform: Perform) -> bytes:
+    if len(line) > LINE_LIMIT:
+        return encode(Reply(None, ok=False, error=f"a line is at most {LINE_LIMIT} bytes"))
     try:
         command = decode_command(line)
     except WireError as error:

@@ -7,11 +7,13 @@ import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 from bridge.errors import ClearspanError
 from bridge.events.wire import Snapshot, decode
 
-CONNECT_S = 5.0
+ANSWER_S = 5.0
+"""How long a bridge may take to answer at all, in seconds."""
 
 
 class NoBridge(ClearspanError):
@@ -20,9 +22,9 @@ class NoBridge(ClearspanError):
 
 @contextmanager
 def subscription(path: Path) -> Iterator[Iterator[bytes]]:
-    """The lines a bridge sends, from `hello` on, until it stops. Raises NoBridge."""
+    """The lines a bridge sends, from `hello` on, until it stops. Raises NoBridge where none comes in time."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
-        connection.settimeout(CONNECT_S)
+        connection.settimeout(ANSWER_S)
         try:
             connection.connect(os.fspath(path))
         except OSError as error:
@@ -30,9 +32,19 @@ def subscription(path: Path) -> Iterator[Iterator[bytes]]:
                 f"no bridge answers on {path} ({error.strerror or error}); start one with 'clearspan up', "
                 "or name its socket with --socket"
             ) from None
-        connection.settimeout(None)
         with connection.makefile("rb") as lines:
-            yield iter(lines)
+            yield _lines(connection, lines, path)
+
+
+def _lines(connection: socket.socket, lines: BinaryIO, path: Path) -> Iterator[bytes]:
+    try:
+        first = lines.readline()
+    except TimeoutError:
+        raise NoBridge(f"what answers on {path} says nothing, so it is no bridge") from None
+    if first:
+        yield first
+    connection.settimeout(None)
+    yield from lines
 
 
 def read_snapshot(path: Path) -> Snapshot:

@@ -45,7 +45,8 @@ def exhausted(provider: str, keys: Sequence[Key], failures: Sequence[tuple[Key, 
     message = _message(provider, keys, dict(failures), now)
     ends = [key.cooling.until for key in keys if key.cooling]
     # A rest that has passed since, or was none ("Retry-After: 0"): the next request may have the key.
-    ends += [now for key, failure in failures if failure.cooldown_s is not None and key.admits(now)]
+    rested = {key for key, failure in failures if failure.cooldown_s is not None}
+    ends += [now for key in keys if key in rested and key.admits(now)]
     if ends:
         earliest = max(min(ends), now)
         return Exhausted(

@@ -100,9 +100,9 @@ class KeyPool:
         Returns the seconds the key rests now, which may be more than this failure asked for; None where it does not
         rest, or not for a set time.
         """
+        self.expire()
         if key.retired:
             return failure.cooldown_s
-        self.expire()
         now = self._clock()
         before = key.cooldown
         key.fail(failure, now)
@@ -116,16 +116,16 @@ class KeyPool:
 
     def succeed(self, key: Key, headers: Headers = ()) -> None:
         """A good answer (2xx): ends a long cooldown that was being probed, clears suspicion; reads the limits."""
+        self.expire()
         if not key.retired:
-            self.expire()
             key.succeed()
             key.limits = read_limits(headers, key.limits, self._wall())
             self._changed(key)
 
     def observe_limits(self, key: Key, headers: Headers) -> None:
         """Reads the rate-limit headers of any answer (behaviour 2.6)."""
+        self.expire()
         if not key.retired:
-            self.expire()
             key.limits = read_limits(headers, key.limits, self._wall())
             self._changed(key)
 
@@ -158,6 +158,7 @@ class KeyPool:
 
     def due_checks(self) -> list[Key]:
         """The keys to be checked now. Each is handed out once: `checked` must follow, whatever becomes of it."""
+        self.expire()
         now = self._clock()
         due = [key for key in self._keys if key.check_due(now)]
         for key in due:
@@ -168,8 +169,8 @@ class KeyPool:
     def checked(self, key: Key, status: int | None) -> None:
         """The answer to a check: 200 makes the key valid, 401 and 403 refuse it, all else (None: no answer at all)
         only sets the time of the next."""
+        self.expire()
         if not key.retired:
-            self.expire()
             key.checked(status, self._clock())
             self._changed(key)
 
@@ -177,12 +178,14 @@ class KeyPool:
 
     def reset(self, hint: str) -> None:
         """Ends a cooldown; a refused key is checked at once. Raises UnknownKey."""
+        self.expire()
         key = self.key(hint)
         key.reset(self._clock())
         self._changed(key)
 
     def disable(self, hint: str) -> None:
         """No request gets the key from now on. Raises UnknownKey."""
+        self.expire()
         key = self.key(hint)
         key.disabled = True
         self._changed(key)
@@ -207,8 +210,11 @@ class KeyPool:
 
         Walks under way go on with the new keys. Raises ValueError, with nothing changed, as the constructor does.
         """
-        self._strategy = _known(strategy)
-        for key in self._adopt(keys):
+        self.expire()
+        known = _known(strategy)
+        new = self._adopt(keys)
+        self._strategy = known
+        for key in new:
             self._changed(key)
         self._reschedule()
 

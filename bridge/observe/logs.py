@@ -26,7 +26,8 @@ class Redactor:
 
     def learn(self, secrets: Iterable[tuple[str, str]]) -> None:
         """Remembers (value, hint) pairs; longer values are replaced first, as one may hold another."""
-        self._hints.update(secrets)
+        for value, masked in secrets:
+            self._hints.update(dict.fromkeys(_spellings(value), masked))
         self._hints = dict(sorted(self._hints.items(), key=lambda pair: -len(pair[0])))
 
     def redact(self, text: str) -> str:
@@ -35,6 +36,12 @@ class Redactor:
             if value in text:
                 text = text.replace(value, masked)
         return text
+
+
+def _spellings(value: str) -> set[str]:
+    """The value, and how it looks where a line shows it quoted: in JSON, and by repr() with either quote."""
+    shown = value.replace("\\", "\\\\")
+    return {value, shown, shown.replace("'", "\\'"), shown.replace('"', '\\"')}
 
 
 redactor = Redactor()
@@ -47,12 +54,11 @@ def logger(name: str) -> structlog.typing.FilteringBoundLogger:
 
 def configure(level: str = "info", form: str = "text", file: Path | None = None) -> None:
     """Sets up logging for the process: `level` one of LEVELS, `form` text or json, to `file` or standard error."""
-    stream: TextIO = sys.stderr
-    if file is not None:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        stream = file.open("a", encoding="utf-8", buffering=1)
+    handler = logging.StreamHandler(sys.stderr) if file is None else _file_handler(file)
+    stream: TextIO = handler.stream
     timestamp = structlog.processors.TimeStamper(fmt="iso", utc=True)
-    last = [*_tracebacks(form), _renderer(form, colors=stream.isatty()), _redact]
+    traceback = structlog.processors.format_exc_info  # which shows no local variables
+    last = [traceback, *_renderers(form, colors=stream.isatty()), _redact]
     structlog.configure(
         processors=[structlog.processors.add_log_level, timestamp, *last],
         wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),
@@ -61,7 +67,6 @@ def configure(level: str = "info", form: str = "text", file: Path | None = None)
     )
     # What libraries and the readers log by the standard module looks the same, from warnings up: below, they tell URLs
     # and headers.
-    handler = logging.StreamHandler(stream)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *last],
@@ -71,15 +76,28 @@ def configure(level: str = "info", form: str = "text", file: Path | None = None)
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
 
 
-def _tracebacks(form: str) -> list[Any]:
-    return [structlog.processors.format_exc_info] if form == "json" else []
+def _file_handler(file: Path) -> logging.StreamHandler[Any]:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    return logging.FileHandler(file, encoding="utf-8")
 
 
-def _renderer(form: str, *, colors: bool) -> Any:
+def _renderers(form: str, *, colors: bool) -> list[Any]:
     if form == "json":
-        return structlog.processors.JSONRenderer(ensure_ascii=True)
-    # Values are shown by repr(), so control characters in them are harmless; tracebacks show no local variables.
-    return structlog.dev.ConsoleRenderer(colors=colors, exception_formatter=structlog.dev.plain_traceback)
+        return [structlog.processors.JSONRenderer(ensure_ascii=True)]
+    plain = structlog.dev.plain_traceback
+    return [_neutral, structlog.dev.ConsoleRenderer(colors=colors, repr_native_str=True, exception_formatter=plain)]
+
+
+def _neutral(_logger: Any, _method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    """Leaves nothing in a text line that a terminal would act on. Values besides these two are shown by repr()."""
+    event["event"] = _printable(str(event["event"]))
+    if "exception" in event:
+        event["exception"] = "\n".join(_printable(line) for line in str(event["exception"]).split("\n"))
+    return event
+
+
+def _printable(text: str) -> str:
+    return text if text.isprintable() else "".join(one if one.isprintable() else repr(one)[1:-1] for one in text)
 
 
 def _redact(_logger: Any, _method: str, line: str) -> str:

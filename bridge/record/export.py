@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from http import HTTPStatus
+from operator import itemgetter
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
@@ -28,11 +29,11 @@ def json_lines(stories: Iterable[Fields]) -> Iterator[bytes]:
 
 
 def archive(stories: Iterable[Fields], base_url: str) -> bytes:
-    """All of them as one HTTP Archive; `base_url` is where the bridge was, for the entries' URLs."""
+    """All of them as one HTTP Archive, oldest first; `base_url` is where the bridge was, for the entries' URLs."""
     log = {
         "version": "1.2",
         "creator": {"name": "Clearspan", "version": __version__},
-        "entries": [_entry(story, base_url) for story in stories],
+        "entries": [_entry(story, base_url) for story in sorted(stories, key=itemgetter("started_at"))],
     }
     return orjson.dumps({"log": log}, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
 

@@ -15,17 +15,16 @@ from bridge.settings import parse_duration
 
 Fields = dict[str, Any]
 
-SUMS = """
-    SELECT interception_id, sum(input) AS input, sum(output) AS output, sum(cache_read_input) AS cache_read_input,
-           sum(cache_write_input) AS cache_write_input, sum(cost_usd) AS cost_usd
-    FROM token_usages GROUP BY interception_id
-"""
+TEXTS = {
+    "prompts": "text LIKE :text ESCAPE '\\'",
+    "thoughts": "text LIKE :text ESCAPE '\\'",
+    "tool_calls": "(arguments LIKE :json ESCAPE '\\' OR tool LIKE :text ESCAPE '\\')",
+}
+"""Where a text is searched, with the condition on a row."""
 
-TEXT = """
-    SELECT interception_id FROM prompts WHERE text LIKE :text ESCAPE '\\'
-    UNION SELECT interception_id FROM thoughts WHERE text LIKE :text ESCAPE '\\'
-    UNION SELECT interception_id FROM tool_calls WHERE arguments LIKE :text ESCAPE '\\' OR tool LIKE :text ESCAPE '\\'
-"""
+COMMON = 20_000
+"""A text found so often is everywhere: then it is quicker to look at each interception, newest first, until enough are
+found. A rarer one is found at once by reading all texts in the order in which they lie in the file."""
 
 PARTS = {
     "attempts": ("attempts", "attempt"),
@@ -61,7 +60,7 @@ class Filter:
 
 def interceptions(database: sqlite3.Connection, wanted: Filter) -> list[Fields]:
     """Past interceptions, newest first: their own columns, the first prompt, and their tokens."""
-    where, values = _conditions(wanted)
+    where, values = _conditions(database, wanted)
     rows = database.execute(
         f"""
         SELECT i.*, (SELECT text FROM prompts WHERE interception_id = i.id LIMIT 1) AS prompt,
@@ -70,8 +69,10 @@ def interceptions(database: sqlite3.Connection, wanted: Filter) -> list[Fields]:
                (SELECT sum(cache_read_input) FROM token_usages WHERE interception_id = i.id) AS cache_read_input,
                (SELECT sum(cache_write_input) FROM token_usages WHERE interception_id = i.id) AS cache_write_input,
                (SELECT sum(cost_usd) FROM token_usages WHERE interception_id = i.id) AS cost_usd
-        FROM (SELECT * FROM interceptions {where} ORDER BY started_at DESC LIMIT :limit) AS i
-        ORDER BY i.started_at DESC
+        FROM (
+            SELECT rowid AS place, * FROM interceptions {where} ORDER BY started_at DESC, rowid DESC LIMIT :limit
+        ) AS i
+        ORDER BY i.started_at DESC, i.place DESC
         """,  # noqa: S608  # the conditions are our own text, values go in as parameters
         values,
     )
@@ -102,12 +103,18 @@ def totals(database: sqlite3.Connection, group: str, since: datetime | None) -> 
     order = "name DESC" if group == "day" else "input + output DESC"
     rows = database.execute(
         f"""
-        SELECT {key} AS name, count(*) AS interceptions, sum(i.outcome = 'failed') AS failed,
-               coalesce(sum(t.input), 0) AS input, coalesce(sum(t.output), 0) AS output,
-               coalesce(sum(t.cache_read_input), 0) AS cache_read_input,
-               coalesce(sum(t.cache_write_input), 0) AS cache_write_input, sum(t.cost_usd) AS cost_usd
-        FROM interceptions AS i LEFT JOIN ({SUMS}) AS t ON t.interception_id = i.id
-        WHERE :since IS NULL OR i.started_at >= :since
+        SELECT name, count(*) AS interceptions, sum(failed) AS failed, sum(input) AS input, sum(output) AS output,
+               sum(cache_read_input) AS cache_read_input, sum(cache_write_input) AS cache_write_input,
+               sum(cost_usd) AS cost_usd
+        FROM (
+            SELECT {key} AS name, coalesce(i.outcome = 'failed', 0) AS failed,
+                   coalesce(sum(t.input), 0) AS input, coalesce(sum(t.output), 0) AS output,
+                   coalesce(sum(t.cache_read_input), 0) AS cache_read_input,
+                   coalesce(sum(t.cache_write_input), 0) AS cache_write_input, sum(t.cost_usd) AS cost_usd
+            FROM interceptions AS i LEFT JOIN token_usages AS t ON t.interception_id = i.id
+            WHERE :since IS NULL OR i.started_at >= :since
+            GROUP BY i.rowid
+        )
         GROUP BY 1 ORDER BY {order}
         """,  # noqa: S608  # names from our own table of groups
         {"since": format_time(since) if since else None},
@@ -130,28 +137,39 @@ def since_when(text: str, now: datetime) -> datetime:
     return moment if moment.tzinfo else moment.astimezone()
 
 
-def _conditions(wanted: Filter) -> tuple[str, Fields]:
+def _conditions(database: sqlite3.Connection, wanted: Filter) -> tuple[str, Fields]:
     conditions: list[str] = []
     values: Fields = {"limit": wanted.limit}
-    exact = {
-        "model": "model",
-        "client": "client",
-        "session": "session_id",
-        "provider": "provider",
-        "outcome": "outcome",
-    }
-    for name, column in exact.items():
+    for name in ("model", "client", "provider", "outcome"):
         value = getattr(wanted, name)
         if value is not None:
-            conditions.append(f"{column} = :{name} COLLATE NOCASE")
+            conditions.append(f"{name} = :{name} COLLATE NOCASE")
             values[name] = value
+    if wanted.session is not None:
+        conditions.append("session_id = :session")
+        values["session"] = wanted.session
     if wanted.since is not None:
         conditions.append("started_at >= :since")
         values["since"] = format_time(wanted.since)
     if wanted.text is not None:
-        conditions.append(f"id IN ({TEXT})")
-        values["text"] = f"%{_escaped(wanted.text)}%"
+        in_json = orjson.dumps(wanted.text).decode()[1:-1]
+        values |= {"text": f"%{_escaped(wanted.text)}%", "json": f"%{_escaped(in_json)}%"}
+        conditions.append(_text_condition(database, values))
     return ("WHERE " + " AND ".join(conditions) if conditions else ""), values
+
+
+def _text_condition(database: sqlite3.Connection, values: Fields) -> str:
+    """That a text stands in an interception, `values` holding its patterns; they may get another value."""
+    everywhere = " UNION ALL ".join(f"SELECT interception_id FROM {table} WHERE {has}" for table, has in TEXTS.items())  # noqa: S608  # our own names
+    found = database.execute(f"{everywhere} LIMIT {COMMON}", values).fetchall()
+    if len(found) < COMMON:
+        values["found"] = orjson.dumps([row[0] for row in found]).decode()
+        return "id IN (SELECT value FROM json_each(:found))"
+    here = (
+        f"EXISTS (SELECT 1 FROM {table} WHERE interception_id = interceptions.id AND {has})"  # noqa: S608  # the same
+        for table, has in TEXTS.items()
+    )
+    return f"({' OR '.join(here)})"
 
 
 def _escaped(text: str) -> str:
@@ -161,6 +179,7 @@ def _escaped(text: str) -> str:
 def _interception(row: sqlite3.Row) -> Fields:
     fields = dict(row)
     del fields["run"]
+    fields.pop("place", None)
     fields["streaming"] = bool(fields["streaming"])
     fields["credential"] = {"kind": fields.pop("credential_kind"), "hint": fields.pop("credential_hint")}
     if fields["previous_tool_ms"] is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
 import sqlite3
@@ -16,26 +17,37 @@ from bridge.record.rows import Statement
 
 STOPPED = "bridge stopped"
 
+UNFINISHED = """
+    SELECT run, pid, ended_at FROM runs
+    WHERE ended_at IS NULL OR run IN (SELECT run FROM interceptions WHERE outcome IS NULL)
+"""
+
 
 def begin_run(database: sqlite3.Connection, pid: int, now: datetime) -> int:
     """Ends what bridges that are gone left open, and notes that this one writes now. Returns its run's number."""
     at = format_time(now)
     database.execute("BEGIN IMMEDIATE")
     try:
-        for run, writer in database.execute("SELECT run, pid FROM runs WHERE ended_at IS NULL").fetchall():
-            if writer == pid or not _alive(writer):
+        for run, writer, ended in database.execute(UNFINISHED).fetchall():
+            if ended is not None or writer == pid or not _alive(writer):
                 database.execute(
                     "UPDATE interceptions SET outcome = 'failed', error = ?, ended_at = ?"
                     " WHERE run = ? AND outcome IS NULL",
                     (STOPPED, at, run),
                 )
-                database.execute("UPDATE runs SET ended_at = ? WHERE run = ?", (at, run))
+                database.execute("UPDATE runs SET ended_at = coalesce(ended_at, ?) WHERE run = ?", (at, run))
         run = database.execute("INSERT INTO runs (pid, started_at) VALUES (?, ?)", (pid, at)).lastrowid
         database.execute("COMMIT")
     except BaseException:
-        database.execute("ROLLBACK")
+        if database.in_transaction:
+            database.execute("ROLLBACK")
         raise
     return int(run or 0)
+
+
+def knows_run(database: sqlite3.Connection, run: int, pid: int) -> bool:
+    """Whether that run was begun in this file: the file may have been put in the place of another."""
+    return database.execute("SELECT 1 FROM runs WHERE run = ? AND pid = ?", (run, pid)).fetchone() is not None
 
 
 def end_run(database: sqlite3.Connection, run: int, now: datetime) -> None:
@@ -63,7 +75,8 @@ def saved_keys(database: sqlite3.Connection) -> dict[str, list[dict[str, Any]]]:
     """The states of keys by provider, for `KeyPool.restore_state`."""
     found: dict[str, list[dict[str, Any]]] = {}
     for provider, state in database.execute("SELECT provider, state FROM key_states"):
-        found.setdefault(provider, []).append(orjson.loads(state))
+        with contextlib.suppress(orjson.JSONDecodeError):  # somebody wrote there; a key can be found out about again
+            found.setdefault(provider, []).append(orjson.loads(state))
     return found
 
 

@@ -13,7 +13,7 @@ import sqlite3
 import threading
 import time
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +37,10 @@ QUEUE_EVENTS = 100_000
 """How many events wait while nothing can be written; beyond, the oldest are lost, and counted."""
 
 KeyRows = Mapping[str, Sequence[Mapping[str, Any]]]
+Item = Envelope | list[Statement]
+
+OF_THE_EVENT = (sqlite3.IntegrityError, sqlite3.DataError, sqlite3.InterfaceError, sqlite3.ProgrammingError)
+"""What SQLite says where the event itself can't be written, and no retry mends it; all else is the file's fault."""
 
 
 class Recorder:
@@ -46,7 +50,8 @@ class Recorder:
         self._settings = settings
         self._path = path
         self._hub = hub
-        self._queue: deque[Envelope | list[Statement]] = deque()
+        self._lock = threading.Lock()  # held for a few steps only, never while anything is written
+        self._queue: deque[Item] = deque()
         self._lost = 0
         self._work_waits = threading.Event()
         self._stopping = threading.Event()
@@ -81,12 +86,16 @@ class Recorder:
                 self._stopping.set()
                 self._work_waits.set()
 
-    def _put(self, item: Envelope | list[Statement]) -> None:
-        if len(self._queue) >= QUEUE_EVENTS:
+    def _put(self, item: Item) -> None:
+        with self._lock:
+            self._queue.append(item)
+            self._shorten()
+        self._work_waits.set()
+
+    def _shorten(self) -> None:
+        while len(self._queue) > QUEUE_EVENTS:
             self._queue.popleft()
             self._lost += 1
-        self._queue.append(item)
-        self._work_waits.set()
 
     # All below runs in the thread.
 
@@ -109,38 +118,52 @@ class Recorder:
         self._close()
 
     def _write_all(self) -> None:
-        batch = [self._queue.popleft() for _ in range(len(self._queue))]
+        with self._lock:
+            batch, self._queue = self._queue, deque()
         try:
             if self._database is None:
                 self._open()
-            self._write(batch)
+            if batch or self._failing:
+                self._write(batch)
             self._clean_now_and_then()
         except (sqlite3.Error, OSError, RecordError) as error:
-            self._queue.extendleft(reversed(batch))
+            with self._lock:
+                batch.extend(self._queue)
+                self._queue = batch
+                self._shorten()
             self._drop_connection()
             self._tell_failed(error)
         else:
             self._tell_recovered()
 
-    def _write(self, batch: list[Envelope | list[Statement]]) -> None:
+    def _write(self, batch: deque[Item]) -> None:
+        """Writes the batch and empties it. Where the file fails, the rest of it is left."""
         try:
             self._commit(batch)
-        except sqlite3.OperationalError:
-            raise  # the disk's fault or another writer's: it will pass
-        except (sqlite3.Error, ValueError, OverflowError):
-            for item in batch:
-                try:
-                    self._commit([item])
-                except sqlite3.OperationalError:
-                    raise
-                except (sqlite3.Error, ValueError, OverflowError) as error:  # one that no retry would mend
-                    self._lost += 1
-                    log.warning("an event could not be recorded", error=str(error))
+        except Exception as error:
+            if _is_of_the_file(error):
+                raise
+            self._write_one_by_one(batch)
+        batch.clear()
 
-    def _commit(self, batch: list[Envelope | list[Statement]]) -> None:
+    def _write_one_by_one(self, batch: deque[Item]) -> None:
+        """Writes what can be written where something in the batch can't."""
+        lost, reason = 0, ""
+        while batch:
+            try:
+                self._commit([batch[0]])
+            except Exception as error:  # a boundary: one event must not cost the others, nor the recorder
+                if _is_of_the_file(error):
+                    raise
+                lost, reason = lost + 1, str(error)
+            batch.popleft()
+        with self._lock:
+            self._lost += lost
+        log.warning("events could not be recorded", count=lost, error=reason)
+
+    def _commit(self, batch: Iterable[Item]) -> None:
         database = self._database
-        if database is None or not batch:
-            return
+        assert database is not None  # noqa: S101  # opened before anything is written
         database.execute("BEGIN IMMEDIATE")
         try:
             for item in batch:
@@ -153,11 +176,17 @@ class Recorder:
             raise
 
     def _open(self) -> KeyRows:
-        self._database = database = open_for_writing(self._path)
-        if not self._rows.run:
-            self._rows = Rows(self._settings, run=housekeeping.begin_run(database, os.getpid(), utc_now()))
-        self.salt = housekeeping.salt(database)
-        return housekeeping.saved_keys(database)
+        database = open_for_writing(self._path)
+        try:
+            if not housekeeping.knows_run(database, self._rows.run, os.getpid()):
+                self._rows = Rows(self._settings, run=housekeeping.begin_run(database, os.getpid(), utc_now()))
+            self.salt = housekeeping.salt(database)
+            saved = housekeeping.saved_keys(database)
+        except BaseException:
+            database.close()
+            raise
+        self._database = database
+        return saved
 
     def _clean_now_and_then(self) -> None:
         now = time.monotonic()
@@ -197,3 +226,8 @@ class Recorder:
     def _say(self, call: Any, value: Any) -> None:
         if self._token is not None:
             self._token.run_sync_soon(call, value)
+
+
+def _is_of_the_file(error: Exception) -> bool:
+    """Whether it may pass: the disk is full, another writer holds the lock, the file is gone or broken."""
+    return isinstance(error, OSError | sqlite3.Error) and not isinstance(error, OF_THE_EVENT)
