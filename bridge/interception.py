@@ -20,7 +20,7 @@ from bridge.decoding import UndecodableError, decoder
 from bridge.errors import ClearspanError
 from bridge.events.hub import Hub
 from bridge.events.vocabulary import InterceptionStarted, TokensUsed
-from bridge.exchange import BodyTooLarge, ClientGone, Exchange, replayable
+from bridge.exchange import BodyTooLarge, ClientGone, Exchange
 from bridge.failover import Failover, NoKeyLeft
 from bridge.guard import Caller
 from bridge.headers import actor_headers, headers_upstream
@@ -115,7 +115,7 @@ class Interception:
         limit = self._services.max_request_bytes
         try:
             if self._api.name == PASSTHROUGH:
-                body = await replayable(self._exchange.body_parts(limit), REPLAYABLE)
+                body = await self._exchange.body_parts(limit).replayable(REPLAYABLE)
             else:
                 body = await self._exchange.body(limit)
                 self._facts = self._read(body)
@@ -189,6 +189,8 @@ class Interception:
                 async with failover.answer() as answer:
                     await self._pass_on(answer, nursery)
             if limit.cancelled_caught:
+                if not self._exchange.started and self.progress.attempts:
+                    self.progress.attempt_timed_out()
                 raise UpstreamTimeout(f"no whole answer within request_timeout ({longest:g} s)")
         except NoKeyLeft as error:
             wait = [] if error.retry_after is None else [(b"retry-after", str(error.retry_after).encode())]

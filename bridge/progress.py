@@ -51,6 +51,7 @@ class Progress:
         self.price: Price = _unknown
         """What tokens cost; set once the model is known."""
         self.attempts = 0
+        self._key = ""
         self.scope = trio.CancelScope()
         self.cancelled: str | None = None
         self.outcome = Outcome.FAILED
@@ -63,6 +64,7 @@ class Progress:
     def attempt(self, key: str) -> int:
         """A key is tried now. Returns the attempt's number."""
         self.attempts += 1
+        self._key = key
         self._hub.publish(AttemptStarted(self.id, self.attempts, key))
         return self.attempts
 
@@ -71,6 +73,10 @@ class Progress:
     ) -> None:
         """The attempt under way failed."""
         self._hub.publish(AttemptFailed(self.id, self.attempts, key, status, reason, cooldown_s))
+
+    def attempt_timed_out(self) -> None:
+        """The attempt under way was given up."""
+        self.attempt_failed(self._key, None, FailureReason.TIMEOUT)
 
     def waiting(self, until: datetime) -> None:
         """All keys rest; one will do in time."""

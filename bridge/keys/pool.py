@@ -20,7 +20,7 @@ from bridge.keys.headers import Headers
 from bridge.keys.key import Cooldown, Key
 from bridge.keys.limits import read_limits
 from bridge.keys.secret import Secret
-from bridge.keys.strategy import STRATEGIES, Strategy, in_order
+from bridge.keys.strategy import in_order, strategy_named
 from bridge.keys.verdict import Failure
 from bridge.keys.walk import Walk
 
@@ -63,7 +63,7 @@ class KeyPool:
         self._publish = publish
         self._clock = clock
         self._wall = wall
-        self._strategy = _known(strategy)
+        self._strategy = strategy_named(strategy)
         self._keys: tuple[Key, ...] = ()
         self._last: Key | None = None
         self._told: dict[Key, Visible] = {}
@@ -211,7 +211,7 @@ class KeyPool:
         Walks under way go on with the new keys. Raises ValueError, with nothing changed, as the constructor does.
         """
         self.expire()
-        known = _known(strategy)
+        known = strategy_named(strategy)
         new = self._adopt(keys)
         self._strategy = known
         for key in new:
@@ -289,13 +289,6 @@ class KeyPool:
 def _visible(key: Key) -> Visible:
     # Not the event: its `retry_at` follows a wall clock that may be set, and would differ each time.
     return (key.state, key.reason, key.cooling, key.limits)
-
-
-def _known(strategy: str) -> Strategy:
-    for known in STRATEGIES:
-        if strategy == known:
-            return known
-    raise ValueError(f"unknown strategy {strategy!r}: must be one of {', '.join(STRATEGIES)}")
 
 
 def _distinct(hint: str, taken: set[str]) -> str:

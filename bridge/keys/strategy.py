@@ -28,3 +28,11 @@ def in_order(keys: Sequence[Key], strategy: Strategy, last: Key | None, now: dat
             return [*keys[start:], *keys[:start]]
         case "most_headroom":
             return sorted(keys, key=lambda key: -2.0 if key.cooldown else -headroom(key.limits, now))
+
+
+def strategy_named(name: str) -> Strategy:
+    """The strategy of that name. Raises ValueError where there is none."""
+    for strategy in STRATEGIES:
+        if strategy == name:
+            return strategy
+    raise ValueError(f"unknown strategy {name!r}: must be one of {', '.join(STRATEGIES)}")

@@ -1,0 +1,58 @@
+"""A pool's key as a few plain numbers: what the state machine test believes. It shares no code with the pool."""
+
+from __future__ import annotations
+
+from attrs import define
+
+from bridge.events.vocabulary import KeyState
+
+CHECK_WAITS = [60, 120, 300, 600, 1200, 2400]
+
+
+@define
+class Modelled:
+    """One key: until when it rests (0: not), whether it is refused, suspected, switched off."""
+
+    rests_until: float = 0.0
+    rests_for: str = ""
+    refused_for: str = ""
+    off: bool = False
+    suspect: bool = False
+    check_at: float | None = None
+    checks: int = 0
+    in_check: bool = False
+    probe_at: float | None = None
+    on_probe: bool = False
+
+    def rest(self, until: float, reason: str, now: float) -> None:
+        """A longer rest replaces a shorter one."""
+        if until > max(now, self.rests_until):
+            self.rests_until, self.rests_for = until, reason
+            self.probe_at = now + 600 if until - now > 600 else None
+
+    def plan_check(self, now: float) -> None:
+        """The next check."""
+        self.check_at = now + (CHECK_WAITS[self.checks] if self.checks < len(CHECK_WAITS) else 3600)
+        self.checks += 1
+
+    def settle(self, now: float) -> None:
+        """A passed deadline is over."""
+        if 0 < self.rests_until <= now:
+            self.wake()
+
+    def wake(self) -> None:
+        """No rest any more."""
+        self.rests_until, self.probe_at, self.on_probe = 0.0, None, False
+
+    def usable(self, now: float) -> bool:
+        """Whether a request may have it."""
+        probe = self.probe_at is not None and self.probe_at <= now
+        return not self.off and not self.refused_for and (self.rests_until <= now or probe)
+
+    def shown(self) -> tuple[KeyState, str | None]:
+        """State and reason for people."""
+        if self.off:
+            return KeyState.DISABLED, None
+        if self.refused_for:
+            return KeyState.PERMANENT, self.refused_for
+        return (KeyState.TEMPORARY, self.rests_for) if self.rests_until else (KeyState.VALID, None)
