@@ -32,6 +32,7 @@ from bridge.observe.metrics import Metrics
 from bridge.prices import Prices
 from bridge.provider import Provider
 from bridge.record.recording import recording
+from bridge.setting_rules import without_effect
 from bridge.settings import Settings
 
 log = logger("bridge")
@@ -91,6 +92,8 @@ class Bridge:
                 nursery.start_soon(prices.load)
                 listener = Listener(app, sockets, protocol_error)
                 nursery.start_soon(listener.run)
+                for name, fact in without_effect(self._settings):
+                    log.warning("a setting has no effect", setting=name, because=fact)
                 log.info("started", url=self.url, socket=str(server.socket), version=__version__)
                 task_status.started(self.url)
                 await self._stop.wait()

@@ -39,6 +39,14 @@ def broken_rules(settings: Settings) -> Iterator[tuple[str, str]]:
                 yield f"mcp.servers.{name}.{setting}", f"not a regular expression: {error}"
 
 
+def without_effect(settings: Settings) -> Iterator[tuple[str, str]]:
+    """Settings that this version takes and does not act on yet, with what they would do."""
+    if settings.record.dump_dir is not None:
+        yield "record.dump_dir", "raw requests and responses are not written yet"
+    if settings.mcp_servers:
+        yield "mcp.servers", "tools of MCP servers are not offered to the model yet"
+
+
 def _server(server: ServerSettings) -> Iterator[tuple[str, str]]:
     if not 0 <= server.port <= 65_535:
         yield "server.port", f"must be 0 to 65535, not {server.port}"

@@ -16,6 +16,7 @@ from bridge.events.describe import visible
 from bridge.events.vocabulary import CircuitChanged, KeyChanged
 from bridge.events.wire import unstructure
 from bridge.keys.secret import Secret, hint
+from bridge.setting_rules import without_effect
 from bridge.settings import Seconds, format_duration
 
 HEADER_SETTING = re.compile(r"\.(extra_)?headers\.")
@@ -67,6 +68,8 @@ def settings_table(loaded: Loaded) -> Iterator[str]:
     yield f"configuration file: {loaded.file or 'none'}"
     rows = [(name, _shown(name, value), _source(name, loaded)) for name, value in _flatten("", loaded.settings)]
     yield from table(("SETTING", "VALUE", "FROM"), rows)
+    for name, fact in without_effect(loaded.settings):
+        yield f"{name} has no effect: {fact}"
 
 
 def _flatten(prefix: str, value: Any) -> Iterator[tuple[str, Any]]:
