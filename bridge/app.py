@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from typing import Any
 
 import orjson
@@ -16,7 +17,7 @@ from bridge.guard import Caller, Forbidden, HostGuard, Unauthorized, identify
 from bridge.http1 import RawHeaders, Receive, Scope, Send
 from bridge.interception import STOPPING, Interception, Route, Services
 from bridge.keys.secret import Secret
-from bridge.observe.logs import logger
+from bridge.observe.logs import logger, redactor
 from bridge.progress import Progress
 from bridge.provider import Provider
 from bridge.routes import INTERCEPTED, passthrough_api
@@ -140,7 +141,8 @@ class App:
         interception = Interception(exchange, route, caller, self._services)
         self.live[exchange.id] = interception.progress
         try:
-            await interception.run()
+            with redactor.knowing(caller.secret, caller.credential.hint or "") if caller.secret else nullcontext():
+                await interception.run()
         finally:
             del self.live[exchange.id]
 

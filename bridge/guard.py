@@ -9,7 +9,7 @@ from __future__ import annotations
 import hmac
 from collections.abc import Iterable, Mapping
 
-from attrs import frozen
+from attrs import field, frozen
 
 from bridge.events.vocabulary import Credential
 from bridge.exchange import Exchange
@@ -29,11 +29,12 @@ class Unauthorized(Exception):
 
 @frozen
 class Caller:
-    """Whose key a request spends. `own` is the caller's own credential header, if it brought one."""
+    """Whose key a request spends. `own` is the caller's own credential header, if it brought one; `secret` its key."""
 
     credential: Credential
     initiator: str | None = None
-    own: tuple[bytes, bytes] | None = None
+    own: tuple[bytes, bytes] | None = field(default=None, repr=False)
+    secret: str = field(default="", repr=False, eq=False)
 
 
 class HostGuard:
@@ -84,7 +85,7 @@ def identify(exchange: Exchange, tokens: Mapping[str, Secret]) -> Caller:
             return Caller(Credential("centralized"), initiator=name)
     for header, one in zip(brought, credentials, strict=True):
         if one != POOL_WORD:
-            return Caller(Credential("byok", hint(one)), own=header)
+            return Caller(Credential("byok", hint(one)), own=header, secret=one)
     if tokens:
         raise Unauthorized("this bridge asks for a client token: send one of server.client_tokens as the API key")
     return Caller(Credential("centralized"))

@@ -14,10 +14,11 @@ from datetime import UTC, datetime
 
 import trio
 
+from bridge.events.redaction import redacted
 from bridge.events.snapshot import Picture
 from bridge.events.vocabulary import Event, EventsDropped
 from bridge.events.wire import Envelope, Snapshot, encode
-from bridge.observe.logs import logger
+from bridge.observe.logs import logger, redactor
 
 log = logger("events")
 
@@ -95,7 +96,7 @@ class Hub:
     def publish(self, event: Event) -> None:
         """Makes an event known. Returns at once; a sink that fails is logged and harms nobody."""
         self._seq += 1
-        envelope = self.stamp(event)
+        envelope = self.stamp(redacted(event, redactor.redact))
         self.picture.apply(event, envelope.at)
         for sink in self._sinks:
             try:

@@ -9,7 +9,10 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 from typing import Any, TextIO, cast
 
@@ -23,6 +26,8 @@ class Redactor:
 
     def __init__(self) -> None:
         self._hints: dict[str, str] = {}
+        self._passing: dict[str, str] = {}
+        self._users: Counter[str] = Counter()
 
     def learn(self, secrets: Iterable[tuple[str, str]]) -> None:
         """Remembers (value, hint) pairs; longer values are replaced first, as one may hold another."""
@@ -30,9 +35,24 @@ class Redactor:
             self._hints.update(dict.fromkeys(_spellings(value), masked))
         self._hints = dict(sorted(self._hints.items(), key=lambda pair: -len(pair[0])))
 
+    @contextmanager
+    def knowing(self, value: str, masked: str) -> Iterator[None]:
+        """Also masks this secret while the block runs: a caller's own, which is kept no longer than its request."""
+        spellings = _spellings(value)
+        self._passing.update(dict.fromkeys(spellings, masked))
+        self._users.update(spellings)
+        try:
+            yield
+        finally:
+            self._users.subtract(spellings)
+            for spelling in spellings:
+                if not self._users[spelling]:
+                    del self._users[spelling]
+                    del self._passing[spelling]
+
     def redact(self, text: str) -> str:
         """The text with every known secret masked."""
-        for value, masked in self._hints.items():
+        for value, masked in chain(self._hints.items(), self._passing.items()):
             if value in text:
                 text = text.replace(value, masked)
         return text
