@@ -21,7 +21,7 @@ from attrs import define, evolve, field, frozen
 from bridge.events.wire import Envelope
 from bridge.keys.secret import Secret
 from bridge.server import Bridge
-from bridge.settings import ProviderSettings, ServerSettings, Settings
+from bridge.settings import ProviderSettings, RecordSettings, Seconds, ServerSettings, Settings
 
 KEYS = ("sk-canary-first-0001", "sk-canary-second-0002", "sk-canary-third-0003")
 RESPONSES = "/openai/v1/responses"
@@ -148,6 +148,7 @@ class World:
     bridge: Bridge
     url: str
     socket: Path
+    record: Path | None = None
     envelopes: list[Envelope] = field(factory=list)
 
     @property
@@ -173,20 +174,37 @@ async def world(
     keys: Sequence[str] = KEYS[:1],
     *,
     server: dict[str, Any] | None = None,
+    record: RecordSettings | None = None,
     grace: float = 1.0,
     **provider_settings: Any,
 ) -> AsyncIterator[World]:
     """A bridge with one provider `openai`. On leaving, it is stopped gracefully."""
+    one = ProviderSettings(type="openai", base_url=base_url, keys=tuple(Secret(key) for key in keys))
+    providers = {"openai": evolve(one, **provider_settings)}
+    async with running(providers, server=server, record=record, grace=grace) as here:
+        yield here
+
+
+@asynccontextmanager
+async def running(
+    providers: dict[str, ProviderSettings],
+    *,
+    server: dict[str, Any] | None = None,
+    record: RecordSettings | None = None,
+    grace: float = 1.0,
+) -> AsyncIterator[World]:
+    """A bridge with these providers, and a record that goes with it unless one is named."""
     with tempfile.TemporaryDirectory(prefix="clearspan-test-") as place:
         socket = Path(place) / "events.sock"
-        one = ProviderSettings(type="openai", base_url=base_url, keys=tuple(Secret(key) for key in keys))
         settings = Settings(
-            server=ServerSettings(port=0, socket=socket, shutdown_grace=grace, **(server or {})),  # type: ignore[arg-type]
-            providers={"openai": evolve(one, **provider_settings)},
+            server=ServerSettings(port=0, socket=socket, shutdown_grace=Seconds(grace), **(server or {})),
+            record=record or RecordSettings(path=Path(place) / "clearspan.db"),
+            providers=providers,
+            data_dir=Path(place),
         )
         bridge = Bridge(settings)
         async with trio.open_nursery() as nursery:
-            here = World(bridge, "", socket)
+            here = World(bridge, "", socket, settings.record.path)
             bridge.hub.add_sink(here.envelopes.append)
             here.url = await nursery.start(bridge.run)
             try:

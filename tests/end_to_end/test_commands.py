@@ -1,0 +1,117 @@
+"""The commands as a newcomer runs them: no key, no terminal, no network."""
+
+from __future__ import annotations
+
+import re
+import signal
+
+import httpx
+
+from bridge.simulate.demo import demo_keys
+from tests.command_line import Home, Said, clearspan, home, running
+from tests.world import KEYS, ask, provider, say_hello
+
+LINE = re.compile(r"\d\d:\d\d:\d\d\.\d{3}  [0-9a-f ]{8}  [a-z]+\.[a-z]+ ")
+
+
+def leftovers(here: Home) -> list[str]:
+    """What a command left in the directory for temporary files."""
+    return [one.name for one in (here.path / "tmp").iterdir()]
+
+
+async def test_the_demo_shows_a_failover_thoughts_tools_and_tokens() -> None:
+    with home() as here:
+        (here.path / "tmp").mkdir()
+        here.variables["TMPDIR"] = str(here.path / "tmp")
+        said = await clearspan(here, "demo", "--headless", "--once")
+        assert (said.code, said.err) == (0, "")
+        _is_the_demo(said)
+        assert leftovers(here) == []
+        assert not here.socket.exists()
+
+
+def _is_the_demo(said: Said) -> None:
+    first, *lines = said.out.splitlines()
+    assert first.startswith("listening on http://127.0.0.1:")
+    assert all(LINE.match(line) for line in lines)
+    assert re.search(r"attempt\.failed +attempt \d with sk-d\S+ failed: 429 rate_limited; the key cools down", said.out)
+    assert re.search(r"attempt\.failed +attempt \d with sk-d\S+ failed: 401 unauthorized", said.out)
+    assert re.search(r"thought\.recorded +#0 reasoning_summary: \w*", said.out)
+    assert re.search(r"tool\.called +\w+ {", said.out)
+    assert re.search(r"tokens\.used +\d+ in, .*\d+ out", said.out)
+    assert re.search(r"key\.changed +openai sk-d\S+ is temporary \(rate_limited\) until", said.out)
+    ended = [line for line in lines if "interception.ended" in line]
+    assert len(ended) == sum("interception.started" in line for line in lines)
+    assert not [key for key in demo_keys() if key in said.out]
+
+
+async def test_the_demo_minds_no_reader_that_leaves() -> None:
+    with home() as here:
+        async with running(here, "demo", "--headless", "--once") as demo:
+            await demo.says("\n", 3)
+            assert demo.process.stdout is not None
+            await demo.process.stdout.aclose()
+            assert (await demo.ends(), demo.err.decode()) == (0, "")
+
+
+async def test_up_without_a_key_is_the_demo_and_says_so() -> None:
+    with home() as here:
+        async with running(here, "up") as up:
+            await up.says("interception.started")
+            assert b"No API key is configured, so this is the demo" in up.err
+            assert await up.ends(signal.SIGTERM) == 0
+            assert b"Traceback" not in up.err
+        assert not here.socket.exists()
+
+
+async def test_up_without_a_terminal_prints_events() -> None:
+    async with provider(say_hello) as upstream:
+        with home(OPENAI_API_KEY=KEYS[0]) as here:
+            here.configure(
+                f'[providers.openai]\ntype = "openai"\nbase_url = "{upstream}"\nkeys = ["env:OPENAI_API_KEY"]\n'
+            )
+            async with running(here, "up", "--port", "0") as up:
+                await up.says("\n")
+                assert up.lines[0].startswith("listening on http://127.0.0.1:")
+                await ask(int(up.lines[0].rpartition(":")[2]))
+                await up.says("interception.ended    completed (200")
+                assert await up.ends(signal.SIGINT) == 0
+                assert all(LINE.match(line) for line in up.lines[1:])
+                assert KEYS[0].encode() not in up.out + up.err
+                assert b"Traceback" not in up.err
+
+
+async def test_simulate_is_a_provider_of_its_own() -> None:
+    with home() as here:
+        async with running(here, "simulate", "--port", "0", "--speed", "1000") as simulated:
+            await simulated.says("\n")
+            (line,) = simulated.lines
+            url = line.removeprefix("listening on ")
+            async with httpx.AsyncClient(trust_env=False) as client:
+                answer = await client.post(
+                    f"{url}/v1/responses",
+                    headers={"authorization": "Bearer sk-any"},
+                    json={"model": "m", "input": "Hello", "stream": True},
+                )
+                refused = await client.post(f"{url}/v1/responses", json={"model": "m", "input": "Hello"})
+            assert (answer.status_code, refused.status_code) == (200, 401)
+            assert "event: response.completed" in answer.text
+            assert await simulated.ends(signal.SIGTERM) == 0
+            assert b"Traceback" not in simulated.err
+
+
+async def test_a_scenario_file_says_how_each_key_fares() -> None:
+    with home() as here:
+        scenario = here.path / "scenario.toml"
+        scenario.write_text(
+            'turns = ["hi"]\n[answers.hi]\nparts = [{ text = "Hi." }]\n[[keys]]\nkey = "sk-bad"\nfates = ["429:7"]\n'
+        )
+        async with running(here, "simulate", "--port", "0", "--scenario", str(scenario), "--speed", "1") as simulated:
+            await simulated.says("\n")
+            url = simulated.lines[0].removeprefix("listening on ")
+            async with httpx.AsyncClient(trust_env=False) as client:
+                answer = await client.post(
+                    f"{url}/v1/responses", headers={"authorization": "Bearer sk-bad"}, json={"model": "m", "input": "x"}
+                )
+            assert (answer.status_code, answer.headers["retry-after"]) == (429, "7")
+            assert await simulated.ends(signal.SIGINT) == 0

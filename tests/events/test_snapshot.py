@@ -1,0 +1,203 @@
+"""The picture that events add up to, in the bridge and in whoever began with a snapshot."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+import attrs
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bridge.events.snapshot import KEPT_ENDED, TEXT_LIMIT, Interception, Picture, Tokens
+from bridge.events.vocabulary import (
+    AnswerDelta,
+    AttemptFailed,
+    AttemptStarted,
+    Credential,
+    Event,
+    FailureReason,
+    InterceptionEnded,
+    InterceptionStarted,
+    InterceptionWaiting,
+    KeyChanged,
+    KeyState,
+    Outcome,
+    PromptRecorded,
+    ResponseStarted,
+    ThoughtDelta,
+    ThoughtRecorded,
+    ThoughtSource,
+    ThoughtWithheld,
+    TokensUsed,
+    ToolCalled,
+    WithheldReason,
+)
+from bridge.events.wire import Snapshot, decode, encode, unstructure
+from tests.events.samples import START, TEXTS, histories
+
+SUMMARY = ThoughtSource.REASONING_SUMMARY
+
+
+def started(name: str) -> InterceptionStarted:
+    return InterceptionStarted(name, "openai", "responses", "POST", "/x", Credential("centralized"))
+
+
+def ended(name: str, outcome: Outcome = Outcome.COMPLETED) -> InterceptionEnded:
+    return InterceptionEnded(name, outcome, 200, None, attempts=1, duration_ms=5.0, bytes_out=3)
+
+
+def picture(*events: Event) -> Picture:
+    """What these events add up to, one a second."""
+    made = Picture()
+    for second, event in enumerate(events):
+        made.apply(event, START + timedelta(seconds=second))
+    return made
+
+
+def through_the_wire(made: Picture) -> Picture:
+    snapshot = decode(encode(Snapshot.of(made, 9, START)))
+    assert isinstance(snapshot, Snapshot)
+    assert snapshot.seq == 9
+    return snapshot.picture()
+
+
+def test_an_interceptions_whole_story() -> None:
+    made = picture(
+        started("a"),
+        AttemptStarted("a", 1, "sk...1"),
+        AttemptFailed("a", 1, "sk...1", 429, FailureReason.RATE_LIMITED, 7.0),
+        InterceptionWaiting("a", START),
+        AttemptStarted("a", 2, "sk...2"),
+        ResponseStarted("a", 2, 200, "req_1"),
+        PromptRecorded("a", "resp_1", "why?"),
+        ThoughtDelta("a", 0, SUMMARY, "Let me "),
+        ThoughtDelta("a", 0, SUMMARY, "think"),
+        ThoughtRecorded("a", "resp_1", 0, SUMMARY, "Let me think."),
+        ThoughtWithheld("a", "resp_1", 1, WithheldReason.ENCRYPTED, 512),
+        AnswerDelta("a", "Beca"),
+        AnswerDelta("a", "use"),
+        ToolCalled("a", "resp_1", "call_1", "look", {"at": 1}),
+        TokensUsed("a", "resp_1", 10, 5, 3, 0, {"output_reasoning": 2}),
+        TokensUsed("a", "resp_2", 1, 1, 1, 1, {"output_reasoning": 2}, 0.5),
+    )
+    one = made.interceptions["a"]
+    first, second = one.attempts
+    assert (first.status, first.reason, first.cooldown_s) == (429, FailureReason.RATE_LIMITED, 7.0)
+    assert (second.status, second.reason, second.key) == (200, None, "sk...2")
+    assert (one.waiting_until, one.upstream_request_id, one.prompt, one.answer) == (None, "req_1", "why?", "Because")
+    said, withheld = one.thoughts
+    assert (said.text, said.recorded, said.source) == ("Let me think.", True, SUMMARY)
+    assert (withheld.withheld, withheld.bytes, withheld.text) == (WithheldReason.ENCRYPTED, 512, "")
+    assert (one.tools[0].tool, one.tools[0].arguments) == ("look", {"at": 1})
+    assert one.tokens == made.totals.tokens == Tokens(11, 6, 4, 1, {"output_reasoning": 4}, 0.5)
+    assert (one.live, made.totals.failovers) == (True, 1)
+    made.apply(ended("a"), START)
+    assert (one.live, one.outcome, one.duration_ms, one.ended_at) == (False, Outcome.COMPLETED, 5.0, START)
+
+
+def test_a_snapshot_has_the_contracts_form() -> None:
+    made = picture(started("a"), KeyChanged("openai", "sk...1", KeyState.VALID), started("b"), ended("b"))
+    told = orjson.loads(encode(Snapshot.of(made, 4, START)))
+    assert told.keys() >= {"type", "seq", "at", "keys", "interceptions", "totals"}
+    assert told["keys"] == [unstructure(key) for key in made.keys.values()]
+    live, over = told["interceptions"]
+    of_start = {field.name for field in attrs.fields(InterceptionStarted)}
+    of_end = {field.name for field in attrs.fields(InterceptionEnded)}
+    for one in (live, over):
+        assert one.keys() >= of_start | of_end | {"attempts", "thoughts", "tools", "tokens", "answer"}
+    assert {live[name] for name in of_end - {"id", "attempts"}} == {None}
+    assert (over["outcome"], over["status"], over["duration_ms"], over["bytes_out"]) == ("completed", 200, 5.0, 3)
+
+
+def test_totals_count_what_was_forgotten_too() -> None:
+    events: list[Event] = []
+    for number in range(KEPT_ENDED + 50):
+        name = f"i{number}"
+        events += [started(name), TokensUsed(name, None, 1, 2), ended(name, list(Outcome)[number % 4])]
+    made = picture(started("live"), *events)
+    assert len(made.interceptions) == KEPT_ENDED + 1
+    assert list(made.interceptions) == ["live", *(f"i{number}" for number in range(50, KEPT_ENDED + 50))]
+    totals = made.totals
+    assert (totals.interceptions, totals.tokens.input, totals.tokens.output) == (251, 250, 500)
+    assert (totals.completed, totals.failed, totals.cancelled, totals.rejected) == (63, 63, 62, 62)
+
+
+def test_the_first_to_end_is_forgotten_first_also_after_a_snapshot() -> None:
+    names = [f"i{number}" for number in range(KEPT_ENDED)]
+    made = picture(*map(started, names), *map(ended, reversed(names)), started("late"))
+    copy = through_the_wire(made)
+    for one in (made, copy):
+        one.apply(ended("late"), START + timedelta(hours=1))
+        assert names[-1] not in one.interceptions
+        assert names[0] in one.interceptions
+    assert copy == made
+
+
+@pytest.mark.parametrize("event", [AnswerDelta("x", "text"), ended("x"), AttemptStarted("x", 2, "sk...1")])
+def test_an_event_about_nothing_known_changes_nothing(event: Event) -> None:
+    assert picture(event) == Picture()
+
+
+def _answer(one: Interception) -> str:
+    return one.answer
+
+
+def _thought(one: Interception) -> str:
+    return one.thoughts[0].text
+
+
+TEXT_EVENTS: list[tuple[Any, Any]] = [
+    (lambda text: AnswerDelta("a", text), _answer),
+    (lambda text: ThoughtDelta("a", 0, SUMMARY, text), _thought),
+]
+
+
+@pytest.mark.parametrize(("delta", "text_of"), TEXT_EVENTS)
+@pytest.mark.parametrize("piece", ["x" * 1000, "ä" * 1000, "思" * 999, "🙂" * 777, "x" * 65_530, "🙂x" * 50])
+def test_a_growing_text_is_kept_up_to_64_kib(delta: Any, text_of: Any, piece: str) -> None:
+    count = TEXT_LIMIT // len(piece.encode()) + 2
+    whole = piece * count + "after"
+    text = text_of(picture(started("a"), *[delta(piece)] * count, delta("after")).interceptions["a"])
+    assert TEXT_LIMIT - 4 < len(text.encode()) <= TEXT_LIMIT
+    assert whole.startswith(text)
+
+
+def test_a_whole_text_is_kept_up_to_64_kib() -> None:
+    text = "思" * TEXT_LIMIT
+    made = picture(started("a"), PromptRecorded("a", "r", text), ThoughtRecorded("a", "r", 0, SUMMARY, text))
+    one = made.interceptions["a"]
+    assert len((one.prompt or "").encode()) == len(one.thoughts[0].text.encode()) == TEXT_LIMIT - 1
+    kept = picture(started("a"), PromptRecorded("a", "r", "x" * TEXT_LIMIT)).interceptions["a"].prompt
+    assert kept == "x" * TEXT_LIMIT
+
+
+@given(histories())
+def test_a_snapshot_is_the_picture(history: list[tuple[Event, datetime]]) -> None:
+    made = Picture()
+    for event, at in history:
+        made.apply(event, at)
+    assert through_the_wire(made) == made
+
+
+@given(histories(), histories("def"))
+def test_who_begins_with_a_snapshot_sees_the_same(
+    before: list[tuple[Event, datetime]], after: list[tuple[Event, datetime]]
+) -> None:
+    made = Picture()
+    for event, at in before:
+        made.apply(event, at)
+    late = through_the_wire(made)
+    for event, at in after:
+        made.apply(event, at)
+        late.apply(event, at)
+    assert late == made
+
+
+@given(st.lists(TEXTS))
+def test_an_answer_is_its_deltas(texts: list[str]) -> None:
+    assert picture(started("a"), *(AnswerDelta("a", text) for text in texts)).interceptions["a"].answer == "".join(
+        texts
+    )

@@ -1,0 +1,115 @@
+"""The settings in force: where each comes from, and which source wins."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bridge.config import Options, load
+from bridge.errors import ConfigurationError
+from bridge.headers import HOP_BY_HOP, TRANSPORT
+from bridge.setting_rules import NOT_TO_BE_ADDED
+from bridge.settings import ProviderSettings, RecordSettings, ServerSettings, format_duration, parse_duration
+from tests.settings_file import PROVIDER, SECRET, faults, loaded
+
+
+def test_a_missing_or_unreadable_file_is_told(tmp_path: Path) -> None:
+    file = tmp_path / "none.toml"
+    with pytest.raises(ConfigurationError, match=r"none\.toml: cannot be read: No such file or directory"):
+        load(Options(config=file), {})
+    file.write_bytes(b"\xff\xfe")
+    with pytest.raises(ConfigurationError, match=r"none\.toml: cannot be read: it is not UTF-8 text"):
+        load(Options(config=file), {})
+
+
+def test_the_contracts_example_is_understood(tmp_path: Path) -> None:
+    text = Path(__file__).with_name("example.toml").read_text(encoding="utf-8")
+    settings = loaded(text, tmp_path, {"OPENAI_API_KEY": SECRET}).settings
+    assert settings.server == ServerSettings()
+    assert settings.record == RecordSettings()
+    provider = settings.providers["openai"]
+    assert (provider.type, provider.base_url) == ("openai", "https://api.openai.com/v1")
+    assert [key.reveal() for key in provider.keys] == [SECRET]
+    assert provider == ProviderSettings(provider.type, provider.base_url, provider.keys)
+    assert settings.mcp_servers["docs"].url == "http://127.0.0.1:9000/mcp"
+
+
+def test_windows_editors_are_forgiven(tmp_path: Path) -> None:
+    assert loaded("\ufeff[server]\r\nport = 1\r\n", tmp_path).settings.server.port == 1
+
+
+def test_the_record_can_be_switched_off_and_paths_begin_at_home(tmp_path: Path) -> None:
+    text = '[record]\npath = "off"\ndump_dir = "~/dumps"\n[server]\nsocket = "~/events.sock"\n'
+    settings = loaded(text, tmp_path).settings
+    assert settings.record.path is None
+    assert settings.record.dump_dir == Path.home() / "dumps"
+    assert settings.server.socket == Path.home() / "events.sock"
+
+
+def test_without_providers_in_the_file_both_exist_with_the_usual_variables(tmp_path: Path) -> None:
+    environment = {"OPENAI_API_KEY": "sk-one", "OPENAI_API_KEYS": "sk-two, sk-one,sk-three", "ANTHROPIC_API_KEY": ""}
+    found = loaded("[server]\nport = 1\n", tmp_path, environment)
+    providers = found.settings.providers
+    assert list(providers) == ["openai", "anthropic"]
+    assert [key.reveal() for key in providers["openai"].keys] == ["sk-one", "sk-two", "sk-three"]
+    assert providers["anthropic"].keys == ()
+    assert providers["anthropic"].base_url == "https://api.anthropic.com"
+    assert found.sources["providers.openai.keys"] == "OPENAI_API_KEYS"
+    assert found.settings.has_keys
+
+
+def test_a_bad_key_in_a_usual_variable_is_told_without_it(tmp_path: Path) -> None:
+    (fault,) = faults("", tmp_path, {"ANTHROPIC_API_KEY": f"{SECRET} {SECRET}"})
+    assert fault.startswith("environment: providers.anthropic.keys: the environment variable ANTHROPIC_API_KEY:")
+    assert SECRET not in fault
+
+
+def test_providers_in_the_file_leave_the_usual_variables_alone(tmp_path: Path) -> None:
+    found = loaded(PROVIDER, tmp_path, {"OPENAI_API_KEY": "sk-one", "ANTHROPIC_API_KEY": "sk-two"})
+    assert list(found.settings.providers) == ["openai"]
+    assert not found.settings.has_keys
+
+
+def test_without_a_file_there_are_defaults(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bridge.config.default_file", lambda: tmp_path / "config.toml")
+    found = load(Options(), {})
+    assert (found.file, found.settings.server.port) == (None, 8484)
+    (tmp_path / "config.toml").write_text("[server]\nport = 9\n")
+    found = load(Options(), {})
+    assert (found.file, found.settings.server.port) == (tmp_path / "config.toml", 9)
+
+
+def test_a_token_opens_other_addresses(tmp_path: Path) -> None:
+    text = '[server]\nhost = "0.0.0.0"\nclient_tokens = { ann = "env:TOKEN" }\n'
+    settings = loaded(text, tmp_path, {"TOKEN": "tok-1"}).settings
+    assert settings.server.client_tokens["ann"].reveal() == "tok-1"
+    (fault,) = faults(text, tmp_path, {"TOKEN": "a,b"})
+    assert fault.endswith("server.client_tokens.ann: must be one token")
+
+
+def test_the_bridges_own_headers_cannot_be_added() -> None:
+    assert {name.encode() for name in NOT_TO_BE_ADDED} == HOP_BY_HOP | TRANSPORT
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [("0s", 0), ("250ms", 0.25), ("10s", 10), ("1m30s", 90), ("1.5h", 5400), ("30d", 30 * 86_400)],
+)
+def test_durations(text: str, seconds: float) -> None:
+    assert parse_duration(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["", "s", "10", "1 s", "-1s", "1s ", "1e3s", "1.s", "1w", 10, None, True])
+def test_what_is_no_duration(text: Any) -> None:
+    with pytest.raises(ValueError, match="is not a duration; write it like"):
+        parse_duration(text)
+
+
+@given(st.integers(0, 10**6).map(lambda tenths: tenths / 10))
+def test_durations_are_shown_as_they_are_written(seconds: float) -> None:
+    assert math.isclose(parse_duration(format_duration(seconds)), seconds, rel_tol=1e-5)

@@ -1,0 +1,210 @@
+"""Who may come in, and whose key a request may spend."""
+
+from __future__ import annotations
+
+import pytest
+
+from bridge.events.vocabulary import Credential
+from bridge.exchange import Exchange
+from bridge.guard import Caller, Forbidden, HostGuard, Unauthorized, identify
+from bridge.http1 import Message, RawHeaders
+from bridge.keys.secret import Secret
+from tests.world import ask, provider, say_hello, world
+
+OWN_KEY = "sk-somebody-elses-key-0123"
+TOKENS = {"ann": Secret("token-of-ann"), "bob": Secret("token-of-bob")}
+
+
+def asking(*headers: tuple[bytes, bytes]) -> Exchange:
+    """A request with these headers."""
+
+    async def receive() -> Message:
+        raise AssertionError("the guard looks at the head alone")
+
+    async def send(_: Message) -> None:
+        raise AssertionError("the guard answers nothing")
+
+    raw: RawHeaders = list(headers)
+    return Exchange(
+        {"method": "POST", "raw_path": b"/openai/v1/responses", "query_string": b"", "headers": raw}, receive, send
+    )
+
+
+def is_let_in(guard: HostGuard, *headers: tuple[bytes, bytes]) -> bool:
+    try:
+        guard.check(asking(*headers))
+    except Forbidden:
+        return False
+    return True
+
+
+LOCAL = HostGuard("127.0.0.1", 8484)
+
+
+@pytest.mark.parametrize("host", [b"127.0.0.1:8484", b"localhost:8484", b"LocalHost:8484", b"[::1]:8484"])
+def test_the_names_of_this_machine_are_let_in(host: bytes) -> None:
+    assert is_let_in(LOCAL, (b"host", host))
+    assert is_let_in(LOCAL, (b"Host", host))
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        *(
+            b"evil.com",
+            b"evil.com:8484",
+            b"localhost.evil:8484",
+            b"localhost.evil.com:8484",
+            b"127.0.0.1.evil.com:8484",
+        ),
+        *(b"evil.com@127.0.0.1:8484", b"127.0.0.1:8484@evil.com", b"127.0.0.1:8484.evil.com", b"127.0.0.1:8484/"),
+        *(b"127.0.0.1", b"localhost", b"[::1]", b"127.0.0.1:", b":8484", b"8484", b"", b" "),
+        *(b"127.0.0.1:80", b"127.0.0.1:84840", b"127.0.0.1:08484", b"127.0.0.1:8484:8484", b"127.0.0.1:+8484"),
+        *(b"127.1:8484", b"2130706433:8484", b"0x7f000001:8484", b"0.0.0.0:8484", b"127.0.0.2:8484", b"[::]:8484"),
+        *(b"[::ffff:127.0.0.1]:8484", b"::1:8484", b"[::1%lo]:8484", b"[0:0:0:0:0:0:0:1]:8484"),
+        *(
+            b"localhost.:8484",
+            b"localhost :8484",
+            b"localhost\t:8484",
+            b"127.0.0.1:8484, evil.com",
+            b"localhost:8484\xa0",
+        ),
+        *("löcalhost:8484".encode(), "löcalhost:8484".encode("latin-1"), b"\xff\xfe", b"localho\xc5\xbft:8484"),
+        *(b"localhost:84\xc2\xb284", b"127.0.0.1:\xb2"),
+    ],
+)
+def test_any_other_host_is_refused(host: bytes) -> None:
+    assert not is_let_in(LOCAL, (b"host", host))
+
+
+def test_a_request_without_host_is_refused() -> None:
+    with pytest.raises(Forbidden, match="needs a Host header"):
+        LOCAL.check(asking())
+
+
+def test_the_bound_address_and_allowed_names_are_let_in() -> None:
+    guard = HostGuard("fe80::A", 8484, ["Bridge.Example", "gate.example:9000", "[fd00::1]"])
+    assert is_let_in(guard, (b"host", b"[fe80::a]:8484"))
+    assert is_let_in(HostGuard("192.168.1.5", 1), (b"host", b"192.168.1.5:1"))
+    assert is_let_in(HostGuard("LOCALHOST", 1), (b"host", b"localhost:1"))
+    for host in (
+        b"bridge.example",
+        b"BRIDGE.example:8484",
+        b"bridge.example:443",
+        b"gate.example:9000",
+        b"[fd00::1]:9",
+    ):
+        assert is_let_in(guard, (b"host", host)), host
+    for host in (b"gate.example", b"gate.example:9001", b"x.bridge.example", b"bridge.example:x", b"bridge.example."):
+        assert not is_let_in(guard, (b"host", host)), host
+
+
+def test_the_default_port_may_be_left_out() -> None:
+    assert is_let_in(HostGuard("127.0.0.1", 80), (b"host", b"localhost"))
+    assert is_let_in(HostGuard("127.0.0.1", 80), (b"host", b"localhost:80"))
+    assert not is_let_in(HostGuard("127.0.0.1", 80), (b"host", b"evil.com"))
+
+
+@pytest.mark.parametrize("origin", [b"null", b"", b"http://127.0.0.1:8484", b"https://evil.com"])
+def test_a_page_with_any_origin_is_refused(origin: bytes) -> None:
+    assert not is_let_in(LOCAL, (b"host", b"127.0.0.1:8484"), (b"Origin", origin))
+
+
+@pytest.mark.parametrize(
+    ("site", "let_in"),
+    [
+        (b"none", True),
+        (b"same-origin", True),
+        (b"same-site", False),
+        (b"cross-site", False),
+        (b"", False),
+        (b"x", False),
+    ],
+)
+def test_a_page_of_another_site_is_refused(site: bytes, let_in: bool) -> None:
+    assert is_let_in(LOCAL, (b"host", b"127.0.0.1:8484"), (b"Sec-Fetch-Site", site)) is let_in
+
+
+AUTHORIZATION, API_KEY = b"Authorization", b"X-Api-Key"
+POOL = Caller(Credential("centralized"))
+CREDENTIALS = [
+    ([], POOL),
+    ([(AUTHORIZATION, b"")], POOL),
+    ([(AUTHORIZATION, b"Bearer")], POOL),  # what an SDK with an empty key sends, once the parser has trimmed it
+    ([(AUTHORIZATION, b"Bearer ")], POOL),
+    ([(AUTHORIZATION, b"Bearer clearspan")], POOL),
+    ([(AUTHORIZATION, b"bearer   clearspan ")], POOL),
+    ([(AUTHORIZATION, b"clearspan")], POOL),
+    ([(API_KEY, b"clearspan")], POOL),
+    ([(b"x-api-key", b"clearspan"), (b"authorization", b"Bearer clearspan")], POOL),
+]
+
+
+@pytest.mark.parametrize(("headers", "expected"), CREDENTIALS)
+def test_who_brings_no_key_spends_the_pool_unless_tokens_are_set(headers: RawHeaders, expected: Caller) -> None:
+    assert identify(asking(*headers), {}) == expected
+    with pytest.raises(Unauthorized, match="client token"):
+        identify(asking(*headers), TOKENS)
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        [(AUTHORIZATION, b"Bearer token-of-bob")],
+        [(AUTHORIZATION, b"BEARER token-of-bob")],
+        [(API_KEY, b"token-of-bob")],
+        [(AUTHORIZATION, b"Bearer clearspan"), (API_KEY, b"token-of-bob")],
+        [(AUTHORIZATION, b"Bearer " + OWN_KEY.encode()), (API_KEY, b"token-of-bob")],
+    ],
+)
+def test_a_client_token_names_who_spends_the_pool(headers: RawHeaders) -> None:
+    assert identify(asking(*headers), TOKENS) == Caller(Credential("centralized"), initiator="bob")
+
+
+@pytest.mark.parametrize(
+    ("headers", "own"),
+    [
+        ([(AUTHORIZATION, f"Bearer {OWN_KEY}".encode())], 0),
+        ([(API_KEY, OWN_KEY.encode())], 0),
+        ([(AUTHORIZATION, b"Bearer clearspan"), (API_KEY, OWN_KEY.encode())], 1),
+        ([(API_KEY, b"clearspan"), (AUTHORIZATION, f"bearer {OWN_KEY}".encode())], 1),
+    ],
+)
+def test_any_other_key_is_the_callers_own_and_keeps_its_header(headers: RawHeaders, own: int) -> None:
+    for tokens in ({}, TOKENS):
+        caller = identify(asking(*headers), tokens)
+        assert caller == Caller(Credential("byok", "sk-s...0123"), own=headers[own])
+        assert OWN_KEY not in repr(caller.credential)
+
+
+def test_an_odd_own_key_is_shown_by_its_hint_too() -> None:
+    caller = identify(asking((AUTHORIZATION, b"Basic \xff\xfe0123456789")), TOKENS)
+    assert caller.credential == Credential("byok", "Ba...89")
+
+
+async def test_the_guard_stands_before_everything() -> None:
+    tokens = {"client_tokens": TOKENS}
+    async with provider(say_hello) as url, world(url, server=tokens) as here:
+        for path in ("/healthz", "/metrics", "/openai/v1/responses", "/nowhere"):
+            for headers in ([("host", "evil.com")], [("origin", "null")], [("sec-fetch-site", "cross-site")]):
+                answer = await ask(here.port, path=path, headers=headers)
+                assert (answer.status, answer.json["error"]["type"]) == (403, "permission_error")
+                assert answer.header("x-clearspan-interception")
+                assert not [name for name, _ in answer.headers if name.lower().startswith(b"access-control")]
+        assert not here.events("interception.started")
+        answer = await ask(here.port, method="OPTIONS", headers=[("access-control-request-method", "POST")])
+        assert not [name for name, _ in answer.headers if name.lower().startswith(b"access-control")]
+
+
+async def test_without_a_client_token_the_pool_is_closed() -> None:
+    async with provider(say_hello) as url, world(url, server={"client_tokens": TOKENS}) as here:
+        for headers in ([], [("authorization", "Bearer clearspan")], [("x-api-key", "clearspan")]):
+            answer = await ask(here.port, headers=headers)
+            assert answer.status == 401
+            assert answer.json["error"]["code"] == "invalid_api_key"
+            assert answer.json["error"]["type"] == "invalid_request_error"
+        answer = await ask(here.port, headers=[("authorization", "Bearer token-of-ann")])
+        started = await here.event("interception.started")
+    assert answer.status == 200
+    assert started.initiator == "ann"
+    assert started.credential == Credential("centralized")
