@@ -50,6 +50,9 @@ READ_AHEAD = 64 * 1024
 """Bytes taken of the next requests while one is being answered."""
 WATCH_S = 0.25
 """How often a connection whose further bytes are not read is asked whether the client is still there."""
+TCP_STATE = {"linux": (11, 1), "darwin": (0x106, 4)}
+"""By platform, the socket option whose first byte is the state of a TCP connection, and the state in which neither side
+has ended it: TCP_INFO and TCP_ESTABLISHED; TCP_CONNECTION_INFO and TCPS_ESTABLISHED."""
 RECEIVE_SIZE = 64 * 1024
 SEND_BUFFER = 256 * 1024
 """Kernel send buffer: what a client that stops reading can make us hold for it."""
@@ -227,14 +230,13 @@ class Connection:
 
 def _established(connection: trio.socket.SocketType) -> bool:
     """Whether neither side has ended the connection, as far as the platform tells."""
+    option, established = TCP_STATE.get(sys.platform, (None, None))
+    if option is None:
+        return True
     try:
-        if sys.platform == "linux":
-            return connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0] == 1  # TCP_ESTABLISHED
-        if sys.platform == "darwin":  # TCP_CONNECTION_INFO, TCPS_ESTABLISHED of <netinet/tcp.h>, <netinet/tcp_fsm.h>
-            return connection.getsockopt(socket.IPPROTO_TCP, 0x106, 1)[0] == 4
+        return connection.getsockopt(socket.IPPROTO_TCP, option, 1)[0] == established
     except OSError:
         return False
-    return True
 
 
 def _unsent(descriptor: int) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import Sequence
 
 import trio
 
@@ -26,20 +26,48 @@ class BodyTooLarge(Exception):
     """The request's body is larger than allowed."""
 
 
-async def replayable(parts: AsyncGenerator[bytes], limit: int) -> bytes | AsyncGenerator[bytes]:
-    """A body of at most `limit` bytes as a whole, a larger one as it comes."""
-    begun: list[bytes] = []
-    async for part in parts:
-        begun.append(part)
-        if sum(map(len, begun)) > limit:
-            return _chained(begun, parts)
-    return b"".join(begun)
+class RequestBody:
+    """A request body as it comes, in parts that are not empty.
 
+    Raises BodyTooLarge as soon as it is known to exceed `limit`, or ClientGone. No generator, since whoever sends it on
+    may be cancelled and leave it where it is.
+    """
 
-async def _chained(begun: list[bytes], rest: AsyncGenerator[bytes]) -> AsyncGenerator[bytes]:
-    yield b"".join(begun)
-    async for part in rest:
-        yield part
+    def __init__(self, receive: Receive, limit: int, read: trio.Event) -> None:
+        self._receive = receive
+        self._limit = limit
+        self._read = read
+        self._size = 0
+        self._begun = b""
+
+    def __aiter__(self) -> RequestBody:
+        return self
+
+    async def __anext__(self) -> bytes:
+        part, self._begun = self._begun, b""
+        while not part:
+            if self._read.is_set():
+                raise StopAsyncIteration
+            message = await self._receive()
+            if message["type"] == "http.disconnect":
+                raise ClientGone
+            part = message["body"]
+            self._size += len(part)
+            if self._size > self._limit:
+                raise BodyTooLarge
+            if not message["more_body"]:
+                self._read.set()
+        return part
+
+    async def replayable(self, limit: int) -> bytes | RequestBody:
+        """All of it where that is at most `limit` bytes; else itself, to be read from the beginning."""
+        begun: list[bytes] = []
+        async for part in self:
+            begun.append(part)
+            if self._size > limit:
+                self._begun = b"".join(begun)
+                return self
+        return b"".join(begun)
 
 
 class Exchange:
@@ -79,24 +107,12 @@ class Exchange:
         """The whole request body. Raises BodyTooLarge as soon as it is known to exceed `limit`, or ClientGone."""
         return b"".join([part async for part in self.body_parts(limit)])
 
-    async def body_parts(self, limit: int) -> AsyncGenerator[bytes]:
-        """The request body as it comes, not empty ones; raises as `body` does."""
+    def body_parts(self, limit: int) -> RequestBody:
+        """The request body as it comes, to be read once. Raises BodyTooLarge where its length says so."""
         length = self.header(b"content-length")
         if length is not None and length.isdecimal() and int(length) > limit:
             raise BodyTooLarge
-        size = 0
-        more = True
-        while more:
-            message = await self._receive()
-            if message["type"] == "http.disconnect":
-                raise ClientGone
-            size += len(message["body"])
-            if size > limit:
-                raise BodyTooLarge
-            more = message["more_body"]
-            if message["body"]:
-                yield message["body"]
-        self._body_read.set()
+        return RequestBody(self._receive, limit, self._body_read)
 
     async def disconnected(self) -> None:
         """Returns when the client leaves after its whole body was read. Also returns after the answer's end."""

@@ -12,7 +12,7 @@ from math import inf
 import trio
 from attrs import frozen
 
-from bridge.apis.api import Api, ClientFilter, ErrorKind, RequestFacts, UnreadableRequest
+from bridge.apis.api import Api, ClientFilter, ErrorKind, Reader, RequestFacts, UnreadableRequest
 from bridge.apis.passthrough import PASSTHROUGH
 from bridge.circuit import CircuitOpen, Permit
 from bridge.client import recognise
@@ -238,6 +238,12 @@ class Interception:
         finally:
             relay.finish()
             self.progress.stream_failure = reader.failure
+            if self._api.name != PASSTHROUGH and (reader.complete or reader.failure is not None):
+                self.progress.concluded = True
+                self._judge(answer, reader)
+        self._judge(answer, reader)
+
+    def _judge(self, answer: Answer, reader: Reader) -> None:
         if answer.status >= 400:
             self.progress.failed(f"upstream answered {answer.status}")
         elif reader.failure is not None:

@@ -54,6 +54,9 @@ class Progress:
         self._key = ""
         self.scope = trio.CancelScope()
         self.cancelled: str | None = None
+        self.concluded = False
+        """The answer has told its own end (`[DONE]`, an error), and all of it went to the client. Many clients leave
+        then, without waiting for the end of the body: that cancels nothing."""
         self.outcome = Outcome.FAILED
         self.error: str | None = "the bridge failed"
 
@@ -118,7 +121,7 @@ class Progress:
             return
         self._ended = True
         outcome, error = self.outcome, self.error
-        if self.cancelled is not None and outcome is not Outcome.COMPLETED:
+        if self.cancelled is not None and outcome is not Outcome.COMPLETED and not self.concluded:
             outcome, error = Outcome.CANCELLED, self.cancelled
         self._hub.publish(
             InterceptionEnded(

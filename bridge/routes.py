@@ -44,5 +44,6 @@ def _is_plain(path: str) -> bool:
 
 
 def _is_plain_segment(segment: str) -> bool:
-    plain = unquote(segment)
-    return plain not in {"", ".", ".."} and not any(one in plain for one in "/\\\0%")
+    plain = unquote(segment)  # what is no UTF-8, as are overlong forms of a dot or a slash, becomes U+FFFD
+    name = plain.partition(";")[0]  # the rest is parameters to servers that know of them
+    return name not in {"", ".", ".."} and plain.isprintable() and not any(one in plain for one in "/\\%\ufffd")

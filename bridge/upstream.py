@@ -265,7 +265,7 @@ class OwnedConnections(httpx.AsyncBaseTransport):
             request.method,
             httpcore.URL(scheme=self._origin.scheme, host=self._origin.host, port=self._origin.port, target=b"/"),
             headers=request.headers.raw,
-            content=request.stream,
+            content=WholeBody(request.content) if isinstance(request.stream, httpx.ByteStream) else request.stream,
             extensions=request.extensions,
         )
         try:
@@ -291,6 +291,22 @@ class OwnedConnections(httpx.AsyncBaseTransport):
                     await raw.aclose()
                 raise
         return Connection(self._origin, stream, IDLE_EXPIRY_S)
+
+
+@define
+class WholeBody:
+    """A request body in one piece. httpx's own is a generator, which a cancelled send would leave unfinished."""
+
+    _left: bytes
+
+    def __aiter__(self) -> WholeBody:
+        return self
+
+    async def __anext__(self) -> bytes:
+        if not self._left:
+            raise StopAsyncIteration
+        whole, self._left = self._left, b""
+        return whole
 
 
 class Connection(httpcore.AsyncHTTP11Connection):
@@ -393,5 +409,6 @@ def _cause(error: BaseException) -> str:
                 reason = f"TLS failed ({seen.reason or 'handshake'})"
             case OSError() if seen.strerror:
                 reason = seen.strerror
-        seen = seen.__cause__ or seen.__context__
+        # Where a name has several addresses, Trio tells of each; the first one's reason will do.
+        seen = seen.exceptions[0] if isinstance(seen, BaseExceptionGroup) else seen.__cause__ or seen.__context__
     return reason

@@ -108,8 +108,9 @@ class Recorder:
         self._say(task_status.started, saved)
         while True:
             self._work_waits.wait(CLEAN_EVERY_S)
-            stopping = self._stopping.wait(RETRY_S if self._failing else BATCH_S)
+            self._stopping.wait(RETRY_S if self._failing else BATCH_S)
             self._work_waits.clear()
+            stopping = self._stopping.is_set()  # asked after the clear, which may have wiped out the call to stop
             self._write_all()
             if stopping:
                 break

@@ -1,0 +1,101 @@
+"""The record as an event log: what a subscriber would have heard of past interceptions, as far as it was kept.
+
+Thoughts come whole, where they were recorded; the pieces in which they streamed, and the keys' health, are not kept.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+
+from bridge.events.snapshot import STARTED_FIELDS, TOOL_FIELDS
+from bridge.events.vocabulary import (
+    AttemptFailed,
+    AttemptStarted,
+    Credential,
+    Event,
+    FailureReason,
+    InterceptionEnded,
+    InterceptionStarted,
+    Outcome,
+    PromptRecorded,
+    ResponseStarted,
+    ThoughtRecorded,
+    ThoughtSource,
+    ThoughtWithheld,
+    TokensUsed,
+    ToolCalled,
+    WithheldReason,
+)
+from bridge.events.wire import Envelope, encode
+from bridge.record.history import Fields, Filter, interceptions, story
+
+Timed = tuple[datetime, Event]
+
+TOKEN_FIELDS = ("input", "output", "cache_read_input", "cache_write_input", "cost_usd")
+ENDED_FIELDS = ("status", "error", "first_byte_ms", "first_token_ms")
+
+
+def event_lines(database: sqlite3.Connection, newest: int) -> Iterator[bytes]:
+    """The newest interceptions as lines of the event socket, in order of time."""
+    stories = [story(database, row["id"]) for row in interceptions(database, Filter(limit=newest))]
+    told = [one for each in reversed(stories) for one in _events(each)]
+    told.sort(key=lambda one: one[0])  # stable: what came at the same millisecond stays in its order
+    return (encode(Envelope(seq, at, event)) for seq, (at, event) in enumerate(told, 1))
+
+
+def _events(one: Fields) -> Iterator[Timed]:
+    name, began = one["id"], datetime.fromisoformat(one["started_at"])
+    facts = {field: one[field] for field in STARTED_FIELDS if field != "credential"}
+    yield began, InterceptionStarted(**facts, credential=Credential(**one["credential"]))
+    for attempt in one["attempts"]:
+        yield from _attempt(one, attempt, began)
+    yield from _found(name, one)
+    if one["outcome"] is not None:
+        ended = datetime.fromisoformat(one["ended_at"])
+        facts = {field: one[field] for field in ENDED_FIELDS}
+        took, sent = one["duration_ms"] or 0.0, one["bytes_out"] or 0
+        yield (
+            ended,
+            InterceptionEnded(
+                name, Outcome(one["outcome"]), attempts=len(one["attempts"]), duration_ms=took, bytes_out=sent, **facts
+            ),
+        )
+
+
+def _attempt(one: Fields, attempt: Fields, began: datetime) -> Iterator[Timed]:
+    name, number, key = one["id"], attempt["attempt"], attempt["key"]
+    started = datetime.fromisoformat(attempt["started_at"])
+    yield started, AttemptStarted(name, number, key)
+    if attempt["reason"] is not None:
+        failed = datetime.fromisoformat(attempt["ended_at"] or attempt["started_at"])
+        reason = FailureReason(attempt["reason"])
+        yield failed, AttemptFailed(name, number, key, attempt["status"], reason, attempt["cooldown_s"])
+    elif attempt["status"] is not None:
+        first_byte = began + timedelta(milliseconds=one["first_byte_ms"] or 0.0)
+        answered = max(started, first_byte)
+        yield answered, ResponseStarted(name, number, attempt["status"], one["upstream_request_id"])
+
+
+def _found(name: str, one: Fields) -> Iterator[Timed]:
+    for prompt in one["prompts"]:
+        if prompt["text"] is not None:
+            yield _at(prompt), PromptRecorded(name, prompt["response_id"], prompt["text"])
+    for thought in one["thoughts"]:
+        response, index = thought["response_id"], thought["index"]
+        if thought["text"] is not None:
+            source = ThoughtSource(thought["source"])
+            yield _at(thought), ThoughtRecorded(name, response, index, source, thought["text"])
+        elif thought["reason"] is not None:
+            reason = WithheldReason(thought["reason"])
+            yield _at(thought), ThoughtWithheld(name, response, index, reason, thought["bytes"] or 0)
+    for tool in one["tools"]:
+        yield _at(tool), ToolCalled(name, **{field: tool[field] for field in TOOL_FIELDS})
+    for used in one["tokens"]:
+        counts = {field: used[field] for field in TOKEN_FIELDS}
+        yield _at(used), TokensUsed(name, used["response_id"], extra=used["extra"], **counts)
+
+
+def _at(part: Fields) -> datetime:
+    return datetime.fromisoformat(part["at"])

@@ -1,0 +1,93 @@
+"""What a process holds: counts tasks and descriptors, and fails a test after which there are more than before."""
+
+from __future__ import annotations
+
+import gc
+import sys
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+
+import trio
+import trio.testing
+from attrs import frozen
+
+from tests.world import World
+
+_DESCRIPTORS = Path("/proc/self/fd" if sys.platform == "linux" else "/dev/fd")
+
+SETTLE_S = 10.0
+"""How long what is on its way out may take: longer than a lingering close, far shorter than any keep-alive."""
+
+
+@frozen
+class Census:
+    """How many Trio tasks there are, by name, and how many open descriptors."""
+
+    tasks: Counter[str]
+    descriptors: int
+
+    def beyond(self, before: Census) -> dict[str, int]:
+        """What there is more of now. What began with the bridge may have ended since: fewer is well."""
+        more = dict(self.tasks - before.tasks)
+        if self.descriptors > before.descriptors:
+            more["descriptors"] = self.descriptors - before.descriptors
+        return more
+
+
+def census() -> Census:
+    """Counts now."""
+    root = trio.lowlevel.current_root_task()
+    assert root is not None
+    return Census(
+        Counter(task.name.rpartition(".")[2] for task in _below(root)), sum(1 for _ in _DESCRIPTORS.iterdir())
+    )
+
+
+@asynccontextmanager
+async def nothing_left(here: World | None = None) -> AsyncIterator[None]:
+    """Fails unless the block leaves no more tasks and descriptors than it found, and each interception ended once.
+
+    Garbage is not collected meanwhile, so that a socket which only the collector would close counts as left.
+    """
+    with _no_collection():
+        await _close_idle(here)
+        await trio.testing.wait_all_tasks_blocked()
+        before = census()
+        yield
+        with trio.move_on_after(SETTLE_S):
+            await _close_idle(here)
+            while census().beyond(before):
+                await trio.sleep(0.005)
+                await _close_idle(here)
+        assert not census().beyond(before)
+    if here is not None:
+        assert [one.upstream.in_use for one in here.bridge.providers.values()] == [0] * len(here.bridge.providers)
+        started = sorted(event.id for event in here.events("interception.started"))
+        assert started == sorted(event.id for event in here.events("interception.ended"))
+
+
+async def _close_idle(here: World | None) -> None:
+    """Connections kept for the next request upstream are no leak; how many there are is up to chance."""
+    if here is not None:
+        for provider in here.bridge.providers.values():
+            idle = provider.upstream._transport._idle
+            while idle:
+                await idle.pop().aclose_now()
+
+
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+
+
+def _below(task: trio.lowlevel.Task) -> Iterator[trio.lowlevel.Task]:
+    yield task
+    for nursery in task.child_nurseries:
+        for child in nursery.child_tasks:
+            yield from _below(child)

@@ -1,0 +1,27 @@
+"""What every test of faults needs: a home of its own, and an end."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import trio
+
+PATIENCE_S = 60.0
+"""No test here takes nearly so long; a fault that is not contained may take for ever."""
+
+
+@pytest.fixture(autouse=True)
+def own_home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The record and what it knows of keys go to a directory of the test's own, not the user's."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for name in ("XDG_DATA_HOME", "XDG_RUNTIME_DIR", "XDG_CONFIG_HOME"):
+        monkeypatch.setenv(name, str(tmp_path / name.lower()))
+
+
+@pytest.fixture(autouse=True)
+async def in_time() -> AsyncIterator[None]:
+    """Fails a test that hangs."""
+    with trio.fail_after(PATIENCE_S):
+        yield

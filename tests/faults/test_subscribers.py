@@ -1,0 +1,200 @@
+"""Subscribers that misbehave on the event socket, and who may own its path."""
+
+from __future__ import annotations
+
+import socket
+import stat
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+import trio
+import trio.testing
+from attrs import evolve
+
+from bridge.errors import StartError
+from bridge.events.socket import LINE_LIMIT
+from bridge.events.vocabulary import BridgeStopping
+from bridge.keys.secret import hint
+from bridge.server import Bridge
+from bridge.settings import RecordSettings
+from tests.faults.census import nothing_left
+from tests.faults.subscriber import subscriber
+from tests.faults.wire import BEGUN, client, request
+from tests.world import HELLO, KEYS, Asked, Reply, World, ask, provider, say_hello, world
+
+EVENTS = 2000
+LARGE = "x" * 10_000
+"""Large enough that the queue of one who never reads must overflow."""
+
+
+async def begin_and_hang(_: Asked, reply: Reply) -> None:
+    """Begins an answer that never ends."""
+    await reply.head(200, [("content-type", "text/event-stream")])
+    await reply.chunk(BEGUN)
+    await reply.until_closed()
+
+
+async def test_one_that_never_reads_costs_the_others_nothing() -> None:
+    async with (
+        provider(say_hello) as url,
+        world(url) as here,
+        nothing_left(here),
+        subscriber(here.socket) as dead,
+        subscriber(here.socket) as live,
+    ):
+        for number in range(EVENTS):
+            here.bridge.hub.publish(BridgeStopping(f"{number} {LARGE}"))
+            if number % 50 == 0:
+                assert (await ask(here.port)).body == b"".join(HELLO)
+            await live.until("bridge.stopping", reason=f"{number} {LARGE}")
+        sequence = [line["seq"] for line in live.lines[2:]]
+        assert sequence == list(range(sequence[0], sequence[0] + len(sequence)))  # every event, in order
+        assert {line["type"] for line in live.lines} & {"events.dropped"} == set()
+
+        lost = await dead.until("events.dropped")
+        assert lost["count"] > 0
+        fresh = await dead.next()
+        assert fresh is not None
+        assert (fresh["type"], len(fresh["interceptions"])) == ("snapshot", EVENTS // 50)
+        here.bridge.hub.publish(BridgeStopping("the last"))
+        after = await dead.until("bridge.stopping", reason="the last")
+        assert after["seq"] == fresh["seq"] + 1
+        told = [line["seq"] for line in dead.lines[2:-3]]
+        assert len(told) + lost["count"] == fresh["seq"] - dead.lines[1]["seq"]
+
+
+async def test_one_that_leaves_is_forgotten() -> None:
+    async with provider(say_hello) as url, world(url) as here, nothing_left(here):
+        for _ in range(50):
+            async with subscriber(here.socket):
+                here.bridge.hub.publish(BridgeStopping("x"))
+        await ask(here.port)
+        while here.bridge.hub.subscribers:  # noqa: ASYNC110  # each notices by itself that its reader is gone
+            await trio.sleep(0.001)
+
+
+@pytest.mark.parametrize(
+    ("line", "error"),
+    [
+        (b"garbage", "not JSON"),
+        (b"[1]", "a message is a JSON object"),
+        (b"\xff\xfe", "not JSON"),
+        (b"{}", "'n' must be a whole number"),
+        (b'{"n":true,"command":"snapshot"}', "'n' must be a whole number"),
+        (b'{"n":1}', "'command' must be a string"),
+        (b'{"n":1,"command":"cancel","id":7}', "'id' must be a string"),
+        (b'{"n":1,"command":"dance"}', "unknown command 'dance'"),
+        (b'{"n":1,"command":"cancel","id":"nobody"}', "no interception 'nobody' is running"),
+        (b'{"n":1,"command":"cancel"}', "no interception"),
+        (b'{"n":1,"command":"key.reset","provider":"other","key":"x"}', "unknown provider 'other'"),
+        (b'{"n":1,"command":"key.reset","provider":"openai","key":"x"}', "openai has no key 'x'"),
+        (b'{"n":1,"command":"filter"}', "'filter' needs 'types'"),
+        (b'{"n":1,"command":"filter","types":"all"}', "'types' must be a list of strings"),
+        (b'{"n":1,"command":"filter","types":["weather"]}', "unknown event types: weather"),
+        (b"x" * (LINE_LIMIT + 1), "a line is at most 4096 bytes"),
+        (b"x" * 1_000_000, "a line is at most 4096 bytes"),
+    ],
+    ids=lambda value: ascii(value[:40]),
+)
+async def test_a_bad_line_has_one_reply_and_the_connection_stays(line: bytes, error: str) -> None:
+    async with provider(say_hello) as url, world(url) as here, subscriber(here.socket) as one:
+        for _ in range(3):
+            await one.say(line)
+            reply = await one.until("reply")
+            assert reply["ok"] is False
+            assert reply["error"].startswith(error)
+        assert (await one.command(5, "snapshot"))["ok"] is True
+        assert [message["to"] for message in one.lines if message["type"] == "reply"][3:] == [5]
+
+
+async def test_the_longest_line_and_empty_ones() -> None:
+    async with provider(say_hello) as url, world(url) as here, subscriber(here.socket) as one:
+        await one.say(b"\n\r\n  ")
+        command = b'{"n":1,"command":"snapshot"}'
+        await one.say(command + b" " * (LINE_LIMIT - len(command)))
+        assert (await one.until("reply"))["to"] == 1
+        await one.stream.send_all(b'{"n":2,"com')
+        await trio.testing.wait_all_tasks_blocked()
+        await one.stream.send_all(b'mand":"snapshot"}\n{"n":3,"command":"snapshot"}\n')
+        assert [(await one.until("reply"))["to"] for _ in range(2)] == [2, 3]
+
+
+async def test_a_running_interception_is_cancelled_by_command() -> None:
+    async with provider(begin_and_hang) as url, world(url) as here, subscriber(here.socket) as one:
+        async with nothing_left(here), client(here.port) as asking:
+            await asking.send(request(here.port))
+            started = await one.until("interception.started")
+            await asking.received(BEGUN)
+            assert (await one.command(1, "cancel", id=started["id"]))["ok"] is True
+            ended = await one.until("interception.ended", id=started["id"])
+            assert (ended["outcome"], ended["error"]) == ("cancelled", "cancelled by the bridge's owner")
+            answer = await asking.answer()
+            assert answer is not None
+            assert (b"event: error" in answer.body, answer.complete) == (True, False)
+        assert (await one.command(2, "cancel", id=started["id"]))["ok"] is False
+
+
+async def test_keys_are_changed_by_command() -> None:
+    first = hint(KEYS[0])
+    async with provider(say_hello) as url, world(url, KEYS[:2]) as here, subscriber(here.socket) as one:
+        for number, (command, state) in enumerate([("disable", "disabled"), ("enable", "valid")]):
+            assert (await one.command(number, f"key.{command}", provider="openai", key=first))["ok"] is True
+            assert (await one.until("key.changed"))["state"] == state
+        assert (await one.command(9, "key.reset", provider="openai", key=first))["ok"] is True
+
+
+async def test_a_filter_leaves_out_the_rest() -> None:
+    async with provider(say_hello) as url, world(url) as here, subscriber(here.socket) as one:
+        assert (await one.command(1, "filter", types=["interception.ended"]))["ok"] is True
+        await ask(here.port)
+        assert (await one.next() or {})["type"] == "interception.ended"
+
+
+async def test_a_second_bridge_on_the_same_socket_is_refused() -> None:
+    async with provider(say_hello) as url, world(url) as here, subscriber(here.socket) as one:
+        async with nothing_left():
+            second = Bridge(evolve(here.bridge._settings))
+            with pytest.raises(StartError, match=f"another bridge already uses the event socket {here.socket}"):
+                await second.run()
+        assert (await one.command(1, "snapshot"))["ok"] is True  # the first one's is as it was
+
+
+@asynccontextmanager
+async def another_at(path: Path, here: World) -> AsyncIterator[None]:
+    """One more bridge, with its event socket there."""
+    settings = here.bridge._settings
+    server = evolve(settings.server, socket=path)
+    bridge = Bridge(evolve(settings, server=server, record=RecordSettings(path=None)))
+    async with trio.open_nursery() as nursery:
+        await nursery.start(bridge.run)
+        yield
+        bridge.stop("the test is over")
+
+
+async def test_a_file_left_by_a_killed_bridge_is_taken_over(tmp_path: Path) -> None:
+    left = tmp_path / "events.sock"
+    with socket.socket(socket.AF_UNIX) as dead:
+        dead.bind(str(left))
+    assert left.is_socket()
+    async with provider(say_hello) as url, world(url) as here, another_at(left, here), subscriber(left):
+        assert stat.S_IMODE(left.stat().st_mode) == 0o600
+    assert not left.exists()
+
+
+async def test_who_may_connect(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "events.sock"
+    async with provider(say_hello) as url, world(url) as here, another_at(path, here):
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+        assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+
+
+async def test_a_directory_that_others_may_write_to_is_refused(tmp_path: Path) -> None:
+    shared = tmp_path / "shared"
+    shared.mkdir()
+    shared.chmod(0o777)
+    async with provider(say_hello) as url, world(url) as here:
+        with pytest.RaisesGroup(pytest.RaisesExc(StartError, match="chmod 700")):
+            async with another_at(shared / "events.sock", here):
+                pass

@@ -1,0 +1,104 @@
+"""A recorder at work on a file, without a bridge around it; and what then stands in the file."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import trio
+from attrs import define
+
+from bridge.events.hub import Hub
+from bridge.events.vocabulary import Credential, Event, InterceptionEnded, InterceptionStarted, Outcome
+from bridge.events.wire import Envelope, format_time
+from bridge.record.recorder import Recorder
+from bridge.settings import RecordSettings
+
+AT = datetime(2026, 11, 24, 12, 0, 0, 250_000, tzinfo=UTC)
+STAMP = format_time(AT)
+FOR_EVER = 100 * 365 * 86_400.0
+"""Time passes, and AT with it."""
+TABLES = ("interceptions", "attempts", "prompts", "thoughts", "tool_calls", "token_usages")
+
+
+def started(name: str, **fields: Any) -> InterceptionStarted:
+    """An interception of that id begins."""
+    common = {"provider": "openai", "api": "responses", "method": "POST", "path": "/openai/v1/responses"}
+    return InterceptionStarted(**{"id": name, **common, "credential": Credential("centralized"), **fields})
+
+
+def ended(name: str) -> InterceptionEnded:
+    """It ends well."""
+    return InterceptionEnded(name, Outcome.COMPLETED, 200, None, 1, 12.5, 2.5, 3.5, 100)
+
+
+@define
+class Desk:
+    """A running recorder. `said` are the events about the record itself."""
+
+    hub: Hub
+    recorder: Recorder
+    path: Path
+    said: list[Any]
+
+    def publish(self, *events: Event) -> None:
+        """Publishes events one after the other."""
+        for event in events:
+            self.hub.publish(event)
+
+    async def until(self, condition: Callable[[], object]) -> None:
+        """Waits until something holds; fails where it takes far too long."""
+        with trio.fail_after(20):
+            while not condition():  # noqa: ASYNC110  # the recorder works in a thread and a file
+                await trio.sleep(0.002)
+
+    async def until_said(self, kind: str) -> Any:
+        """Waits for the first event of that type about the record."""
+        await self.until(lambda: [one for one in self.said if one.type == kind])
+        return next(one for one in self.said if one.type == kind)
+
+
+@asynccontextmanager
+async def desk(path: Path, **settings: Any) -> AsyncIterator[Desk]:
+    """A recorder that writes to that file while the block runs. On leaving it is stopped as a bridge stops it."""
+    hub = Hub(wall=lambda: AT)
+    recorder = Recorder(RecordSettings(path=path, **{"keep": FOR_EVER, **settings}), path, hub)
+    said: list[Any] = []
+
+    def listen(envelope: Envelope) -> None:
+        if envelope.event.type.startswith("record."):
+            said.append(envelope.event)
+
+    hub.add_sink(recorder.take)
+    hub.add_sink(listen)
+    async with trio.open_nursery() as nursery:
+        await nursery.start(recorder.run)
+        yield Desk(hub, recorder, path, said)
+        nursery.cancel_scope.cancel()
+
+
+def rows(path: Path, table: str) -> list[dict[str, Any]]:
+    """A table's rows in the order they were written, as anybody with SQLite reads them."""
+    database = sqlite3.connect(path)
+    database.row_factory = sqlite3.Row
+    try:
+        found = database.execute(f"SELECT * FROM {table}").fetchall()  # noqa: S608  # our own names
+        return [dict(row) for row in found]
+    except sqlite3.OperationalError:  # not made yet
+        return []
+    finally:
+        database.close()
+
+
+def contents(path: Path) -> dict[str, list[dict[str, Any]]]:
+    """All tables that hold interceptions, the empty ones left out."""
+    return {table: found for table in TABLES if (found := rows(path, table))}
+
+
+def ids(path: Path) -> list[str]:
+    """The interceptions in the file."""
+    return [row["id"] for row in rows(path, "interceptions")]

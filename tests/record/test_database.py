@@ -1,0 +1,200 @@
+"""The file itself: its schema's versions, what a start finds and mends, what is forgotten, and the health of keys."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import sys
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+import trio
+
+from bridge.events.vocabulary import KeyState, PromptRecorded, TokensUsed
+from bridge.record import housekeeping
+from bridge.record.database import RecordError, migrations, open_for_reading, open_for_writing
+from bridge.settings import RecordSettings
+from tests.record.desk import AT, STAMP, contents, desk, ended, ids, rows, started
+from tests.world import KEYS, Asked, Reply, ask, provider, say_hello, world
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "r.db"
+
+
+@pytest.fixture
+def opened(file: Path) -> Iterator[sqlite3.Connection]:
+    database = open_for_writing(file)
+    yield database
+    database.close()
+
+
+def version(database: sqlite3.Connection) -> int:
+    return int(database.execute("PRAGMA user_version").fetchone()[0])
+
+
+def test_a_fresh_file_has_the_latest_schema(opened: sqlite3.Connection) -> None:
+    assert version(opened) == migrations()[-1][0]
+    assert opened.execute("PRAGMA journal_mode").fetchone()[0] == "wal"
+    assert opened.execute("PRAGMA integrity_check").fetchone()[0] == "ok"
+
+
+def test_migrations_are_numbered_without_a_gap() -> None:
+    assert [number for number, _ in migrations()] == list(range(1, len(migrations()) + 1))
+
+
+async def test_opened_again_all_is_there(file: Path) -> None:
+    for name in ("a", "b"):
+        async with desk(file) as here:
+            here.publish(started(name), ended(name))
+    assert ids(file) == ["a", "b"]
+
+
+def test_an_earlier_schema_is_brought_up_to_date_and_kept(
+    file: Path, opened: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened.execute("INSERT INTO salts VALUES (x'00')")
+    later = [*migrations(), (migrations()[-1][0] + 1, "CREATE TABLE later (a INTEGER);")]
+    monkeypatch.setattr("bridge.record.database.migrations", lambda: later)
+    again = open_for_writing(file)
+    assert version(again) == later[-1][0]
+    assert again.execute("SELECT count(*) FROM salts, (SELECT count(*) FROM later)").fetchone()[0] == 1
+    again.close()
+
+
+def test_a_migration_that_fails_leaves_the_file_as_it_was(
+    file: Path, opened: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script = "CREATE TABLE later (a INTEGER); INSERT INTO nowhere VALUES (1);"
+    monkeypatch.setattr("bridge.record.database.migrations", lambda: [(1, ""), (2, script)])
+    with pytest.raises(sqlite3.OperationalError):
+        open_for_writing(file)
+    assert version(opened) == 1
+    assert opened.execute("SELECT count(*) FROM sqlite_master WHERE name = 'later'").fetchone()[0] == 0
+
+
+async def test_a_later_schema_is_left_alone(file: Path, opened: sqlite3.Connection) -> None:
+    opened.execute("PRAGMA user_version = 99")
+    with pytest.raises(RecordError, match="later clearspan"):
+        open_for_writing(file)
+    with pytest.raises(RecordError, match="schema 99"):
+        open_for_reading(file)
+    async with desk(file) as here:
+        here.publish(started("a"))
+        assert "later clearspan" in (await here.until_said("record.failed")).error
+    assert version(opened) == 99
+
+
+def test_reading_makes_no_file(file: Path) -> None:
+    with pytest.raises(RecordError, match="no record"):
+        open_for_reading(file)
+    assert not file.exists()
+
+
+def test_a_reader_cannot_write(file: Path, opened: sqlite3.Connection) -> None:
+    reader = open_for_reading(file)
+    with pytest.raises(sqlite3.OperationalError, match="readonly"):
+        reader.execute("DELETE FROM runs")
+    reader.close()
+    assert version(opened)
+
+
+def leave_open(database: sqlite3.Connection, name: str, pid: int) -> None:
+    """An interception that a bridge with that process id has under way."""
+    run = database.execute("INSERT INTO runs (pid, started_at) VALUES (?, '')", (pid,)).lastrowid
+    sql = """INSERT INTO interceptions (id, run, provider, api, method, path, streaming, client, credential_kind,
+             started_at) VALUES (?, ?, '', '', '', '', 1, '', '', ?)"""
+    database.execute(sql, (name, run, STAMP))
+
+
+async def test_a_start_ends_what_bridges_that_are_gone_left_open(file: Path, opened: sqlite3.Connection) -> None:
+    gone = await trio.run_process([sys.executable, "-c", "import os; print(os.getpid())"], capture_stdout=True)
+    leave_open(opened, "of a dead one", int(gone.stdout))
+    leave_open(opened, "of a living one", os.getppid())
+    async with desk(file):
+        pass
+    found = {row["id"]: (row["outcome"], row["error"], row["ended_at"] is None) for row in rows(file, "interceptions")}
+    assert found["of a dead one"] == ("failed", "bridge stopped", False)
+    assert found["of a living one"] == (None, None, True)
+
+
+async def test_what_a_graceful_stop_left_open_is_ended_too(file: Path) -> None:
+    async with desk(file) as here:
+        here.publish(started("a"))  # and its end was lost
+    async with desk(file):
+        pass
+    assert rows(file, "interceptions")[0]["outcome"] == "failed"
+
+
+async def test_what_is_older_than_keep_is_forgotten_whole(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bridge.record.recorder.utc_now", lambda: AT + timedelta(days=10))
+    told = [PromptRecorded("old", "r", "text"), TokensUsed("old", "r", 1, 1), ended("old")]
+    async with desk(file, keep=9 * 86_400.0) as here:
+        here.publish(started("old"), *told)
+        await here.until(lambda: rows(file, "runs"))
+    assert contents(file) == {}
+    async with desk(file, keep=11 * 86_400.0) as here:
+        here.publish(started("new"))
+    assert ids(file) == ["new"]
+
+
+def test_the_salt_stays_the_same(opened: sqlite3.Connection) -> None:
+    salt = housekeeping.salt(opened)
+    assert len(salt) == 32
+    assert housekeeping.salt(opened) == salt
+
+
+def test_states_of_keys_that_make_no_sense_are_passed_over(opened: sqlite3.Connection) -> None:
+    opened.execute("INSERT INTO key_states VALUES ('openai', 'f', 'no json'), ('openai', 'g', '{\"a\":1}')")
+    assert housekeeping.saved_keys(opened) == {"openai": [{"a": 1}]}
+
+
+async def test_the_health_of_keys_survives_a_restart(file: Path) -> None:
+    async def handle(asked: Asked, reply: Reply) -> None:
+        answers = {KEYS[0]: (429, [("retry-after", "300")]), KEYS[1]: (401, [])}
+        if asked.key in answers:
+            status, headers = answers[asked.key]
+            await reply.whole(status, b"{}", headers)
+        else:
+            await say_hello(asked, reply)
+
+    record = RecordSettings(path=file)
+    async with provider(handle) as url:
+        async with world(url, KEYS, record=record) as here:
+            assert (await ask(here.port)).status == 200
+            before = {key.key: key for key in here.bridge.providers["openai"].pool.snapshot()}
+        async with world(url, KEYS, record=record) as here:
+            after = {key.key: key for key in here.bridge.providers["openai"].pool.snapshot()}
+            assert (await ask(here.port)).status == 200
+            assert len(here.events("attempt.started")) == 1
+    assert [key.state for key in after.values()] == [KeyState.TEMPORARY, KeyState.PERMANENT, KeyState.VALID]
+    cooling, was = after["sk-c...0001"], before["sk-c...0001"]
+    assert cooling.retry_at is not None
+    assert was.retry_at is not None
+    assert abs((cooling.retry_at - was.retry_at).total_seconds()) < 2  # both tell one moment, by the wall clock
+    everything = b"".join(one.read_bytes() for one in file.parent.iterdir())
+    assert b"cooldown_until" in everything
+    assert not any(key.encode() in everything for key in KEYS)
+
+
+async def test_a_key_that_is_well_again_is_well_after_a_restart(file: Path) -> None:
+    async def handle(asked: Asked, reply: Reply) -> None:
+        if asked.key == KEYS[0] and asked.method == "POST":
+            await reply.whole(401, b"{}")
+        else:
+            await say_hello(asked, reply)
+
+    record = RecordSettings(path=file)
+    async with provider(handle) as url:
+        async with world(url, KEYS[:2], record=record) as here:
+            await ask(here.port)
+            here.bridge.providers["openai"].pool.reset("sk-c...0001")  # by a request to /models, which is served
+            with trio.fail_after(10):
+                while here.events("key.changed")[-1].state is not KeyState.VALID:  # noqa: ASYNC110  # a plain sink
+                    await trio.sleep(0.002)
+        async with world(url, KEYS[:2], record=record) as here:
+            states = [key.state for key in here.bridge.providers["openai"].pool.snapshot()]
+    assert states == [KeyState.VALID, KeyState.VALID]

@@ -1,0 +1,174 @@
+"""A record that can't be written: requests go on, it is said once, and all is written when it can be again."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bridge.events.vocabulary import Event, PromptRecorded, TokensUsed
+from bridge.record import database, recorder
+from bridge.settings import RecordSettings
+from tests.record.desk import contents, desk, ended, ids, rows, started
+from tests.world import ask, provider, say_hello, world
+
+
+@pytest.fixture(autouse=True)
+def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(database, "BUSY_S", 0.0)
+    monkeypatch.setattr(recorder, "BATCH_S", 0.001)
+    monkeypatch.setattr(recorder, "RETRY_S", 0.005)
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Somebody else holds the file's write lock."""
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+    finally:
+        other.execute("ROLLBACK")
+        other.close()
+
+
+class Faulty:
+    """A connection on which the statements `bad` (counted over all connections, from 1) fail."""
+
+    def __init__(self, real: sqlite3.Connection, plan: dict[str, Any]) -> None:
+        self._real = real
+        self._plan = plan
+
+    def execute(self, sql: str, values: Any = ()) -> sqlite3.Cursor:
+        self._plan["done"] += 1
+        if self._plan["done"] in self._plan["bad"]:
+            self._plan["hit"] = sql
+            raise sqlite3.OperationalError(self._plan["words"])
+        return self._real.execute(sql, values)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._real, name)
+
+
+def make_faulty(monkeypatch: pytest.MonkeyPatch, bad: range, words: str = "database or disk is full") -> dict[str, Any]:
+    """From now on these statements of the recorder fail. Returns how far it has come."""
+    plan: dict[str, Any] = {"done": 0, "bad": bad, "words": words, "hit": None}
+    really = database.open_for_writing
+    monkeypatch.setattr(recorder, "open_for_writing", lambda path: Faulty(really(path), plan))
+    return plan
+
+
+def story(name: str) -> list[Event]:
+    return [started(name), PromptRecorded(name, "r", "text"), TokensUsed(name, "r", 1, 2), ended(name)]
+
+
+STATEMENTS = 25
+"""More than a recorder needs for two stories."""
+
+
+@pytest.mark.parametrize("first", range(1, STATEMENTS))
+async def test_whichever_statement_fails_nothing_is_lost_or_doubled(
+    first: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = make_faulty(monkeypatch, range(first, first + 3))
+    async with desk(tmp_path / "r.db") as here:
+        here.publish(*story("a"))
+        await here.until(lambda: rows(here.path, "token_usages"))
+        here.publish(*story("b"))
+        await here.until(lambda: len(rows(here.path, "token_usages")) == 2)
+        if plan["hit"]:
+            await here.until_said("record.recovered")
+        plan["bad"] = range(0)
+    kept = contents(tmp_path / "r.db")
+    assert [row["outcome"] for row in kept["interceptions"]] == ["completed"] * 2
+    assert [row["interception_id"] for row in kept["prompts"]] == ["a", "b"]
+    assert [row["interception_id"] for row in kept["token_usages"]] == ["a", "b"]
+    assert [one.type for one in here.said] == (["record.failed", "record.recovered"] if plan["hit"] else [])
+
+
+async def test_it_says_what_is_wrong_and_how_much_waits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    plan = make_faulty(monkeypatch, range(1, 1), "attempt to write a readonly database")
+    async with desk(tmp_path / "r.db") as here:
+        plan["bad"] = range(10**6)
+        here.publish(*story("a"))
+        failed = await here.until_said("record.failed")
+        assert "r.db" in failed.error
+        assert "readonly" in failed.error
+        assert failed.queued == 4
+        here.publish(*story("b"))
+        plan["bad"] = range(0)
+        recovered = await here.until_said("record.recovered")
+        assert (recovered.error, recovered.queued) == (None, 0)
+    assert ids(tmp_path / "r.db") == ["a", "b"]
+    assert [one.type for one in here.said] == ["record.failed", "record.recovered"]
+
+
+async def test_the_queue_is_bounded_and_the_loss_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(recorder, "QUEUE_EVENTS", 10)
+    plan = make_faulty(monkeypatch, range(1, 1))
+    async with desk(tmp_path / "r.db") as here:
+        plan["bad"] = range(10**6)
+        here.publish(started("a"))
+        await here.until_said("record.failed")
+        here.publish(*(started(f"i{n}") for n in range(25)))
+        assert len(here.recorder._queue) <= 10
+        plan["bad"] = range(0)
+        recovered = await here.until_said("record.recovered")
+    assert recovered.error == "16 events were lost"
+    assert ids(tmp_path / "r.db") == [f"i{n}" for n in range(15, 25)]
+
+
+async def test_a_lock_held_at_the_start_costs_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "r.db"
+    database.open_for_writing(path).close()
+    with ExitStack() as held:
+        held.enter_context(locked(path))
+        async with desk(path) as here:
+            here.publish(*story("a"))
+            await here.until_said("record.failed")
+            held.close()
+            await here.until_said("record.recovered")
+    assert ids(path) == ["a"]
+
+
+async def test_a_path_that_becomes_possible(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    path = tmp_path / "file" / "r.db"
+    async with desk(path) as here:
+        here.publish(*story("a"))
+        failed = await here.until_said("record.failed")
+        assert str(path) in failed.error
+        (tmp_path / "file").unlink()
+        await here.until_said("record.recovered")
+    assert ids(path) == ["a"]
+
+
+async def test_a_file_that_is_no_database(tmp_path: Path) -> None:
+    path = tmp_path / "r.db"
+    path.write_bytes(b"these are not the bytes of a database" * 100)
+    async with desk(path) as here:
+        here.publish(*story("a"))
+        failed = await here.until_said("record.failed")
+        assert "not a database" in failed.error
+        path.unlink()
+        await here.until_said("record.recovered")
+    assert ids(path) == ["a"]
+
+
+async def test_requests_go_on_while_another_holds_the_lock(tmp_path: Path) -> None:
+    path = tmp_path / "r.db"
+    async with provider(say_hello) as url, world(url, record=RecordSettings(path=path)) as here:
+        with locked(path):
+            for _ in range(5):
+                answer = await ask(here.port)
+                assert (answer.status, answer.complete) == (200, True)
+            await here.event("record.failed")
+            await here.event("interception.ended", 5)
+        await here.event("record.recovered")
+    assert [row["outcome"] for row in rows(path, "interceptions")] == ["completed"] * 5
+    assert [row["output"] for row in rows(path, "token_usages")] == [3] * 5
+    assert len(here.events("record.failed", "record.recovered")) == 2
