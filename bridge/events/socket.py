@@ -102,7 +102,8 @@ def _bound(path: Path) -> socket.socket:
 
 
 def _private_directory(directory: Path) -> None:
-    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for missing in reversed([one for one in (directory, *directory.parents) if not one.exists()]):
+        missing.mkdir(mode=0o700, exist_ok=True)  # its parents too: one of them may be the user's runtime directory
     status = directory.lstat()
     if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.getuid():
         raise StartError(f"{directory} must be a directory of your own, to hold the event socket")

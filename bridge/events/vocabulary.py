@@ -22,7 +22,7 @@ class Outcome(StrEnum):
     COMPLETED = "completed"  # upstream's good answer reached the client whole
     FAILED = "failed"  # upstream answered an error, or broke off
     CANCELLED = "cancelled"  # the client left, somebody cancelled, or the bridge stopped
-    REJECTED = "rejected"  # the bridge answered by itself and sent nothing upstream
+    REJECTED = "rejected"  # what the client got is the bridge's own answer: the request is at fault, or no key is left
 
 
 class FailureReason(StrEnum):
