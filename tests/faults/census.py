@@ -47,28 +47,30 @@ def census() -> Census:
 
 @asynccontextmanager
 async def nothing_left(here: World | None = None) -> AsyncIterator[None]:
-    """Fails unless the block leaves no more tasks and descriptors than it found, and each interception ended once.
-
-    Garbage is not collected meanwhile, so that a socket which only the collector would close counts as left.
-    """
-    with _no_collection():
-        await _close_idle(here)
+    """Fails unless the block leaves no more tasks and descriptors than it found, and each interception ended once."""
+    with no_collection():
+        await close_idle(here)
         await trio.testing.wait_all_tasks_blocked()
         before = census()
         yield
-        with trio.move_on_after(SETTLE_S):
-            await _close_idle(here)
-            while census().beyond(before):
-                await trio.sleep(0.005)
-                await _close_idle(here)
-        assert not census().beyond(before)
+        assert await settled(before, here) == {}
     if here is not None:
         assert [one.upstream.in_use for one in here.bridge.providers.values()] == [0] * len(here.bridge.providers)
         started = sorted(event.id for event in here.events("interception.started"))
         assert started == sorted(event.id for event in here.events("interception.ended"))
 
 
-async def _close_idle(here: World | None) -> None:
+async def settled(before: Census, here: World | None = None) -> dict[str, int]:
+    """What there is more of than before, once what is on its way out has had its time."""
+    with trio.move_on_after(SETTLE_S):
+        await close_idle(here)
+        while census().beyond(before):
+            await trio.sleep(0.005)
+            await close_idle(here)
+    return census().beyond(before)
+
+
+async def close_idle(here: World | None) -> None:
     """Connections kept for the next request upstream are no leak; how many there are is up to chance."""
     if here is not None:
         for provider in here.bridge.providers.values():
@@ -78,7 +80,8 @@ async def _close_idle(here: World | None) -> None:
 
 
 @contextmanager
-def _no_collection() -> Iterator[None]:
+def no_collection() -> Iterator[None]:
+    """Garbage is not collected meanwhile, so that a socket which only the collector would close counts as left."""
     gc.disable()
     try:
         yield
