@@ -41,7 +41,7 @@ async def provide(events: int) -> None:
                 if not streaming:
                     await stream.send_all(WHOLE)
                     continue
-                await stream.send_all(STREAM_HEAD)
+                await stream.send_all(STREAM_HEAD + b"%x\r\n%s\r\n" % (len(BEGIN), BEGIN))
                 for _ in range(events):
                     await stream.send_all(CHUNK)
                 await stream.send_all(b"0\r\n\r\n")
@@ -93,8 +93,7 @@ async def load(port: int, path: str, *, clients: int, each: int, stream: bool) -
 
     async def client() -> None:
         async with await trio.open_tcp_stream("127.0.0.1", port) as connection:
-            for _ in range(each):
-                firsts.append(await ask(connection, message, end))
+            firsts.extend([await ask(connection, message, end) for _ in range(each)])
 
     began = time.perf_counter()
     async with trio.open_nursery() as nursery:
@@ -105,16 +104,15 @@ async def load(port: int, path: str, *, clients: int, each: int, stream: bool) -
 
 def relay(events: int = 5000) -> None:
     """Prints requests/s, events/s and times to the first byte, direct and across the bridge."""
-    with tempfile.TemporaryDirectory(prefix="clearspan-bench-") as place:
-        with process(__file__, str(events)) as upstream:
-            config = Path(place) / "config.toml"
-            config.write_text(
-                f'[providers.openai]\ntype = "openai"\nbase_url = "http://127.0.0.1:{upstream}/v1"\nkeys = ["{KEY}"]\n'
-            )
-            words = ["--config", str(config), "--port", "0", "--socket", f"{place}/events.sock", "--data-dir", place]
-            with process("-m", "bridge", "serve", "--log-level", "warning", *words) as bridge:
-                _measure("direct", upstream, "/v1/responses", events)
-                _measure("bridge", bridge, "/openai/v1/responses", events)
+    with tempfile.TemporaryDirectory(prefix="clearspan-bench-") as place, process(__file__, str(events)) as upstream:
+        config = Path(place) / "config.toml"
+        config.write_text(
+            f'[providers.openai]\ntype = "openai"\nbase_url = "http://127.0.0.1:{upstream}/v1"\nkeys = ["{KEY}"]\n'
+        )
+        words = ["--config", str(config), "--port", "0", "--socket", f"{place}/events.sock", "--data-dir", place]
+        with process("-m", "bridge", "serve", "--log-level", "error", *words) as bridge:
+            _measure("direct", upstream, "/v1/responses", events)
+            _measure("bridge", bridge, "/openai/v1/responses", events)
 
 
 def _measure(name: str, port: int, path: str, events: int) -> None:
