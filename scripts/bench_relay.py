@@ -17,6 +17,7 @@ from pathlib import Path
 
 import trio
 
+BEGIN = b'event: response.created\ndata: {"type":"response.created","response":{"id":"resp_1"}}\n\n'
 EVENT = (
     b'event: response.output_text.delta\ndata: {"type":"response.output_text.delta","delta":"four words of text "}\n\n'
 )
