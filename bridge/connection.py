@@ -145,7 +145,7 @@ class Connection:
                 data = await self._socket.recv(RECEIVE_SIZE)
                 self._at_eof = not data
             except OSError:
-                self._broken = True
+                self._break(protocol)
         if self._read_scope.cancelled_caught and not self._resume and not self._closing:
             await protocol.time_out()
         return data
@@ -182,6 +182,11 @@ class Connection:
             self._resume = True
             self._read_scope.cancel()
 
+    def _break(self, protocol: Http1 | None) -> None:
+        self._broken = True
+        if protocol is not None:
+            protocol.break_off()
+
     def _end(self) -> None:
         self._closing = True
         self._read_scope.cancel()
@@ -198,11 +203,9 @@ class Connection:
                     return  # the app has been told; what it still says goes nowhere
                 await self._send_all(memoryview(data))
         except OSError:
-            self._broken = True
+            self._break(self._protocol)
         except trio.Cancelled:
-            self._broken = (
-                True  # part of a message is out, or none of what the engine counts as sent: nothing can follow
-            )
+            self._break(self._protocol)  # the engine counts as sent what is out in part, or not at all
             raise
         if self._broken:
             await self._end_request()

@@ -20,6 +20,7 @@ from hypercorn.protocol.events import Body, EndBody, Request
 from hypercorn.protocol.h11 import STREAM_ID, H11Protocol
 from hypercorn.protocol.http_stream import HTTPStream
 from hypercorn.trio.worker_context import WorkerContext
+from hypercorn.typing import H11SendableEvent
 
 from bridge.errors import StartError
 from bridge.observe.logs import logger
@@ -108,6 +109,15 @@ class Http1(H11Protocol):
         """The client took too long: says so, where a request has begun and nothing was answered yet."""
         if self.phase is not Phase.HEAD or self.ahead:
             await self._refuse(408, "the request did not arrive in time")
+
+    def break_off(self) -> None:
+        """Nothing more can be sent."""
+        if isinstance(self.connection, h11.Connection):  # as it always is: no WebSocket takes its place here
+            self.connection.send_failed()
+
+    async def _send_h11_event(self, event: H11SendableEvent) -> None:
+        if self.connection.our_state is not h11.ERROR:
+            await super()._send_h11_event(event)
 
     async def _handle_events(self) -> None:
         while True:

@@ -44,6 +44,8 @@ class Relay:
         self._filter = client_filter
         self._decode = decoder(answer.header(b"content-encoding"))
         self._sent_at = trio.current_time()
+        self._counted = False
+        """The client was told how many bytes will come."""
         self._at_rest = False
         """Between two chunks: all that came was sent and read."""
 
@@ -52,6 +54,7 @@ class Relay:
         headers = headers_down(self._answer.headers)
         if self._filter is not None:
             headers = [(name, value) for name, value in headers if name.lower() != b"content-length"]
+        self._counted = any(name.lower() == b"content-length" for name, _ in headers)
         await self._exchange.start(self._answer.status, headers)
         try:
             while chunk := await self._next():
@@ -98,7 +101,7 @@ class Relay:
         """Whether bytes of our own may go to the client just now."""
         readable = self._decode is identity  # else nobody knows where events end, or ours would be read as encoded
         begun = self._exchange.first_byte_at is not None
-        return readable and begun and self._at_rest and self._reader.between_events
+        return readable and begun and self._at_rest and not self._counted and self._reader.between_events
 
     def finish(self) -> None:
         """There is no more, for whatever reason: what was read is told. Never raises."""

@@ -63,6 +63,11 @@ class Bridge:
         self._stop_reason = self._stop_reason or reason
         self._stop.set()
 
+    def abort(self) -> None:
+        """Cuts off what is under way. Returns at once; subscribers and the record still hear how it ended."""
+        if self._nursery is not None:
+            self._nursery.cancel_scope.cancel()
+
     async def run(self, task_status: trio.TaskStatus[str] = trio.TASK_STATUS_IGNORED) -> None:
         """Runs until stopped; `task_status` gets the URL. Raises StartError where it can't start."""
         server = self._settings.server
@@ -189,29 +194,32 @@ class Bridge:
 
 
 async def run_until_signalled(bridge: Bridge, ready: Callable[[str], None]) -> bool:
-    """Runs a bridge until SIGINT or SIGTERM; a second signal ends it at once. Returns whether it ended gracefully.
+    """Runs a bridge until SIGINT or SIGTERM; a second signal ends it at once, a third whatever it is doing then.
+
+    Returns whether one signal was enough.
 
     `ready` gets the URL once requests are accepted. The handlers are set explicitly, since a process started in the
     background by a shell inherits SIGINT as ignored.
     """
-    graceful = False
+    count = 0
     with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
         async with trio.open_nursery() as nursery:
 
             async def obey() -> None:
-                first = True
+                nonlocal count
                 async for number in signals:
-                    if not first:
+                    count += 1
+                    if count == 1:
+                        bridge.stop(signal.Signals(number).name)
+                    elif count == 2:
+                        bridge.abort()
+                    else:
                         nursery.cancel_scope.cancel()
-                    bridge.stop(signal.Signals(number).name)
-                    first = False
 
             async def run(task_status: trio.TaskStatus[str] = trio.TASK_STATUS_IGNORED) -> None:
-                nonlocal graceful
                 await bridge.run(task_status=task_status)
-                graceful = True
                 nursery.cancel_scope.cancel()
 
             nursery.start_soon(obey)
             ready(await nursery.start(run))
-    return graceful
+    return count < 2

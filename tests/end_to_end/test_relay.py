@@ -269,3 +269,18 @@ async def test_no_answer_is_502_and_a_late_one_504() -> None:
     async with provider(handle) as url, world(url, idle_timeout=0.05) as here:
         answer = await ask(here.port)
     assert answer.status == 504
+
+
+async def test_nothing_is_put_into_a_stream_of_known_length(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(relay, "SILENCE_S", 0.01)
+
+    async def handle(_: Asked, reply: Reply) -> None:
+        await reply.head(200, STREAM, length=len(HELLO[0]) + 100)
+        await reply.raw(HELLO[0])
+        await trio.sleep(0.05)  # silent between two events: five times the time after which a comment may come
+        raise Hang
+
+    async with provider(handle) as url, world(url) as here:
+        answer = await ask(here.port)
+        ended = await here.event("interception.ended")
+    assert (answer.body, answer.complete, ended.outcome) == (HELLO[0], False, "failed")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 import trio
+from structlog.processors import format_exc_info
+from structlog.testing import capture_logs
 
 PATIENCE_S = 60.0
 """No test here takes nearly so long; a fault that is not contained may take for ever."""
@@ -25,3 +27,11 @@ async def in_time() -> AsyncIterator[None]:
     """Fails a test that hangs."""
     with trio.fail_after(PATIENCE_S):
         yield
+
+
+@pytest.fixture(autouse=True)
+def nothing_failed_inside() -> Iterator[None]:
+    """Fails a test in which a boundary had to contain a fault of the bridge's own."""
+    with capture_logs([format_exc_info]) as logs:
+        yield
+    assert [one for one in logs if one["log_level"] == "error" or one["event"] == "a connection failed"] == []
