@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 from typing import Any, NoReturn
@@ -14,6 +13,7 @@ from bridge.errors import ClearspanError, ConfigurationError
 from bridge.options import PATH, common_options, said, settings_from
 
 INTERRUPTED = 130
+THEMES = ("dark", "light", "contrast", "mono")
 
 
 class Commands(click.Group):
@@ -24,7 +24,9 @@ class Commands(click.Group):
         try:
             return super().invoke(ctx)
         except BrokenPipeError:  # `clearspan tail | head`: whoever reads has seen enough
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            from bridge.terminal import close_output
+
+            close_output()
             ctx.exit(0)
 
 
@@ -61,12 +63,19 @@ def serve(context: click.Context, /, **_: Any) -> None:
 
 @cli.command()
 @common_options
+@click.option("--replay", type=PATH, metavar="FILE", help="Play a log of `tail --json`, or a record's database.")
+@click.option("--speed", type=click.FloatRange(0.01, 1000), default=1.0, help="How fast a log is played.")
+@click.option("--theme", type=click.Choice(THEMES), envvar="CLEARSPAN_THEME", help="Colours; NO_COLOR takes all away.")
+@click.option("--web", is_flag=True, help="Serve the dashboard as a web page on loopback.")
+@click.option("--web-port", type=click.IntRange(0, 65535), default=8486, show_default=True, help="Its port; 0: any.")
 @click.pass_context
-def monitor(context: click.Context, /, **_: Any) -> None:
+def monitor(context: click.Context, /, **chosen: Any) -> None:
     """The terminal dashboard alone."""
-    from monitor.app import run_monitor
+    from bridge import watching
 
-    sys.exit(run_monitor(settings_from(context).settings.server.socket))
+    wish = {name: chosen[name] for name in ("replay", "speed", "theme")}
+    port = chosen["web_port"] if chosen["web"] else None
+    sys.exit(watching.watch(settings_from(context).settings, web_port=port, **wish))
 
 
 @cli.command()
@@ -75,14 +84,17 @@ def monitor(context: click.Context, /, **_: Any) -> None:
 @click.option("--once", is_flag=True, help="Run every scenario once, then stop.")
 @click.option("--seed", default=1, show_default=True, help="Seed for everything that varies.")
 @click.option("--speed", default=1.0, show_default=True, help="How fast time goes in the simulation.")
+@click.option("--step", is_flag=True, help="Go through each request on its way over the bridge, step by step.")
 @click.pass_context
-def demo(context: click.Context, /, headless: bool, once: bool, seed: int, speed: float, **_: Any) -> None:
+def demo(context: click.Context, /, headless: bool, once: bool, seed: int, speed: float, step: bool, **_: Any) -> None:
     """Bridge, simulated provider, scripted agents and monitor: no key, no network."""
     from bridge import running
 
+    if step and (headless or not (sys.stdin.isatty() and sys.stdout.isatty())):
+        raise click.UsageError("--step shows the monitor, which needs a terminal")
     settings = settings_from(context).settings
     keep = said(context)["data_dir"] is not None  # whoever names a place wants to find something there
-    sys.exit(running.demo(settings, headless=headless, once=once, seed=seed, speed=speed, keep=keep))
+    sys.exit(running.demo(settings, headless=headless, once=once, seed=seed, speed=speed, keep=keep, step=step))
 
 
 @cli.command()

@@ -25,6 +25,7 @@ from bridge.observe import logs
 from bridge.reload import follow_configuration
 from bridge.server import Bridge, run_until_signalled
 from bridge.settings import ProviderSettings, Settings
+from bridge.terminal import close_output
 
 INTERRUPTED = 130
 DEMO_ONCE_SPEED = 6.0
@@ -71,10 +72,12 @@ def demo(  # what the command's options say
     seed: int = 1,
     speed: float = 1.0,
     keep: bool = False,
+    step: bool = False,
 ) -> int:
     """Bridge, simulated provider, scripted agents and a view of them, beside the user's own bridge if there is one.
 
     Its record goes with it, so that no made-up request is ever counted with real ones; `keep` writes it all the same.
+    `step` shows each request step by step.
     """
     headless = headless or not _has_terminal()
     if headless:
@@ -83,7 +86,8 @@ def demo(  # what the command's options say
         _log_to_file(settings)
     pace = speed * DEMO_ONCE_SPEED if once else speed
     rounds = 1 if once else None
-    return _until_it_ends(partial(_demo, settings, headless=headless, rounds=rounds, seed=seed, speed=pace, keep=keep))
+    view = _print_events if headless else partial(_show_monitor, step=step)
+    return _until_it_ends(partial(_demo, settings, view, rounds=rounds, seed=seed, speed=pace, keep=keep))
 
 
 def simulate(settings: Settings, scenario: Path | None, *, seed: int, speed: float) -> int:
@@ -109,11 +113,11 @@ def simulate(settings: Settings, scenario: Path | None, *, seed: int, speed: flo
 
 
 def _until_it_ends(main: Callable[[], Awaitable[int]]) -> int:
-    """Runs a command's Trio side. What ends a command without a traceback comes out of all its nurseries alone."""
+    """Runs a command's Trio side. An error that a person can mend comes out alone, however many nurseries it left."""
     try:
         return trio.run(main)
     except BaseExceptionGroup as group:
-        ours, others = group.split((ClearspanError, BrokenPipeError))
+        ours, others = group.split(ClearspanError)
         if ours is None or others is not None:
             raise
         raise _first(ours) from None
@@ -145,7 +149,7 @@ async def _run(settings: Settings, beside: Beside | None, ready: Callable[[str],
 
 
 async def _demo(  # what the command's options say
-    settings: Settings, *, headless: bool, rounds: int | None, seed: int, speed: float, keep: bool
+    settings: Settings, view: Beside, *, rounds: int | None, seed: int, speed: float, keep: bool
 ) -> int:
     from bridge.simulate.agents import run_agents
     from bridge.simulate.demo import DEMO_SCENARIO, demo_keys
@@ -162,34 +166,36 @@ async def _demo(  # what the command's options say
 
             async def play(bridge: Bridge) -> None:
                 async with trio.open_nursery() as nursery:
-                    nursery.start_soon(_print_events if headless else partial(_show_then_stop, nursery), bridge)
+                    nursery.start_soon(_show_then_stop, view, bridge, nursery)
                     await run_agents(f"{bridge.url}/openai/v1", rounds=rounds, speed=speed, seed=seed)
                     await bridge.hub.flushed()
                     nursery.cancel_scope.cancel()
 
-            code = await _run(ours, play, _announce if headless else _keep_quiet)
+            code = await _run(ours, play, _announce if view is _print_events else _keep_quiet)
     return code
 
 
-async def _show_then_stop(nursery: trio.Nursery, bridge: Bridge) -> None:
-    await _show_monitor(bridge)
+async def _show_then_stop(show: Beside, bridge: Bridge, nursery: trio.Nursery) -> None:
+    await show(bridge)
     nursery.cancel_scope.cancel()
 
 
-async def _show_monitor(bridge: Bridge) -> None:
+async def _show_monitor(bridge: Bridge, *, step: bool = False) -> None:
     """The dashboard in this terminal, as a process of its own; returns when it is closed."""
-    command = [sys.executable, "-m", "monitor", "--socket", str(bridge.socket)]
+    command = [sys.executable, "-m", "monitor", "--socket", str(bridge.socket), *(["--step"] if step else [])]
     await trio.run_process(command, stdin=None, check=False)
 
 
 async def _print_events(bridge: Bridge) -> None:
-    """Event lines on standard output. A reader that is slow loses events, and slows nobody."""
+    """Event lines on standard output, until nobody reads them. A reader that is slow loses events, and slows nobody."""
     subscriber = bridge.hub.subscribe()
     try:
         while True:
             messages = [decode(line) for line in (await subscriber.take()).splitlines()]
             lines = [describe(message) for message in messages if isinstance(message, Envelope)]
             await trio.to_thread.run_sync(partial(print, "\n".join(lines), flush=True), abandon_on_cancel=True)
+    except BrokenPipeError:
+        close_output()
     finally:
         bridge.hub.unsubscribe(subscriber)
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import sys
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,6 +22,11 @@ from bridge.setting_rules import without_effect
 from bridge.settings import Seconds, format_duration
 
 HEADER_SETTING = re.compile(r"\.(extra_)?headers\.")
+
+
+def close_output() -> None:
+    """Whoever read our output has left (`clearspan tail | head`): what is still said, or buffered, goes nowhere."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:

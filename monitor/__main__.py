@@ -1,6 +1,6 @@
 """`python -m monitor` is `clearspan monitor`."""
 
-from monitor.app import main
+from monitor.command import main
 
 if __name__ == "__main__":
     main()

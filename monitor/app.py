@@ -6,13 +6,10 @@ tick keeps the running clocks going. A key press is handled between two small ba
 
 from __future__ import annotations
 
-import argparse
 import asyncio
-import os
 import signal
-import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import ClassVar
@@ -20,34 +17,51 @@ from typing import ClassVar
 import platformdirs
 from rich.segment import Segments
 from rich.text import Text
-from textual.app import App
+from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
+from textual.filter import LineFilter, Monochrome
+from textual.screen import Screen
 from textual.timer import Timer
 
 from bridge.events.wire import Command
-from monitor import themes
-from monitor.client import Client, Source
+from monitor import palette, takeaway, themes
+from monitor.client import Source
 from monitor.format import neutralise
-from monitor.screens.help import HelpScreen
-from monitor.screens.live import SAID_S, LiveScreen
+from monitor.listing import Listing
+from monitor.screens.help import EVERYWHERE, HelpScreen
+from monitor.screens.keys import KeysScreen
+from monitor.screens.live import LiveScreen
+from monitor.screens.reasoning import ReasoningScreen
+from monitor.screens.request import RequestScreen
+from monitor.screens.teach import TeachScreen
+from monitor.screens.totals import TotalsScreen
+from monitor.screens.view import SAID_S, Moment, View
 from monitor.state import Incoming, MonitorState
 from monitor.story import subject
+from monitor.widgets.views import VIEWS, ViewsBar
 
 FRAME_S = 1 / 15
 TICK_S = 0.5
 
 
 def wall_clock() -> datetime:
-    """The time as people know it."""
-    return datetime.now(UTC)
+    """The time as people know it, where they are."""
+    return datetime.now(UTC).astimezone()
 
 
 class MonitorApp(App[None]):
     """The terminal dashboard on one source. `place` tells a person where the source is, `url` where agents go."""
 
     TITLE = "Clearspan"
-    CSS_PATH = "monitor.tcss"
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("ctrl+c", "quit", "Quit", show=False, priority=True)]
+    CSS_PATH = ["monitor.tcss", "views.tcss"]  # noqa: RUF012  as Textual types it
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("ctrl+c", "quit", "Quit", show=False, priority=True),
+        *(Binding(str(number), f"view('{name}')", show=False) for number, name in enumerate(VIEWS, 1)),
+        Binding("t", "teach", "Steps"),
+        Binding("T", "next_theme", "Next theme", show=False),
+        Binding("question_mark", "help", "Help", key_display="?"),
+        Binding("q", "quit", "Quit"),
+    ]
 
     def __init__(
         self,
@@ -56,14 +70,31 @@ class MonitorApp(App[None]):
         *,
         url: str | None = None,
         clock: Callable[[], datetime] = wall_clock,
+        theme: str | None = None,
+        step: bool = False,
     ) -> None:
         super().__init__()
         self.source = source
         self.place = place
         self.clock = clock
         self.state = MonitorState()
-        self.live = LiveScreen()
+        self.listing = Listing()
+        self.live = LiveScreen(self.listing)
+        self.reasoning = ReasoningScreen()
+        self.keys = KeysScreen()
+        self.request = RequestScreen(self.listing)
+        self.totals = TotalsScreen()
+        self.views: dict[str, View] = {
+            view.NAME: view for view in (self.live, self.reasoning, self.keys, self.request, self.totals)
+        }
+        for name, view in self.views.items():
+            if view is not self.live:
+                self.install_screen(view, name)
+        self._came_from = self.live.NAME
+        self.places = [Path.cwd(), platformdirs.user_data_path("clearspan")]
         self._url = url
+        self._theme = theme or themes.DARK.name
+        self._step = step
         self._frame: Timer | None = None
         self._painted_at = float("-inf")
         self._asked_for_snapshot = False
@@ -73,8 +104,11 @@ class MonitorApp(App[None]):
         return self.live
 
     def on_mount(self) -> None:
-        self.register_theme(themes.DARK)
-        self.theme = themes.DARK.name
+        for theme in themes.THEMES.values():
+            self.register_theme(theme)
+        self.theme = self._theme
+        if self._step:
+            self.push_screen(TeachScreen())
         self.call_after_refresh(self.paint)
         self.run_worker(self.source.run(self.receive), name="source")
         self.set_interval(TICK_S, self.paint)
@@ -106,13 +140,108 @@ class MonitorApp(App[None]):
         """Draws the state as it is now."""
         self._frame = None
         self._painted_at = asyncio.get_running_loop().time()
-        if self.live.is_mounted:
-            hello = self.state.hello
-            self.live.draw(self.state, self.clock(), hello.url if hello else self._url, self.place)
+        hello = self.state.hello
+        moment = Moment(self.state, self.clock(), hello.url if hello else self._url, self.place)
+        view = self.view
+        if view is not None and view.is_mounted:
+            view.draw(moment)
+
+    @property
+    def view(self) -> View | None:
+        """The view in front; it goes on under an overlay."""
+        return next((screen for screen in reversed(self.screen_stack) if isinstance(screen, View)), None)
+
+    def on_view_shown(self) -> None:
+        self.paint()
+
+    def action_view(self, name: str) -> None:
+        """Brings a view to the front; it is as it was left, about what was selected in the one before."""
+        if isinstance(self.screen, TeachScreen):
+            self.pop_screen()
+        before, after = self.screen, self.views[name]
+        if before is after or not isinstance(before, View):
+            return
+        self._came_from = before.NAME
+        if before is self.live and after is self.reasoning:
+            self.reasoning.choose(self.listing.selection.id)
+        if before is self.live and after is self.request:
+            self.request.open(self.listing.selection.id)
+        if after is self.live:  # it lies under all others
+            self.pop_screen()
+        elif before is self.live:
+            self.push_screen(name)
+        else:
+            self.switch_screen(name)
+
+    def on_views_bar_chosen(self, message: ViewsBar.Chosen) -> None:
+        self.action_view(message.view)
+
+    def on_view_left(self) -> None:
+        self.action_view(self._came_from)
+
+    def on_live_screen_open(self, message: LiveScreen.Open) -> None:
+        self.request.open(message.one.id)
+        self.action_view("request")
+
+    def on_reasoning_screen_open(self, message: ReasoningScreen.Open) -> None:
+        self.request.open(message.request)
+        self.action_view("request")
+
+    def on_request_screen_read(self, message: RequestScreen.Read) -> None:
+        self.reasoning.choose(message.request)
+        self.action_view("reasoning")
+
+    def on_keys_screen_ask(self, message: KeysScreen.Ask) -> None:
+        self.run_worker(self._ask(message.command, message.done), name="key")
+
+    def on_request_screen_export(self, message: RequestScreen.Export) -> None:
+        self.run_worker(self._export(message.name, message.text), name="export")
+
+    async def _export(self, name: str, text: str) -> None:
+        try:
+            path = await asyncio.to_thread(takeaway.save, text, name, self.places)
+        except OSError as error:
+            self.say(f"could not export: {error.strerror or error}", "bad")
+        else:
+            self.say(f"exported to {path}", "good")
+
+    def on_view_copied(self, message: View.Copied) -> None:
+        self.copy_to_clipboard(message.text)
+        self.say(f"copied {message.what}, {len(message.text):,} characters", "good")
+
+    def action_teach(self) -> None:
+        """Goes through the selected request step by step."""
+        one = self.listing.selected
+        if one is not None and isinstance(self.screen, View) and not isinstance(self.screen, TeachScreen):
+            self.push_screen(TeachScreen(one))
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Where one steps through a request already, there is no key for it."""
+        return not (action == "teach" and isinstance(self.screen, TeachScreen)) and super().check_action(
+            action, parameters
+        )
+
+    def action_next_theme(self) -> None:
+        """Changes the colours."""
+        self.theme = themes.following(self.theme)
+
+    def get_theme_variable_defaults(self) -> dict[str, str]:
+        """Our own colours, for Textual's themes."""
+        return themes.DARK.variables
+
+    def get_line_filters(self) -> Sequence[LineFilter]:
+        """What is done to colours at the very end. NO_COLOR has chosen a theme already, where nothing else did."""
+        if self.theme == themes.MONO.name:
+            return [themes.WithoutColour()]
+        return [one for one in super().get_line_filters() if not isinstance(one, Monochrome)]
+
+    def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
+        """What the command palette offers."""
+        return palette.commands(self, screen)
 
     def action_help(self) -> None:
         """Shows all keys."""
-        self.push_screen(HelpScreen())
+        self.push_screen(HelpScreen(self.view.NAME if self.view else EVERYWHERE))
 
     def on_live_screen_cancel(self, message: LiveScreen.Cancel) -> None:
         one = message.one
@@ -127,37 +256,15 @@ class MonitorApp(App[None]):
         if reply.ok:
             self.say(done, "good")
         else:
-            self.say(f"could not {command.command}: {reply.error}", "bad")
+            self.say(f"could not {command.command.removeprefix('key.')}: {reply.error}", "bad")
 
     def say(self, text: str, tone: str) -> None:
         """Tells something in the last line for a few seconds."""
-        self.live.say(text, tone, self.clock() + timedelta(seconds=SAID_S))
+        if self.view is not None:
+            self.view.say(text, tone, self.clock() + timedelta(seconds=SAID_S))
 
     def _fatal_error(self) -> None:
         """Replaces Textual's report of a crash, which prints local variables: those hold prompts and answers."""
         report = Text(neutralise(traceback.format_exc()))
         self._exit_renderables.append(Segments(self.console.render(report, self.console.options)))
         self._close_messages_no_wait()
-
-
-def run_monitor(socket_path: Path, *, url: str | None = None) -> int:
-    """Shows the bridge behind that socket until a person quits; the exit code. Needs a terminal."""
-    app = MonitorApp(Client(socket_path), str(socket_path), url=url)
-    app.run()
-    return app.return_code or 0
-
-
-def default_socket() -> Path:
-    """Where a bridge puts its event socket unless it is told otherwise (contract sections 3 and 4)."""
-    named = os.environ.get("CLEARSPAN_SOCKET")
-    return Path(named) if named else platformdirs.user_runtime_path("clearspan") / "events.sock"
-
-
-def main(argv: list[str] | None = None) -> None:
-    """The command line of `python -m monitor`."""
-    parser = argparse.ArgumentParser(prog="clearspan monitor", description=__doc__.splitlines()[0] if __doc__ else "")
-    parser.add_argument("--socket", type=Path, metavar="PATH", help="the bridge's event socket")
-    options = parser.parse_args(argv)
-    if not (sys.stdin.isatty() and sys.stdout.isatty()):
-        parser.error("the monitor needs a terminal; `clearspan tail` prints events as lines")
-    sys.exit(run_monitor(options.socket or default_socket()))

@@ -44,6 +44,11 @@ def neutralise(text: str) -> str:
     return "\n".join(map(_cut, text.split("\n"))) if len(text) > LINE_LIMIT else text
 
 
+def harmless(text: str) -> str:
+    """The same without cutting any line: for the clipboard, where a long line costs nothing."""
+    return text if text.isprintable() else _HARMFUL.sub(_symbol, text)
+
+
 def _cut(line: str) -> str:
     return line if len(line) <= LINE_LIMIT else line[: LINE_LIMIT - 1] + "…"
 

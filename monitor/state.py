@@ -12,7 +12,7 @@ from enum import StrEnum
 
 from attrs import Factory, define, frozen
 
-from bridge.events.snapshot import Interception, Picture
+from bridge.events.snapshot import KEPT_ENDED, Interception, Picture
 from bridge.events.vocabulary import (
     AnswerDelta,
     BridgeStopping,
@@ -20,6 +20,7 @@ from bridge.events.vocabulary import (
     EventsDropped,
     InterceptionEnded,
     KeyChanged,
+    Outcome,
     RecordFailed,
     RecordRecovered,
     ThoughtDelta,
@@ -28,6 +29,8 @@ from bridge.events.vocabulary import (
     ToolCalled,
 )
 from bridge.events.wire import Envelope, Hello, Message, Reply, Snapshot
+from monitor.ledger import Ledger
+from monitor.trace import Trace
 
 
 class Status(StrEnum):
@@ -37,6 +40,7 @@ class Status(StrEnum):
     LIVE = "live"
     STOPPING = "stopping"  # the bridge said that it is about to go
     LOST = "lost"
+    REPLAY = "replay"  # a recorded log is played
 
 
 @frozen
@@ -73,9 +77,14 @@ class MonitorState:
     record_failure: RecordFailed | None = None
     key_changed_at: dict[tuple[str, str], datetime] = Factory(dict)
     first_token_at: dict[str, datetime] = Factory(dict)
+    traces: dict[str, Trace] = Factory(dict)
+    ledger: Ledger = Factory(Ledger)
+    earlier: dict[str, Interception] = Factory(dict)
+    """Requests of bridges that are gone, which the one that runs knows nothing of."""
 
     def apply(self, incoming: Incoming, now: datetime) -> None:
-        """Takes one message in; `now` is when it was delivered."""
+        """Takes one message in; `now` is when it was delivered, and its zone says where a day begins."""
+        self.ledger.zone = now.tzinfo or self.ledger.zone
         match incoming:
             case Envelope():
                 self._hear(incoming, now)
@@ -96,14 +105,38 @@ class MonitorState:
             self.record_failure = None
             self.key_changed_at.clear()
             self.dropped = 0
+            self._outlive()
         self.hello = hello
+
+    def _outlive(self) -> None:
+        """Another bridge is there: what the one before did stays to be read, what it had under way broke off."""
+        for one in self.picture.interceptions.values():
+            if one.live:
+                one.outcome, one.error, one.waiting_until = Outcome.FAILED, "bridge stopped", None
+                one.ended_at = max(self.since or one.started_at, one.started_at)
+                one.duration_ms = (one.ended_at - one.started_at).total_seconds() * 1000
+        self.earlier.update(self.picture.interceptions)
+
+    def _with_earlier(self, picture: Picture) -> Picture:
+        """The picture and as many earlier requests as it would remember itself."""
+        room = KEPT_ENDED - sum(not one.live for one in picture.interceptions.values())
+        unknown = [(id_, one) for id_, one in self.earlier.items() if id_ not in picture.interceptions]
+        self.earlier = dict(unknown[-room:] if room > 0 else [])
+        together = {**self.earlier, **picture.interceptions}
+        return Picture(picture.keys, together, picture.totals, picture.circuits)
 
     def _replace(self, snapshot: Snapshot, now: datetime) -> None:
         if self.status is not Status.LIVE:
             self.status, self.since, self.problem = Status.LIVE, now, None
-        before = self.picture.keys
+        known, before = self.picture, self.picture.keys
         self.picture = snapshot.picture()
         self.seq, self.gap = snapshot.seq, False
+        self.ledger.catch_up(known, self.picture, snapshot.at)
+        if self.earlier:
+            self.picture = self._with_earlier(self.picture)
+        self.traces = {id_: self.traces.get(id_) or Trace() for id_ in self.picture.interceptions}
+        for id_, one in self.picture.interceptions.items():
+            self.traces[id_].catch_up(one)
         for name, key in self.picture.keys.items():
             if before.get(name) != key or name not in self.key_changed_at:
                 self.key_changed_at[name] = snapshot.at
@@ -120,8 +153,23 @@ class MonitorState:
         self.seq = envelope.seq
         self.picture.apply(event, envelope.at)
         self._note(event, envelope.at)
+        self._trace(event, envelope.at)
+        self.ledger.note(event, envelope.at, self.picture)
         if isinstance(event, BridgeStopping):
             self.status, self.since, self.problem = Status.STOPPING, now, event.reason
+
+    def _trace(self, event: Event, at: datetime) -> None:
+        """Keeps what happened to each request that the picture knows, for as long as it does."""
+        id_ = getattr(event, "id", "")
+        if id_ not in self.picture.interceptions:
+            return
+        self.traces.setdefault(id_, Trace()).note(event, at)
+        if isinstance(event, InterceptionEnded) and len(self.traces) > len(self.picture.interceptions):
+            self.traces = {one: kept for one, kept in self.traces.items() if one in self.picture.interceptions}
+
+    def trace(self, id_: str) -> Trace:
+        """What happened to that request, as far as it is known."""
+        return self.traces.get(id_) or Trace(whole=False)
 
     def _note(self, event: Event, at: datetime) -> None:
         """Keeps what the picture does not: since when a key cools, when a live answer began, what is not recorded."""

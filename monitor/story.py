@@ -43,6 +43,8 @@ class Block:
     heading: Line
     lines: tuple[Line, ...] = ()
     text: str = ""
+    rule: bool = False
+    """A divider between requests: no edge, no blank line behind it."""
 
 
 def tell(one: Interception, now: datetime) -> list[Block]:

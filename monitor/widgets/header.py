@@ -11,20 +11,21 @@ from textual.widget import Widget
 from monitor import format as fmt
 from monitor.columns import Line, Span
 from monitor.state import MonitorState, Status
-from monitor.widgets.paint import TONES, paint
+from monitor.widgets.paint import GROUND, paint
 
 CONNECTION = {
     Status.CONNECTING: ("◌", "warn"),
     Status.LIVE: ("●", "good"),
     Status.STOPPING: ("◍", "warn"),
     Status.LOST: ("✗", "bad"),
+    Status.REPLAY: ("▷", "live"),
 }
 
 
 class HeaderBar(Widget):
     """One line; says more where there is more room."""
 
-    COMPONENT_CLASSES: ClassVar[set[str]] = TONES
+    COMPONENT_CLASSES: ClassVar[set[str]] = GROUND
     ALLOW_SELECT = False
 
     def __init__(self) -> None:

@@ -13,16 +13,17 @@ from textual.strip import Strip
 from monitor import keylines
 from monitor.columns import Line
 from monitor.state import MonitorState
-from monitor.widgets.paint import TONES, paint
+from monitor.widgets.paint import GROUND, paint
 
 
 class KeysPanel(ScrollView, can_focus=True):
     """Lines of keys; scrolls where there are many."""
 
-    COMPONENT_CLASSES: ClassVar[set[str]] = TONES
+    COMPONENT_CLASSES: ClassVar[set[str]] = GROUND
+    DEFAULT_CLASSES = "panel"
     ALLOW_SELECT = False
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("down,j", "scroll_down", "Scroll", key_display="↑↓"),
+        Binding("down,j", "scroll_down", "Scroll", key_display="↑↓", show=False),
         Binding("up,k", "scroll_up", "Up", show=False),
     ]
 

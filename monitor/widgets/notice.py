@@ -11,13 +11,13 @@ from textual.widget import Widget
 from monitor import format as fmt
 from monitor.columns import Line
 from monitor.state import MonitorState, Status
-from monitor.widgets.paint import TONES, paint
+from monitor.widgets.paint import GROUND, paint
 
 
 class Notice(Widget):
     """A few centred lines."""
 
-    COMPONENT_CLASSES: ClassVar[set[str]] = TONES
+    COMPONENT_CLASSES: ClassVar[set[str]] = GROUND
     ALLOW_SELECT = False
 
     def __init__(self) -> None:

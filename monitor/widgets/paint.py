@@ -33,19 +33,26 @@ TONES = {
         "withheld",
         "tool",
         "answer",
+        "found",
+        "here",
+        "key",
     )
 }
-"""What a widget that paints lines declares as its component classes."""
+"""What a screen declares as its component classes, for all widgets on it: each costs a little when styles change."""
+
+GROUND = {"tone--plain"}
+"""What a widget that paints lines on such a screen declares itself: its background. Elsewhere it declares `TONES`."""
 
 
 def paint(widget: Widget, line: Line, width: int, base: Style | None = None) -> Strip:
     """The line as exactly `width` cells, on the widget's own background or on `base`."""
     ground = base or widget.get_component_rich_style("tone--plain")  # kept by the widget; its rich_style is not
     under = Style(bgcolor=ground.bgcolor)
+    owner = widget.screen if TONES <= widget.screen.COMPONENT_CLASSES else widget
     segments = [
         Segment(
             text if text.isprintable() else fmt.one_line(text),
-            ground + widget.get_component_rich_style(f"tone--{tone}") + under,
+            ground + owner.get_component_rich_style(f"tone--{tone}") + under,
         )
         for text, tone in line
         if text

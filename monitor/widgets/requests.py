@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import ClassVar
 
@@ -17,16 +18,17 @@ from bridge.events.snapshot import Interception
 from monitor import columns
 from monitor.columns import Line
 from monitor.state import MonitorState
-from monitor.widgets.paint import TONES, paint
+from monitor.widgets.paint import GROUND, paint
 
 
 class RequestTable(ScrollView, can_focus=True):
     """Shows a selection that others hold; tells what a person did to it."""
 
-    COMPONENT_CLASSES: ClassVar[set[str]] = TONES | {"row--selected"}
+    COMPONENT_CLASSES: ClassVar[set[str]] = GROUND | {"row--selected"}
+    DEFAULT_CLASSES = "panel"
     ALLOW_SELECT = False
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("down,j", "move(1)", "Select", key_display="↑↓"),
+        Binding("down,j", "move(1)", "Select", key_display="↑↓", show=False),
         Binding("up,k", "move(-1)", "Up", show=False),
         Binding("pagedown,ctrl+d", "page(1)", "Page down", show=False),
         Binding("pageup,ctrl+u", "page(-1)", "Page up", show=False),
@@ -41,6 +43,9 @@ class RequestTable(ScrollView, can_focus=True):
             super().__init__()
             self.index = index
 
+    class Opened(Message):
+        """The selected request shall be opened."""
+
     @frozen
     class _Frame:
         """What is painted: equal frames need no painting."""
@@ -52,13 +57,13 @@ class RequestTable(ScrollView, can_focus=True):
 
     def __init__(self) -> None:
         super().__init__()
-        self._ordered: list[Interception] = []
+        self._ordered: Sequence[Interception] = []
         self._state = MonitorState()
         self._now: datetime | None = None
         self._selected = 0
         self._frame = self._Frame()
 
-    def show(self, state: MonitorState, ordered: list[Interception], selected: int, now: datetime) -> None:
+    def show(self, state: MonitorState, ordered: Sequence[Interception], selected: int, now: datetime) -> None:
         """Takes over what is known; paints only what changed."""
         self._state, self._ordered, self._now = state, ordered, now
         self.virtual_size = Size(0, len(ordered) + 1)
@@ -129,3 +134,5 @@ class RequestTable(ScrollView, can_focus=True):
         offset = event.get_content_offset(self)
         if offset is not None and 0 < offset.y <= len(self._ordered) - self.scroll_offset.y:
             self.post_message(self.Moved(self.scroll_offset.y + offset.y - 1))
+            if event.chain == 2:
+                self.post_message(self.Opened())

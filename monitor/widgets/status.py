@@ -9,13 +9,13 @@ from textual.widget import Widget
 
 from monitor import format as fmt
 from monitor.columns import Span
-from monitor.widgets.paint import TONES, paint
+from monitor.widgets.paint import GROUND, paint
 
 
 class StatusLine(Widget):
     """One line of what has just happened."""
 
-    COMPONENT_CLASSES: ClassVar[set[str]] = TONES
+    COMPONENT_CLASSES: ClassVar[set[str]] = GROUND
     ALLOW_SELECT = False
 
     def __init__(self) -> None:

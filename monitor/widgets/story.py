@@ -1,69 +1,34 @@
-"""The selected request's story, streaming in.
+"""A story, streaming in: blocks of wrapped text, one under the other.
 
 It stays at the bottom while it is at the bottom. Scrolled up, the line at the top keeps its place, whatever grows
-above or below it.
+above or below it. A block that has not changed is not laid out again, so a long session costs what is new in it.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_right
-from datetime import datetime
+from collections.abc import Sequence
 from typing import ClassVar
 
-from attrs import frozen
 from textual.binding import Binding, BindingType
 from textual.geometry import Size
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
-from bridge.events.snapshot import Interception
-from monitor.columns import Line, Span
-from monitor.story import Block, tell
-from monitor.widgets.paint import TONES, paint
+from monitor.parts import EDGE, Part
+from monitor.story import Block
+from monitor.widgets.paint import GROUND, paint
 from monitor.wrap import Flow
-
-EDGE = "▎ "
-
-
-@frozen
-class _Part:
-    """A block as it is painted: its fixed lines, then the text's, then a blank one."""
-
-    block: Block
-    flow: list[str]
-    count: int  # of the text's lines, which the flow goes on changing
-
-    @property
-    def height(self) -> int:
-        return 1 + len(self.block.lines) + self.count + 1
-
-    def line(self, offset: int) -> Line:
-        block = self.block
-        if offset == 0:
-            return ((EDGE, block.tone), *block.heading)
-        offset -= 1
-        if offset < len(block.lines):
-            return ((EDGE, block.tone), *block.lines[offset])
-        offset -= len(block.lines)
-        if offset < self.count:
-            return ((EDGE, block.tone), _text(self.flow[offset], block.tone))
-        return ()
-
-
-def _text(line: str, tone: str) -> Span:
-    """A line of a block's text. A summary's own headings, which come as `**…**`, are set in bold."""
-    if tone == "reasoning-summary" and len(line) > 4 and line.startswith("**") and line.endswith("**"):
-        return line[2:-2], "strong"
-    return line, "plain"
 
 
 class StoryView(ScrollView, can_focus=True):
-    """One request as blocks of wrapped text."""
+    """Shows blocks; a place in it is a block's key and a line in that block."""
 
-    COMPONENT_CLASSES: ClassVar[set[str]] = TONES
+    COMPONENT_CLASSES: ClassVar[set[str]] = GROUND | {"row--selected"}
+    DEFAULT_CLASSES = "panel"
     ALLOW_SELECT = False
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("down,j", "scroll_down", "Scroll", key_display="↑↓"),
+        Binding("down,j", "scroll_down", "Scroll", key_display="↑↓", show=False),
         Binding("up,k", "scroll_up", "Up", show=False),
         Binding("pagedown,space,ctrl+d", "page_down", "Page down", show=False),
         Binding("pageup,ctrl+u", "page_up", "Page up", show=False),
@@ -73,11 +38,10 @@ class StoryView(ScrollView, can_focus=True):
 
     def __init__(self) -> None:
         super().__init__()
-        self._one: Interception | None = None
-        self._now: datetime | None = None
+        self._story: str | None = None
         self._flows: dict[str, Flow] = {}
-        self._blocks: list[Block] = []
-        self._parts: list[_Part] = []
+        self._blocks: Sequence[Block] = []
+        self._parts: list[Part] = []
         self._starts: list[int] = []
         self._width = 0
         self._stuck = True
@@ -88,22 +52,25 @@ class StoryView(ScrollView, can_focus=True):
         """Whether its last line is in view."""
         return self.scroll_offset.y >= self.max_scroll_y
 
-    def show(self, one: Interception | None, now: datetime) -> None:
-        """Takes over the selected request as it is now; paints only what changed."""
-        if one is None:
-            self._one, self._flows = None, {}
-            self._lay_out([], keep=None)
-            return
-        another = self._one is None or self._one.id != one.id
-        self._one, self._now = one, now
-        blocks = tell(one, now)
-        if another:
-            self._flows = {}
+    def more(self) -> str:
+        """What its title adds where there is more below."""
+        return "" if self.at_bottom else " · ↓ more"
+
+    def show(self, story: str | None, blocks: Sequence[Block], *, live: bool) -> None:
+        """Takes over a story by its name, as it is now; paints only what changed."""
+        if story != self._story:
+            self._story, self._flows, self._parts = story, {}, []
+            self._stuck = False
             self._lay_out(blocks, keep=None)
-            self._stuck = one.live  # what runs is read at its end, what is over from its beginning
-            self._jump(self.max_scroll_y if one.live else 0)
-        elif blocks != self._blocks or self._content_width != self._width:
+            self._stuck = live  # what runs is read at its end, what is over from its beginning
+            self._jump(self.max_scroll_y if live else 0)
+        elif self._content_width != self._width or self._changed(blocks):
             self._lay_out(blocks, keep=self._place())
+
+    def _changed(self, blocks: Sequence[Block]) -> bool:
+        if len(blocks) != len(self._blocks):
+            return True
+        return any(new is not old and new != old for new, old in zip(blocks, self._blocks, strict=True))
 
     @property
     def _content_width(self) -> int:
@@ -116,19 +83,19 @@ class StoryView(ScrollView, can_focus=True):
         index = bisect_right(self._starts, self.scroll_offset.y) - 1
         return self._parts[index].block.key, self.scroll_offset.y - self._starts[index]
 
-    def _lay_out(self, blocks: list[Block], *, keep: tuple[str, int] | None) -> None:
-        self._blocks, self._width = blocks, self._content_width
-        self._parts, self._starts = [], []
+    def _lay_out(self, blocks: Sequence[Block], *, keep: tuple[str, int] | None) -> None:
+        same_width, self._width = self._width == self._content_width, self._content_width
+        known = {part.block.key: part for part in self._parts} if same_width else {}
+        self._blocks, self._parts, self._starts = blocks, [], []
         top = 0
         for block in blocks:
-            lines: list[str] = []
-            if block.text:
-                flow = self._flows.setdefault(block.key, Flow())
-                lines = flow.lines(block.text.rstrip("\n"), self._width - len(EDGE))
-            part = _Part(block, lines, len(lines))
+            part = known.get(block.key)
+            if part is None or part.block is not block:
+                part = self._part(block)
             self._parts.append(part)
             self._starts.append(top)
             top += part.height
+        self._flows = {part.block.key: self._flows[part.block.key] for part in self._parts if part.count}
         self._own_move = True  # a shorter text moves the view by itself
         self.virtual_size = Size(0, max(0, top - 1))
         self._own_move = False
@@ -139,6 +106,13 @@ class StoryView(ScrollView, can_focus=True):
                 if part.block.key == keep[0]:
                     self._jump(start + min(keep[1], part.height - 1))
         self.refresh()
+
+    def _part(self, block: Block) -> Part:
+        if not block.text:
+            return Part(block, [], 0)
+        flow = self._flows.setdefault(block.key, Flow())
+        lines = flow.lines(block.text.rstrip("\n"), self._width - len(EDGE))
+        return Part(block, lines, len(lines))
 
     def _jump(self, y: int) -> None:
         self._own_move = True
@@ -151,7 +125,7 @@ class StoryView(ScrollView, can_focus=True):
             self._stuck = self.at_bottom
 
     def on_resize(self) -> None:
-        if self._one is not None and self._now is not None:
+        if self._story is not None:
             self._lay_out(self._blocks, keep=self._place())
 
     def render_line(self, y: int) -> Strip:

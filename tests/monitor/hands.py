@@ -15,6 +15,8 @@ from tests.monitor.play import Stage, ended, keys, spent, story
 
 SIZES = [(80, 24), (120, 36)]
 sizes = pytest.mark.parametrize("size", SIZES, ids=["80x24", "120x36"])
+small = pytest.mark.parametrize("size", SIZES[:1], ids=["80x24"])
+"""For what does not depend on the size; a start of the app costs a third of a second."""
 
 Act = Callable[[Stage, Pilot[None]], Awaitable[None]]
 

@@ -8,7 +8,7 @@ from textual.pilot import Pilot
 from bridge.events.wire import Command, Reply, Snapshot
 from monitor.screens.help import HelpScreen
 from monitor.state import Lost
-from tests.monitor.hands import five_requests, play, selected, sizes
+from tests.monitor.hands import five_requests, play, selected, sizes, small
 from tests.monitor.play import Stage, ended, started
 
 
@@ -21,7 +21,16 @@ def test_everything_is_on_the_screen(size: tuple[int, int]) -> None:
     async def act(stage: Stage, pilot: Pilot[None]) -> None:
         await five_requests(stage, pilot)
         screen = await stage.paint(pilot)
-        for text in ("Clearspan", "127.0.0.1:8484", "● live", "3 live", "$0.03", "gpt-5.1-codex", "sk-p...91bc"):
+        for text in (
+            "Clearspan",
+            "127.0.0.1:8484",
+            "● live",
+            "3 live",
+            "$0.03",
+            "1 Live 2 Reasoning",
+            "gpt-5.1-codex",
+            "sk-p...91bc",
+        ):
             assert text in screen
         for text in ("Requests  5", "sk-a...7de0", "20s", "2 valid · 1 cooling · 1 dead", "q Quit", "monotonic clock"):
             assert text in screen
@@ -29,7 +38,7 @@ def test_everything_is_on_the_screen(size: tuple[int, int]) -> None:
     play(size, act)
 
 
-@sizes
+@small
 def test_q_quits(size: tuple[int, int]) -> None:
     async def act(stage: Stage, pilot: Pilot[None]) -> None:
         await five_requests(stage, pilot)
@@ -40,7 +49,7 @@ def test_q_quits(size: tuple[int, int]) -> None:
     play(size, act)
 
 
-@sizes
+@small
 def test_ctrl_c_quits(size: tuple[int, int]) -> None:
     async def act(stage: Stage, pilot: Pilot[None]) -> None:
         await pilot.press("ctrl+c")
@@ -49,7 +58,7 @@ def test_ctrl_c_quits(size: tuple[int, int]) -> None:
     play(size, act)
 
 
-@sizes
+@small
 @pytest.mark.parametrize(
     ("pressed", "ids"),
     [
@@ -70,7 +79,7 @@ def test_keys_select(size: tuple[int, int], pressed: tuple[str, ...], ids: str) 
     play(size, act)
 
 
-@sizes
+@small
 def test_a_click_selects(size: tuple[int, int]) -> None:
     async def act(stage: Stage, pilot: Pilot[None]) -> None:
         await five_requests(stage, pilot)
@@ -82,7 +91,7 @@ def test_a_click_selects(size: tuple[int, int]) -> None:
     play(size, act)
 
 
-@sizes
+@small
 def test_the_selection_stays_with_its_request(size: tuple[int, int]) -> None:
     async def act(stage: Stage, pilot: Pilot[None]) -> None:
         await five_requests(stage, pilot)
@@ -90,7 +99,7 @@ def test_the_selection_stays_with_its_request(size: tuple[int, int]) -> None:
         stage.tell(started("f"), ended("e"), ended("d"))
         await stage.paint(pilot)
         assert selected(stage) == "d"
-        assert stage.app.live.selection.index == 3
+        assert stage.app.listing.selection.index == 3
         stage.deliver(Lost("the bridge closed the connection"))
         assert "Lost for 0s: the bridge closed the connection" in await stage.paint(pilot)
         stage.deliver(Snapshot.of(stage.picture, stage.seq, stage.clock.now))
@@ -100,7 +109,7 @@ def test_the_selection_stays_with_its_request(size: tuple[int, int]) -> None:
     play(size, act)
 
 
-@sizes
+@small
 def test_f_follows_the_newest(size: tuple[int, int]) -> None:
     async def act(stage: Stage, pilot: Pilot[None]) -> None:
         await five_requests(stage, pilot)
@@ -120,7 +129,7 @@ def test_f_follows_the_newest(size: tuple[int, int]) -> None:
     play(size, act)
 
 
-@sizes
+@small
 def test_x_cancels_and_says_so(size: tuple[int, int]) -> None:
     async def act(stage: Stage, pilot: Pilot[None]) -> None:
         await five_requests(stage, pilot)
@@ -135,7 +144,7 @@ def test_x_cancels_and_says_so(size: tuple[int, int]) -> None:
     play(size, act)
 
 
-@sizes
+@small
 def test_x_tells_why_it_could_not(size: tuple[int, int]) -> None:
     async def act(stage: Stage, pilot: Pilot[None]) -> None:
         await five_requests(stage, pilot)
@@ -149,7 +158,7 @@ def test_x_tells_why_it_could_not(size: tuple[int, int]) -> None:
     play(size, act)
 
 
-@sizes
+@small
 def test_tab_moves_the_focus_around(size: tuple[int, int]) -> None:
     async def act(stage: Stage, pilot: Pilot[None]) -> None:
         await five_requests(stage, pilot)
@@ -163,7 +172,7 @@ def test_tab_moves_the_focus_around(size: tuple[int, int]) -> None:
     play(size, act)
 
 
-@sizes
+@small
 def test_help_opens_and_closes(size: tuple[int, int]) -> None:
     async def act(stage: Stage, pilot: Pilot[None]) -> None:
         await five_requests(stage, pilot)
@@ -181,18 +190,19 @@ def test_help_opens_and_closes(size: tuple[int, int]) -> None:
 
 
 @sizes
-def test_enter_enlarges_the_story_and_escape_comes_back(size: tuple[int, int]) -> None:
+def test_z_enlarges_the_story_and_escape_comes_back(size: tuple[int, int]) -> None:
     async def act(stage: Stage, pilot: Pilot[None]) -> None:
         await five_requests(stage, pilot)
-        await pilot.press("enter")
-        screen = await stage.paint(pilot)
-        assert "Requests" not in screen
-        assert "esc Back" in screen
-        assert stage.app.live.story.size.height == size[1] - 3
-        await pilot.press("escape")
-        screen = await stage.paint(pilot)
-        assert "Requests" in screen
-        assert "esc Back" not in screen
-        assert stage.app.focused is stage.app.live.requests
+        for back in ("escape", "z"):
+            await pilot.press("z")
+            screen = await stage.paint(pilot)
+            assert "Requests" not in screen
+            assert "esc Back" in screen
+            assert stage.app.live.story.size.height == size[1] - 3
+            await pilot.press(back)
+            screen = await stage.paint(pilot)
+            assert "Requests" in screen
+            assert "esc Back" not in screen
+            assert stage.app.focused is stage.app.live.requests
 
     play(size, act)

@@ -16,7 +16,7 @@ from bridge.events.vocabulary import (
 from bridge.events.wire import Command
 from monitor.client import Deliver
 from monitor.state import Lost, MonitorState
-from tests.monitor.hands import five_requests, play, sizes
+from tests.monitor.hands import five_requests, play, sizes, small
 from tests.monitor.play import PLACE, Stage, story
 
 
@@ -54,7 +54,7 @@ def test_states_are_told_clearly(size: tuple[int, int]) -> None:
     play(size, act)
 
 
-@sizes
+@small
 def test_keys_that_need_a_request_do_nothing_without_one(size: tuple[int, int]) -> None:
     async def act(stage: Stage, pilot: Pilot[None]) -> None:
         stage.greet()

@@ -9,7 +9,7 @@ from bridge.events.vocabulary import (
     AttemptFailed,
     FailureReason,
 )
-from tests.monitor.hands import five_requests, play, selected, sizes
+from tests.monitor.hands import five_requests, play, selected, sizes, small
 from tests.monitor.play import Stage, ended, started
 
 
@@ -17,7 +17,7 @@ def long_answer(id: str, first: int, last: int) -> list[AnswerDelta]:  # noqa: A
     return [AnswerDelta(id, f"line {number}\n") for number in range(first, last)]
 
 
-@sizes
+@small
 def test_the_story_stays_at_the_bottom(size: tuple[int, int]) -> None:
     async def act(stage: Stage, pilot: Pilot[None]) -> None:
         await five_requests(stage, pilot)
@@ -55,7 +55,7 @@ def test_the_story_does_not_jump_when_scrolled_up(size: tuple[int, int]) -> None
     play(size, act)
 
 
-@sizes
+@small
 def test_the_story_keeps_its_place_when_the_terminal_changes(size: tuple[int, int]) -> None:
     async def act(stage: Stage, pilot: Pilot[None]) -> None:
         await five_requests(stage, pilot)
@@ -73,7 +73,7 @@ def test_the_story_keeps_its_place_when_the_terminal_changes(size: tuple[int, in
     play(size, act)
 
 
-@sizes
+@small
 def test_another_request_is_shown_from_where_it_is_read(size: tuple[int, int]) -> None:
     async def act(stage: Stage, pilot: Pilot[None]) -> None:
         await five_requests(stage, pilot)

@@ -53,7 +53,7 @@ def test_enlarged(snap_compare: Compare, size: tuple[int, int]) -> None:
     async def before(pilot: Pilot[None]) -> None:
         busy(stage)
         await settle(stage, pilot)
-        await pilot.press("enter")
+        await pilot.press("z")
         await settle(stage, pilot)
 
     assert snap_compare(stage.app, terminal_size=size, run_before=before)

@@ -60,6 +60,18 @@ def live(*events: Event) -> MonitorState:
 EVENTS = st.permutations([*story("a"), *story("b"), *keys(), spent("a"), ended("a"), started("c"), ended("c")])
 
 
+STREAMS = ([*story("a"), spent("a"), ended("a")], story("b"), keys(), [started("c"), ended("c")])
+
+
+def _woven(order: list[int]) -> list[Event]:
+    streams = [iter(stream) for stream in STREAMS]
+    return [next(streams[number]) for number in order]
+
+
+HISTORIES = st.permutations([number for number, stream in enumerate(STREAMS) for _ in stream]).map(_woven)
+"""Events as a bridge tells them: those of one request in their order, requests in any."""
+
+
 @given(EVENTS, st.integers(0, 30))
 def test_a_snapshot_and_the_rest_make_the_same_picture(events: list[Event], cut: int) -> None:
     told = envelopes(events)

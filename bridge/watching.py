@@ -1,0 +1,57 @@
+"""`clearspan monitor`: the dashboard on a bridge, on a recorded log or on the record, in this terminal or as a page."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+from bridge.errors import ConfigurationError
+from bridge.settings import Settings
+
+NEWEST = 2_000
+"""How many interceptions of a record are played."""
+
+
+def watch(settings: Settings, *, replay: Path | None, speed: float, theme: str | None, web_port: int | None) -> int:
+    """Shows it until a person quits; the exit code. Raises ConfigurationError for what can't be shown."""
+    from monitor.command import MonitorError, Wish, has_terminal, show
+    from monitor.web import serve
+
+    with _log(replay) as log:
+        wish = Wish(settings.server.socket, replay=log, speed=speed, theme=theme)
+        try:
+            if web_port is not None:
+                return serve(wish, web_port)
+            if not has_terminal():
+                raise ConfigurationError(["the monitor needs a terminal; `clearspan tail` prints events as lines"])
+            return show(wish)
+        except MonitorError as error:
+            raise ConfigurationError([str(error)]) from None
+
+
+@contextmanager
+def _log(path: Path | None) -> Iterator[Path | None]:
+    """The log to play: the file itself, or a record's events in a file that is gone afterwards."""
+    if path is None or not _is_record(path):
+        yield path
+        return
+    from bridge.record.database import open_for_reading
+    from bridge.record.log import event_lines
+
+    with tempfile.TemporaryDirectory(prefix="clearspan-replay-") as place:
+        log = Path(place) / path.with_suffix(".jsonl").name
+        with closing(open_for_reading(path)) as database:
+            log.write_bytes(b"".join(event_lines(database, NEWEST)))
+        yield log
+
+
+def _is_record(path: Path) -> bool:
+    from monitor.log import RECORD_BEGINS
+
+    try:
+        with path.open("rb") as file:
+            return file.read(len(RECORD_BEGINS)) == RECORD_BEGINS
+    except OSError:
+        return False  # the monitor says what is wrong with it

@@ -1,0 +1,107 @@
+"""The monitor's command line, and what `clearspan monitor` calls: which source, which theme, which window."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+import platformdirs
+from attrs import frozen
+
+from monitor import themes
+
+if TYPE_CHECKING:
+    from monitor.app import MonitorApp
+
+WEB_PORT = 8486
+
+
+class MonitorError(Exception):
+    """The monitor can't show what it was asked to; its text says why in one line."""
+
+
+@frozen
+class Wish:
+    """What to show. `socket` is the bridge's; `replay` a log to play in its place; `step` opens the teaching view."""
+
+    socket: Path
+    url: str | None = None
+    replay: Path | None = None
+    speed: float = 1.0
+    theme: str | None = None
+    step: bool = False
+
+
+def show(wish: Wish) -> int:
+    """Shows the dashboard in this terminal until a person quits; the exit code. Raises MonitorError."""
+    from monitor.app import MonitorApp
+    from monitor.client import Client
+
+    try:
+        theme = themes.chosen(wish.theme, os.environ)
+    except themes.UnknownTheme as error:
+        raise MonitorError(str(error)) from None
+    app: MonitorApp
+    if wish.replay is not None:
+        app = _replaying(wish.replay, wish.speed, theme)
+    else:
+        app = MonitorApp(Client(wish.socket), str(wish.socket), url=wish.url, theme=theme, step=wish.step)
+    app.run()
+    return app.return_code or 0
+
+
+def _replaying(path: Path, speed: float, theme: str) -> MonitorApp:
+    from monitor.log import BadLog, read_log
+    from monitor.replay import Replay
+    from monitor.replay_app import ReplayApp
+
+    try:
+        return ReplayApp(Replay(read_log(path), speed=speed), str(path), theme=theme)
+    except BadLog as error:
+        raise MonitorError(str(error)) from None
+
+
+def has_terminal() -> bool:
+    """Whether a person sits here: at a terminal, or at a web page that stands for one."""
+    return (sys.stdin.isatty() and sys.stdout.isatty()) or "TEXTUAL_DRIVER" in os.environ
+
+
+def default_socket() -> Path:
+    """Where a bridge puts its event socket unless it is told otherwise (contract sections 3 and 4)."""
+    named = os.environ.get("CLEARSPAN_SOCKET")
+    return Path(named) if named else platformdirs.user_runtime_path("clearspan") / "events.sock"
+
+
+def main(argv: list[str] | None = None) -> NoReturn:
+    """The command line of `python -m monitor`."""
+    parser = argparse.ArgumentParser(prog="clearspan monitor", description="The terminal dashboard.")
+    parser.add_argument("--socket", type=Path, metavar="PATH", help="the bridge's event socket")
+    parser.add_argument("--replay", type=Path, metavar="FILE", help="play a log of `clearspan tail --json`")
+    parser.add_argument("--speed", type=positive, default=1.0, metavar="X", help="how fast a log is played")
+    parser.add_argument("--theme", choices=list(themes.THEMES), help=f"colours; also {themes.VARIABLE}")
+    parser.add_argument("--step", action="store_true", help="go through each request step by step")
+    options = parser.parse_args(argv)
+    if not has_terminal():
+        parser.error("the monitor needs a terminal; `clearspan tail` prints events as lines")
+    wish = Wish(
+        socket=options.socket or default_socket(),
+        replay=options.replay,
+        speed=options.speed,
+        theme=options.theme,
+        step=options.step,
+    )
+    try:
+        sys.exit(show(wish))
+    except MonitorError as error:
+        parser.exit(2, f"clearspan monitor: {error}\n")
+
+
+def positive(text: str) -> float:
+    """A number above 0."""
+    number = float(text)
+    if not 0 < number < float("inf"):
+        raise ValueError(text)
+    return number

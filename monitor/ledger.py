@@ -1,0 +1,229 @@
+"""What was used over time: requests, tokens, cost, failovers and errors, by model and by client, and uses of each key.
+
+A pure fold over the same events as the picture, in bounded buckets. A snapshot carries no history, but its requests
+say when they began and ended: what it tells that was not known before is counted at those times (`catch_up`). What
+it cannot carry is lost to the ledger: requests that both began and were forgotten while nobody listened, the times
+of tokens (they count at the request's end) and of an attempt's failure (it counts when the attempt began).
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, tzinfo
+
+from attrs import Factory, define
+
+from bridge.events.snapshot import Interception, Picture, Tokens
+from bridge.events.vocabulary import (
+    AttemptFailed,
+    AttemptStarted,
+    Event,
+    InterceptionEnded,
+    InterceptionStarted,
+    Outcome,
+    TokensUsed,
+)
+from monitor.buckets import Buckets
+
+NAMES = 24
+"""Models and clients told apart in one bucket; what comes beyond them is counted as `OTHERS`."""
+
+OTHERS = "others"
+
+LONGEST_NAME = 100
+
+SHORT_S, SHORT_COUNT = 5, 120
+"""Ten minutes, fine enough for a minute's sparkline."""
+
+LONG_S, LONG_COUNT = 1_800, 48
+"""A day in half hours."""
+
+USE_S, USE_COUNT = 20, 30
+"""Ten minutes of a key's uses."""
+
+KEYS = 500
+"""Keys whose uses are kept; those used last stay."""
+
+
+@define
+class Tally:
+    """Sums of what was counted."""
+
+    requests: int = 0
+    completed: int = 0
+    failed: int = 0
+    cancelled: int = 0
+    rejected: int = 0
+    failovers: int = 0
+    tokens: Tokens = Factory(Tokens)
+
+    @property
+    def errors(self) -> int:
+        """Requests that failed or were refused."""
+        return self.failed + self.rejected
+
+    def add(self, other: Tally) -> None:
+        """Adds another's sums."""
+        for name in ("requests", "completed", "failed", "cancelled", "rejected", "failovers"):
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+        _add_tokens(self.tokens, other.tokens)
+
+
+@define
+class Account:
+    """One bucket: all of it, and by model and client."""
+
+    whole: Tally = Factory(Tally)
+    models: dict[str, Tally] = Factory(dict)
+    clients: dict[str, Tally] = Factory(dict)
+
+    def tallies(self, model: str, client: str) -> tuple[Tally, Tally, Tally]:
+        """Those that something of that model and client is counted in."""
+        return self.whole, _named(self.models, model), _named(self.clients, client)
+
+    def add(self, other: Account) -> None:
+        """Adds another's sums."""
+        self.whole.add(other.whole)
+        for mine, others in ((self.models, other.models), (self.clients, other.clients)):
+            for name, tally in others.items():
+                _named(mine, name).add(tally)
+
+
+@define
+class Uses:
+    """Attempts with one key, and how many of them failed."""
+
+    tried: int = 0
+    failed: int = 0
+
+
+def _uses() -> Buckets[Uses]:
+    return Buckets(USE_S, USE_COUNT, Uses)
+
+
+@define
+class Ledger:
+    """The buckets. `zone` decides where a day begins."""
+
+    zone: tzinfo = UTC
+    short: Buckets[Account] = Factory(lambda: Buckets(SHORT_S, SHORT_COUNT, Account))
+    long: Buckets[Account] = Factory(lambda: Buckets(LONG_S, LONG_COUNT, Account))
+    day: date | None = None
+    today: Account = Factory(Account)
+    since: datetime | None = None
+    keys: dict[tuple[str, str], Buckets[Uses]] = Factory(dict)
+
+    def note(self, event: Event, at: datetime, picture: Picture) -> None:
+        """Counts an event that the picture has taken in already."""
+        one = picture.interceptions.get(getattr(event, "id", ""))
+        if one is None:
+            return
+        match event:
+            case InterceptionStarted():
+                self._count(one, at, Tally(requests=1))
+            case AttemptStarted():
+                self._tried(one, event.key, at, failed=0)
+                if event.attempt > 1:
+                    self._count(one, at, Tally(failovers=1))
+            case AttemptFailed():
+                self._use(one, event.key, at, Uses(0, 1))
+            case TokensUsed():
+                used = Tokens()
+                used.add(event)
+                self._count(one, at, Tally(tokens=used))
+            case InterceptionEnded():
+                self._count(one, at, _ending(event.outcome))
+
+    def catch_up(self, before: Picture, after: Picture, at: datetime) -> None:
+        """Counts what a snapshot tells that the picture before it did not."""
+        for one in after.interceptions.values():
+            known = before.interceptions.get(one.id)
+            if known is None:
+                self._count(one, one.started_at, Tally(requests=1))
+            seen = {attempt.attempt: attempt for attempt in known.attempts} if known else {}
+            for attempt in one.attempts:
+                earlier = seen.get(attempt.attempt)
+                failed = attempt.reason is not None and (earlier is None or earlier.reason is None)
+                if earlier is None:
+                    self._tried(one, attempt.key, attempt.started_at, failed=int(failed))
+                    if attempt.attempt > 1:
+                        self._count(one, attempt.started_at, Tally(failovers=1))
+                elif failed:
+                    self._use(one, attempt.key, attempt.started_at, Uses(0, 1))
+            ended = one.ended_at or at
+            if one.tokens is not None:
+                self._count(one, ended, Tally(tokens=_difference(one.tokens, known.tokens if known else None)))
+            if one.outcome is not None and (known is None or known.outcome is None):
+                self._count(one, ended, _ending(one.outcome))
+
+    def over(self, now: datetime, seconds: int) -> Account:
+        """The sums over the last minutes, at most ten."""
+        sums = Account()
+        for account in self.short.last(now, seconds // SHORT_S):
+            if account is not None:
+                sums.add(account)
+        return sums
+
+    def on(self, now: datetime) -> Account:
+        """The sums of today."""
+        return self.today if now.astimezone(self.zone).date() == self.day else Account()
+
+    def _count(self, one: Interception, at: datetime, tally: Tally) -> None:
+        day = at.astimezone(self.zone).date()
+        if self.day is None or day > self.day:
+            self.day, self.today = day, Account()
+        self.since = at if self.since is None else min(self.since, at)
+        accounts = [self.short.at(at), self.long.at(at), self.today if day == self.day else None]
+        for account in accounts:
+            if account is not None:
+                for mine in account.tallies((one.model or one.path)[:LONGEST_NAME], one.client[:LONGEST_NAME]):
+                    mine.add(tally)
+
+    def _tried(self, one: Interception, key: str, at: datetime, *, failed: int) -> None:
+        self._use(one, key, at, Uses(1, failed))
+
+    def _use(self, one: Interception, key: str, at: datetime, uses: Uses) -> None:
+        name = (one.provider, key)
+        buckets = self.keys.pop(name, None) or _uses()
+        self.keys[name] = buckets  # last: the key used last is the last to be forgotten
+        while len(self.keys) > KEYS:
+            del self.keys[next(iter(self.keys))]
+        bucket = buckets.at(at)
+        if bucket is not None:
+            bucket.tried += uses.tried
+            bucket.failed += uses.failed
+
+
+def _ending(outcome: Outcome) -> Tally:
+    tally = Tally()
+    setattr(tally, outcome.value, 1)
+    return tally
+
+
+def _named(tallies: dict[str, Tally], name: str) -> Tally:
+    if name not in tallies and len(tallies) >= NAMES:
+        name = OTHERS
+    return tallies.setdefault(name, Tally())
+
+
+def _add_tokens(mine: Tokens, other: Tokens) -> None:
+    for name in ("input", "output", "cache_read_input", "cache_write_input"):
+        setattr(mine, name, getattr(mine, name) + getattr(other, name))
+    for name, count in other.extra.items():
+        mine.extra[name] = mine.extra.get(name, 0) + count
+    if other.cost_usd is not None:
+        mine.cost_usd = (mine.cost_usd or 0.0) + other.cost_usd
+
+
+def _difference(after: Tokens, before: Tokens | None) -> Tokens:
+    """What came on top; a snapshot's sums never fall."""
+    if before is None:
+        before = Tokens()
+    cost = None if after.cost_usd is None else after.cost_usd - (before.cost_usd or 0.0)
+    return Tokens(
+        after.input - before.input,
+        after.output - before.output,
+        after.cache_read_input - before.cache_read_input,
+        after.cache_write_input - before.cache_write_input,
+        {name: count - before.extra.get(name, 0) for name, count in after.extra.items()},
+        cost,
+    )

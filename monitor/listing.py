@@ -1,0 +1,50 @@
+"""The requests as the table lists them: filtered, in an order, one of them selected. Pure; views share it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from attrs import Factory, define
+
+from bridge.events.snapshot import Interception
+from monitor.columns import running_ms
+from monitor.selection import Selection
+from monitor.sift import Sift
+from monitor.state import MonitorState
+
+
+@define
+class Listing:
+    """What is listed now. `total` counts the requests before the filter."""
+
+    selection: Selection = Factory(Selection)
+    sift: Sift = Factory(Sift)
+    slowest_first: bool = False
+    rows: list[Interception] = Factory(list)
+    total: int = 0
+
+    def update(self, state: MonitorState, now: datetime) -> None:
+        """Brings it to the state."""
+        ordered = state.ordered()
+        self.total = len(ordered)
+        self.rows = self.sift.keep(ordered)
+        if self.slowest_first:
+            self.rows.sort(key=lambda one: running_ms(one, now), reverse=True)  # stable: the newest of equals first
+        listed = {one.id for one in self.rows}
+        arrived = reversed(state.picture.interceptions)
+        self.selection.settle(self.rows, next((id_ for id_ in arrived if id_ in listed), None))
+
+    @property
+    def selected(self) -> Interception | None:
+        """The selected request, where there is one."""
+        return self.rows[self.selection.index] if self.rows else None
+
+    def title(self) -> str:
+        """Requests  3 of 40 · slowest first · following the newest."""
+        count = str(self.total) if len(self.rows) == self.total else f"{len(self.rows)} of {self.total}"
+        parts = [f"Requests  {count}"]
+        if self.slowest_first:
+            parts.append("slowest first")
+        if self.selection.follow:
+            parts.append("following the newest")
+        return " · ".join(parts)

@@ -1,0 +1,152 @@
+"""The keys view: every key's health, limits and uses; reset, disable and enable them."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.message import Message
+
+from bridge.events.vocabulary import KeyChanged, KeyState
+from bridge.events.wire import Command
+from monitor import format as fmt
+from monitor import keylines, keytable
+from monitor.keytable import Table
+from monitor.screens.confirm import ConfirmScreen
+from monitor.screens.view import Moment, View, entitle
+from monitor.widgets.notice import Notice
+from monitor.widgets.panel import LinesPanel
+
+
+class KeyTable(LinesPanel):
+    """The panel's keys move a selection instead of the lines."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("down,j", "screen.choose(1)", "Key", show=False),
+        Binding("up,k", "screen.choose(-1)", "Key before", show=False),
+        Binding("home,g", "screen.choose(-1000)", "First", show=False),
+        Binding("end,G", "screen.choose(1000)", "Last", show=False),
+    ]
+
+
+class KeysScreen(View):
+    """A key is selected by its name: it stays selected while others come and go."""
+
+    NAME = "keys"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("r", "reset", "Reset"),
+        Binding("d", "disable", "Disable"),
+        Binding("e", "enable", "Enable"),
+        Binding("escape", "back", "Back", show=False),
+    ]
+
+    class Ask(Message):
+        """A command about a key, and what to say when it is done."""
+
+        def __init__(self, command: Command, done: str) -> None:
+            super().__init__()
+            self.command, self.done = command, done
+
+    def __init__(self) -> None:
+        super().__init__(classes="-blank")
+        self.name_chosen: tuple[str, str] | None = None
+        self._index = 0
+        self._offered: KeyState | None = None
+        self._table = Table((), ())
+        self.notice = Notice()
+        self.panel = KeyTable(id="key-table")
+
+    def body(self) -> ComposeResult:
+        yield self.notice
+        yield self.panel
+
+    def draw_body(self, moment: Moment) -> None:
+        state = moment.state
+        blank = not state.picture.keys
+        if self.has_class("-blank") != blank:
+            self.set_class(blank, "-blank")
+            self.refresh_bindings()
+            if not blank:
+                self.panel.focus()
+        if blank:
+            self.notice.show(state, moment.url, moment.place)
+            return
+        self._table = keytable.table(state, moment.now, self.panel.content_width)
+        self._settle()
+        chosen = self.chosen
+        offered = chosen.state if chosen else None
+        if offered != self._offered:
+            self._offered = offered
+            self.refresh_bindings()
+        self.panel.show(self._table.lines, self._table.place(self.name_chosen))
+        entitle(self.panel, f"Keys  {keylines.summary(state)} · uses of the last 10 minutes")
+
+    def _settle(self) -> None:
+        """Where the selected key is gone, the one that took its place is selected."""
+        names = [name for name, _place in self._table.places]
+        if self.name_chosen in names:
+            self._index = names.index(self.name_chosen)
+        elif names:
+            self._index = min(self._index, len(names) - 1)
+            self.name_chosen = names[self._index]
+
+    @property
+    def chosen(self) -> KeyChanged | None:
+        """The selected key."""
+        if self.moment is None or self.name_chosen is None:
+            return None
+        return self.moment.state.picture.keys.get(self.name_chosen)
+
+    def action_choose(self, step: int) -> None:
+        """Selects the key below, or above where negative."""
+        names = [name for name, _place in self._table.places]
+        if names:
+            self._index = min(max(self._index + step, 0), len(names) - 1)
+            self.name_chosen = names[self._index]
+            self.redraw()
+
+    def action_reset(self) -> None:
+        """Ends a cooldown, or gives a refused key another chance."""
+        self._ask("key.reset", "reset")
+
+    def action_enable(self) -> None:
+        """Switches the key on again."""
+        self._ask("key.enable", "enabled")
+
+    def action_disable(self) -> None:
+        """Switches the key off, if that is meant."""
+        key = self.chosen
+        if key is None or self.moment is None:
+            return
+        pool = [one for one in self.moment.state.picture.keys.values() if one.provider == key.provider]
+        others = sum(one.state is KeyState.VALID and one.key != key.key for one in pool)
+        rest = f"{fmt.plural(others, 'valid key')} of this provider would be left." if others else "It is the last."
+        question = f"Disable {fmt.one_line(key.provider)} {fmt.one_line(key.key)}?"
+
+        def answered(yes: bool | None) -> None:
+            if yes:
+                self._tell(key, "key.disable", "disabled")
+
+        self.app.push_screen(ConfirmScreen(question, rest), answered)
+
+    def _ask(self, command: str, done: str) -> None:
+        if self.chosen is not None:
+            self._tell(self.chosen, command, done)
+
+    def _tell(self, key: KeyChanged, command: str, done: str) -> None:
+        asked = Command(0, command, provider=key.provider, key=key.key)
+        self.post_message(self.Ask(asked, f"{done} {key.provider} {key.key}"))
+
+    def action_back(self) -> None:
+        """Back to where one came from."""
+        self.post_message(self.Left())
+
+    def check_action(self, action: str, _parameters: tuple[object, ...]) -> bool | None:
+        """The footer shows the keys that do something now."""
+        state = self.chosen.state if self.chosen and not self.has_class("-blank") else None
+        return {
+            "reset": state in (KeyState.TEMPORARY, KeyState.PERMANENT),
+            "disable": state not in (None, KeyState.DISABLED),
+            "enable": state is KeyState.DISABLED,
+        }.get(action, True)

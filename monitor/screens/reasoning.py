@@ -1,0 +1,186 @@
+"""The reasoning view: what agents think, one session a pane, each read as one story across its requests."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from textual import events
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Container
+from textual.message import Message
+
+from monitor import format as fmt
+from monitor import sessions
+from monitor.desk import Desk
+from monitor.reading import Reader, plain, request_of
+from monitor.screens.view import Moment, View, entitle
+from monitor.sessions import Session
+from monitor.widgets.notice import Notice
+from monitor.widgets.session import SessionView, heading
+from monitor.widgets.sessions import SessionStrip
+from monitor.widgets.typed import TypedLine
+
+PANES = ((240, 3), (160, 2), (0, 1))
+"""From which width on how many sessions have room side by side."""
+
+
+class ReasoningScreen(View):
+    """Stories at the bottom while they grow; scrolled back, each keeps its place."""
+
+    NAME = "reasoning"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("left,h", "session(-1)", "Session", key_display="←→"),
+        Binding("right,l", "session(1)", "Next session", show=False),
+        Binding("slash", "search", "Search", key_display="/"),
+        Binding("y", "copy", "Copy"),
+        Binding("Y", "copy_all", "Copy all", show=False),
+        Binding("f", "follow", "Follow"),
+        Binding("enter", "open", "Request", key_display="⏎"),
+        Binding("escape", "back", "Back", show=False),
+    ]
+
+    class Open(Message):
+        """Somebody wants to see the request that they are reading."""
+
+        def __init__(self, request: str) -> None:
+            super().__init__()
+            self.request = request
+
+    def __init__(self) -> None:
+        super().__init__(classes="-blank")
+        self.desk = Desk()
+        self._found: list[Session] = []
+        self._reader = Reader()
+        self._query = ""
+        self.notice = Notice()
+        self.strip = SessionStrip()
+        self.panes = [SessionView() for _ in range(PANES[0][1])]
+        self.typed = TypedLine(" / ", "words to find in the story; then n and N")
+
+    def body(self) -> ComposeResult:
+        yield self.notice
+        yield self.strip
+        with Container(id="panes"):
+            yield from self.panes
+
+    def compose(self) -> ComposeResult:
+        yield from super().compose()
+        yield self.typed
+
+    def on_mount(self) -> None:
+        super().on_mount()
+        for number, pane in enumerate(self.panes):
+            pane.display = number == 0
+            pane.set_class(number > 0, "-beside")
+
+    def choose(self, request: str | None) -> None:
+        """Opens the session of that request, from the next frame on."""
+        if self.moment is not None:
+            self._found = sessions.sessions(self.moment.state.picture)
+        session = sessions.of(self._found, request)
+        if session is not None:
+            self.desk.choose(session.id)
+
+    def draw_body(self, moment: Moment) -> None:
+        picture = moment.state.picture
+        self._found = sessions.sessions(picture)
+        self._reader.forget(set(picture.interceptions))
+        blank = not self._found
+        if self.has_class("-blank") != blank:
+            self.set_class(blank, "-blank")
+            self.refresh_bindings()
+        if blank:
+            self.notice.show(moment.state, moment.url, moment.place)
+            return
+        room = next(count for width, count in PANES if self.size.width >= width)
+        self.desk.settle(self._found, min(room, len(self._found)))
+        self.strip.show(self._found, self.desk)
+        by_id = {session.id: session for session in self._found}
+        for number, pane in enumerate(self.panes):
+            shown = number < len(self.desk.open)
+            if pane.display != shown:
+                pane.display = shown
+            if shown:
+                self._show(pane, by_id[self.desk.open[number]], moment)
+        here = self.panes[self.desk.at]
+        if self.focused not in (here, self.typed.field):
+            here.focus()
+
+    def _show(self, pane: SessionView, session: Session, moment: Moment) -> None:
+        pane.show(session.id, self._reader.read(session, moment.then), live=session.live)
+        parts = [session.name, fmt.plural(len(session.requests), "request")]
+        if pane.searching:
+            parts.append(f"/{self._query[:30]} {pane.matches()}")
+        elif self.desk.follow and len(self.desk.open) < len(self._found):
+            parts.append("following")
+        entitle(pane, " · ".join(parts) + pane.more())
+
+    @property
+    def pane(self) -> SessionView:
+        """The pane that a person is in."""
+        return self.panes[self.desk.at]
+
+    def on_descendant_focus(self, event: events.DescendantFocus) -> None:
+        if isinstance(event.widget, SessionView):
+            self.desk.at = self.panes.index(event.widget)
+            self.redraw()
+
+    def on_session_strip_chosen(self, message: SessionStrip.Chosen) -> None:
+        self.desk.follow = False
+        self.desk.choose(message.session)
+        self.redraw()
+
+    def action_session(self, step: int) -> None:
+        """Reads the next session in this pane, or the one before."""
+        self.desk.move(self._found, step)
+        self.redraw()
+
+    def action_follow(self) -> None:
+        """Lets sessions that are over make room for those that run, or keeps them."""
+        self.desk.follow = not self.desk.follow
+        self.redraw()
+        self.pane.action_scroll_end()
+
+    def action_search(self) -> None:
+        """Finds what is typed in the story."""
+        self.typed.open()
+
+    def on_typed_line_typed(self, message: TypedLine.Typed) -> None:
+        self._query = message.text
+        for pane in self.panes:
+            pane.look_for(message.text)
+        self.redraw()
+
+    def on_typed_line_closed(self) -> None:
+        self.pane.focus()
+        self.redraw()
+
+    def action_copy(self) -> None:
+        """Copies the block at hand."""
+        block = self.pane.block
+        if block is not None:
+            self.post_message(self.Copied(plain([block]), heading(block.heading)))
+
+    def action_copy_all(self) -> None:
+        """Copies the whole session."""
+        if self.pane.blocks:
+            self.post_message(self.Copied(plain(self.pane.blocks), "the whole session"))
+
+    def action_open(self) -> None:
+        """Shows the request of the block at hand."""
+        block = self.pane.block
+        if block is not None:
+            self.post_message(self.Open(request_of(block.key)))
+
+    def action_back(self) -> None:
+        """Ends the search; without one, goes back."""
+        if self._query:
+            self.typed.field.value = ""
+        else:
+            self.post_message(self.Left())
+
+    def check_action(self, action: str, _parameters: tuple[object, ...]) -> bool | None:
+        """The footer shows the keys that do something now."""
+        needs_story = action in ("session", "search", "copy", "copy_all", "follow", "open")
+        return not (needs_story and self.has_class("-blank"))

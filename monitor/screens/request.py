@@ -1,0 +1,155 @@
+"""The request view: one request on a time axis, its events in order, what it cost."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Container
+from textual.message import Message
+
+from bridge.events.snapshot import Interception
+from monitor import facts, takeaway, waterfall
+from monitor.columns import Line, running_ms
+from monitor.listing import Listing
+from monitor.screens.live import LiveScreen
+from monitor.screens.view import Moment, View, entitle
+from monitor.story import title
+from monitor.trace import HEAD, Trace
+from monitor.widgets.notice import Notice
+from monitor.widgets.panel import LinesPanel
+
+WIDE = 110
+"""From which width on the facts have a column of their own."""
+
+
+class RequestScreen(View):
+    """Answers why a request was slow."""
+
+    NAME = "request"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "back", "Back"),
+        Binding("left,h", "another(-1)", "Request", key_display="←→"),
+        Binding("right,l", "another(1)", "Next request", show=False),
+        Binding("e", "export", "Export"),
+        Binding("c", "curl", "Curl"),
+        Binding("x", "cancel", "Cancel"),
+        Binding("r,enter", "read", "Read"),
+    ]
+
+    class Export(Message):
+        """Somebody wants the request as a file."""
+
+        def __init__(self, name: str, text: str) -> None:
+            super().__init__()
+            self.name, self.text = name, text
+
+    class Read(Message):
+        """Somebody wants to read the session of that request."""
+
+        def __init__(self, request: str) -> None:
+            super().__init__()
+            self.request = request
+
+    def __init__(self, listing: Listing) -> None:
+        super().__init__(classes="-blank")
+        self.listing = listing
+        self.one: Interception | None = None
+        self._trace = Trace()
+        self._wanted: str | None = None
+        self.notice = Notice()
+        self.waterfall = LinesPanel(id="waterfall")
+        self.events = LinesPanel(tail=True, id="events")
+        self.facts = LinesPanel(id="facts")
+
+    def body(self) -> ComposeResult:
+        yield self.notice
+        with Container(id="parts"):
+            yield self.waterfall
+            yield self.events
+            yield self.facts
+
+    def open(self, request: str | None) -> None:
+        """Shows that request from the next frame on; None leaves what is shown."""
+        self._wanted = request or self._wanted
+
+    def draw_body(self, moment: Moment) -> None:
+        self.listing.update(moment.state, moment.then)
+        if self._wanted is None:
+            self._wanted = self.listing.selection.id
+        known = moment.state.picture.interceptions.get(self._wanted or "")
+        if known is not None:  # what the picture has forgotten is shown as it was
+            another = self.one is None or self.one.id != known.id
+            self.one, self._trace = known, moment.state.trace(known.id)
+            if another:
+                for panel in (self.waterfall, self.events, self.facts):
+                    panel.restart()
+        blank = self.one is None
+        if self.has_class("-blank") != blank:
+            self.set_class(blank, "-blank")
+            self.refresh_bindings()
+            if not blank:
+                self.events.focus()
+        if self.one is None:
+            self.notice.show(moment.state, moment.url, moment.place)
+        else:
+            self._draw(self.one, moment)
+
+    def _draw(self, one: Interception, moment: Moment) -> None:
+        then = moment.then
+        bars = waterfall.bars(one, self._trace, then)
+        self.waterfall.show(waterfall.lines(bars, running_ms(one, then), self.waterfall.content_width))
+        self.events.show(_events(one, self._trace))
+        self.facts.show(facts.lines(one, moment.state, then, wide=self.size.width >= WIDE))
+        entitle(self.waterfall, title(one, then))
+        entitle(self.events, f"Events  {len(self._trace.entries) + self._trace.left_out}")
+        entitle(self.facts, "Tokens, cost, times")
+
+    def action_another(self, step: int) -> None:
+        """Goes to the next request of the list, or to the one before."""
+        ids = [one.id for one in self.listing.rows]
+        if self.one is not None and ids:
+            here = ids.index(self.one.id) if self.one.id in ids else self.listing.selection.index
+            self.listing.selection.go(self.listing.rows, here + step)
+            self.open(self.listing.selection.id)
+            self.redraw()
+
+    def action_export(self) -> None:
+        """Writes all that is known of it to a file."""
+        if self.one is not None:
+            self.post_message(self.Export(takeaway.file_name(self.one), takeaway.as_json(self.one, self._trace)))
+
+    def action_curl(self) -> None:
+        """Copies a command that asks the same again."""
+        if self.one is not None and self.moment is not None:
+            self.post_message(self.Copied(takeaway.curl(self.one, self.moment.url), "a curl command"))
+
+    def action_cancel(self) -> None:
+        """Asks for its end."""
+        if self.one is not None:
+            self.post_message(LiveScreen.Cancel(self.one))
+
+    def action_read(self) -> None:
+        """Reads the session it belongs to."""
+        if self.one is not None:
+            self.post_message(self.Read(self.one.id))
+
+    def action_back(self) -> None:
+        """Back to where one came from."""
+        self.post_message(self.Left())
+
+    def check_action(self, action: str, _parameters: tuple[object, ...]) -> bool | None:
+        """The footer shows the keys that do something now."""
+        return action not in ("another", "export", "curl", "cancel", "read") or not self.has_class("-blank")
+
+
+def _events(one: Interception, trace: Trace) -> list[Line]:
+    lines: list[Line] = []
+    if not trace.whole:
+        lines.append((("  It began before the monitor watched: what happened then is not known in detail.", "muted"),))
+    for number, entry in enumerate(trace.entries):
+        if trace.left_out and number == HEAD:
+            lines.append(((f"   … {trace.left_out} left out", "muted"),))
+        lines.append(waterfall.entry_line(entry, one.started_at))
+    return lines

@@ -1,0 +1,134 @@
+"""What every view has around its body: the header, a banner for trouble, and a last line of views and keys."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import ClassVar
+
+from attrs import frozen
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Container, Horizontal
+from textual.content import Content
+from textual.message import Message
+from textual.screen import Screen
+from textual.widget import Widget
+
+from monitor.state import MonitorState, Status
+from monitor.widgets.banner import Banner
+from monitor.widgets.header import HeaderBar
+from monitor.widgets.hints import KeyHints
+from monitor.widgets.paint import TONES
+from monitor.widgets.status import StatusLine
+from monitor.widgets.views import ViewsBar
+
+SAID_S = 5.0
+"""Seconds for which the last line says what happened."""
+
+
+@frozen
+class Moment:
+    """What a view is drawn from. `place` tells a person where the source is, `url` where agents go."""
+
+    state: MonitorState
+    now: datetime
+    url: str | None
+    place: str
+
+    @property
+    def then(self) -> datetime:
+        """The time for running clocks. What is lost stands still: nobody knows how long it has been running."""
+        lost = self.state.status is Status.LOST and self.state.since
+        return self.state.since if lost and self.state.since else self.now
+
+
+class View(Screen[None]):
+    """A screen that draws a state which others keep. A view fills `body` and says how to `draw_body`."""
+
+    NAME: ClassVar[str]
+    COMPONENT_CLASSES: ClassVar[set[str]] = TONES
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (110, "-normal"), (170, "-wide")]  # noqa: RUF012  as Textual types it
+    VERTICAL_BREAKPOINTS = [(0, "-low"), (20, "-high"), (34, "-tall")]  # noqa: RUF012  as Textual types it
+    AUTO_FOCUS = ""  # there may be nothing to focus yet
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("tab", "app.focus_next", "Panel", show=False),
+    ]
+
+    class Shown(Message):
+        """A view has come to the front and wants to be drawn."""
+
+    class Left(Message):
+        """Back to where one came from."""
+
+    class Copied(Message):
+        """Text for the clipboard, harmless, and what it is."""
+
+        def __init__(self, text: str, what: str) -> None:
+            super().__init__()
+            self.text, self.what = text, what
+
+    def __init__(self, *, classes: str | None = None) -> None:
+        super().__init__(classes=classes)
+        self.moment: Moment | None = None
+        self._said_until: datetime | None = None
+        self.header = HeaderBar()
+        self.banner = Banner()
+        self.status = StatusLine()
+        self.views = ViewsBar(self.NAME)
+        self.hints = KeyHints()
+
+    def body(self) -> ComposeResult:
+        """The widgets between the header and the last line."""
+        raise NotImplementedError
+
+    def draw_body(self, moment: Moment) -> None:
+        """Brings them to the state; each paints only what changed in it."""
+        raise NotImplementedError
+
+    def compose(self) -> ComposeResult:
+        yield self.header
+        yield self.banner
+        with Container(id="body"):
+            yield from self.body()
+        yield self.status
+        with Horizontal(id="bottom"):
+            yield self.views
+            yield self.hints
+
+    def on_mount(self) -> None:
+        self.status.display = False
+
+    def on_screen_resume(self) -> None:
+        self.call_after_refresh(self.post_message, self.Shown())
+
+    def draw(self, moment: Moment) -> None:
+        """Brings the screen to the state."""
+        self.moment = moment
+        self.header.show(moment.state, moment.url)
+        self.banner.show(moment.state, moment.now)
+        self.draw_body(moment)
+        if self._said_until is not None and moment.now >= self._said_until:
+            self._said_until = None
+            self._swap_last_line(said=False)
+
+    def redraw(self) -> None:
+        """Draws what is known already, after a person did something."""
+        if self.moment is not None:
+            self.draw(self.moment)
+
+    def say(self, text: str, tone: str, until: datetime) -> None:
+        """Tells what happened in the last line until then."""
+        self._said_until = until
+        self.status.say(text, tone)
+        self._swap_last_line(said=True)
+
+    def _swap_last_line(self, *, said: bool) -> None:
+        self.status.display = said
+        self.query_one("#bottom").display = not said
+
+
+def entitle(widget: Widget, title: str) -> None:
+    """Gives a panel its title, as content: a plain string would be read as markup."""
+    content = Content(title)
+    if widget.border_title != content.markup:
+        widget.border_title = content

@@ -1,0 +1,113 @@
+"""What a person takes away from a request: a file with all that is known of it, and a curl command that asks it again.
+
+Neither holds a secret, because no event does. The command authorises itself with the word `clearspan`, which makes the
+bridge use its own pool.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+from pathlib import Path
+from typing import Any
+
+from bridge.events.snapshot import Interception, Totals
+from bridge.events.wire import Snapshot, encode, format_time
+from monitor.format import UNKNOWN
+from monitor.trace import Trace
+
+DEFAULT_URL = "http://127.0.0.1:8484"
+
+
+def as_json(one: Interception, trace: Trace) -> str:
+    """The request as the event socket tells of it, and its events with their times. ASCII: safe to print."""
+    line = encode(Snapshot(0, one.started_at, [], [one], Totals()))
+    fields: dict[str, Any] = json.loads(line)["interceptions"][0]
+    fields["trace"] = {
+        "whole": trace.whole and not trace.left_out,
+        "left_out": trace.left_out,
+        "entries": [
+            {
+                "at": format_time(entry.at),
+                "until": format_time(entry.until),
+                "type": entry.kind,
+                "number": entry.number,
+                "text": entry.text,
+                "count": entry.count,
+                "size": entry.size,
+            }
+            for entry in trace.entries
+        ],
+    }
+    return json.dumps(fields, indent=2) + "\n"
+
+
+def save(text: str, name: str, directories: list[Path]) -> Path:
+    """Writes a new file for its owner alone into the first directory that takes it; never over another.
+
+    Raises OSError where none does.
+    """
+    problem: OSError = FileNotFoundError("no directory to write to")
+    for directory in directories:
+        try:
+            return _create(text, name, directory)
+        except OSError as error:
+            problem = error
+    raise problem
+
+
+def _create(text: str, name: str, directory: Path) -> Path:
+    for number in range(1, 1_000):
+        path = directory / (f"{name}.json" if number == 1 else f"{name}-{number}.json")
+        try:
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        except FileExistsError:
+            continue
+        with os.fdopen(descriptor, "w", encoding="ascii") as file:
+            file.write(text)
+        return path
+    raise FileExistsError(f"{directory} holds a thousand exports of it already")
+
+
+def file_name(one: Interception) -> str:
+    """A name from the request's id, of letters, digits and dashes whatever the id is."""
+    safe = "".join(letter for letter in one.id if letter.isascii() and (letter.isalnum() or letter == "-"))
+    return f"clearspan-{safe[:8] or 'request'}"
+
+
+def curl(one: Interception, url: str | None) -> str:
+    """A command that asks the same again: model and prompt as far as they are known; the bridge keeps no bodies.
+
+    The query is left out: it may hold a key.
+    """
+    base = (url or DEFAULT_URL).rstrip("/")
+    path = one.path.partition("?")[0]
+    words = ["curl", "-sS", "-N"] if one.streaming else ["curl", "-sS"]
+    words += ["-X", one.method, f"{base}{path}", "-H", "Authorization: Bearer clearspan"]
+    body = _body(one)
+    if body is not None:
+        words += ["-H", "Content-Type: application/json", "-d", json.dumps(body)]
+    if one.api == "messages":
+        words += ["-H", "anthropic-version: 2023-06-01"]
+    return shlex.join(_printable(word) for word in words) + "\n"
+
+
+def _body(one: Interception) -> dict[str, Any] | None:
+    prompt = one.prompt if one.prompt is not None else UNKNOWN
+    said = [{"role": "user", "content": prompt}]
+    match one.api:
+        case "responses":
+            body: dict[str, Any] = {"model": one.model, "input": prompt}
+        case "chat_completions":
+            body = {"model": one.model, "messages": said}
+        case "messages":
+            body = {"model": one.model, "max_tokens": 4096, "messages": said}
+        case _:
+            return None
+    return {**body, "stream": one.streaming}
+
+
+def _printable(word: str) -> str:
+    """A word without what a terminal obeys: the command is pasted into one."""
+    return "".join(letter for letter in word if letter.isprintable())

@@ -1,0 +1,211 @@
+"""One request as the steps it took across the bridge, each told in a sentence. Pure: an interception becomes steps.
+
+The steps are what events said, in the order in which a person understands them: the way to the provider, with every
+key that failed; the way back; what the reader found in its copy; how it ended.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from enum import StrEnum
+
+from attrs import frozen
+
+from bridge.events.snapshot import Attempt, Interception, Thought
+from bridge.events.vocabulary import FailureReason, Outcome, ThoughtSource
+from monitor import format as fmt
+from monitor.columns import tokens_in
+from monitor.story import WITHHELD, arguments, words
+
+
+class Place(StrEnum):
+    """Where in the bridge, or beside it, a step happens."""
+
+    CLIENT = "client"
+    GUARD = "guard"
+    POOL = "pool"
+    ATTEMPT = "attempt"
+    UPSTREAM = "upstream"
+    RELAY = "relay"
+    READER = "reader"
+    EVENTS = "events"
+
+
+@frozen
+class Step:
+    """One step. `key` names it within its request; `event` is what a subscriber hears of it; `quote` is text from
+    outside, raw. `attempt` and `hint` say which try of which key is under way."""
+
+    key: str
+    place: Place
+    text: str
+    event: str = ""
+    quote: str = ""
+    tone: str = "live"
+    attempt: int = 0
+    hint: str = ""
+
+
+FOR_GOOD = {FailureReason.UNAUTHORIZED, FailureReason.FORBIDDEN}
+
+THINKS = {
+    ThoughtSource.REASONING_SUMMARY: "The provider lets out a summary of what the model thinks.",
+    ThoughtSource.COMMENTARY: "The model comments on its work, for whoever watches.",
+    ThoughtSource.THINKING: "The model thinks aloud.",
+}
+
+
+def steps(one: Interception) -> list[Step]:
+    """All that has happened to it so far, at least one step."""
+    return [
+        _asked(one),
+        _let_in(one),
+        *_tried(one),
+        *_relayed(one),
+        *_found(one),
+        *_ended(one),
+    ]
+
+
+def _asked(one: Interception) -> Step:
+    how = "to be streamed" if one.streaming else "in one piece"
+    what = f"an answer of {fmt.one_line(one.model)}, {how}" if one.model else f"an answer {how}"
+    text = f"{fmt.one_line(one.client)} asks for {what}: {fmt.one_line(one.method)} {fmt.one_line(one.path)}."
+    return Step("asked", Place.CLIENT, text, "interception.started")
+
+
+def _let_in(one: Interception) -> Step:
+    checked = "The guard checks that the request comes from this machine and from no web page."
+    if one.outcome is Outcome.REJECTED and not one.attempts:
+        return Step("guard", Place.GUARD, checked, tone="warn")
+    if one.credential.kind == "byok":
+        whose = "It brings a key of its own, so it goes with that one alone, and the pool is left out of it."
+    elif one.initiator:
+        whose = f"The token is {fmt.one_line(one.initiator)}'s, who may use the pool of keys."
+    else:
+        whose = "It brings no key of its own, so it may use the pool of keys."
+    return Step("guard", Place.GUARD, f"{checked} {whose}")
+
+
+def _tried(one: Interception) -> Iterator[Step]:
+    for attempt in one.attempts:
+        yield from _attempt(one, attempt)
+    if one.waiting_until is not None:
+        text = "Every key is cooling down. Rather than fail, the request waits for the first that is ready again."
+        yield Step("waiting", Place.POOL, text, "interception.waiting", tone="warn")
+
+
+def _attempt(one: Interception, attempt: Attempt) -> Iterator[Step]:
+    number, hint, provider = attempt.attempt, fmt.one_line(attempt.key), fmt.one_line(one.provider)
+    if one.credential.kind != "byok":
+        text = f"The pool of {provider} hands out the first key that is healthy: {hint}."
+        if number > 1:
+            text = f"The client has seen nothing yet, so the next healthy key may try: {hint}."
+        yield Step(f"pool {number}", Place.POOL, text, attempt=number, hint=hint)
+    text = f"Attempt {number}: the request goes out as it came, byte for byte, with this key in its header."
+    yield Step(f"attempt {number}", Place.ATTEMPT, text, "attempt.started", attempt=number, hint=hint)
+    answer = Step(f"upstream {number}", Place.UPSTREAM, "", attempt=number, hint=hint)
+    if attempt.reason is not None:
+        yield _failed(answer, attempt, provider)
+    elif attempt.status is not None:
+        yield _answered(answer, attempt, provider)
+
+
+def _failed(answer: Step, attempt: Attempt, provider: str) -> Step:
+    status = f"{attempt.status}, " if attempt.status is not None else ""
+    then = ""
+    if attempt.reason in FOR_GOOD:
+        then = " This key is not tried again."
+    elif attempt.cooldown_s:
+        then = f" The key rests for {fmt.clock(attempt.cooldown_s)}."
+    text = f"{provider} refuses: {status}{words(attempt.reason or '')}.{then}"
+    return _evolved(answer, text, "attempt.failed", "bad")
+
+
+def _answered(answer: Step, attempt: Attempt, provider: str) -> Step:
+    if (attempt.status or 0) < 400:
+        text = f"{provider} answers {attempt.status}. Once the client sees the first byte, no other key is tried."
+        return _evolved(answer, text, "response.started", "good")
+    text = f"{provider} answers {attempt.status}. No other key would change that, so it is passed on as it is."
+    return _evolved(answer, text, "response.started", "warn")
+
+
+def _evolved(step: Step, text: str, event: str, tone: str) -> Step:
+    return Step(step.key, step.place, text, event, "", tone, step.attempt, step.hint)
+
+
+def _serving(one: Interception) -> Attempt | None:
+    last = one.attempts[-1] if one.attempts else None
+    return last if last is not None and last.status is not None and last.reason is None else None
+
+
+def _relayed(one: Interception) -> Iterator[Step]:
+    if _serving(one) is None:
+        return
+    first = f" The first byte came after {fmt.duration(one.first_byte_ms)}." if one.first_byte_ms is not None else ""
+    yield Step("relay", Place.RELAY, f"The relay passes each piece on the moment it arrives, untouched.{first}")
+
+
+def _found(one: Interception) -> Iterator[Step]:
+    """What the reader read in its copy, and where that goes."""
+    found: list[Step] = []
+    if one.prompt:
+        found.append(Step("prompt", Place.READER, "It finds what was asked.", "prompt.recorded", one.prompt))
+    found.extend(_thought(thought) for thought in one.thoughts)
+    for number, tool in enumerate(one.tools):
+        text = f"The model calls the client's tool {fmt.one_line(tool.tool)}."
+        if tool.injected:
+            text = f"The model calls {fmt.one_line(tool.tool)}, a tool that the bridge offers and runs."
+        found.append(Step(f"tool {number}", Place.READER, text, "tool.called", arguments(tool.arguments)))
+    if one.answer:
+        found.append(Step("answer", Place.READER, "The model answers.", "answer.delta", one.answer))
+    if one.tokens is not None:
+        text = (
+            f"It ends with what was used: {fmt.tokens(tokens_in(one))} tokens in, {fmt.tokens(one.tokens.output)} out"
+        )
+        price = f", {fmt.cost(one.tokens.cost_usd)}" if one.tokens.cost_usd is not None else ""
+        found.append(Step("tokens", Place.READER, f"{text}{price}.", "tokens.used"))
+    if not found:
+        return
+    text = (
+        "A copy of every piece goes to the reader, beside the relay: whatever it does, the client never waits for it."
+    )
+    yield Step("copy", Place.READER, text)
+    yield from found
+    text = "All that was found are events. The monitor, the record and the metrics hear them; who is slow slows nobody."
+    yield Step("events", Place.EVENTS, text)
+
+
+def _thought(thought: Thought) -> Step:
+    key = f"thought {thought.index}"
+    if thought.withheld is not None:
+        text = f"The model thinks, but there is nothing to read: {WITHHELD[thought.withheld]}."
+        return Step(key, Place.READER, text, "thought.withheld", thought.text, "warn")
+    event = "thought.recorded" if thought.recorded else "thought.delta"
+    text = THINKS[thought.source] if thought.source else "The model thinks."
+    return Step(key, Place.READER, text, event, thought.text)
+
+
+def _ended(one: Interception) -> Iterator[Step]:
+    if one.outcome is None:
+        return
+    took = fmt.duration(one.duration_ms)
+    error = f": {fmt.one_line(one.error)}" if one.error else ""
+    place, tone = Place.CLIENT, "good"
+    match one.outcome:
+        case Outcome.COMPLETED:
+            amount = f"{fmt.size(one.bytes_out)} in " if one.bytes_out else ""
+            text = f"The client has its whole answer: {amount}{took}."
+            if (one.status or 200) >= 400:
+                text, tone = f"The client has its answer, {one.status}, after {took}.", "warn"
+        case Outcome.FAILED:
+            text, tone = f"It failed after {took}{error}. The client is told in its own API's words.", "bad"
+        case Outcome.CANCELLED:
+            text = (
+                f"It was cancelled after {took}{error}. Upstream is stopped at once: nothing is paid that nobody reads."
+            )
+            tone = "warn"
+        case Outcome.REJECTED:
+            place = Place.POOL if one.attempts else Place.GUARD
+            text, tone = f"The bridge answers by itself, with {one.status or 'an error'}{error}.", "warn"
+    yield Step("ended", place, text, "interception.ended", tone=tone)

@@ -1,0 +1,162 @@
+"""The totals view as lines: what was used in the last minute, the last ten, and today; then the same by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Literal
+
+from attrs import frozen
+
+from monitor import format as fmt
+from monitor.buckets import sparkline
+from monitor.columns import Line, Span
+from monitor.ledger import LONG_COUNT, SHORT_COUNT, Account, Ledger, Tally
+
+By = Literal["models", "clients"]
+
+
+@frozen
+class Window:
+    """A stretch of time until now; `seconds` is None for today."""
+
+    title: str
+    seconds: int | None
+
+
+WINDOWS = (Window("1 min", 60), Window("10 min", 600), Window("today", None))
+
+
+@frozen
+class Row:
+    """A number that is counted: how to take it from the sums, how to show it, its tone where there is any."""
+
+    title: str
+    take: Callable[[Tally], float | None]
+    show: Callable[[float | None], str]
+    tone: str = "plain"
+
+
+def _count(value: float | None) -> str:
+    return fmt.tokens(None if value is None else int(value))
+
+
+def _reasoning(tally: Tally) -> float:
+    """Tokens thought: the providers count them under names of their own, and within the output."""
+    return sum(count for name, count in tally.tokens.extra.items() if "reasoning" in name)
+
+
+def _tokens_in(tally: Tally) -> float:
+    used = tally.tokens
+    return used.input + used.cache_read_input + used.cache_write_input
+
+
+ROWS = (
+    Row("requests", lambda tally: tally.requests, _count),
+    Row("input", lambda tally: tally.tokens.input, _count),
+    Row("from cache", lambda tally: tally.tokens.cache_read_input, _count),
+    Row("into cache", lambda tally: tally.tokens.cache_write_input, _count),
+    Row("output", lambda tally: tally.tokens.output, _count),
+    Row("reasoning", _reasoning, _count),
+    Row("cost", lambda tally: tally.tokens.cost_usd, fmt.cost),
+    Row("failovers", lambda tally: tally.failovers, _count, "warn"),
+    Row("errors", lambda tally: tally.errors, _count, "bad"),
+    Row("cancelled", lambda tally: tally.cancelled, _count, "muted"),
+)
+
+TITLE, NUMBER, GAP = 13, 8, 2
+WIDE = 130
+"""From which width on the day has a sparkline too."""
+
+
+def account(ledger: Ledger, window: Window, now: datetime) -> Account:
+    """The sums over a window."""
+    return ledger.on(now) if window.seconds is None else ledger.over(now, window.seconds)
+
+
+def table(ledger: Ledger, now: datetime, width: int) -> list[Line]:
+    """All numbers in all windows, each with its course."""
+    sums = [account(ledger, window, now) for window in WINDOWS]
+    short, day = ledger.short.last(now, SHORT_COUNT), ledger.long.last(now, LONG_COUNT)
+    room = max(0, width - TITLE - len(WINDOWS) * NUMBER - GAP)
+    courses = [("last 10 minutes", short, min(room, 60))]
+    if width >= WIDE:
+        courses = [("last 10 minutes", short, 60), ("last 24 hours", day, min(LONG_COUNT, room - 60 - GAP))]
+    head = " " * TITLE + "".join(fmt.fit(window.title, NUMBER, right=True) for window in WINDOWS)
+    lines: list[Line] = [((head + "".join(" " * GAP + fmt.fit(name, room) for name, _c, room in courses), "title"),)]
+    for row in ROWS:
+        line: list[Span] = [(fmt.fit(row.title, TITLE), "muted")]
+        line += [_number(row, one.whole) for one in sums]
+        for _name, buckets, cells in courses:
+            line += [(" " * GAP, "plain"), _course(row, [each.whole if each else None for each in buckets], cells)]
+        lines.append(tuple(line))
+        if row.title == "requests":
+            lines.append(_rates(ledger, sums, now))
+    return lines
+
+
+def _number(row: Row, tally: Tally) -> Span:
+    value = row.take(tally)
+    return fmt.fit(row.show(value), NUMBER, right=True), row.tone if value else "muted"
+
+
+def _course(row: Row, tallies: list[Tally | None], cells: int) -> Span:
+    values = [(row.take(tally) or 0.0) if tally else 0.0 for tally in tallies]
+    return sparkline(values, cells), row.tone if row.tone != "plain" else "live"
+
+
+def _rates(ledger: Ledger, sums: list[Account], now: datetime) -> Line:
+    line: list[Span] = [(fmt.fit("a minute", TITLE), "muted")]
+    for window, one in zip(WINDOWS, sums, strict=True):
+        seconds = window.seconds if window.seconds is not None else _day_s(ledger, now)
+        rate = one.whole.requests / max(1.0, seconds / 60)
+        line.append((fmt.fit(f"{rate:.1f}" if rate < 100 else _count(rate), NUMBER, right=True), "muted"))
+    return tuple(line)
+
+
+def _day_s(ledger: Ledger, now: datetime) -> float:
+    """Seconds of today that are accounted for."""
+    midnight = now.astimezone(ledger.zone).replace(hour=0, minute=0, second=0, microsecond=0)
+    return fmt.seconds_between(max(midnight, ledger.since or now), now)
+
+
+def since(ledger: Ledger, now: datetime) -> str:
+    """What the title adds: today begins where the monitor, or what the bridge still knew, began."""
+    if ledger.since is None:
+        return ""
+    began = ledger.since.astimezone(ledger.zone)
+    if began.date() != now.astimezone(ledger.zone).date():
+        return ""
+    return f" · today since {began:%H:%M}"
+
+
+NAMED = (
+    Row("requests", lambda tally: tally.requests, _count),
+    Row("in", _tokens_in, _count),
+    Row("out", lambda tally: tally.tokens.output, _count),
+    Row("cost", lambda tally: tally.tokens.cost_usd, fmt.cost),
+    Row("failed", lambda tally: tally.errors, _count, "bad"),
+)
+
+
+def by_name(ledger: Ledger, by: By, window: Window, now: datetime, width: int) -> list[Line]:
+    """A line for each model or client: its sums in the window, and the course of its requests."""
+    named: dict[str, Tally] = getattr(account(ledger, window, now), by)
+    numbers = len(NAMED) * NUMBER
+    course = min(30, width - numbers - 24) if width >= numbers + 24 + 10 else 0
+    room = min(28, width - numbers - (course + GAP if course else 0))
+    head = fmt.fit(by[:-1], room) + "".join(fmt.fit(row.title, NUMBER, right=True) for row in NAMED)
+    lines: list[Line] = [((head, "title"),)]
+    order = sorted(named.items(), key=lambda item: (-_tokens_in(item[1]) - item[1].tokens.output, item[0]))
+    day = window.seconds is None
+    buckets = ledger.long.last(now, LONG_COUNT) if day else ledger.short.last(now, SHORT_COUNT)
+    for name, tally in order:
+        line: list[Span] = [(fmt.fit(fmt.one_line(name), room), "plain")]
+        line += [_number(row, tally) for row in NAMED]
+        if course:
+            tallies = [getattr(each, by).get(name) if each else None for each in buckets]
+            line += [(" " * GAP, "plain"), _course(NAMED[0], tallies, course)]
+        lines.append(tuple(line))
+    if not order:
+        lines.append((("nothing in this time", "muted"),))
+    return lines

@@ -1,0 +1,150 @@
+"""What happened to one request, event by event with its times, in bounded memory.
+
+The picture keeps what a request has become; this keeps when. Pieces of one text that follow each other make one entry.
+Of very many entries the first and the last stay. A snapshot holds no events: of a request that it tells of, only what
+has a time in it is known (the beginning, the attempts, the end), and the trace says that it is not whole.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from attrs import Factory, define
+
+from bridge.events.snapshot import Attempt, Interception
+from bridge.events.vocabulary import (
+    AnswerDelta,
+    AttemptFailed,
+    AttemptStarted,
+    Event,
+    InterceptionEnded,
+    InterceptionStarted,
+    InterceptionWaiting,
+    PromptRecorded,
+    ResponseStarted,
+    ThoughtDelta,
+    ThoughtRecorded,
+    ThoughtWithheld,
+    TokensUsed,
+    ToolCalled,
+)
+
+HEAD, TAIL = 100, 200
+"""Entries kept from the beginning and from the end."""
+
+TEXT = 200
+"""Characters kept of what an event says."""
+
+
+@define
+class Entry:
+    """An event, or a run of pieces of one text from `at` until `until`. `number` is an attempt's or a thought's."""
+
+    kind: str
+    at: datetime
+    until: datetime
+    number: int | None = None
+    text: str = ""
+    count: int = 1
+    size: int = 0
+
+
+@define
+class Trace:
+    """The entries in order; `left_out` counts those of the middle that are gone."""
+
+    entries: list[Entry] = Factory(list)
+    whole: bool = True
+    left_out: int = 0
+
+    def note(self, event: Event, at: datetime) -> None:
+        """Takes one event in."""
+        entry = _entry(event, at)
+        last = self.entries[-1] if self.entries else None
+        pieces = isinstance(event, ThoughtDelta | AnswerDelta)
+        if pieces and last is not None and (last.kind, last.number) == (entry.kind, entry.number):
+            last.until = at
+            last.count += 1
+            last.size += entry.size
+            last.text = (last.text + entry.text)[:TEXT] if len(last.text) < TEXT else last.text
+            return
+        self._add(entry)
+
+    def catch_up(self, one: Interception) -> None:
+        """Adds what a snapshot says of the request that is not in here yet."""
+        started = InterceptionStarted.type
+        if not self.entries:
+            self.entries.append(Entry(started, one.started_at, one.started_at, None, _route(one)))
+        seen = {(entry.kind, entry.number) for entry in self.entries}
+        for attempt in one.attempts:
+            self._catch_up_attempt(attempt, seen)
+        if one.ended_at is not None and (InterceptionEnded.type, None) not in seen:
+            text = f"{one.outcome} {one.error or ''}".strip()[:TEXT]
+            self._add(Entry(InterceptionEnded.type, one.ended_at, one.ended_at, None, text))
+        self.whole = False
+
+    def _catch_up_attempt(self, attempt: Attempt, seen: set[tuple[str, int | None]]) -> None:
+        at, number = attempt.started_at, attempt.attempt
+        if (AttemptStarted.type, number) not in seen:
+            self._add(Entry(AttemptStarted.type, at, at, number, attempt.key[:TEXT]))
+
+    def _add(self, entry: Entry) -> None:
+        self.entries.append(entry)
+        if len(self.entries) > HEAD + TAIL:
+            del self.entries[HEAD]
+            self.left_out += 1
+
+    def first(self, *kinds: str) -> datetime | None:
+        """When the first entry of these kinds began."""
+        return next((entry.at for entry in self.entries if entry.kind in kinds), None)
+
+
+def _route(one: InterceptionStarted | Interception) -> str:
+    return f"{one.method} {one.path} · {one.client} {one.model or ''}"[:TEXT]
+
+
+def _entry(event: Event, at: datetime) -> Entry:
+    number, text, size = _says(event)
+    return Entry(event.type, at, at, number, text[:TEXT], 1, size)
+
+
+def _says(event: Event) -> tuple[int | None, str, int]:
+    """Of an event: which attempt or thought it is about, what it says, how long its text is."""
+    number = getattr(event, "attempt", getattr(event, "index", None))
+    text, size = getattr(event, "text", ""), 0
+    match event:
+        case ThoughtDelta() | ThoughtRecorded() | PromptRecorded() | AnswerDelta():
+            size = len(text)
+        case ThoughtWithheld():
+            text, size = event.reason.replace("_", " "), event.bytes
+        case AttemptStarted():
+            text = event.key
+        case AttemptFailed():
+            text = _failure(event)
+        case ResponseStarted():
+            text = f"{event.status} {event.upstream_request_id or ''}"
+        case _:
+            text = _says_more(event)
+    return number, text, size
+
+
+def _failure(event: AttemptFailed) -> str:
+    status = "" if event.status is None else f"{event.status} "
+    cools = f", cools {event.cooldown_s:g} s" if event.cooldown_s else ""
+    return f"{event.key}: {status}{event.reason.replace('_', ' ')}{cools}"
+
+
+def _says_more(event: Event) -> str:
+    match event:
+        case InterceptionStarted():
+            return _route(event)
+        case InterceptionWaiting():
+            return f"every key cools until {event.until:%H:%M:%S}"
+        case ToolCalled():
+            return f"{event.tool} {str(event.arguments)[:TEXT]}"
+        case TokensUsed():
+            return f"{event.input + event.cache_read_input + event.cache_write_input} in, {event.output} out"
+        case InterceptionEnded():
+            status = "" if event.status is None else f" {event.status}"
+            return f"{event.outcome}{status} {event.error or ''}".strip()
+    return ""

@@ -1,0 +1,98 @@
+"""The dashboard as a web page: textual-serve on loopback, behind the guard that the bridge itself has.
+
+A page that anybody's browser can reach would show a stranger's script what the agents think, and let it press keys.
+So the name in `Host` must be loopback's, and who brings an `Origin`, as browsers do with every WebSocket, must be this
+page. Each tab runs a monitor of its own. The extra `web` installs textual-serve; nothing else here needs it.
+"""
+
+from __future__ import annotations
+
+import importlib
+import shlex
+import socket
+import sys
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from monitor.command import MonitorError, Wish
+
+HOST = "127.0.0.1"
+NAMES = ("127.0.0.1", "localhost", "[::1]")
+
+POLICY = (
+    "default-src 'self'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
+    "connect-src 'self' ws://{host}; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
+)
+"""What the page may load: its own files. It would ask a server far away for a font."""
+
+Handler = Callable[[Any], Awaitable[Any]]
+
+
+def refusal(host: str | None, origin: str | None, site: str | None, port: int) -> str | None:
+    """Why a request with these headers (Host, Origin, Sec-Fetch-Site) is not served; None where it is."""
+    known = {f"{name}:{port}" for name in NAMES} | (set(NAMES) if port == 80 else set())
+    if host is None or host.lower() not in known:
+        return "this Host is not served here"
+    if origin is not None and origin.lower() not in {f"http://{name}" for name in known}:
+        return "requests from other web pages are not served"
+    if site not in {None, "none", "same-origin"}:
+        return "requests from other web pages are not served"
+    return None
+
+
+def serve(wish: Wish, port: int) -> int:
+    """Serves the page until it is interrupted; prints its URL. Raises MonitorError where that can't be done."""
+    try:
+        served: Any = importlib.import_module("textual_serve.server")
+        web: Any = importlib.import_module("aiohttp.web")
+    except ModuleNotFoundError:
+        raise MonitorError("--web needs textual-serve: install it with `pip install 'clearspan[web]'`") from None
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    with listener:
+        try:
+            listener.bind((HOST, port))
+        except OSError as error:
+            raise MonitorError(f"port {port} can't be used: {(error.strerror or str(error)).lower()}") from None
+        port = listener.getsockname()[1]
+        url = f"http://{HOST}:{port}"
+        # The page connects back to the address it was asked for, so the one that is printed is the one that works.
+        server = served.Server(shlex.join(monitor_command(wish)), HOST, port, title="Clearspan", public_url=url)
+
+        async def guarded() -> Any:
+            app = await server._make_app()  # noqa: SLF001  its only way to get at the application before it runs
+            app.on_startup.clear()  # a banner on the terminal
+            app.middlewares.append(guard(web, port))
+            return app
+
+        print(f"the monitor is at {url}", flush=True)  # noqa: T201  the line that a person waits for
+        web.run_app(guarded(), sock=listener, print=None, access_log=None)
+    return 0
+
+
+def guard(web: Any, port: int) -> Any:
+    """A middleware that answers 403 to whoever may not come in, WebSockets included."""
+
+    async def check(request: Any, handler: Handler) -> Any:
+        headers = request.headers
+        why = refusal(headers.get("Host"), headers.get("Origin"), headers.get("Sec-Fetch-Site"), port)
+        if why is not None:
+            return web.Response(status=403, text=f"{why}\n")
+        response = await handler(request)
+        if not response.prepared:  # a WebSocket and a download have sent their headers
+            response.headers["Content-Security-Policy"] = POLICY.format(host=headers["Host"])
+            response.headers["X-Content-Type-Options"] = "nosniff"
+            response.headers["Referrer-Policy"] = "no-referrer"
+        return response
+
+    return web.middleware(check)
+
+
+def monitor_command(wish: Wish) -> list[str]:
+    """The command that each tab runs."""
+    command = [sys.executable, "-m", "monitor", "--socket", str(wish.socket)]
+    if wish.replay is not None:
+        command += ["--replay", str(wish.replay), "--speed", str(wish.speed)]
+    if wish.theme is not None:
+        command += ["--theme", wish.theme]
+    return command

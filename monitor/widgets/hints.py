@@ -1,0 +1,74 @@
+"""The keys that do something now, in the last line; where there is no room for all, some are left out whole."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from rich.cells import cell_len
+from textual import events
+from textual.screen import Screen
+from textual.strip import Strip
+from textual.widget import Widget
+
+from monitor.columns import Line, Span
+from monitor.widgets.paint import GROUND, paint
+
+ALWAYS = ("help", "quit")
+"""Actions whose keys are shown at any width: with them one finds all the others."""
+
+
+class KeyHints(Widget):
+    """One line of keys with a word each; a click on one is like pressing it."""
+
+    COMPONENT_CLASSES: ClassVar[set[str]] = GROUND
+    ALLOW_SELECT = False
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._line: Line = ()
+        self._ends: list[tuple[int, str]] = []
+
+    def on_mount(self) -> None:
+        self.screen.bindings_updated_signal.subscribe(self, self._changed)
+        self.call_after_refresh(self._changed, self.screen)
+
+    def on_resize(self) -> None:
+        self._changed(self.screen)
+
+    def _changed(self, screen: Screen[object]) -> None:
+        known: dict[str, tuple[str, str, str]] = {}  # by action: its key, how that is shown, what it does
+        for _node, binding, enabled, _tooltip in screen.active_bindings.values():
+            if binding.show and enabled:
+                shown = self.app.get_key_display(binding)
+                known.setdefault(binding.action, (binding.key, shown, binding.description))
+        hints = [hint for action, hint in known.items() if action.removeprefix("app.") not in ALWAYS]
+        kept = [hint for action, hint in known.items() if action.removeprefix("app.") in ALWAYS]
+        gap = 2 if self.size.width >= 60 else 1
+        room = self.size.width - 1 + gap - sum(_cells(hint) + gap for hint in kept)
+        spans: list[Span] = [(" ", "plain")]
+        ends, at = [], 1
+        for hint in [*hints, *kept]:
+            if hint not in kept:
+                room -= _cells(hint) + gap
+                if room < 0:
+                    continue
+            key, shown, description = hint
+            spans += [(shown, "key"), (f" {description}{' ' * gap}", "muted")]
+            at += _cells(hint) + gap
+            ends.append((at, key))
+        if tuple(spans) != self._line:
+            self._line, self._ends = tuple(spans), ends
+            self.refresh()
+
+    def render_line(self, y: int) -> Strip:
+        return paint(self, self._line if y == 0 else (), self.size.width)
+
+    def on_click(self, event: events.Click) -> None:
+        for end, key in self._ends:
+            if event.x < end:
+                self.app.simulate_key(key)
+                return
+
+
+def _cells(hint: tuple[str, str, str]) -> int:
+    return cell_len(hint[1]) + cell_len(hint[2]) + 1

@@ -1,0 +1,106 @@
+"""A panel of lines that scrolls; some of them may be the chosen ones."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from textual.binding import Binding, BindingType
+from textual.geometry import Size
+from textual.scroll_view import ScrollView
+from textual.strip import Strip
+
+from monitor.columns import Line
+from monitor.widgets.paint import GROUND, paint
+
+
+class LinesPanel(ScrollView, can_focus=True):
+    """Shows lines that others make. With `tail` it stays at the end until somebody scrolls away from there."""
+
+    COMPONENT_CLASSES: ClassVar[set[str]] = GROUND | {"row--selected"}
+    DEFAULT_CLASSES = "panel"
+    ALLOW_SELECT = False
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("down,j", "scroll_down", "Scroll", show=False),
+        Binding("up,k", "scroll_up", "Up", show=False),
+        Binding("pagedown,space,ctrl+d", "page_down", "Page down", show=False),
+        Binding("pageup,ctrl+u", "page_up", "Page up", show=False),
+        Binding("home,g", "scroll_home", "Top", show=False),
+        Binding("end,G", "scroll_end", "Bottom", show=False),
+    ]
+
+    def __init__(self, *, tail: bool = False, id: str | None = None) -> None:  # noqa: A002  Textual's own word
+        super().__init__(id=id)
+        self._lines: Sequence[Line] = ()
+        self._chosen = range(0)
+        self._tail = tail
+        self._stuck = tail
+        self._own_move = False
+
+    @property
+    def content_width(self) -> int:
+        """Cells that a line may have."""
+        return max(10, self.container_size.width - self.styles.scrollbar_size_vertical)
+
+    def show(self, lines: Sequence[Line], chosen: range = range(0)) -> None:
+        """Takes over the lines; paints only where they changed."""
+        if lines == self._lines and chosen == self._chosen:
+            return
+        grown, moved = len(lines) != len(self._lines), chosen != self._chosen
+        self._lines, self._chosen = lines, chosen
+        if grown:
+            self._own_move = True
+            self.virtual_size = Size(0, len(lines))
+            if self._stuck:
+                self.scroll_to(y=self.max_scroll_y, animate=False, force=True)
+            self._own_move = False
+        if moved and chosen:
+            self._reveal()
+        self.refresh(layout=grown and self.styles.is_auto_height)
+
+    def restart(self) -> None:
+        """Something else is shown from here on."""
+        self._stuck = self._tail
+        self.scroll_to(y=self.max_scroll_y if self._tail else 0, animate=False, force=True)
+
+    def _reveal(self) -> None:
+        height, top = self.scrollable_content_region.height, self.scroll_offset.y
+        if self._chosen.start < top:
+            self.scroll_to(y=self._chosen.start, animate=False)
+        elif self._chosen.stop > top + height:
+            self.scroll_to(y=self._chosen.stop - height, animate=False)
+
+    def watch_scroll_y(self, old_value: float, new_value: float) -> None:
+        super().watch_scroll_y(old_value, new_value)
+        if not self._own_move and self._tail:
+            self._stuck = self.scroll_offset.y >= self.max_scroll_y
+
+    def render_line(self, y: int) -> Strip:
+        index = y + self.scroll_offset.y
+        line = self._lines[index] if index < len(self._lines) else ()
+        base = self.get_component_rich_style("row--selected") if index in self._chosen else None
+        return paint(self, line, self.scrollable_content_region.width, base)
+
+    def action_scroll_down(self) -> None:
+        """Goes down by a line."""
+        self.scroll_relative(y=1, animate=False)
+
+    def action_scroll_up(self) -> None:
+        """Goes up by a line."""
+        self.scroll_relative(y=-1, animate=False)
+
+    def action_page_down(self) -> None:
+        """Goes down by a screenful."""
+        self.scroll_relative(y=self.container_size.height - 1, animate=False)
+
+    def action_page_up(self) -> None:
+        """Goes up by a screenful."""
+        self.scroll_relative(y=1 - self.container_size.height, animate=False)
+
+    def action_scroll_home(self) -> None:
+        """Goes to the beginning."""
+        self.scroll_to(y=0, animate=False)
+
+    def action_scroll_end(self) -> None:
+        """Goes to the end."""
+        self.scroll_to(y=self.max_scroll_y, animate=False)

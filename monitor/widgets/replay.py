@@ -1,0 +1,68 @@
+"""The line that says where a replay stands; a click goes there."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from rich.cells import cell_len
+from textual import events
+from textual.message import Message
+from textual.strip import Strip
+from textual.widget import Widget
+
+from monitor import format as fmt
+from monitor.columns import Line
+from monitor.replay import Replay
+from monitor.widgets.paint import TONES, paint
+
+HINTS = "space pause  ←→ 5s  +- speed"
+ROOMY = 90
+
+
+class ReplayBar(Widget):
+    """Pause or play, speed, place and length."""
+
+    COMPONENT_CLASSES: ClassVar[set[str]] = TONES
+    ALLOW_SELECT = False
+
+    class Sought(Message):
+        """A person wants to be at this share of the log, from 0 to 1."""
+
+        def __init__(self, share: float) -> None:
+            super().__init__()
+            self.share = share
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._line: Line = ()
+        self._track = (0, 1)  # where the bar begins, and its width
+
+    def show(self, replay: Replay) -> None:
+        """Takes over where it stands; paints only what changed."""
+        at = fmt.seconds_between(replay.begin, replay.now())
+        length = fmt.seconds_between(replay.begin, replay.end)
+        sign, tone = ("■", "muted") if replay.ended else ("‖", "warn") if replay.paused else ("▶", "live")
+        before = f" {sign} {replay.speed:g}x {stopwatch(at)} "
+        after = f" {stopwatch(length)} "
+        hints = f" {HINTS} " if self.size.width >= ROOMY else ""
+        room = max(1, self.size.width - cell_len(before) - cell_len(after) - cell_len(hints))
+        full, empty = fmt.bar(at / length if length else 1.0, room)
+        line = ((before, tone), (full, "live"), (empty, "faint"), (after, "muted"), (hints, "muted"))
+        self._track = (cell_len(before), room)
+        if line != self._line:
+            self._line = line
+            self.refresh()
+
+    def render_line(self, y: int) -> Strip:
+        return paint(self, self._line if y == 0 else (), self.size.width)
+
+    def on_click(self, event: events.Click) -> None:
+        begin, room = self._track
+        self.post_message(self.Sought(min(max((event.x - begin) / max(1, room - 1), 0.0), 1.0)))
+
+
+def stopwatch(seconds: float) -> str:
+    """Hours where there are any, minutes and seconds: 1:02:03, 2:03."""
+    minutes, left = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{left:02}" if hours else f"{minutes}:{left:02}"

@@ -1,0 +1,156 @@
+"""A pane that reads one session: its story, with a search in it and a block at hand to copy."""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+from typing import ClassVar
+
+from textual.binding import Binding, BindingType
+from textual.strip import Strip
+
+from monitor import search
+from monitor.columns import Line
+from monitor.parts import EDGE
+from monitor.search import Place
+from monitor.story import Block
+from monitor.widgets.paint import paint
+from monitor.widgets.story import StoryView
+
+HERE = "█ "
+
+
+class SessionView(StoryView):
+    """What `StoryView` shows, and where a person is in it."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("n", "find(1)", "Next", show=False),
+        Binding("N", "find(-1)", "Previous", show=False),
+        Binding("right_square_bracket", "block(1)", "Next block", show=False),
+        Binding("left_square_bracket", "block(-1)", "Previous block", show=False),
+    ]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._wanted: re.Pattern[str] | None = None
+        self._found: Place | None = None
+        self._block: str | None = None
+
+    @property
+    def searching(self) -> bool:
+        """Whether matches are marked."""
+        return self._wanted is not None
+
+    def look_for(self, query: str) -> None:
+        """Marks what matches, and goes to the first match from here on."""
+        self._wanted = search.pattern(query)
+        self._found = None
+        self.refresh()
+        if self._wanted is not None:
+            self.action_find(1)
+
+    def action_find(self, step: int) -> None:
+        """Goes to the next match, or to the one before; after the last comes the first."""
+        places = self._places()
+        if not places:
+            return
+        order = [self._line_of(place) for place in places]
+        if self._found in places:
+            index = places.index(self._found) + step
+        else:
+            index = bisect_right(order, self.scroll_offset.y - 1)
+            index = index if step > 0 else index - 1
+        self._found = places[index % len(places)]
+        self._block = self._found.key
+        self._go_to(order[index % len(places)])
+
+    def matches(self) -> str:
+        """How many lines match, for the title."""
+        places = self._places()
+        if self._found in places:
+            return f"match {places.index(self._found) + 1} of {len(places)}"
+        return f"{len(places)} matches"
+
+    def _places(self) -> list[Place]:
+        if self._wanted is None:
+            return []
+        blocks = ((part.block.key, part.texts()) for part in self._parts)
+        return list(search.find(self._wanted, blocks))
+
+    def _line_of(self, place: Place) -> int:
+        for start, part in zip(self._starts, self._parts, strict=True):
+            if part.block.key == place.key:
+                return start + place.line
+        return 0
+
+    def _go_to(self, line: int) -> None:
+        """Has that line on the screen, with what stands around it."""
+        height = self.container_size.height
+        if not self.scroll_offset.y <= line < self.scroll_offset.y + height - 1:
+            self.scroll_to(y=max(0, line - height // 3), animate=False)
+        self._stuck = False
+        self.refresh()
+
+    @property
+    def block(self) -> Block | None:
+        """The block at hand: the one gone to while it is in view, else the last one in view that holds text."""
+        top, bottom = self.scroll_offset.y, self.scroll_offset.y + self.container_size.height
+        inside = [
+            part.block
+            for start, part in zip(self._starts, self._parts, strict=True)
+            if start < bottom and start + part.height > top
+        ]
+        at_hand = next((block for block in inside if block.key == self._block), None)
+        texts = [block for block in inside if block.text]
+        return at_hand or (texts[-1] if texts else None)
+
+    @property
+    def blocks(self) -> list[Block]:
+        """All of them."""
+        return list(self._blocks)
+
+    def action_block(self, step: int) -> None:
+        """Goes to the next block of text, or to the one before."""
+        indexes = [index for index, part in enumerate(self._parts) if not part.block.rule]
+        if not indexes:
+            return
+        here = self.block
+        keys = [self._parts[index].block.key for index in indexes]
+        known = here is not None and here.key in keys
+        moving = step if self._block is not None or step < 0 else 0
+        place = keys.index(here.key) + moving if here is not None and known else 0
+        place = min(max(place, 0), len(keys) - 1)
+        self._block = keys[place]
+        start = self._starts[indexes[place]]
+        if not self.scroll_offset.y <= start < self.scroll_offset.y + self.container_size.height - 1:
+            self.scroll_to(y=start if step > 0 else max(0, start - 1), animate=False)
+        self._stuck = False
+        self.refresh()
+
+    def watch_scroll_y(self, old_value: float, new_value: float) -> None:
+        super().watch_scroll_y(old_value, new_value)
+        if self._stuck and not self._own_move:
+            self._block = None
+
+    def render_line(self, y: int) -> Strip:
+        index = bisect_right(self._starts, y + self.scroll_offset.y) - 1
+        width = self.scrollable_content_region.width
+        if index < 0:
+            return paint(self, (), width)
+        part, offset = self._parts[index], y + self.scroll_offset.y - self._starts[index]
+        if offset >= part.height:
+            return paint(self, (), width)
+        line = part.line(offset)
+        if self._block == part.block.key and line and line[0][0] == EDGE:
+            line = ((HERE, line[0][1]), *line[1:])
+        base = None
+        if self._wanted is not None:
+            line = search.highlight(line, self._wanted)
+            if self._found == Place(part.block.key, offset):
+                base = self.get_component_rich_style("row--selected")
+        return paint(self, line, width, base)
+
+
+def heading(line: Line) -> str:
+    """A heading as text."""
+    return "".join(text for text, _tone in line).strip()

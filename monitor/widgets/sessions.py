@@ -1,0 +1,75 @@
+"""The sessions there are, in a line: which run, which lie open, which one a person is in."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from rich.cells import cell_len
+from textual import events
+from textual.message import Message
+from textual.strip import Strip
+from textual.widget import Widget
+
+from monitor.columns import Line, Span
+from monitor.desk import Desk
+from monitor.sessions import Session
+from monitor.widgets.paint import GROUND, paint
+
+
+class SessionStrip(Widget):
+    """One line; where it is too short for all, those around the chosen one."""
+
+    COMPONENT_CLASSES: ClassVar[set[str]] = GROUND
+    ALLOW_SELECT = False
+
+    class Chosen(Message):
+        """Somebody wants to read that session."""
+
+        def __init__(self, session: str) -> None:
+            super().__init__()
+            self.session = session
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._line: Line = ()
+        self._ends: list[tuple[int, str]] = []
+
+    def show(self, found: list[Session], desk: Desk) -> None:
+        """Takes over what is known; paints only what changed."""
+        line, ends = _line(found, desk, self.size.width)
+        if line != self._line:
+            self._line, self._ends = line, ends
+            self.refresh()
+
+    def render_line(self, y: int) -> Strip:
+        return paint(self, self._line if y == 0 else (), self.size.width)
+
+    def on_click(self, event: events.Click) -> None:
+        offset = event.get_content_offset(self)
+        if offset is None:
+            return
+        for end, session in self._ends:
+            if offset.x < end:
+                self.post_message(self.Chosen(session))
+                return
+
+
+def _line(found: list[Session], desk: Desk, width: int) -> tuple[Line, list[tuple[int, str]]]:
+    names = [f"{session.name}  " for session in found]
+    here = desk.open[desk.at] if desk.open else None
+    chosen = next((index for index, session in enumerate(found) if session.id == here), 0)
+    first = 0
+    while first < chosen and sum(2 + cell_len(name) for name in names[first : chosen + 1]) > width - 2:
+        first += 1
+    spans: list[Span] = [("◂ ", "muted")] if first else []
+    used, ends = len(spans) * 2, []
+    for index in range(first, len(found)):
+        session = found[index]
+        used += 2 + cell_len(names[index])
+        if used > width and index > first:
+            spans.append(("▸", "muted"))
+            break
+        tone = "here" if session.id == here else "plain" if session.id in desk.open else "muted"
+        spans += [("● " if session.live else "○ ", "live" if session.live else "faint"), (names[index], tone)]
+        ends.append((used, session.id))
+    return tuple(spans), ends

@@ -1,0 +1,98 @@
+"""The monitor's command line: what is refused, and in which words."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from bridge.cli import THEMES, cli
+from bridge.errors import ConfigurationError
+from bridge.watching import watch
+from monitor import command, themes
+from monitor.command import MonitorError, Wish, main, show
+from tests.record.generated import make_record
+
+
+def refused(capsys: pytest.CaptureFixture[str], *words: str) -> str:
+    with pytest.raises(SystemExit) as ended:
+        main(list(words))
+    assert ended.value.code == 2
+    return capsys.readouterr().err
+
+
+@pytest.fixture
+def at_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(command, "has_terminal", lambda: True)
+
+
+def test_the_command_and_the_monitor_know_the_same_themes() -> None:
+    assert list(THEMES) == list(themes.THEMES)
+
+
+@pytest.mark.usefixtures("at_a_terminal")
+def test_a_bad_log_is_refused_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    log = tmp_path / "log.jsonl"
+    log.write_text("\nnonsense\n")
+    assert refused(capsys, "--replay", str(log)).startswith(f"clearspan monitor: {log}:2: not JSON")
+    assert "no such file" in refused(capsys, "--replay", str(tmp_path / "none"))
+
+
+@pytest.mark.usefixtures("at_a_terminal")
+@pytest.mark.parametrize("speed", ["0", "-1", "inf", "nan", "fast"])
+def test_a_speed_is_a_number_above_0(speed: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert "argument --speed: invalid positive value" in refused(capsys, "--replay", "x", f"--speed={speed}")
+
+
+def test_a_theme_of_the_environment_may_be_wrong_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CLEARSPAN_THEME", "pink")
+    with pytest.raises(MonitorError, match="there is no theme 'pink'"):
+        show(Wish(Path("e.sock")))
+
+
+def test_the_socket_of_the_environment_is_the_default(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    monkeypatch.setenv("CLEARSPAN_SOCKET", "/run/mine.sock")
+    assert command.default_socket() == Path("/run/mine.sock")
+    monkeypatch.delenv("CLEARSPAN_SOCKET")
+    assert command.default_socket().name == "events.sock"
+
+
+def test_a_web_page_stands_for_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TEXTUAL_DRIVER", "textual.drivers.web_driver:WebDriver")
+    assert command.has_terminal()
+
+
+def test_a_record_is_made_a_log_that_is_gone_afterwards(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from bridge.settings import Settings  # noqa: PLC0415  only here
+
+    path = tmp_path / "clearspan.db"
+    make_record(path, 20)
+    shown: list[Path] = []
+
+    def look(wish: Wish) -> int:
+        assert wish.replay is not None
+        assert wish.replay.read_bytes().count(b'"interception.started"') == 20
+        shown.append(wish.replay)
+        return 0
+
+    monkeypatch.setattr(command, "has_terminal", lambda: True)
+    monkeypatch.setattr(command, "show", look)
+    assert watch(Settings(data_dir=tmp_path), replay=path, speed=1.0, theme=None, web_port=None) == 0
+    assert not shown[0].exists()
+
+
+def test_what_the_monitor_refuses_ends_the_command_with_its_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    from bridge.settings import Settings  # noqa: PLC0415  only here
+
+    monkeypatch.setattr(command, "has_terminal", lambda: True)
+    with pytest.raises(ConfigurationError) as told:
+        watch(Settings(data_dir=Path()), replay=Path("no.such"), speed=1.0, theme=None, web_port=None)
+    assert told.value.faults == ["no.such: no such file or directory"]
+
+
+def test_steps_need_a_terminal() -> None:
+    result = CliRunner().invoke(cli, ["demo", "--step"])
+    assert result.exit_code == 2
+    assert "--step shows the monitor, which needs a terminal" in result.output

@@ -1,0 +1,76 @@
+"""The help says every key of every view, and shows all of it at any size."""
+
+from __future__ import annotations
+
+import pytest
+from textual.binding import Binding
+from textual.dom import DOMNode
+from textual.pilot import Pilot
+
+from monitor.app import MonitorApp
+from monitor.replay_app import ReplayApp
+from monitor.screens.help import EVERYWHERE, KEYS, TITLES
+from monitor.screens.keys import KeysScreen
+from monitor.screens.live import LiveScreen
+from monitor.screens.reasoning import ReasoningScreen
+from monitor.screens.request import RequestScreen
+from monitor.screens.teach import TeachScreen
+from monitor.screens.totals import TotalsScreen
+from monitor.widgets.requests import RequestTable
+from monitor.widgets.session import SessionView
+from monitor.widgets.story import StoryView
+from monitor.widgets.views import VIEWS
+from tests.monitor.hands import five_requests, play
+from tests.monitor.play import Stage
+
+NAMES = {
+    "left": "←", "right": "→", "up": "↑", "down": "↓", "slash": "/", "escape": "Escape", "enter": "Enter",
+    "space": "Space", "question_mark": "?", "plus": "+", "minus": "-", "pagedown": "PgDn", "pageup": "PgUp",
+    "left_square_bracket": "[", "right_square_bracket": "]", "home": "Home", "end": "End",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("owner", "section"),
+    [
+        (LiveScreen, "live"),
+        (RequestTable, "live"),
+        (ReasoningScreen, "reasoning"),
+        (SessionView, "reasoning"),
+        (KeysScreen, "keys"),
+        (RequestScreen, "request"),
+        (TotalsScreen, "totals"),
+        (TeachScreen, "teach"),
+        (StoryView, "story"),
+        (ReplayApp, "replay"),
+        (MonitorApp, EVERYWHERE),
+    ],
+)
+def test_every_key_is_in_the_help(owner: type[DOMNode], section: str) -> None:
+    told = {word for keys, meaning in KEYS[section] for word in f"{keys} {meaning}".split()}
+    for binding in owner.BINDINGS:
+        assert isinstance(binding, Binding)
+        if binding.description and binding.key != "ctrl+c":
+            assert told & {NAMES.get(key, key) for key in binding.key.split(",")}, binding
+
+
+@pytest.mark.parametrize(("size", "view"), [((80, 24), "3"), ((120, 36), "1")])
+def test_it_begins_with_the_view_and_shows_everything(size: tuple[int, int], view: str) -> None:
+    async def act(stage: Stage, pilot: Pilot[None]) -> None:
+        await five_requests(stage, pilot)
+        await pilot.press(view, "question_mark")
+        screen = await stage.paint(pilot)
+        titles = [TITLES.get(name, name.capitalize()) for name in KEYS]
+        assert "Everywhere" in screen
+        assert KEYS[list(VIEWS)[int(view) - 1]][0][1] in screen
+        panel = stage.app.screen.query_one("#help")
+        await pilot.press("down")
+        assert panel.scroll_offset.y == min(1, panel.max_scroll_y)
+        seen = ""
+        for top in range(0, panel.max_scroll_y + 12, 12):
+            panel.scroll_to(y=top, animate=False)
+            seen += await stage.paint(pilot)
+        assert panel.scroll_offset.y == panel.max_scroll_y
+        assert all(title in screen + seen for title in titles)
+
+    play(size, act)

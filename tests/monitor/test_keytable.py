@@ -1,0 +1,61 @@
+"""The keys view's lines."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from rich.cells import cell_len
+
+from bridge.events.vocabulary import CircuitChanged, KeyChanged, KeyState, Limit, Limits
+from monitor import keytable
+from tests.monitor.play import START, keys, story
+from tests.monitor.test_story import after, plain
+
+RESET = START + timedelta(seconds=90)
+STATE = after(
+    *keys(),
+    *story("a"),
+    KeyChanged("openai", "sk-p...3f2a", KeyState.VALID, limits=Limits(Limit(500, 37, RESET), Limit(200_000, 0, START))),
+    KeyChanged("openai", "sk-p...c0de", KeyState.DISABLED, "by_the_owner"),
+    CircuitChanged("anthropic", "/v1/messages", "claude-opus-4-5", "half_open"),
+    CircuitChanged("gone", "/v1/responses", None, "open"),
+)
+
+
+def shown(seconds: float, width: int) -> list[str]:
+    table = keytable.table(STATE, START + timedelta(seconds=seconds), width)
+    return [plain(line).rstrip() for line in table.lines]
+
+
+def test_keys_say_all_that_is_known_of_them() -> None:
+    lines = shown(5, 117)
+    assert lines[:7] == [
+        "anthropic  0 of 2 keys valid",
+        " ◐ sk-a...7de0  cooling ━━━━━━━━━━━━━━━─────  15s  until 03:04:25" + " " * 45 + "0",
+        "                rate limited, deadline from the provider's headers",
+        " ✗ sk-a...55aa  dead" + " " * 90 + "0",
+        "                unauthorized",
+        " ⌁ circuit half open  /v1/messages claude-opus-4-5",
+        "",
+    ]
+    assert lines[8] == "gone  0 of 0 keys valid" or "gone  0 of 0 keys valid" in lines
+    assert "requests ━─────────────── 37/500 full in 1m25s   tokens ──────────────── 0/200k full again" in "\n".join(
+        lines
+    )
+    (used,) = (line for line in lines if "sk-p...3f2a" in line)
+    assert used.endswith("▇     1   1 ✗")
+    assert any("by the owner" in line for line in lines)
+
+
+@pytest.mark.parametrize("width", [40, 77, 99, 117, 197])
+def test_keys_fit_and_a_cooldown_ends(width: int) -> None:
+    for seconds in (0, 19, 20, 4_000):
+        table = keytable.table(STATE, START + timedelta(seconds=seconds), width)
+        if width >= 77:
+            assert all(cell_len(plain(line)) <= width for line in table.lines)
+        assert len(table.places) == 5
+        covered = [row for _name, place in table.places for row in place]
+        assert covered == sorted(set(covered))
+    assert width < 77 or "  0s" in "\n".join(shown(4_000, width))
+    assert keytable.table(STATE, START, width).place(("openai", "no such")) == range(0)

@@ -1,0 +1,123 @@
+"""Which requests are listed: the filter, the order, and the selection under both."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bridge.events.vocabulary import Outcome
+from monitor.listing import Listing
+from monitor.sift import Sift, words
+from tests.monitor.play import START, ended, started, story
+from tests.monitor.test_story import after
+
+STATE = after(
+    *story("a"),
+    ended("a"),
+    started("b", client="Claude Code", model="claude-opus-4-5", provider="anthropic", session_id="s-77"),
+    ended("b", Outcome.FAILED, error="upstream hung up", duration_ms=90_000.0),
+    started("c", client="OpenCode", session_id=None),
+)
+
+
+def found(query: str) -> str:
+    sift = Sift()
+    sift.ask(query)
+    return "".join(sorted(one.id for one in sift.keep(STATE.ordered())))
+
+
+@pytest.mark.parametrize(
+    ("query", "ids"),
+    [
+        ("", "abc"),
+        ("CODEX", "ac"),  # the model's name too
+        ("client:codex", "a"),
+        ("claude", "b"),
+        ("model:opus", "b"),
+        ("session:s-77", "b"),
+        ("state:failed", "b"),
+        ("state:live", "c"),
+        ("rate_limited", "a"),
+        ("key:91bc", "a"),
+        ("hung", "b"),
+        ("flaky", "a"),  # the prompt
+        ("traceback", "a"),  # a thought
+        ("pytest", "a"),  # a tool's arguments
+        ("monotonic", "a"),  # the answer
+        ("client:code !claude", "ac"),
+        ("!client:code", ""),
+        ("state: !", "abc"),
+        ("http://x", ""),
+        ("[a-z]+", ""),  # no pattern: the text as it is
+    ],
+)
+def test_words_find_requests(query: str, ids: str) -> None:
+    assert found(query) == ids
+
+
+@given(st.text())
+def test_any_text_is_a_query(text: str) -> None:
+    sift = Sift()
+    sift.ask(text)
+    first = sift.keep(STATE.ordered())
+    assert sift.keep(STATE.ordered()) == first  # remembered findings say the same
+    if not words(text):
+        assert len(first) == 3
+
+
+def test_an_open_request_is_looked_at_again() -> None:
+    state = after(started("a"))
+    sift = Sift()
+    sift.ask("monotonic")
+    assert not sift.keep(state.ordered())
+    state.picture.interceptions["a"].answer = "a monotonic clock"
+    assert sift.keep(state.ordered())
+
+
+def test_findings_of_forgotten_requests_are_forgotten() -> None:
+    sift = Sift()
+    sift.ask("codex")
+    for number in range(2_000):
+        sift.keep(after(started(f"r{number}"), ended(f"r{number}")).ordered())
+    assert len(sift._ended) < 200
+
+
+def test_the_slowest_come_first_when_asked() -> None:
+    listing = Listing(slowest_first=True)
+    listing.update(STATE, START + timedelta(seconds=60))
+    assert [one.id for one in listing.rows] == ["b", "c", "a"]
+    assert listing.title() == "Requests  3 · slowest first · following the newest"
+    listing.slowest_first = False
+    listing.update(STATE, START)
+    assert [one.id for one in listing.rows] == ["c", "b", "a"]
+
+
+def test_the_selection_stays_through_filter_and_order() -> None:
+    listing = Listing()
+    listing.update(STATE, START)
+    listing.selection.go(listing.rows, 1)
+    for slow, query in ((True, ""), (True, "upstream"), (False, ""), (False, "client:code")):
+        listing.slowest_first = slow
+        listing.sift.ask(query)
+        listing.update(STATE, START)
+        assert listing.selected is not None
+        assert listing.selected.id == "b"
+    listing.sift.ask("nothing like it")
+    listing.update(STATE, START)
+    assert not listing.rows
+    assert listing.title() == "Requests  0 of 3"
+    listing.sift.ask("")
+    listing.update(STATE, START)
+    assert listing.selected is not None
+    assert listing.selected.id == "b"
+
+
+def test_following_takes_the_newest_of_what_matches() -> None:
+    listing = Listing()
+    listing.sift.ask("client:claude")
+    listing.update(STATE, START)
+    assert listing.selected is not None
+    assert listing.selected.id == "b"

@@ -1,0 +1,201 @@
+"""Sessions: which requests belong together, how they read, which lie open, and how one finds something in them."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.cells import cell_len
+
+from bridge.events.vocabulary import AnswerDelta, Event, PromptRecorded, ToolCalled
+from monitor import search, sessions
+from monitor.desk import Desk
+from monitor.reading import Reader, plain, request_of
+from monitor.sessions import Session
+from monitor.state import MonitorState
+from tests.monitor.play import START, ended, started
+from tests.monitor.test_story import after
+
+
+def found(*events: Event) -> list[list[str]]:
+    return [[one.id for one in session.requests] for session in sessions.sessions(after(*events).picture)]
+
+
+def call(id: str, tool_call_id: str, arguments: Any = None) -> ToolCalled:  # noqa: A002  the event's own word
+    return ToolCalled(id, "r", tool_call_id, "shell", arguments)
+
+
+def test_a_session_id_holds_requests_together() -> None:
+    assert found(started("a"), started("b", session_id="s"), started("c"), started("d", session_id="s")) == [
+        ["a", "c"],
+        ["b", "d"],
+    ]
+
+
+def test_the_same_id_of_another_client_is_another_session() -> None:
+    assert found(started("a"), started("b", client="OpenCode")) == [["a"], ["b"]]
+
+
+def test_without_an_id_a_tool_call_leads_on() -> None:
+    def alone(id: str, after_call: str | None = None, **fields: Any) -> Event:  # noqa: A002
+        return started(id, session_id=None, correlating_tool_call_id=after_call, **fields)
+
+    events = [alone("a"), call("a", "c1"), call("a", "c2"), alone("b", "c2"), call("b", "c3"), alone("c", "c3")]
+    assert found(*events, alone("d"), alone("e", "c1", client="OpenCode")) == [["a", "b", "c"], ["d"], ["e"]]
+
+
+def test_the_session_of_a_request_is_found() -> None:
+    all_of_them = sessions.sessions(after(started("a"), started("b", session_id="s")).picture)
+    assert sessions.of(all_of_them, "b") is all_of_them[1]
+    assert sessions.of(all_of_them, "x") is None
+    assert all_of_them[1].name == "Codex s"
+
+
+def read(state: MonitorState, reader: Reader | None = None) -> list[str]:
+    (session,) = sessions.sessions(state.picture)
+    return [
+        "".join(text for text, _tone in block.heading)
+        for block in (reader or Reader()).read(session, START + timedelta(seconds=2))
+    ]
+
+
+def test_a_session_reads_as_one_story() -> None:
+    asked = PromptRecorded("a", "r", "why?")
+    again = PromptRecorded("b", "r", "why?")
+    other = PromptRecorded("c", "r", "and now?")
+    state = after(
+        started("a"), asked, call("a", "c1"), ended("a"),
+        started("b", correlating_tool_call_id="c1", previous_tool_ms={"c1": 1_500.0}), again,
+        AnswerDelta("b", "because"), ended("b"), started("c"), other,
+    )  # fmt: skip
+    assert read(state) == [
+        "✓ 03:04:05 · gpt-5.1-codex · done 12s",
+        "Prompt",
+        "Tool shell  c1",
+        "✓ 03:04:05 · gpt-5.1-codex · done 12s",
+        "Result of shell  after 1.5s",
+        "Answer",
+        "● 03:04:05 · gpt-5.1-codex · accepted 2s",
+        "Prompt",
+    ]
+
+
+def test_what_has_ended_is_told_once_and_forgotten_when_it_is_gone() -> None:
+    state = after(started("a"), PromptRecorded("a", "r", "why?"), ended("a"), started("b"))
+    reader = Reader()
+    (session,) = sessions.sessions(state.picture)
+    first, second = reader.read(session, START), reader.read(session, START)
+    assert all(one is other for one, other in zip(first[:2], second[:2], strict=True))
+    assert {request_of(block.key) for block in first} == {"a", "b"}
+    reader.forget({"b"})
+    assert reader.read(session, START)[0] is not first[0]
+
+
+def test_a_copy_is_harmless_and_whole() -> None:
+    state = after(started("a"), PromptRecorded("a", "r", "x" * 9_000 + "\x1b]52;c;x\x07\n[b]y"))
+    (session,) = sessions.sessions(state.picture)
+    text = plain(Reader().read(session, START))
+    assert "x" * 9_000 + "␛]52;c;x␇\n[b]y\n" in text
+
+
+def lying(*sessions_: tuple[str, bool]) -> list[Session]:
+    """Sessions by name, live or not, the later ones the newer."""
+    made = []
+    for number, (name, live) in enumerate(sessions_):
+        state = after(started(name), *([] if live else [ended(name)]))
+        one = state.picture.interceptions[name]
+        one.started_at = START + timedelta(seconds=number)
+        made.append(Session(name, "Codex", name, [one]))
+    return made
+
+
+def test_the_desk_opens_what_runs_and_keeps_it() -> None:
+    desk = Desk()
+    desk.settle(lying(("a", False), ("b", True), ("c", False)), 1)
+    assert desk.open == ["b"]
+    desk.settle(lying(("a", False), ("b", True), ("c", False), ("d", True)), 1)
+    assert desk.open == ["b"]  # it runs still
+    desk.settle(lying(("a", False), ("b", False), ("c", False), ("d", True)), 1)
+    assert desk.open == ["d"]
+    desk.settle(lying(("a", False), ("b", False), ("c", False), ("d", True)), 3)
+    assert desk.open == ["d", "c", "b"]
+
+
+def test_a_choice_by_hand_stays() -> None:
+    desk = Desk()
+    all_of_them = lying(("a", False), ("b", True), ("c", True))
+    desk.settle(all_of_them, 1)
+    desk.move(all_of_them, -2)
+    assert (desk.open, desk.follow) == (["a"], False)
+    desk.settle(all_of_them, 1)
+    assert desk.open == ["a"]
+    desk.move(all_of_them, -1)
+    assert desk.open == ["a"]
+    desk.settle(all_of_them, 2)
+    desk.move(all_of_them, 1)
+    assert desk.open == ["b", "c"]  # passing by what is open elsewhere
+    desk.choose("c")
+    assert desk.at == 1
+    desk.settle(all_of_them, 1)
+    assert (desk.open, desk.at) == (["c"], 0)  # what was being read
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from("abcdef"), st.booleans()), unique_by=lambda one: one[0], min_size=1),
+    st.lists(st.tuples(st.sampled_from(["settle", "move", "choose", "at", "follow"]), st.integers(-3, 3))),
+)
+def test_whatever_is_done_each_pane_holds_another_session(
+    sessions_: list[tuple[str, bool]], acts: list[tuple[str, int]]
+) -> None:
+    desk, all_of_them = Desk(), lying(*sessions_)
+    for act, number in [*acts, ("settle", 2)]:
+        match act:
+            case "settle":
+                desk.settle(all_of_them, abs(number) or 1)
+            case "move":
+                desk.move(all_of_them, number)
+            case "choose":
+                desk.choose(all_of_them[number % len(all_of_them)].id)
+            case "at":
+                desk.at = number % max(1, len(desk.open))
+            case "follow":
+                desk.follow = not desk.follow
+        assert len(set(desk.open)) == len(desk.open)
+        assert 0 <= desk.at < max(1, len(desk.open))
+
+
+@pytest.mark.parametrize(
+    ("query", "places"),
+    [
+        ("lock", [("a", 1), ("a", 2), ("b", 0)]),
+        ("THAT   blocks", [("a", 1)]),  # over a line's end
+        ("(", [("b", 1)]),
+        ("nothing", []),
+        ("  ", []),
+    ],
+)
+def test_a_search_finds_lines(query: str, places: list[tuple[str, int]]) -> None:
+    blocks = [("a", ["it takes", "a lock that", "blocks writes"]), ("b", ["Lock, lock", "(sic)"])]
+    wanted = search.pattern(query)
+    found_places = [] if wanted is None else list(search.find(wanted, blocks))
+    assert [(place.key, place.line) for place in found_places] == places
+
+
+@given(st.lists(st.tuples(st.text(), st.sampled_from(["plain", "muted"]))), st.text(min_size=1))
+def test_marking_matches_changes_no_text(spans: list[tuple[str, str]], query: str) -> None:
+    wanted = search.pattern(query)
+    if wanted is not None:
+        marked = search.highlight(tuple(spans), wanted)
+        assert "".join(text for text, _tone in marked) == "".join(text for text, _tone in spans)
+        assert sum(cell_len(text) for text, _ in marked) == sum(cell_len(text) for text, _ in spans)
+
+
+def test_matches_are_marked() -> None:
+    wanted = search.pattern("ab")
+    assert wanted is not None
+    assert search.highlight((("xa", "plain"), ("bab", "muted")), wanted) == (
+        ("x", "plain"), ("a", "found"), ("b", "found"), ("ab", "found"),
+    )  # fmt: skip

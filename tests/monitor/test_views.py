@@ -1,0 +1,344 @@
+"""The views under a person's hands: how one goes from one to another, and every key in each."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from textual.pilot import Pilot
+
+from bridge.events.vocabulary import AnswerDelta, InterceptionEnded, KeyChanged, KeyState, PromptRecorded
+from bridge.events.wire import Command, Reply, Snapshot
+from monitor.screens.confirm import ConfirmScreen
+from monitor.state import Lost
+from tests.monitor.hands import five_requests, play, selected
+from tests.monitor.play import Stage, ended, started, story
+from tests.monitor.scene import busy, strained_keys, two_sessions
+
+SMALL, WIDE = (80, 24), (200, 60)
+CODEX, FIRST, SECOND = "1c2d3e4f", "4f506172", "61728394"
+"""The requests of `two_sessions`."""
+
+
+async def press(stage: Stage, pilot: Pilot[None], *keys: str) -> str:
+    """Presses keys; what is on the terminal then."""
+    await pilot.press(*keys)
+    return await stage.paint(pilot)
+
+
+def view(stage: Stage) -> str:
+    shown = stage.app.view
+    return shown.NAME if shown else "?"
+
+
+def test_numbers_bring_views_to_the_front() -> None:
+    async def act(stage: Stage, pilot: Pilot[None]) -> None:
+        two_sessions(stage)
+        for number, name, text in (
+            ("2", "reasoning", "Claude Code 7c9e6679 · 2 requests"),
+            ("3", "keys", "1 cooling"),
+            ("4", "request", "Events"),
+            ("5", "totals", "By model"),
+            ("1", "live", "Requests  3"),
+            ("5", "totals", "By client"),
+            ("2", "reasoning", "Claude Code"),
+            ("2", "reasoning", "Claude Code"),
+        ):
+            assert text in await press(stage, pilot, number)
+            assert view(stage) == name
+        for key, name in (("escape", "totals"), ("escape", "reasoning"), ("1", "live"), ("escape", "live")):
+            await press(stage, pilot, key)
+            assert view(stage) == name
+
+    play(SMALL, act)
+
+
+def test_a_click_on_a_view_or_a_key_is_like_the_key() -> None:
+    async def act(stage: Stage, pilot: Pilot[None]) -> None:
+        await five_requests(stage, pilot)
+        await pilot.click("ViewsBar", offset=(20, 0))
+        await stage.paint(pilot)
+        assert view(stage) == "keys"
+        await pilot.click("ViewsBar", offset=(2, 0))
+        await stage.paint(pilot)
+        assert view(stage) == "live"
+        await pilot.click("KeyHints", offset=(2, 0))  # Open
+        await pilot.pause()
+        await stage.paint(pilot)
+        assert view(stage) == "request"
+
+    play(SMALL, act)
+
+
+def test_enter_drills_in_and_escape_comes_back_to_the_same_request() -> None:
+    async def act(stage: Stage, pilot: Pilot[None]) -> None:
+        await five_requests(stage, pilot)
+        await press(stage, pilot, "j", "j")
+        assert selected(stage) == "b" or selected(stage) == "c"
+        before = selected(stage)
+        assert f"· {before} ·" in await press(stage, pilot, "enter")
+        await press(stage, pilot, "escape")
+        assert (view(stage), selected(stage)) == ("live", before)
+
+    play(SMALL, act)
+
+
+def test_the_request_view_keeps_what_the_bridge_has_forgotten() -> None:
+    async def act(stage: Stage, pilot: Pilot[None]) -> None:
+        await five_requests(stage, pilot)
+        await press(stage, pilot, "enter")
+        stage.tell(ended("e"))
+        for number in range(210):
+            stage.tell(started(f"r{number}"), ended(f"r{number}"))
+        assert "e" not in stage.app.state.picture.interceptions
+        screen = await stage.paint(pilot)
+        assert "· e ·" in screen
+        assert "interception.ended" in screen
+        await press(stage, pilot, "right")
+        assert "· e ·" not in await stage.paint(pilot)
+
+    play(SMALL, act)
+
+
+def test_the_request_view_acts_on_its_request(tmp_path: Path) -> None:
+    async def act(stage: Stage, pilot: Pilot[None]) -> None:
+        two_sessions(stage)
+        stage.app.places = [tmp_path / "not there", tmp_path]
+        await press(stage, pilot, "4")
+        await press(stage, pilot, "e")
+        path = tmp_path / f"clearspan-{SECOND}.json"
+        await stage.until(pilot, "exported to")
+        saved = json.loads(path.read_text())
+        assert saved["id"] == SECOND
+        assert [one["type"] for one in saved["trace"]["entries"]][:2] == ["interception.started", "attempt.started"]
+        assert path.stat().st_mode & 0o777 == 0o600
+        stage.app.places = [tmp_path / "not there"]
+        await press(stage, pilot, "e")
+        await stage.until(pilot, "could not export: No such file")
+        await press(stage, pilot, "c")
+        assert "copied a curl command" in await stage.paint(pilot)
+        assert "Authorization: Bearer clearspan" in stage.app.clipboard
+        await press(stage, pilot, "x")
+        await stage.until(pilot, "cancelled Claude Code")
+        assert stage.asked == [Command(0, "cancel", id=SECOND)]
+        for key, id_ in (("right", FIRST), ("l", CODEX), ("l", CODEX), ("left", FIRST), ("h", SECOND)):
+            assert f"· {id_} ·" in await press(stage, pilot, key)
+        for key in ("tab", "j", "k", "G", "g", "space", "pageup"):
+            await press(stage, pilot, key)
+        assert "Claude Code 7c9e6679 · 2 requests" in await press(stage, pilot, "r")
+        assert view(stage) == "reasoning"
+
+    play(SMALL, act)
+
+
+def test_a_filter_works_with_every_letter() -> None:
+    async def act(stage: Stage, pilot: Pilot[None]) -> None:
+        busy(stage)
+        await stage.paint(pilot)
+        for letter, count in (("slash", "5"), *((letter, "") for letter in "claud"), ("e", "2 of 5")):
+            screen = await press(stage, pilot, letter)
+            assert f"Requests  {count}" in screen
+        await press(stage, pilot, "5")  # a digit like any other, while one types
+        assert view(stage) == "live"
+        assert "Nothing matches" in await stage.paint(pilot)
+        await press(stage, pilot, "backspace", "enter")
+        assert "Requests  2 of 5" in await stage.paint(pilot)
+        assert stage.app.focused is stage.app.live.requests
+        await press(stage, pilot, "j")
+        assert selected(stage) == "2d3e4f50"
+        await press(stage, pilot, "escape")
+        assert "Requests  5" in await stage.paint(pilot)
+        assert selected(stage) == "2d3e4f50"
+        await press(stage, pilot, "slash", "x", "escape")
+        assert "Requests  5" in await stage.paint(pilot)
+
+    play(SMALL, act)
+
+
+def test_s_sorts() -> None:
+    async def act(stage: Stage, pilot: Pilot[None]) -> None:
+        await five_requests(stage, pilot)
+        assert "slowest first" in await press(stage, pilot, "s")
+        assert stage.app.listing.rows[0].id in ("a", "b")
+        assert "slowest first" not in await press(stage, pilot, "s")
+
+    play(SMALL, act)
+
+
+def test_a_session_is_read_across_its_requests() -> None:
+    async def act(stage: Stage, pilot: Pilot[None]) -> None:
+        two_sessions(stage)
+        screen = await press(stage, pilot, "2")
+        for text in (
+            "Thought  thinking",
+            "withheld",
+            "Tool Bash",
+            "Result of Bash  after 1.2s",
+            "`CREATE INDEX` blocks",
+        ):
+            assert text in screen
+        screen = await press(stage, pilot, "g")
+        assert screen.count("is the migration safe") == 1  # sent with every request, told once
+        assert "529 overloaded" in screen
+        # It stays where it is while new text comes below, and a whole new request.
+        top = stage.app.reasoning.pane.render_line(0).text
+        stage.tell(AnswerDelta(SECOND, "\nmore and more" * 30))
+        stage.tell(
+            started("newer", client="Claude Code", session_id="7c9e6679-74"), PromptRecorded("newer", "r", "and then?")
+        )
+        await stage.paint(pilot)
+        assert stage.app.reasoning.pane.render_line(0).text == top
+        assert "· ↓ more" in await stage.paint(pilot)
+        assert "and then?" in await press(stage, pilot, "G")
+        stage.tell(AnswerDelta("newer", "the very end"))
+        assert "the very end" in await stage.paint(pilot)
+
+    play(SMALL, act)
+
+
+def test_a_search_finds_and_goes_round() -> None:
+    async def act(stage: Stage, pilot: Pilot[None]) -> None:
+        two_sessions(stage)
+        await press(stage, pilot, "2")
+        screen = await press(stage, pilot, "slash", "i", "n", "d", "e", "x", "enter")
+        assert "/index match" in screen
+        seen = []
+        for key in ("n", "n", "n", "N"):
+            screen = await press(stage, pilot, key)
+            seen.append(screen.split("/index match ")[1][:6])
+        assert len(set(seen)) == 3
+        assert seen[-1] == seen[1]
+        assert "/index" not in await press(stage, pilot, "escape")
+        assert view(stage) == "reasoning"
+        await press(stage, pilot, "slash", "z", "z", "escape")
+        assert "matches" not in await stage.paint(pilot)
+
+    play(SMALL, act)
+
+
+def test_what_is_read_can_be_copied() -> None:
+    async def act(stage: Stage, pilot: Pilot[None]) -> None:
+        two_sessions(stage)
+        stage.tell(AnswerDelta(SECOND, " \x1b]52;c;aGk=\x07"))
+        await press(stage, pilot, "2", "y")
+        assert stage.app.clipboard.startswith("Answer\nNot as it stands.")
+        assert "\x1b" not in stage.app.clipboard
+        assert "copied Answer" in await stage.paint(pilot)
+        await press(stage, pilot, "left_square_bracket", "y")
+        assert stage.app.clipboard.startswith("Thought  thinking")
+        await press(stage, pilot, "left_square_bracket", "left_square_bracket", "y")
+        assert stage.app.clipboard.startswith("Tool Bash")
+        await press(stage, pilot, "right_square_bracket", "y")
+        assert stage.app.clipboard.startswith("Result of Bash")
+        await press(stage, pilot, "Y")
+        assert stage.app.clipboard.count("is the migration safe") == 1
+        assert "copied the whole session" in await stage.paint(pilot)
+        assert f"· {SECOND} ·" in await press(stage, pilot, "enter")
+
+    play(SMALL, act)
+
+
+def test_sessions_lie_side_by_side_where_there_is_room() -> None:
+    async def act(stage: Stage, pilot: Pilot[None]) -> None:
+        two_sessions(stage)
+        stage.tell(*story("third")[:1], started("z", client="OpenCode", session_id="s-3"), AnswerDelta("z", "three"))
+        await press(stage, pilot, "2")
+        shown = [pane.display for pane in stage.app.reasoning.panes]
+        assert shown == [True, True, False]
+        await press(stage, pilot, "tab")
+        assert stage.app.reasoning.desk.at == 1
+        before = list(stage.app.reasoning.desk.open)
+        await press(stage, pilot, "left", "right", "h", "l")
+        await press(stage, pilot, "f")
+        await pilot.resize_terminal(240, 60)
+        await stage.paint(pilot)
+        assert [pane.display for pane in stage.app.reasoning.panes] == [True, True, True]
+        await pilot.resize_terminal(80, 24)
+        await stage.paint(pilot)
+        assert [pane.display for pane in stage.app.reasoning.panes] == [True, False, False]
+        assert stage.app.reasoning.desk.open[0] == before[1]  # what was being read
+        await pilot.click("SessionStrip", offset=(4, 0))
+        assert "Codex 019a4c1e · 2 requests" in await stage.paint(pilot)
+
+    play(WIDE, act)
+
+
+@pytest.mark.parametrize(
+    ("pressed", "command"),
+    [
+        (("r",), "key.reset"),
+        (("d", "y"), "key.disable"),
+        (("d", "n"), None),
+        (("d", "escape"), None),
+        (("d", "enter"), None),
+    ],
+)
+def test_keys_act_on_the_selected_key(pressed: tuple[str, ...], command: str | None) -> None:
+    async def act(stage: Stage, pilot: Pilot[None]) -> None:
+        strained_keys(stage)
+        await press(stage, pilot, "3", *pressed)
+        assert not isinstance(stage.app.screen, ConfirmScreen)
+        if command is None:
+            assert stage.asked == []
+        else:
+            await stage.until(pilot, f"{command.partition('.')[2].rstrip('e')}")
+            assert stage.asked == [Command(0, command, provider="anthropic", key="sk-a...7de0")]
+
+    play(SMALL, act)
+
+
+def test_a_key_is_selected_by_its_name() -> None:
+    async def act(stage: Stage, pilot: Pilot[None]) -> None:
+        strained_keys(stage)
+        await press(stage, pilot, "3", "G")
+        keys = stage.app.keys
+        assert keys.name_chosen == ("openai", "sk-p...c0de")
+        assert "e Enable" in await stage.paint(pilot)
+        stage.answer = Reply(1, ok=False, error="no such key")
+        await press(stage, pilot, "e")
+        await stage.until(pilot, "could not enable: no such key")
+        await press(stage, pilot, "k", "up", "j", "down", "g", "down")
+        assert keys.name_chosen == ("anthropic", "sk-a...55aa")
+        stage.tell(KeyChanged("aaa", "first", KeyState.VALID))
+        await stage.paint(pilot)
+        assert keys.name_chosen == ("anthropic", "sk-a...55aa")
+        stage.tell(KeyChanged("anthropic", "sk-a...55aa", KeyState.VALID, "removed"))
+        await stage.paint(pilot)
+        assert keys.name_chosen == ("openai", "sk-p...3f2a")
+        assert "Disable openai sk-p...3f2a?" in await press(stage, pilot, "d")
+        assert "1 valid key of this provider would be left" in await stage.paint(pilot)
+
+    play(SMALL, act)
+
+
+def test_totals_show_another_window() -> None:
+    async def act(stage: Stage, pilot: Pilot[None]) -> None:
+        two_sessions(stage)
+        assert "By model · 10 min" in await press(stage, pilot, "5")
+        for key, title in (("left", "1 min"), ("h", "1 min"), ("right", "10 min"), ("l", "today"), ("l", "today")):
+            assert f"By client · {title}" in await press(stage, pilot, key)
+
+    play(SMALL, act)
+
+
+def test_views_wait_for_what_they_show_and_outlive_the_connection() -> None:
+    async def act(stage: Stage, pilot: Pilot[None]) -> None:
+        for number in "2345":
+            screen = await press(stage, pilot, number)
+            assert "Connecting" in screen or "nothing in this time" in screen
+            await press(stage, pilot, *"rdexcynj", "left", "enter", number)
+        assert stage.asked == []
+        two_sessions(stage)
+        await press(stage, pilot, "2")
+        stage.deliver(Lost("the bridge closed the connection"))
+        stage.clock.forward(60)
+        screen = await stage.paint(pilot)
+        assert "Lost for 1m00s" in screen
+        assert "answering 2s" in screen  # what is lost stands still
+        stage.tell(InterceptionEnded(SECOND, ended("x").outcome, 200, None, 1, 5_000.0))
+        stage.deliver(Snapshot.of(stage.picture, stage.seq, stage.clock.now))
+        assert "done 5.0s" in await press(stage, pilot, "g", "G")
+        assert view(stage) == "reasoning"
+
+    play(SMALL, act)

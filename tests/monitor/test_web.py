@@ -1,0 +1,130 @@
+"""The dashboard as a web page: who may see it, and what is said where it can't be served."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import socket
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from monitor import web
+from monitor.command import MonitorError, Wish
+
+PORT = 8486
+OWN = f"http://127.0.0.1:{PORT}"
+
+
+@pytest.mark.parametrize(
+    ("host", "origin", "site", "served"),
+    [
+        (f"127.0.0.1:{PORT}", None, None, True),
+        (f"localhost:{PORT}", None, "none", True),
+        (f"LOCALHOST:{PORT}", f"http://localhost:{PORT}", "same-origin", True),
+        (f"[::1]:{PORT}", None, None, True),
+        (f"127.0.0.1:{PORT}", OWN, "same-origin", True),
+        (None, None, None, False),
+        ("", None, None, False),
+        ("127.0.0.1", None, None, False),
+        ("127.0.0.1:1", None, None, False),
+        (f"evil.example:{PORT}", None, None, False),
+        (f"127.0.0.1.evil.example:{PORT}", None, None, False),
+        (f"127.0.0.1:{PORT}", "http://evil.example", None, False),
+        (f"127.0.0.1:{PORT}", "null", None, False),
+        (f"127.0.0.1:{PORT}", "http://127.0.0.1:1", None, False),
+        (f"127.0.0.1:{PORT}", f"https://127.0.0.1:{PORT}", None, False),
+        (f"127.0.0.1:{PORT}", None, "cross-site", False),
+        (f"127.0.0.1:{PORT}", None, "same-site", False),
+    ],
+)
+def test_only_this_machines_own_page_is_served(
+    host: str | None, origin: str | None, site: str | None, *, served: bool
+) -> None:
+    assert (web.refusal(host, origin, site, PORT) is None) == served
+
+
+def test_port_80_needs_no_number() -> None:
+    assert web.refusal("localhost", "http://localhost", None, 80) is None
+
+
+def test_a_tab_runs_the_monitor_that_was_asked_for() -> None:
+    wish = Wish(Path("/run/e.sock"), replay=Path("a log.jsonl"), speed=2.0, theme="light")
+    assert web.monitor_command(wish) == [
+        sys.executable, "-m", "monitor", "--socket", "/run/e.sock", "--replay", "a log.jsonl", "--speed", "2.0",
+        "--theme", "light",
+    ]  # fmt: skip
+    assert web.monitor_command(Wish(Path("e.sock"))) == [sys.executable, "-m", "monitor", "--socket", "e.sock"]
+
+
+def test_without_textual_serve_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(name: str) -> Any:
+        raise ModuleNotFoundError(name)
+
+    monkeypatch.setattr(importlib, "import_module", missing)
+    with pytest.raises(MonitorError, match=r"--web needs textual-serve: install it with `pip"):
+        web.serve(Wish(Path("e.sock")), 0)
+
+
+def test_a_port_that_is_taken_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(importlib, "import_module", lambda _name: None)
+    with socket.create_server((web.HOST, 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(MonitorError, match=f"port {port} can't be used: address already in use"):
+            web.serve(Wish(Path("e.sock")), port)
+
+
+def test_the_guard_stands_before_pages_and_websockets() -> None:
+    """With aiohttp itself, where it is installed: foreign requests get 403 before their handler is asked."""
+    aiohttp = pytest.importorskip("aiohttp.web")
+    asked = []
+
+    async def handler(request: Any) -> Any:
+        asked.append(request.path)
+        if request.path == "/ws":
+            response = aiohttp.WebSocketResponse()
+            await response.prepare(request)
+            await response.close()
+            return response
+        return aiohttp.Response(text="page")
+
+    async def serve() -> None:
+        listener = socket.create_server((web.HOST, 0))
+        port = listener.getsockname()[1]
+        app = aiohttp.Application(middlewares=[web.guard(aiohttp, port)])
+        app.add_routes([aiohttp.get("/", handler), aiohttp.get("/ws", handler)])
+        runner = aiohttp.AppRunner(app)
+        await runner.setup()
+        await aiohttp.SockSite(runner, listener).start()
+        try:
+            own = f"127.0.0.1:{port}"
+            assert (await ask(port, "/", own)).startswith(b"HTTP/1.1 200")
+            assert b"Content-Security-Policy: default-src 'self'" in await ask(port, "/", own)
+            assert (await ask(port, "/ws", own, UPGRADE, f"Origin: http://{own}")).startswith(b"HTTP/1.1 101")
+            before = len(asked)
+            assert (await ask(port, "/", "evil.example")).startswith(b"HTTP/1.1 403")
+            assert (await ask(port, "/ws", own, UPGRADE, "Origin: http://evil.example")).startswith(b"HTTP/1.1 403")
+            assert len(asked) == before
+        finally:
+            await runner.cleanup()
+
+    asyncio.run(serve())
+
+
+UPGRADE = (
+    "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+    "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=="
+)
+
+
+async def ask(port: int, path: str, host: str, *headers: str) -> bytes:
+    """The head of the answer to a request with those headers."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    lines = [f"GET {path} HTTP/1.1", f"Host: {host}", *headers, "", ""]
+    writer.write("\r\n".join(lines).encode())
+    head = await reader.readuntil(b"\r\n\r\n")
+    writer.close()
+    await writer.wait_closed()
+    return head
