@@ -166,6 +166,7 @@ async def _demo(  # what the command's options say
 
             async def play(bridge: Bridge) -> None:
                 async with trio.open_nursery() as nursery:
+                    nursery.start_soon(_end_on_hangup, nursery)
                     nursery.start_soon(_show_then_stop, view, bridge, nursery)
                     await run_agents(f"{bridge.url}/openai/v1", rounds=rounds, speed=speed, seed=seed)
                     await bridge.hub.flushed()
@@ -173,6 +174,13 @@ async def _demo(  # what the command's options say
 
             code = await _run(ours, play, _announce if view is _print_events else _keep_quiet)
     return code
+
+
+async def _end_on_hangup(nursery: trio.Nursery) -> None:
+    """The terminal was closed: nobody watches any more."""
+    with trio.open_signal_receiver(signal.SIGHUP) as hangups:
+        await anext(hangups)
+        nursery.cancel_scope.cancel()
 
 
 async def _show_then_stop(show: Beside, bridge: Bridge, nursery: trio.Nursery) -> None:

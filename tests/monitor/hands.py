@@ -41,3 +41,14 @@ async def five_requests(stage: Stage, pilot: Pilot[None]) -> None:
 def selected(stage: Stage) -> str | None:
     one = stage.app.live.selected
     return one.id if one else None
+
+
+async def press(stage: Stage, pilot: Pilot[None], *keys: str) -> str:
+    """Presses keys; what is on the terminal then."""
+    await pilot.press(*keys)
+    return await stage.paint(pilot)
+
+
+def view(stage: Stage) -> str:
+    shown = stage.app.view
+    return shown.NAME if shown else "?"

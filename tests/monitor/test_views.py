@@ -8,28 +8,17 @@ from pathlib import Path
 import pytest
 from textual.pilot import Pilot
 
-from bridge.events.vocabulary import AnswerDelta, InterceptionEnded, KeyChanged, KeyState, PromptRecorded
+from bridge.events.vocabulary import InterceptionEnded, KeyChanged, KeyState
 from bridge.events.wire import Command, Reply, Snapshot
 from monitor.screens.confirm import ConfirmScreen
 from monitor.state import Lost
-from tests.monitor.hands import five_requests, play, selected
-from tests.monitor.play import Stage, ended, started, story
+from tests.monitor.hands import five_requests, play, press, selected, view
+from tests.monitor.play import Stage, ended, started
 from tests.monitor.scene import busy, strained_keys, two_sessions
 
-SMALL, WIDE = (80, 24), (200, 60)
+SMALL = (80, 24)
 CODEX, FIRST, SECOND = "1c2d3e4f", "4f506172", "61728394"
 """The requests of `two_sessions`."""
-
-
-async def press(stage: Stage, pilot: Pilot[None], *keys: str) -> str:
-    """Presses keys; what is on the terminal then."""
-    await pilot.press(*keys)
-    return await stage.paint(pilot)
-
-
-def view(stage: Stage) -> str:
-    shown = stage.app.view
-    return shown.NAME if shown else "?"
 
 
 def test_numbers_bring_views_to_the_front() -> None:
@@ -164,104 +153,6 @@ def test_s_sorts() -> None:
         assert "slowest first" not in await press(stage, pilot, "s")
 
     play(SMALL, act)
-
-
-def test_a_session_is_read_across_its_requests() -> None:
-    async def act(stage: Stage, pilot: Pilot[None]) -> None:
-        two_sessions(stage)
-        screen = await press(stage, pilot, "2")
-        for text in (
-            "Thought  thinking",
-            "withheld",
-            "Tool Bash",
-            "Result of Bash  after 1.2s",
-            "`CREATE INDEX` blocks",
-        ):
-            assert text in screen
-        screen = await press(stage, pilot, "g")
-        assert screen.count("is the migration safe") == 1  # sent with every request, told once
-        assert "529 overloaded" in screen
-        # It stays where it is while new text comes below, and a whole new request.
-        top = stage.app.reasoning.pane.render_line(0).text
-        stage.tell(AnswerDelta(SECOND, "\nmore and more" * 30))
-        stage.tell(
-            started("newer", client="Claude Code", session_id="7c9e6679-74"), PromptRecorded("newer", "r", "and then?")
-        )
-        await stage.paint(pilot)
-        assert stage.app.reasoning.pane.render_line(0).text == top
-        assert "· ↓ more" in await stage.paint(pilot)
-        assert "and then?" in await press(stage, pilot, "G")
-        stage.tell(AnswerDelta("newer", "the very end"))
-        assert "the very end" in await stage.paint(pilot)
-
-    play(SMALL, act)
-
-
-def test_a_search_finds_and_goes_round() -> None:
-    async def act(stage: Stage, pilot: Pilot[None]) -> None:
-        two_sessions(stage)
-        await press(stage, pilot, "2")
-        screen = await press(stage, pilot, "slash", "i", "n", "d", "e", "x", "enter")
-        assert "/index match" in screen
-        seen = []
-        for key in ("n", "n", "n", "N"):
-            screen = await press(stage, pilot, key)
-            seen.append(screen.split("/index match ")[1][:6])
-        assert len(set(seen)) == 3
-        assert seen[-1] == seen[1]
-        assert "/index" not in await press(stage, pilot, "escape")
-        assert view(stage) == "reasoning"
-        await press(stage, pilot, "slash", "z", "z", "escape")
-        assert "matches" not in await stage.paint(pilot)
-
-    play(SMALL, act)
-
-
-def test_what_is_read_can_be_copied() -> None:
-    async def act(stage: Stage, pilot: Pilot[None]) -> None:
-        two_sessions(stage)
-        stage.tell(AnswerDelta(SECOND, " \x1b]52;c;aGk=\x07"))
-        await press(stage, pilot, "2", "y")
-        assert stage.app.clipboard.startswith("Answer\nNot as it stands.")
-        assert "\x1b" not in stage.app.clipboard
-        assert "copied Answer" in await stage.paint(pilot)
-        await press(stage, pilot, "left_square_bracket", "y")
-        assert stage.app.clipboard.startswith("Thought  thinking")
-        await press(stage, pilot, "left_square_bracket", "left_square_bracket", "y")
-        assert stage.app.clipboard.startswith("Tool Bash")
-        await press(stage, pilot, "right_square_bracket", "y")
-        assert stage.app.clipboard.startswith("Result of Bash")
-        await press(stage, pilot, "Y")
-        assert stage.app.clipboard.count("is the migration safe") == 1
-        assert "copied the whole session" in await stage.paint(pilot)
-        assert f"· {SECOND} ·" in await press(stage, pilot, "enter")
-
-    play(SMALL, act)
-
-
-def test_sessions_lie_side_by_side_where_there_is_room() -> None:
-    async def act(stage: Stage, pilot: Pilot[None]) -> None:
-        two_sessions(stage)
-        stage.tell(*story("third")[:1], started("z", client="OpenCode", session_id="s-3"), AnswerDelta("z", "three"))
-        await press(stage, pilot, "2")
-        shown = [pane.display for pane in stage.app.reasoning.panes]
-        assert shown == [True, True, False]
-        await press(stage, pilot, "tab")
-        assert stage.app.reasoning.desk.at == 1
-        before = list(stage.app.reasoning.desk.open)
-        await press(stage, pilot, "left", "right", "h", "l")
-        await press(stage, pilot, "f")
-        await pilot.resize_terminal(240, 60)
-        await stage.paint(pilot)
-        assert [pane.display for pane in stage.app.reasoning.panes] == [True, True, True]
-        await pilot.resize_terminal(80, 24)
-        await stage.paint(pilot)
-        assert [pane.display for pane in stage.app.reasoning.panes] == [True, False, False]
-        assert stage.app.reasoning.desk.open[0] == before[1]  # what was being read
-        await pilot.click("SessionStrip", offset=(4, 0))
-        assert "Codex 019a4c1e · 2 requests" in await stage.paint(pilot)
-
-    play(WIDE, act)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,116 @@
+"""A fault of the bridge's own costs what it is about, and nothing else."""
+
+from __future__ import annotations
+
+import errno
+from typing import Any, cast
+
+import pytest
+import trio
+import trio.testing
+
+from bridge import app
+from bridge.apis.reading import StreamReader
+from bridge.events.wire import Envelope
+from bridge.http1 import Http1, Receive, Scope, Send
+from bridge.listener import Listener
+from tests.faults.census import nothing_left
+from tests.faults.conftest import Contained
+from tests.faults.wire import BEGUN, client, request
+from tests.world import HELLO, KEYS, Asked, Reply, ask, provider, say_hello, world
+
+
+def fail(*_: Any, **__: Any) -> Any:
+    """Where a bug is."""
+    raise RuntimeError(f"a bug that knows {KEYS[0]}")
+
+
+async def test_in_the_app(monkeypatch: pytest.MonkeyPatch, contained: Contained) -> None:
+    """Other requests go on; the client learns that it failed, and nothing of what it saw."""
+    contained.expect("a request failed inside the bridge")
+    resume = trio.Event()
+
+    async def handle(_: Asked, reply: Reply) -> None:
+        await reply.head(200, [("content-type", "text/event-stream")])
+        await reply.chunk(BEGUN)
+        await resume.wait()
+        await reply.chunk(HELLO[2])
+        await reply.end()
+
+    async with provider(handle) as url, world(url) as here, nothing_left(here), client(here.port) as good:
+        await good.send(request(here.port))
+        await good.received(BEGUN)
+        monkeypatch.setattr(app, "identify", fail)
+        answer = await ask(here.port)
+        assert (answer.status, answer.json["error"]["code"]) == (500, "server_error")
+        assert answer.header("x-clearspan-interception")
+        assert KEYS[0].encode() not in answer.body
+        resume.set()
+        whole = await good.answer()
+        assert whole is not None
+        assert (whole.body, whole.complete) == (b"".join(HELLO), True)
+
+
+async def test_in_an_interception(monkeypatch: pytest.MonkeyPatch, contained: Contained) -> None:
+    contained.expect("a request failed inside the bridge")
+    async with provider(say_hello) as url, world(url) as here, nothing_left(here):
+        with monkeypatch.context() as broken:
+            broken.setattr("bridge.interception.Failover", fail)
+            assert (await ask(here.port)).status == 500
+            ended = await here.event("interception.ended")
+            assert (ended.outcome, ended.error) == ("failed", "the bridge failed")
+        assert (await ask(here.port)).body == b"".join(HELLO)
+
+
+async def test_in_a_reader(monkeypatch: pytest.MonkeyPatch, contained: Contained) -> None:
+    """What is read of an answer is for the owner: the client gets every byte all the same."""
+    contained.expect("an answer could not be read")
+    monkeypatch.setattr(StreamReader, "feed", fail)
+    async with provider(say_hello) as url, world(url) as here:
+        answer = await ask(here.port)
+        assert (answer.body, answer.complete) == (b"".join(HELLO), True)
+
+
+async def test_in_the_engine(monkeypatch: pytest.MonkeyPatch, contained: Contained) -> None:
+    contained.expect("a connection failed")
+    async with provider(say_hello) as url, world(url) as here, nothing_left(here):
+        with monkeypatch.context() as broken, trio.fail_after(5):
+            broken.setattr(Http1, "_create_stream", fail)
+            for _ in range(20):
+                async with client(here.port) as one:
+                    await one.send(request(here.port))
+                    assert await one.until_closed() == b""
+        assert (await ask(here.port)).body == b"".join(HELLO)
+
+
+async def test_in_a_sink(contained: Contained) -> None:
+    contained.expect("a sink failed")
+
+    def sink(_: Envelope) -> None:
+        fail()
+
+    async with provider(say_hello) as url, world(url) as here:
+        here.bridge.hub.add_sink(sink)
+        assert (await ask(here.port)).body == b"".join(HELLO)
+
+
+@pytest.mark.usefixtures("autojump_clock")
+async def test_no_descriptor_left_to_accept_a_client() -> None:
+    """It waits and tries again; clients wait in the kernel's queue meanwhile."""
+    one, _ = trio.testing.memory_stream_pair()
+    outcomes: list[Any] = [OSError(errno.EMFILE, "too many open files"), OSError(errno.ECONNABORTED, "gone"), one]
+
+    class Scarce:
+        async def accept(self) -> Any:
+            await trio.lowlevel.checkpoint()
+            outcome = outcomes.pop(0)
+            if isinstance(outcome, OSError):
+                raise outcome
+            return outcome
+
+    accepting = Listener(say_nothing, [], app.protocol_error)
+    assert await accepting._next(cast("trio.SocketListener", Scarce())) is cast("trio.SocketStream", one)
+
+
+async def say_nothing(_scope: Scope, _receive: Receive, _send: Send) -> None:
+    """An app for a listener that accepts nobody."""
