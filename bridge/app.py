@@ -97,13 +97,17 @@ class App:
         except Forbidden as error:
             await _refuse(exchange, ErrorKind.FORBIDDEN, str(error), [(b"connection", b"close")])
             return
+        if page := self._local.get(exchange.path):
+            if exchange.method not in {"GET", "HEAD"}:
+                message = f"{exchange.path} takes GET, not {exchange.method}"
+                await _refuse(exchange, ErrorKind.METHOD_NOT_ALLOWED, message, [(b"allow", b"GET, HEAD")])
+                return
+            content_type, body = page()
+            await exchange.answer(200, body, content_type=content_type)
+            return
         if self._stopping:
             headers = [(b"retry-after", b"1"), (b"connection", b"close")]
             await _refuse(exchange, ErrorKind.UNAVAILABLE, STOPPING, headers)
-            return
-        if page := self._local.get(exchange.path):
-            content_type, body = page()
-            await exchange.answer(200, body, content_type=content_type)
             return
         name, path = _split(exchange.path)
         provider = self._providers.get(name)

@@ -106,11 +106,21 @@ class Circuits:
             permit.probe.running -= 1
             permit.probe = None
 
+    def close_all(self) -> None:
+        """Forgets all circuits: nobody goes through them any more."""
+        while self._circuits:
+            self._close(*self._circuits.popitem())
+
+    def _close(self, name: tuple[str, str | None], circuit: _Circuit) -> None:
+        if circuit.state != CLOSED:
+            self._change(name, circuit, CLOSED)
+
     def _failed(self, permit: Permit) -> None:
         circuit = self._circuits.setdefault(permit.name, _Circuit())
         self._circuits.move_to_end(permit.name)
         while len(self._circuits) > REMEMBERED:
-            self._circuits.popitem(last=False)
+            name, oldest = self._circuits.popitem(last=False)
+            self._close(name, oldest)
         now = self._clock()
         if now - circuit.failed_at > self._settings.interval:
             circuit.failures = 0

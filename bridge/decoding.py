@@ -16,7 +16,11 @@ Decode = Callable[[bytes], bytes]
 
 
 class UndecodableError(ValueError):
-    """The bytes are not in the encoding they say, or grow beyond all bounds."""
+    """The bytes are not in the encoding they say."""
+
+
+class GrownTooLarge(UndecodableError):
+    """The bytes may well be what they say, but decode to more than is held here."""
 
 
 def decoder(encoding: bytes | None) -> Decode | None:
@@ -46,7 +50,7 @@ def _inflate(window_bits: int) -> Decode:
         except zlib.error as error:
             raise UndecodableError(str(error)) from error
         if stream.unconsumed_tail:
-            raise UndecodableError(f"one chunk decodes to more than {LARGEST} bytes")
+            raise GrownTooLarge(f"one chunk decodes to more than {LARGEST} bytes")
         return plain
 
     return decode

@@ -5,6 +5,7 @@ The client has seen nothing while this goes on, and a failed attempt's connectio
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -26,7 +27,7 @@ from bridge.keys.walk import Walk
 from bridge.opening import look_at_opening
 from bridge.progress import Progress
 from bridge.provider import Provider
-from bridge.upstream import Answer, Call, UpstreamError, UpstreamTimeout
+from bridge.upstream import Answer, Call, UpstreamBusy, UpstreamError, UpstreamTimeout
 
 ERROR_BODY = 1024 * 1024
 """How much of an error's body is read, and relayed where no key is left."""
@@ -84,8 +85,10 @@ class Failover:
                     served, failure = await self._begins_well(answer)
                     if failure is None:
                         self._note_good(key, served)
-                        yield served
-                        self._note_late_failure(walk, key)
+                        try:
+                            yield served
+                        finally:
+                            self._note_late_failure(walk, key)
                         return
                     self._failed(walk, key, served, failure)
                     key = walk.next()
@@ -93,8 +96,8 @@ class Failover:
                         yield served  # nobody can do better: as it came
                         return
                     continue
-                body = await _error_body(answer)
-            last = Answer.whole(answer.status, answer.headers, body)
+                body, complete = await _error_body(answer)
+            last = Answer.read_before(answer.status, answer.headers, body, complete=complete)
             # The body only tells more of the reason.
             self._failed(walk, key, answer, judge(answer.status, answer.headers, body, utc_now()) or failure)
             if not isinstance(self.call.body, bytes):  # gone with the first attempt
@@ -114,8 +117,10 @@ class Failover:
                 yield answer
         except UpstreamError as error:
             if not begun:
-                self.permit.note(None)
-                reason = FailureReason.TIMEOUT if isinstance(error, UpstreamTimeout) else FailureReason.CONNECT_ERROR
+                if not isinstance(error, UpstreamBusy):  # our own congestion says nothing of the provider
+                    self.permit.note(None)
+                late = isinstance(error, UpstreamTimeout | UpstreamBusy)
+                reason = FailureReason.TIMEOUT if late else FailureReason.CONNECT_ERROR
                 self.progress.attempt_failed(hint, None, reason)
             raise
 
@@ -154,7 +159,13 @@ class Failover:
         await self.provider.wait_for_key(self.provider.pool.turn(until))
 
 
-async def _error_body(answer: Answer) -> bytes:
-    with trio.move_on_after(ERROR_BODY_S):
-        return await answer.read(ERROR_BODY)
-    return b""
+async def _error_body(answer: Answer) -> tuple[bytes, bool]:
+    """What comes of an error's body in good time, and whether that is all of it."""
+    body = bytearray()
+    with trio.move_on_after(ERROR_BODY_S), contextlib.suppress(UpstreamError):
+        while len(body) < ERROR_BODY:
+            chunk = await answer.receive()
+            if not chunk:
+                return bytes(body), True
+            body += chunk
+    return bytes(body), False

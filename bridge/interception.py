@@ -16,7 +16,7 @@ from bridge.apis.api import Api, ClientFilter, ErrorKind, Reader, RequestFacts, 
 from bridge.apis.passthrough import PASSTHROUGH
 from bridge.circuit import CircuitOpen, Permit
 from bridge.client import recognise
-from bridge.decoding import UndecodableError, decoder
+from bridge.decoding import GrownTooLarge, UndecodableError, decoder, identity
 from bridge.errors import ClearspanError
 from bridge.events.hub import Hub
 from bridge.events.vocabulary import InterceptionStarted, TokensUsed
@@ -25,11 +25,14 @@ from bridge.failover import Failover, NoKeyLeft
 from bridge.guard import Caller
 from bridge.headers import actor_headers, headers_upstream
 from bridge.http1 import RawHeaders
+from bridge.observe.logs import logger
 from bridge.prices import Prices
 from bridge.progress import Progress
 from bridge.provider import Provider
 from bridge.relay import Relay
 from bridge.upstream import Answer, Call, UpstreamBusy, UpstreamError, UpstreamTimeout
+
+log = logger("interception")
 
 FAREWELL_S = 1.0
 """How long a client whose request is cancelled may take to accept the reason."""
@@ -108,6 +111,10 @@ class Interception:
             await self._refuse(refused.kind, str(refused))
         except ClientGone:
             self.progress.cancel(CLIENT_LEFT)  # before there was anything to cancel: this names the reason
+        except Exception:  # a boundary: a bug costs its own request alone, and says nothing of what it saw
+            log.exception("a request failed inside the bridge", interception=self.progress.id)
+            if not self._exchange.started:
+                await self._answer(ErrorKind.INTERNAL, "the bridge failed; its log says why")
 
     async def _understand(self) -> bytes | AsyncIterator[bytes]:
         """Reads the request, and says what it is before anything else happens to it. Returns what goes upstream."""
@@ -139,6 +146,8 @@ class Interception:
         decode = decoder(encoding.encode("latin-1") if encoding else None)
         try:
             return RequestFacts() if decode is None else self._api.read_request(decode(body))
+        except GrownTooLarge:
+            return RequestFacts()
         except UndecodableError as error:
             raise UnreadableRequest(f"the body is not {encoding}: {error}") from None
 
@@ -187,9 +196,12 @@ class Interception:
             with self._admit() as permit, trio.move_on_after(longest) as limit:
                 failover = Failover(self._provider, self._api, call, self._caller, self.progress, permit)
                 async with failover.answer() as answer:
+                    if answer.is_stream:
+                        limit.deadline = inf  # it has no total limit, whatever the request looked like
                     await self._pass_on(answer, nursery)
             if limit.cancelled_caught:
-                if not self._exchange.started and self.progress.attempts:
+                if not self._exchange.started:
+                    permit.note(None)
                     self.progress.attempt_timed_out()
                 raise UpstreamTimeout(f"no whole answer within request_timeout ({longest:g} s)")
         except NoKeyLeft as error:
@@ -228,9 +240,7 @@ class Interception:
         self.progress.response(answer.status, request_id.decode("latin-1") if request_id else None)
         make_reader = self._api.stream_reader if answer.is_stream else self._api.body_reader
         reader = make_reader(self._exchange.id, self._facts, self._services.hub.wants)
-        self._relay = relay = Relay(
-            self._exchange, answer, reader, self.progress, self._filter if answer.is_stream else None
-        )
+        self._relay = relay = Relay(self._exchange, answer, reader, self.progress, self._filter_for(answer))
         if answer.is_stream and self._api.keep_alive:
             nursery.start_soon(relay.keep_alive, self._api.keep_alive)
         try:
@@ -252,6 +262,11 @@ class Interception:
             self.progress.failed("upstream ended the stream before it was complete")
         else:
             self.progress.completed()
+
+    def _filter_for(self, answer: Answer) -> ClientFilter | None:
+        """What takes our own doing out of the answer: there is something only in a stream, and it must be legible."""
+        legible = decoder(answer.header(b"content-encoding")) is identity
+        return self._filter if answer.is_stream and legible else None
 
     async def _break_off(self, error: UpstreamError) -> None:
         """No answer, or no more of it: an error of the bridge's own, or the end that HTTP has for incomplete bodies."""

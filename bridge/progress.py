@@ -51,7 +51,7 @@ class Progress:
         self.price: Price = _unknown
         """What tokens cost; set once the model is known."""
         self.attempts = 0
-        self._key = ""
+        self._key, self._attempt_open = "", False
         self.scope = trio.CancelScope()
         self.cancelled: str | None = None
         self.concluded = False
@@ -67,7 +67,7 @@ class Progress:
     def attempt(self, key: str) -> int:
         """A key is tried now. Returns the attempt's number."""
         self.attempts += 1
-        self._key = key
+        self._key, self._attempt_open = key, True
         self._hub.publish(AttemptStarted(self.id, self.attempts, key))
         return self.attempts
 
@@ -75,11 +75,13 @@ class Progress:
         self, key: str, status: int | None, reason: FailureReason, cooldown_s: float | None = None
     ) -> None:
         """The attempt under way failed."""
+        self._attempt_open = False
         self._hub.publish(AttemptFailed(self.id, self.attempts, key, status, reason, cooldown_s))
 
     def attempt_timed_out(self) -> None:
-        """The attempt under way was given up."""
-        self.attempt_failed(self._key, None, FailureReason.TIMEOUT)
+        """What was under way took too long: an attempt, if there was one."""
+        if self._attempt_open:
+            self.attempt_failed(self._key, None, FailureReason.TIMEOUT)
 
     def waiting(self, until: datetime) -> None:
         """All keys rest; one will do in time."""
@@ -87,6 +89,7 @@ class Progress:
 
     def response(self, status: int, upstream_request_id: str | None) -> None:
         """An answer goes to the client."""
+        self._attempt_open = False
         self._hub.publish(ResponseStarted(self.id, self.attempts, status, upstream_request_id))
 
     def read(self, events: Iterable[Event], *, token_seen: bool) -> None:

@@ -11,11 +11,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import trio
+from attrs import evolve
 
 from bridge.config import Loaded, default_file
 from bridge.errors import ConfigurationError
 from bridge.observe.logs import logger
 from bridge.server import Bridge
+from bridge.setting_rules import broken_rules
 from bridge.settings import Settings
 
 log = logger("configuration")
@@ -42,6 +44,11 @@ async def follow_configuration(bridge: Bridge, load: Callable[[], Loaded], first
             except ConfigurationError as error:
                 for fault in error.faults:
                     log.warning("the changed configuration is refused", fault=fault)
+                continue
+            here = evolve(loaded.settings, server=evolve(loaded.settings.server, host=first.settings.server.host))
+            if faults := list(broken_rules(here)):  # such as no tokens any more, where others can still reach us
+                for name, fault in faults:
+                    log.warning("the changed configuration is refused", fault=f"{name}: {fault}")
                 continue
             for name in fixed_settings(in_force, loaded.settings):
                 log.warning("this setting takes effect with the next start", setting=name)

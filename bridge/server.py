@@ -110,6 +110,8 @@ class Bridge:
 
     def reconfigure(self, settings: Settings) -> None:
         """Takes over changed settings: providers, keys, tokens, limits. What runs goes on with what it began with."""
+        if self._stop.is_set():
+            return
         redactor.learn((secret.reveal(), secret.hint) for secret in settings.secrets())
         for name in self.providers.keys() - settings.providers.keys():
             self._end(self.providers.pop(name))
@@ -134,6 +136,8 @@ class Bridge:
 
     def _end(self, provider: Provider) -> None:
         self._forget([key.hint for key in provider.pool.keys], provider.name)
+        provider.pool.replace(())  # requests under way tell nothing more of these keys
+        provider.circuits.close_all()
         provider.minding.cancel()
         if self._nursery is not None:
             self._nursery.start_soon(provider.upstream.aclose)

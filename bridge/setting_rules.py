@@ -50,6 +50,9 @@ def without_effect(settings: Settings) -> Iterator[tuple[str, str]]:
 def _server(server: ServerSettings) -> Iterator[tuple[str, str]]:
     if not 0 <= server.port <= 65_535:
         yield "server.port", f"must be 0 to 65535, not {server.port}"
+    for name in server.client_tokens:
+        if not re.fullmatch(r"[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?", name):
+            yield "server.client_tokens", f"the name {name!r} can't be told to a provider; use plain ASCII"
     if server.max_request_bytes < 1:
         yield "server.max_request_bytes", "must be at least 1"
     if not _is_loopback(server.host) and not server.client_tokens:

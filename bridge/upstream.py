@@ -32,6 +32,8 @@ KEPT_IDLE = 64
 IDLE_EXPIRY_S = 50.0
 """Idle connections are kept this long; the common servers and load balancers close at 60 s and above."""
 RECEIVE_SIZE = 64 * 1024
+CLOSE_S = 1.0
+"""A peer that does not even take a TLS farewell in this time is left without."""
 
 RawHeaders = list[tuple[bytes, bytes]]
 
@@ -80,9 +82,9 @@ class Answer:
     _receive: Callable[[], Awaitable[bytes]]
 
     @classmethod
-    def whole(cls, status: int, headers: RawHeaders, body: bytes) -> Answer:
-        """An answer that was read to its end before."""
-        return cls(status, headers, _one_after_the_other([body]))
+    def read_before(cls, status: int, headers: RawHeaders, body: bytes, *, complete: bool) -> Answer:
+        """An answer whose body was read before, to its end or not: then it breaks off where it did."""
+        return cls(status, headers, _one_after_the_other([body], None if complete else _broken_off))
 
     def after(self, held: Sequence[bytes]) -> Answer:
         """This answer as it was before these parts of its body were received."""
@@ -107,15 +109,9 @@ class Answer:
         except PEER_ERRORS as error:
             raise _translated(error) from None
 
-    async def read(self, limit: int) -> bytes:
-        """The body's first `limit` bytes, or what came of them before it broke off."""
-        body = bytearray()
-        try:
-            while len(body) < limit and (chunk := await self.receive()):
-                body += chunk
-        except UpstreamError:
-            pass  # an error's text is worth reading as far as it goes
-        return bytes(body[:limit])
+
+async def _broken_off() -> bytes:
+    raise UpstreamBroke("upstream's answer was not read to its end")
 
 
 def _one_after_the_other(
@@ -173,7 +169,7 @@ class Upstream:
                     raise UpstreamBroke(f"upstream answered with status {response.status_code}, which is no answer")
                 yield Answer(response.status_code, response.headers.raw, stream.receive)
             finally:
-                with trio.CancelScope(shield=True):
+                with trio.move_on_after(CLOSE_S, shield=True):
                     await stream.aclose()
         finally:
             self._limiter.release_on_behalf_of(place)

@@ -110,7 +110,11 @@ class Hub:
         return Envelope(self._seq, self._wall(), event)
 
     def snapshot(self) -> Snapshot:
-        """All that is known now."""
+        """All that is known now. A secret that came in pieces is whole only here, and is taken out here too."""
+        for one in self.picture.interceptions.values():
+            one.answer = redactor.redact(one.answer)
+            for thought in one.thoughts:
+                thought.text = redactor.redact(thought.text)
         return Snapshot.of(self.picture, self._seq, self._wall())
 
     def wants(self, kind: str) -> bool:

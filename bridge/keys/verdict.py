@@ -22,6 +22,7 @@ QUOTA_S = 3600.0
 
 QUOTA_CODES = frozenset(
     {
+        "billing_error",
         "insufficient_quota",
         "billing_hard_limit_reached",
         "credit_balance_exhausted",

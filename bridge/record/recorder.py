@@ -222,6 +222,7 @@ class Recorder:
             self._failing = False
             log.info("the record is written again", lost=self._lost)
             error = f"{self._lost} events were lost" if self._lost else None
+            self._lost = 0
             self._say(self._hub.publish, RecordRecovered(error=error, queued=len(self._queue)))
 
     def _say(self, call: Any, value: Any) -> None:

@@ -171,8 +171,8 @@ async def breaks_off_between_events(_api: str, dialect: Dialect, _: Path) -> Non
     first = b'event: ping\ndata: {"type":"ping"}\n\n'
 
     async def handle(_asked: Asked, reply: Reply) -> None:
-        await reply.head(200, [("content-type", "text/event-stream")], length=1000)
-        await reply.raw(first)
+        await reply.head(200, [("content-type", "text/event-stream")])
+        await reply.chunk(first)
         await reply.stream.aclose()
 
     async with raw(dialect, handle) as port:

@@ -62,12 +62,14 @@ async def nothing_left(here: World | None = None) -> AsyncIterator[None]:
 
 async def settled(before: Census, here: World | None = None) -> dict[str, int]:
     """What there is more of than before, once what is on its way out has had its time."""
+    await close_idle(here)
+    more = census().beyond(before)
     with trio.move_on_after(SETTLE_S):
-        await close_idle(here)
-        while census().beyond(before):
+        while more:
             await trio.sleep(0.005)
             await close_idle(here)
-    return census().beyond(before)
+            more = census().beyond(before)
+    return more
 
 
 async def close_idle(here: World | None) -> None:

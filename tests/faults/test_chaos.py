@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import pytest
-
 from tests.faults.chaos import run_chaos
 
 
-@pytest.mark.parametrize("seed", [1, 2])
-async def test_every_promise_holds(seed: int) -> None:
-    report = await run_chaos(connections=200, seed=seed, concurrency=50)
+async def test_every_promise_holds() -> None:
+    report = await run_chaos(connections=300, seed=1, concurrency=100)
     assert report.violations == []
