@@ -67,6 +67,7 @@ def environment_lines(settings: Settings, agent: str | None) -> Iterator[str]:
         raise UnknownAgent(f"unknown agent {agent!r}; known: {', '.join(AGENTS)}")
     word = POOL_WORD
     if settings.server.client_tokens:
+        word = "YOUR_CLIENT_TOKEN"
         yield f"# This bridge asks for a client token: put one of server.client_tokens in the place of {word}."
     names = {kind: provider_name(settings, kind) for kind in ("openai", "anthropic")}
     for name in AGENTS if agent is None else [agent]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
@@ -12,7 +13,22 @@ from bridge import __version__, cli_record
 from bridge.errors import ClearspanError, ConfigurationError
 from bridge.options import PATH, common_options, said, settings_from
 
+if TYPE_CHECKING:
+    from bridge.config import Loaded
+
 INTERRUPTED = 130
+
+
+class Speed(click.FloatRange):
+    """How many times as fast as life."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Reads the option's text."""
+        speed = float(super().convert(value, param, ctx))
+        return speed if math.isfinite(speed) else self.fail("must be a number", param, ctx)
+
+
+SPEED = Speed(0.01, 1000)
 THEMES = ("dark", "light", "contrast", "mono")
 
 
@@ -43,12 +59,13 @@ def up(context: click.Context, /, **_: Any) -> None:
     """Bridge and monitor in this terminal; the demo where no key is configured."""
     from bridge import running
 
-    loaded = settings_from(context)
+    loaded = settings_from(context, keys=True, tokens=True)
     if loaded.settings.has_keys:
-        sys.exit(running.up(loaded, lambda: settings_from(context)))
+        sys.exit(running.up(loaded, lambda: settings_from(context, keys=True, tokens=True)))
     click.echo("No API key is configured, so this is the demo: simulated provider, scripted agents.", err=True)
     click.echo("Set OPENAI_API_KEY or ANTHROPIC_API_KEY, or write a configuration, to use the real ones.", err=True)
-    sys.exit(running.demo(loaded.settings))
+    chosen = _place(context)
+    sys.exit(running.demo(loaded.settings, chosen=chosen))
 
 
 @cli.command()
@@ -58,13 +75,16 @@ def serve(context: click.Context, /, **_: Any) -> None:
     """The bridge alone."""
     from bridge import running
 
-    sys.exit(running.serve(settings_from(context), lambda: settings_from(context)))
+    def load() -> Loaded:
+        return settings_from(context, keys=True, tokens=True)
+
+    sys.exit(running.serve(load(), load))
 
 
 @cli.command()
 @common_options
 @click.option("--replay", type=PATH, metavar="FILE", help="Play a log of `tail --json`, or a record's database.")
-@click.option("--speed", type=click.FloatRange(0.01, 1000), default=1.0, help="How fast a log is played.")
+@click.option("--speed", type=SPEED, default=1.0, help="How fast a log is played.")
 @click.option("--theme", type=click.Choice(THEMES), envvar="CLEARSPAN_THEME", help="Colours; NO_COLOR takes all away.")
 @click.option("--web", is_flag=True, help="Serve the dashboard as a web page on loopback.")
 @click.option("--web-port", type=click.IntRange(0, 65535), default=8486, show_default=True, help="Its port; 0: any.")
@@ -83,7 +103,7 @@ def monitor(context: click.Context, /, **chosen: Any) -> None:
 @click.option("--headless", is_flag=True, help="Print event lines instead of showing the monitor.")
 @click.option("--once", is_flag=True, help="Run every scenario once, then stop.")
 @click.option("--seed", default=1, show_default=True, help="Seed for everything that varies.")
-@click.option("--speed", default=1.0, show_default=True, help="How fast time goes in the simulation.")
+@click.option("--speed", type=SPEED, default=1.0, show_default=True, help="How fast time goes in the simulation.")
 @click.option("--step", is_flag=True, help="Go through each request on its way over the bridge, step by step.")
 @click.pass_context
 def demo(context: click.Context, /, headless: bool, once: bool, seed: int, speed: float, step: bool, **_: Any) -> None:
@@ -94,14 +114,19 @@ def demo(context: click.Context, /, headless: bool, once: bool, seed: int, speed
         raise click.UsageError("--step shows the monitor, which needs a terminal")
     settings = settings_from(context).settings
     keep = said(context)["data_dir"] is not None  # whoever names a place wants to find something there
-    sys.exit(running.demo(settings, headless=headless, once=once, seed=seed, speed=speed, keep=keep, step=step))
+    chosen = _place(context)
+    sys.exit(
+        running.demo(
+            settings, headless=headless, once=once, seed=seed, speed=speed, keep=keep, step=step, chosen=chosen
+        )
+    )
 
 
 @cli.command()
 @common_options
 @click.option("--scenario", type=PATH, help="Scenario file (TOML): which answers, and the fate of each key.")
 @click.option("--seed", default=1, show_default=True, help="Seed for ids and pauses.")
-@click.option("--speed", default=1.0, show_default=True, help="How fast time goes.")
+@click.option("--speed", type=SPEED, default=1.0, show_default=True, help="How fast time goes.")
 @click.pass_context
 def simulate(context: click.Context, /, scenario: Path | None, seed: int, speed: float, **_: Any) -> None:
     """A simulated provider alone: a real server that speaks the providers' APIs."""
@@ -117,7 +142,7 @@ def check(context: click.Context, /, **_: Any) -> None:
     """Validate the configuration; print every setting in force and where it comes from."""
     from bridge.terminal import settings_table
 
-    for line in settings_table(settings_from(context)):
+    for line in settings_table(settings_from(context, keys=True, tokens=True)):
         click.echo(line)
 
 
@@ -186,11 +211,16 @@ def run(context: click.Context, /, command: tuple[str, ...], **_: Any) -> None:
     """Run a command whose SDKs use the bridge; a bridge is started if none runs."""
     from bridge import launch
 
-    sys.exit(launch.run(settings_from(context).settings, command, launch.options_of(said(context))))
+    sys.exit(launch.run(settings_from(context, tokens=True).settings, command, launch.options_of(said(context))))
 
 
 for command in cli_record.COMMANDS:
     cli.add_command(command)
+
+
+def _place(context: click.Context) -> dict[str, Any]:
+    """Where a demo is to listen, as far as somebody said so."""
+    return {name: value for name in ("host", "port", "socket") if (value := said(context)[name]) is not None}
 
 
 def _socket(context: click.Context) -> Path:
@@ -212,5 +242,11 @@ def main() -> NoReturn:
         sys.exit(2)
     except ClearspanError as error:
         click.echo(f"clearspan: {error}", err=True)
+        sys.exit(1)
+    except OSError as error:  # the disk is full under our output, say
+        from bridge.terminal import close_output
+
+        close_output()
+        click.echo(f"clearspan: {error.strerror or error}", err=True)
         sys.exit(1)
     sys.exit(code if isinstance(code, int) else 0)

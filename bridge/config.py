@@ -7,6 +7,7 @@ Every fault is told with the file, the line where it is known, the setting, what
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -52,16 +53,21 @@ class Loaded:
     sources: Mapping[str, str]
 
 
-def load(options: Options, environment: Mapping[str, str]) -> Loaded:
-    """The settings in force. Raises ConfigurationError with one line per fault."""
+def load(options: Options, environment: Mapping[str, str], *, keys: bool = True, tokens: bool = True) -> Loaded:
+    """The settings in force. Raises ConfigurationError with one line per fault.
+
+    Who needs no `keys` or no client `tokens` does not ask their sources, which may be prompts, and gets no keys and
+    stand-ins for the tokens.
+    """
     file = _file(options)
     text = _read(file) if file else ""
     places = Places(file, text)
     body = parse(text, file)
     sources = {name: places.where(name) for name in places.settings}
-    settings = structure(body, places, environment)
+    resolve = partial(credentials.resolve, environment=environment)
+    settings = structure(body, places, resolve if keys else _nothing, resolve if tokens else _stand_in)
     if "providers" not in body:
-        settings, found = _default_providers(settings, environment)
+        settings, found = _default_providers(settings, environment if keys else {})
         sources |= found
     settings = _apply(settings, options)
     sources |= options.sources
@@ -70,6 +76,14 @@ def load(options: Options, environment: Mapping[str, str]) -> Loaded:
     if faults := [told(_where(name, sources, places), name, fault) for name, fault in broken_rules(settings)]:
         raise ConfigurationError(faults)
     return Loaded(settings, file, sources)
+
+
+def _nothing(_source: str) -> list[Secret]:
+    return []
+
+
+def _stand_in(_source: str) -> list[Secret]:
+    return [Secret("not-asked-for")]
 
 
 def _file(options: Options) -> Path | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, get_origin
 
@@ -62,7 +62,11 @@ class Places:
         return f"{self._file}:{lines[name]}" if name else str(self._file or "configuration")
 
 
-def structure(body: dict[str, Any], places: Places, environment: Mapping[str, str]) -> Settings:
+Resolve = Callable[[str], list[Secret]]
+"""The keys that a source names; raises SourceError."""
+
+
+def structure(body: dict[str, Any], places: Places, key: Resolve, token: Resolve) -> Settings:
     """The settings that a parsed file says, defaults for the rest. Raises ConfigurationError with every fault."""
     faults = [(name, _unknown(name, TABLES)) for name in sorted(body.keys() - set(TABLES))]
     mcp = body.get("mcp", {})
@@ -80,7 +84,7 @@ def structure(body: dict[str, Any], places: Places, environment: Mapping[str, st
             del part[setting]
     known = {name: body[name] for name in ("server", "record", "providers") if name in body}
     try:
-        settings = _converter(environment).structure({**known, "mcp_servers": mcp.get("servers", {})}, Settings)
+        settings = _converter(key, token).structure({**known, "mcp_servers": mcp.get("servers", {})}, Settings)
     except BaseValidationError as error:
         for line in transform_error(error, "", format_exception=_explain):
             faults += _named(line)
@@ -99,7 +103,7 @@ def _tables(value: Any) -> Iterator[tuple[str, dict[str, Any]]]:
         yield from ((name, table) for name, table in value.items() if isinstance(table, dict))
 
 
-def _converter(environment: Mapping[str, str]) -> Converter:
+def _converter(resolve_key: Resolve, resolve_token: Resolve) -> Converter:
     """Takes each type as it is written and nothing that could be made into it: "8484" is no port, true is no number."""
 
     def keys(value: Any, _: Any) -> tuple[Secret, ...]:
@@ -109,7 +113,7 @@ def _converter(environment: Mapping[str, str]) -> Converter:
         faults: list[str] = []
         for source in value:
             try:
-                found += credentials.resolve(source, environment)
+                found += resolve_key(source)
             except credentials.SourceError as error:
                 faults.append(str(error))
         if faults:
@@ -117,7 +121,7 @@ def _converter(environment: Mapping[str, str]) -> Converter:
         return tuple(found)
 
     def token(value: Any, _: Any) -> Secret:
-        found = keys([_exactly(str, value)], _)
+        found = resolve_token(_exactly(str, value))
         if len(found) != 1:
             raise ValueError("must be one token")
         return found[0]

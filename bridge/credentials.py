@@ -60,13 +60,15 @@ def _from_file(name: str) -> list[Secret]:
     try:
         path = Path(name).expanduser()
         status = path.stat()
-        text = path.read_text(encoding="utf-8-sig")
+        text = path.read_text(encoding="utf-8-sig") if stat.S_ISREG(status.st_mode) else ""  # a pipe would not end
     except OSError as error:
         raise SourceError(f"cannot read {name}: {error.strerror}") from None
     except UnicodeDecodeError:
         raise SourceError(f"cannot read {name}: it is not UTF-8 text") from None
     except (RuntimeError, ValueError):  # no such user's home, a NUL in the name
         raise SourceError("what follows 'file:' is no path") from None
+    if not stat.S_ISREG(status.st_mode):
+        raise SourceError(f"{path} is no regular file")
     mode = stat.S_IMODE(status.st_mode)
     if mode & 0o077:
         raise SourceError(f"{path} is open to other users (mode {mode:o}); run 'chmod 600 {path}'")

@@ -48,8 +48,11 @@ def common_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
-def settings_from(context: click.Context) -> Loaded:
-    """The settings in force for a command with the common options. Ends the program with code 2 where they are bad."""
+def settings_from(context: click.Context, *, keys: bool = False, tokens: bool = False) -> Loaded:
+    """The settings in force for a command with the common options; keys and client tokens only where they are needed.
+
+    Ends the program with code 2 where they are bad.
+    """
     from bridge.config import Options, load
 
     sources = {}
@@ -59,7 +62,7 @@ def settings_from(context: click.Context) -> Loaded:
             sources[setting] = "--" + name.replace("_", "-")
         elif source is ParameterSource.ENVIRONMENT:
             sources[setting] = "CLEARSPAN_" + name.upper()
-    return load(Options(**said(context), sources=sources), os.environ)
+    return load(Options(**said(context), sources=sources), os.environ, keys=keys, tokens=tokens)
 
 
 def said(context: click.Context) -> dict[str, Any]:

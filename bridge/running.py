@@ -5,10 +5,12 @@ from __future__ import annotations
 import signal
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
 import trio
 from attrs import evolve
@@ -64,7 +66,7 @@ def up(loaded: Loaded, load: Callable[[], Loaded]) -> int:
     return _until_it_ends(partial(_run, settings, show, _keep_quiet if terminal else _announce))
 
 
-def demo(  # what the command's options say
+def demo(  # noqa: PLR0913  # what the command's options say
     settings: Settings,
     *,
     headless: bool = False,
@@ -73,11 +75,13 @@ def demo(  # what the command's options say
     speed: float = 1.0,
     keep: bool = False,
     step: bool = False,
+    chosen: Mapping[str, Any] = MappingProxyType({}),
 ) -> int:
     """Bridge, simulated provider, scripted agents and a view of them, beside the user's own bridge if there is one.
 
     Its record goes with it, so that no made-up request is ever counted with real ones; `keep` writes it all the same.
-    `step` shows each request step by step.
+    `step` shows each request step by step. `chosen` says where it is to listen: else on a free port, with a socket of
+    its own.
     """
     headless = headless or not _has_terminal()
     if headless:
@@ -87,7 +91,9 @@ def demo(  # what the command's options say
     pace = speed * DEMO_ONCE_SPEED if once else speed
     rounds = 1 if once else None
     view = _print_events if headless else partial(_show_monitor, step=step)
-    return _until_it_ends(partial(_demo, settings, view, rounds=rounds, seed=seed, speed=pace, keep=keep))
+    return _until_it_ends(
+        partial(_demo, settings, view, rounds=rounds, seed=seed, speed=pace, keep=keep, chosen=chosen)
+    )
 
 
 def simulate(settings: Settings, scenario: Path | None, *, seed: int, speed: float) -> int:
@@ -149,7 +155,14 @@ async def _run(settings: Settings, beside: Beside | None, ready: Callable[[str],
 
 
 async def _demo(  # what the command's options say
-    settings: Settings, view: Beside, *, rounds: int | None, seed: int, speed: float, keep: bool
+    settings: Settings,
+    view: Beside,
+    *,
+    rounds: int | None,
+    seed: int,
+    speed: float,
+    keep: bool,
+    chosen: Mapping[str, Any],
 ) -> int:
     from bridge.simulate.agents import run_agents
     from bridge.simulate.demo import DEMO_SCENARIO, demo_keys
@@ -160,7 +173,8 @@ async def _demo(  # what the command's options say
         async with _simulated(simulated, "127.0.0.1", 0) as url:
             keys = tuple(Secret(key) for key in demo_keys())
             provider = ProviderSettings(type="openai", base_url=f"{url}/v1", keys=keys)
-            server = evolve(settings.server, host="127.0.0.1", port=0, socket=Path(place) / "events.sock")
+            own: dict[str, Any] = {"host": "127.0.0.1", "port": 0, "socket": Path(place) / "events.sock"}
+            server = evolve(settings.server, **(own | dict(chosen)))
             record = settings.record if keep else evolve(settings.record, path=Path(place) / "clearspan.db")
             ours = evolve(settings, server=server, record=record, providers={"openai": provider})
 

@@ -104,7 +104,7 @@ class Bridge:
                 await self._stop.wait()
                 self.hub.publish(BridgeStopping(self._stop_reason))
                 log.info("stopping", reason=self._stop_reason, running=len(app.live))
-                await app.stop(server.shutdown_grace)
+                await app.stop(self._settings.server.shutdown_grace)
                 await listener.drain()
                 nursery.cancel_scope.cancel()
 

@@ -77,6 +77,9 @@ def settings_table(loaded: Loaded) -> Iterator[str]:
     yield from table(("SETTING", "VALUE", "FROM"), rows)
     for name, fact in without_effect(loaded.settings):
         yield f"{name} has no effect: {fact}"
+    for name, provider in loaded.settings.providers.items():
+        if not provider.keys:
+            yield f"providers.{name} has no keys: only requests that bring their own are served"
 
 
 def _flatten(prefix: str, value: Any) -> Iterator[tuple[str, Any]]:

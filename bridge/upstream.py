@@ -12,6 +12,7 @@ No exception of httpx or httpcore leaves this module, since their texts may quot
 from __future__ import annotations
 
 import importlib.metadata
+import os
 import ssl
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -208,7 +209,7 @@ class Upstream:
         except trio.TooSlowError:
             raise UpstreamTimeout(f"no answer within {call.head_timeout:g} s") from None
         except PEER_ERRORS as error:
-            raise _translated(error) from None
+            raise _translated(error, f"{self._url.scheme}://{self._url.netloc.decode()}") from None
 
 
 class OwnedConnections(httpx.AsyncBaseTransport):
@@ -381,10 +382,12 @@ PEER_ERRORS = (
 """What httpx, httpcore and h11 raise for what the other side does, or does not do."""
 
 
-def _translated(error: BaseException) -> UpstreamError:
+def _translated(error: BaseException, where: str = "upstream") -> UpstreamError:
     match error:
-        case httpcore.ConnectError() | httpcore.ConnectTimeout():
-            return ConnectFailed(f"cannot connect: {_cause(error)}")
+        case httpcore.ConnectTimeout():
+            return UpstreamTimeout(f"cannot connect to {where}: timed out")
+        case httpcore.ConnectError():
+            return ConnectFailed(f"cannot connect to {where}: {_cause(error)}")
         case httpcore.TimeoutException():
             return UpstreamTimeout("upstream was silent for too long")
         case httpcore.RemoteProtocolError() | h11.RemoteProtocolError():
@@ -396,14 +399,16 @@ def _translated(error: BaseException) -> UpstreamError:
 def _cause(error: BaseException) -> str:
     """The most telling reason in a chain of connect errors. None of these quotes a request."""
     seen: BaseException | None = error
-    reason = "timed out" if isinstance(error, httpcore.ConnectTimeout) else "no route, name or answer"
+    reason = "no route, name or answer"
     while seen is not None:
         match seen:
             case ssl.SSLCertVerificationError():
                 return f"the server's certificate is not trusted ({seen.verify_message})"
             case ssl.SSLError():
                 reason = f"TLS failed ({seen.reason or 'handshake'})"
-            case OSError() if seen.strerror:
+            case OSError() if seen.errno is not None and seen.errno > 0:
+                reason = os.strerror(seen.errno)
+            case OSError() if seen.strerror:  # name resolution has numbers of its own
                 reason = seen.strerror
         # Where a name has several addresses, Trio tells of each; the first one's reason will do.
         seen = seen.exceptions[0] if isinstance(seen, BaseExceptionGroup) else seen.__cause__ or seen.__context__

@@ -82,7 +82,7 @@ def test_codex_is_configured_by_toml() -> None:
 def test_codex_brings_a_client_token_where_one_is_asked_for() -> None:
     written: dict[str, Any] = tomllib.loads(config("codex", WITH_TOKEN))
     assert written["model_providers"]["clearspan"]["env_key"] == "CLEARSPAN_KEY"
-    assert variables("codex", WITH_TOKEN) == {"CLEARSPAN_KEY": "clearspan"}
+    assert variables("codex", WITH_TOKEN) == {"CLEARSPAN_KEY": "YOUR_CLIENT_TOKEN"}
 
 
 def test_opencode_is_configured_by_json_and_wants_v1_for_both() -> None:
@@ -101,8 +101,8 @@ def test_all_agents_at_once() -> None:
 def test_no_token_is_printed_but_where_it_goes() -> None:
     for agent in AGENTS:
         first, *_ = lines = list(environment_lines(WITH_TOKEN, agent))
-        assert "put one of server.client_tokens in the place of clearspan" in first
-        assert "clearspan" in "".join(lines[1:])
+        assert "put one of server.client_tokens in the place of YOUR_CLIENT_TOKEN" in first
+        assert "YOUR_CLIENT_TOKEN" in "".join(lines[1:])
         assert "token-of-ann" not in "".join(lines)
 
 

@@ -136,7 +136,7 @@ def test_a_file_begins_at_home(key_file: Path, monkeypatch: pytest.MonkeyPatch) 
     ("source", "told"),
     [
         ("file:/nowhere/at/all", "cannot read /nowhere/at/all: No such file or directory"),
-        ("file:/", "cannot read /: Is a directory"),
+        ("file:/", "/ is no regular file"),
         ("file:~no-such-user/x", "what follows 'file:' is no path"),
         ("file:a\0b", "what follows 'file:' is no path"),
     ],

@@ -145,7 +145,8 @@ def _(event: TokensUsed) -> str:
 def _(event: InterceptionEnded) -> str:
     why = f": {visible(event.error)}" if event.error else ""
     status = "no answer" if event.status is None else event.status
-    return f"{event.outcome.value} ({status}, {event.attempts} attempts, {event.duration_ms / 1000:.2f} s){why}"
+    tries = f"{event.attempts} attempt{'' if event.attempts == 1 else 's'}"
+    return f"{event.outcome.value} ({status}, {tries}, {event.duration_ms / 1000:.2f} s){why}"
 
 
 @_say.register

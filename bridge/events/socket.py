@@ -77,6 +77,9 @@ def _claimed(path: Path) -> Iterator[trio.SocketListener]:
     if _answers(path):
         os.close(lock)
         raise StartError(f"another program answers on the event socket {path}; choose another with --socket")
+    if path.exists() and not path.is_socket():
+        os.close(lock)
+        raise StartError(f"{path} exists and is no socket; choose another place with --socket")
     path.unlink(missing_ok=True)  # nobody answers on it and the lock is ours: a bridge that was killed left it
     try:
         with _bound(path) as listening:
@@ -102,9 +105,12 @@ def _bound(path: Path) -> socket.socket:
 
 
 def _private_directory(directory: Path) -> None:
-    for missing in reversed([one for one in (directory, *directory.parents) if not one.exists()]):
-        missing.mkdir(mode=0o700, exist_ok=True)  # its parents too: one of them may be the user's runtime directory
-    status = directory.lstat()
+    try:
+        for missing in reversed([one for one in (directory, *directory.parents) if not one.exists()]):
+            missing.mkdir(mode=0o700, exist_ok=True)  # its parents too: one may be the user's runtime directory
+        status = directory.lstat()
+    except OSError as error:
+        raise StartError(f"cannot make {directory} for the event socket: {error.strerror}") from None
     if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.getuid():
         raise StartError(f"{directory} must be a directory of your own, to hold the event socket")
     if stat.S_IMODE(status.st_mode) & 0o022:

@@ -41,7 +41,7 @@ class Exhausted:
 def exhausted(provider: str, keys: Sequence[Key], failures: Sequence[tuple[Key, Failure]], now: float) -> Exhausted:
     """The end of one interception's walk: the pool's `keys` as they are, and its own `failures` in order."""
     if not keys:
-        return Exhausted("no_keys", f"{provider} has no API key configured")
+        return Exhausted("no_keys", f"{provider} has no API key configured; add one to providers.{provider}.keys")
     message = _message(provider, keys, dict(failures), now)
     ends = [key.cooling.until for key in keys if key.cooling]
     # A rest that has passed since, or was none ("Retry-After: 0"): the next request may have the key.

@@ -84,6 +84,8 @@ def story(database: sqlite3.Connection, name: str) -> Fields:
 
     Raises RecordError where that names none, or several.
     """
+    if not name:
+        raise RecordError("an interception's id is needed, or its first characters; 'clearspan history' lists them")
     like = _escaped(name) + "%"
     found = database.execute("SELECT * FROM interceptions WHERE id LIKE ? ESCAPE '\\' LIMIT 2", (like,)).fetchall()
     if len(found) != 1:
@@ -126,6 +128,8 @@ def since_when(text: str, now: datetime) -> datetime:
     """The moment that `90m`, `7d`, `2026-11-24` or an RFC 3339 time means. Raises ValueError with how to write one."""
     try:
         return now - timedelta(seconds=parse_duration(text))
+    except OverflowError:
+        raise ValueError(f"{text!r} is before all history; leave it out to see all") from None
     except ValueError:
         pass
     try:

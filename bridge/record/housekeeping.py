@@ -17,6 +17,13 @@ from bridge.record.rows import Statement
 
 STOPPED = "bridge stopped"
 
+LEFT_OPEN = """
+    UPDATE interceptions SET outcome = 'failed', error = ?, ended_at = ?,
+        attempts = (SELECT count(*) FROM attempts WHERE interception_id = interceptions.id),
+        status = (SELECT status FROM attempts WHERE interception_id = interceptions.id AND reason IS NULL)
+    WHERE run = ? AND outcome IS NULL
+"""
+
 UNFINISHED = """
     SELECT run, pid, ended_at FROM runs
     WHERE ended_at IS NULL OR run IN (SELECT run FROM interceptions WHERE outcome IS NULL)
@@ -31,8 +38,7 @@ def begin_run(database: sqlite3.Connection, pid: int, now: datetime) -> int:
         for run, writer, ended in database.execute(UNFINISHED).fetchall():
             if ended is not None or writer == pid or not _alive(writer):
                 database.execute(
-                    "UPDATE interceptions SET outcome = 'failed', error = ?, ended_at = ?"
-                    " WHERE run = ? AND outcome IS NULL",
+                    LEFT_OPEN,
                     (STOPPED, at, run),
                 )
                 database.execute("UPDATE runs SET ended_at = coalesce(ended_at, ?) WHERE run = ?", (at, run))

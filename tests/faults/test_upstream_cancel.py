@@ -15,7 +15,7 @@ import trio.testing
 import trustme
 from attrs import define
 
-from bridge.upstream import ConnectFailed, Upstream, UpstreamError
+from bridge.upstream import ConnectFailed, Upstream, UpstreamError, UpstreamTimeout
 from tests.faults.attempts import OK, call, fetch
 from tests.faults.census import nothing_left
 from tests.world import Asked, Hang, Reply, _serve_provider, provider
@@ -129,7 +129,7 @@ async def test_a_tls_handshake_that_takes_too_long(tls: Tls) -> None:
     async with mute_server() as (port, _):
         upstream = Upstream(f"https://127.0.0.1:{port}/v1", tls=tls.client, connect_timeout=0.02)
         async with nothing_left():
-            with pytest.raises(ConnectFailed, match="timed out"):
+            with pytest.raises(UpstreamTimeout, match=r"cannot connect to https://127\.0\.0\.1:\d+: timed out"):
                 await fetch(upstream)
 
 
@@ -181,7 +181,10 @@ async def test_tls_works_and_a_clean_connection_is_used_again(tls: Tls) -> None:
 async def test_a_certificate_that_is_not_trusted_is_named_as_the_reason(tls: Tls) -> None:
     async with tls_provider(tls.server, begin_and_hang) as url, nothing_left():
         upstream = Upstream(url, tls=ssl.create_default_context())
-        with pytest.raises(ConnectFailed, match=r"cannot connect: the server's certificate is not trusted \(.*\)"):
+        with pytest.raises(
+            ConnectFailed,
+            match=r"cannot connect to https://127.0.0.1:\d+: the server's certificate is not trusted \(.*\)",
+        ):
             await fetch(upstream)
 
 

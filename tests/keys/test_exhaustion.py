@@ -148,7 +148,9 @@ def test_a_pool_without_keys_says_so() -> None:
     bench = Bench.of()
     walk = bench.pool.walk()
     assert walk.next() is None
-    assert bench.pool.exhaustion(walk) == Exhausted("no_keys", "openai has no API key configured")
+    assert bench.pool.exhaustion(walk) == Exhausted(
+        "no_keys", "openai has no API key configured; add one to providers.openai.keys"
+    )
 
 
 def test_a_key_that_left_the_pool_promises_nothing() -> None:
