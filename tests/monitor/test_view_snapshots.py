@@ -7,7 +7,8 @@ from collections.abc import Callable
 import pytest
 from textual.pilot import Pilot
 
-from tests.monitor.play import Stage
+from monitor.app import MonitorApp
+from tests.monitor.play import PLACE, Stage
 from tests.monitor.scene import busy, strained_keys, two_sessions
 from tests.monitor.test_snapshots import Compare, settle
 
@@ -28,6 +29,30 @@ CASES = [
     for shot in SHOTS
     for size in ([(120, 36)] if shot in ONE_SIZE else [(80, 24), (120, 36), (200, 60)])
 ]
+
+
+VIEWS: dict[str, tuple[Callable[[Stage], None], tuple[str, ...]]] = {
+    "live": (busy, ()),
+    **{name: shot for name, shot in SHOTS.items() if name not in ONE_SIZE},
+}
+
+
+@pytest.mark.parametrize("theme", ["light", "contrast"])
+@pytest.mark.parametrize("size", [(80, 24), (120, 36), (200, 60)], ids=["80x24", "120x36", "200x60"])
+@pytest.mark.parametrize("view", VIEWS)
+def test_view_in_another_theme(snap_compare: Compare, view: str, size: tuple[int, int], theme: str) -> None:
+    stage = Stage()
+    stage.app = MonitorApp(stage, PLACE, clock=stage.clock, theme=theme)
+    stage.app.animation_level = "none"
+    scene, pressed = VIEWS[view]
+
+    async def before(pilot: Pilot[None]) -> None:
+        scene(stage)
+        await settle(stage, pilot)
+        await pilot.press(*pressed)
+        await settle(stage, pilot)
+
+    assert snap_compare(stage.app, terminal_size=size, run_before=before)
 
 
 @pytest.mark.parametrize(("size", "shot"), CASES)
