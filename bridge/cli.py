@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import math
 import sys
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn
 
 import click
 
 from bridge import __version__, cli_record
 from bridge.errors import ClearspanError, ConfigurationError
 from bridge.options import PATH, common_options, said, settings_from
-
-if TYPE_CHECKING:
-    from bridge.config import Loaded
 
 INTERRUPTED = 130
 
@@ -59,13 +57,13 @@ def up(context: click.Context, /, **_: Any) -> None:
     """Bridge and monitor in this terminal; the demo where no key is configured."""
     from bridge import running
 
-    loaded = settings_from(context, keys=True, tokens=True)
+    load = partial(settings_from, context, keys=True, tokens=True)
+    loaded = load()
     if loaded.settings.has_keys:
-        sys.exit(running.up(loaded, lambda: settings_from(context, keys=True, tokens=True)))
+        sys.exit(running.up(loaded, load))
     click.echo("No API key is configured, so this is the demo: simulated provider, scripted agents.", err=True)
     click.echo("Set OPENAI_API_KEY or ANTHROPIC_API_KEY, or write a configuration, to use the real ones.", err=True)
-    chosen = _place(context)
-    sys.exit(running.demo(loaded.settings, chosen=chosen))
+    sys.exit(running.demo(loaded.settings, chosen=_place(context)))
 
 
 @cli.command()
@@ -75,9 +73,7 @@ def serve(context: click.Context, /, **_: Any) -> None:
     """The bridge alone."""
     from bridge import running
 
-    def load() -> Loaded:
-        return settings_from(context, keys=True, tokens=True)
-
+    load = partial(settings_from, context, keys=True, tokens=True)
     sys.exit(running.serve(load(), load))
 
 

@@ -135,15 +135,13 @@ def _first(group: BaseException) -> BaseException:
     return group
 
 
-async def _run(settings: Settings, beside: Beside | None, ready: Callable[[str], None]) -> int:
+async def _run(settings: Settings, beside: Beside, ready: Callable[[str], None]) -> int:
     bridge = Bridge(settings)
     async with trio.open_nursery() as nursery:
-        graceful = False
 
         async def accompany() -> None:
-            if beside is not None:
-                await beside(bridge)
-                bridge.stop("the view was closed")
+            await beside(bridge)
+            bridge.stop("the view was closed")
 
         def started(url: str) -> None:
             ready(url)

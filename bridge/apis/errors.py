@@ -13,6 +13,7 @@ import orjson
 from bridge.apis.api import ErrorKind, StreamFailure
 from bridge.apis.json_text import well_formed
 from bridge.events.vocabulary import FailureReason
+from bridge.quota import QUOTA_CODES
 
 _OPENAI: dict[ErrorKind, tuple[str, str | None]] = {  # type, code
     ErrorKind.INVALID_REQUEST: ("invalid_request_error", None),
@@ -45,21 +46,6 @@ _ANTHROPIC: dict[ErrorKind, str] = {
     ErrorKind.UNAVAILABLE: "overloaded_error",
     ErrorKind.GATEWAY_TIMEOUT: "timeout_error",
 }
-
-QUOTA_CODES = frozenset(
-    {
-        "billing_error",
-        "billing_hard_limit_reached",
-        "credit_balance_exhausted",
-        "credit_balance_too_low",
-        "enforced_spend_limit_reached",
-        "insufficient_quota",
-        "organization_spend_limit_exceeded",
-        "organization_usage_limit_exceeded",
-        "project_spend_limit_exceeded",
-    }
-)
-"""Error codes and types that say an account has nothing left to spend."""
 
 _RATE_LIMIT_CODES = frozenset({"429", "rate_limit_error", "rate_limit_exceeded"})
 _OVERLOAD_CODES = frozenset({"529", "overloaded_error", "server_is_overloaded", "slow_down"})

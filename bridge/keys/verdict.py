@@ -13,6 +13,7 @@ from bridge.events.vocabulary import FailureReason
 from bridge.keys.duration import DURATION, duration_s
 from bridge.keys.headers import Headers
 from bridge.keys.retry_after import retry_after, within_bounds
+from bridge.quota import QUOTA_CODES
 
 Source = Literal["header", "body", "default"]
 """Who said how long: a header, the error's text, or nobody."""
@@ -20,19 +21,6 @@ Source = Literal["header", "body", "default"]
 RATE_LIMIT_S = 60.0
 QUOTA_S = 3600.0
 
-QUOTA_CODES = frozenset(
-    {
-        "billing_error",
-        "insufficient_quota",
-        "billing_hard_limit_reached",
-        "credit_balance_exhausted",
-        "credit_balance_too_low",
-        "organization_usage_limit_exceeded",
-        "organization_spend_limit_exceeded",
-        "project_spend_limit_exceeded",
-        "enforced_spend_limit_reached",
-    }
-)
 QUOTA_WORDS = ("credit balance is too low",)  # Anthropic says it in the message alone
 
 LONGEST_BODY = 1 << 20

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from bridge.events.vocabulary import FailureReason
 from bridge.keys.headers import Headers
-from bridge.keys.verdict import LONGEST_BODY, QUOTA_CODES, Failure, judge, judge_stream_failure
+from bridge.keys.verdict import LONGEST_BODY, Failure, judge, judge_stream_failure
+from bridge.quota import QUOTA_CODES
 from tests.keys.clocks import NOON
 
 RATE = FailureReason.RATE_LIMITED
