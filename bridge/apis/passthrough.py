@@ -26,7 +26,7 @@ class Passthrough:
         """Nothing is changed."""
         return body, None
 
-    def stream_reader(self, interception_id: str, facts: RequestFacts, wants: Wants) -> Reader:  # noqa: ARG002
+    def stream_reader(self, interception_id: str, facts: RequestFacts, wants: Wants) -> Reader:  # noqa: ARG002  # it looks at nothing
         """A reader that looks at nothing."""
         return Unread()
 
@@ -36,11 +36,11 @@ class Passthrough:
         """An error in the shape of the provider's APIs."""
         return self._error(kind, message)
 
-    def stream_error(self, message: str, sequence_number: int = 0) -> bytes:  # noqa: ARG002
+    def stream_error(self, message: str, sequence_number: int = 0) -> bytes:  # noqa: ARG002  # it looks at nothing
         """Nothing: nobody knows what would be understood here."""
         return b""
 
-    def opening(self, name: bytes, data: bytes) -> Opening | StreamFailure:  # noqa: ARG002
+    def opening(self, name: bytes, data: bytes) -> Opening | StreamFailure:  # noqa: ARG002  # it looks at nothing
         """Nothing is held back."""
         return Opening.RELEASE
 
@@ -55,7 +55,7 @@ class Unread:
     complete = True
     failure: StreamFailure | None = None
 
-    def feed(self, chunk: bytes) -> list[Event]:  # noqa: ARG002
+    def feed(self, chunk: bytes) -> list[Event]:  # noqa: ARG002  # it looks at nothing
         """Looks away."""
         return []
 

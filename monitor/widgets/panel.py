@@ -5,29 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar
 
-from textual.binding import Binding, BindingType
 from textual.geometry import Size
-from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from monitor.columns import Line
 from monitor.widgets.paint import GROUND, paint
+from monitor.widgets.scrolling import Panel
 
 
-class LinesPanel(ScrollView, can_focus=True):
+class LinesPanel(Panel, can_focus=True):
     """Shows lines that others make. With `tail` it stays at the end until somebody scrolls away from there."""
 
     COMPONENT_CLASSES: ClassVar[set[str]] = GROUND | {"row--selected"}
-    DEFAULT_CLASSES = "panel"
-    ALLOW_SELECT = False
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("down,j", "scroll_down", "Scroll", show=False),
-        Binding("up,k", "scroll_up", "Up", show=False),
-        Binding("pagedown,space,ctrl+d", "page_down", "Page down", show=False),
-        Binding("pageup,ctrl+u", "page_up", "Page up", show=False),
-        Binding("home,g", "scroll_home", "Top", show=False),
-        Binding("end,G", "scroll_end", "Bottom", show=False),
-    ]
 
     def __init__(self, *, tail: bool = False, id: str | None = None) -> None:  # noqa: A002  Textual's own word
         super().__init__(id=id)
@@ -80,27 +69,3 @@ class LinesPanel(ScrollView, can_focus=True):
         line = self._lines[index] if index < len(self._lines) else ()
         base = self.get_component_rich_style("row--selected") if index in self._chosen else None
         return paint(self, line, self.scrollable_content_region.width, base)
-
-    def action_scroll_down(self) -> None:
-        """Goes down by a line."""
-        self.scroll_relative(y=1, animate=False)
-
-    def action_scroll_up(self) -> None:
-        """Goes up by a line."""
-        self.scroll_relative(y=-1, animate=False)
-
-    def action_page_down(self) -> None:
-        """Goes down by a screenful."""
-        self.scroll_relative(y=self.container_size.height - 1, animate=False)
-
-    def action_page_up(self) -> None:
-        """Goes up by a screenful."""
-        self.scroll_relative(y=1 - self.container_size.height, animate=False)
-
-    def action_scroll_home(self) -> None:
-        """Goes to the beginning."""
-        self.scroll_to(y=0, animate=False)
-
-    def action_scroll_end(self) -> None:
-        """Goes to the end."""
-        self.scroll_to(y=self.max_scroll_y, animate=False)

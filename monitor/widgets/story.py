@@ -10,31 +10,20 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from typing import ClassVar
 
-from textual.binding import Binding, BindingType
 from textual.geometry import Size
-from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from monitor.parts import EDGE, Part
 from monitor.story import Block
 from monitor.widgets.paint import GROUND, paint
+from monitor.widgets.scrolling import Panel
 from monitor.wrap import Flow
 
 
-class StoryView(ScrollView, can_focus=True):
+class StoryView(Panel, can_focus=True):
     """Shows blocks; a place in it is a block's key and a line in that block."""
 
     COMPONENT_CLASSES: ClassVar[set[str]] = GROUND | {"row--selected"}
-    DEFAULT_CLASSES = "panel"
-    ALLOW_SELECT = False
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("down,j", "scroll_down", "Scroll", key_display="↑↓", show=False),
-        Binding("up,k", "scroll_up", "Up", show=False),
-        Binding("pagedown,space,ctrl+d", "page_down", "Page down", show=False),
-        Binding("pageup,ctrl+u", "page_up", "Page up", show=False),
-        Binding("home,g", "scroll_home", "Top", show=False),
-        Binding("end,G", "scroll_end", "Bottom", show=False),
-    ]
 
     def __init__(self) -> None:
         super().__init__()
@@ -136,26 +125,6 @@ class StoryView(ScrollView, can_focus=True):
             return paint(self, (), width)
         part, offset = self._parts[index], line - self._starts[index]
         return paint(self, part.line(offset) if offset < part.height else (), width)
-
-    def action_scroll_down(self) -> None:
-        """Goes down by a line, at once: an animated line is slower than a key's repeat."""
-        self.scroll_relative(y=1, animate=False)
-
-    def action_scroll_up(self) -> None:
-        """Goes up by a line."""
-        self.scroll_relative(y=-1, animate=False)
-
-    def action_page_down(self) -> None:
-        """Goes down by a screenful, one line less, so that the eye finds its place."""
-        self.scroll_relative(y=self.container_size.height - 1, animate=False)
-
-    def action_page_up(self) -> None:
-        """Goes up by a screenful."""
-        self.scroll_relative(y=1 - self.container_size.height, animate=False)
-
-    def action_scroll_home(self) -> None:
-        """Goes to the beginning."""
-        self.scroll_to(y=0, animate=False)
 
     def action_scroll_end(self) -> None:
         """Goes to the end, and stays there."""
