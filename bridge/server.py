@@ -46,7 +46,7 @@ class Bridge:
     """One running bridge. `url` is known once it has started."""
 
     def __init__(self, settings: Settings) -> None:
-        redactor.learn((secret.reveal(), secret.hint) for secret in settings.secrets())
+        redactor.learn(settings.secrets())
         self._settings = settings
         self._stop = trio.Event()
         self._stop_reason = ""
@@ -112,7 +112,7 @@ class Bridge:
         """Takes over changed settings: providers, keys, tokens, limits. What runs goes on with what it began with."""
         if self._stop.is_set():
             return
-        redactor.learn((secret.reveal(), secret.hint) for secret in settings.secrets())
+        redactor.learn(settings.secrets())
         for name in self.providers.keys() - settings.providers.keys():
             self._end(self.providers.pop(name))
         for name, one in settings.providers.items():

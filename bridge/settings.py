@@ -13,7 +13,7 @@ from typing import Any, NewType
 import platformdirs
 from attrs import Factory, field, frozen
 
-from bridge.keys.secret import Secret
+from bridge.keys.secret import Secret, hint
 
 Seconds = NewType("Seconds", float)
 
@@ -23,6 +23,9 @@ RESERVED_NAMES = frozenset({"healthz", "metrics"})
 
 POOL_WORD = "clearspan"
 """The credential that says "use the pool": SDKs insist on some key."""
+
+SHORTEST_SECRET = 8
+"""Characters from which on the value of an added header is kept out of events and logs."""
 
 UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
 
@@ -139,7 +142,21 @@ class Settings:
         """Whether any provider has a key in its pool."""
         return any(provider.keys for provider in self.providers.values())
 
-    def secrets(self) -> list[Secret]:
-        """Every secret in here, for the redactor."""
+    def secrets(self) -> list[tuple[str, str]]:
+        """Every secret in here with what may be shown of it: keys, client tokens, and the values of added headers.
+
+        A header's value that is shorter than SHORTEST_SECRET is a word such as "beta" or "true", which stands in many
+        texts and protects nothing.
+        """
         keys = [key for provider in self.providers.values() for key in provider.keys]
-        return keys + list(self.server.client_tokens.values())
+        tokens = self.server.client_tokens.values()
+        added = [provider.extra_headers for provider in self.providers.values()]
+        added += [server.headers for server in self.mcp_servers.values()]
+        values = [value for headers in added for value in _telling_values(headers)]
+        return [(key.reveal(), key.hint) for key in (*keys, *tokens)] + [(value, hint(value)) for value in values]
+
+
+def _telling_values(headers: dict[str, str]) -> list[str]:
+    """The values of added headers, and what follows a scheme such as `Bearer` in them."""
+    values = [part for value in headers.values() for part in (value, value.partition(" ")[2].strip())]
+    return [value for value in values if len(value) >= SHORTEST_SECRET]

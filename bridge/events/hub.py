@@ -1,9 +1,9 @@
 """Hands every event to whoever listens, and never waits for any of them.
 
-`publish` numbers an event, folds it into the picture, and puts it before each sink and subscriber. A sink is a plain
-function in this process (metrics, the record); a subscriber is a bounded queue that somebody else empties. One that
-does not keep up loses its queue, is told how many events that were, and gets a fresh snapshot instead: memory stays
-bounded and the publisher is never slowed.
+`publish` takes secrets out of an event, numbers it, folds it into the picture, and puts it before each sink and
+subscriber. A sink is a plain function in this process (metrics, the record); a subscriber is a bounded queue that
+somebody else empties. One that does not keep up loses its queue, is told how many events that were, and gets a fresh
+snapshot instead: memory stays bounded and the publisher is never slowed.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 
 import trio
 
-from bridge.events.redaction import redacted
+from bridge.events.redaction import Redaction
 from bridge.events.snapshot import Picture
 from bridge.events.vocabulary import Event, EventsDropped
 from bridge.events.wire import Envelope, Snapshot, encode
@@ -90,13 +90,18 @@ class Hub:
         self._seq = 0
         self._sinks: list[Sink] = []
         self._subscribers: set[Subscriber] = set()
+        self._redaction = Redaction(redactor)
         self.picture = Picture()
         self.events_dropped = 0
 
     def publish(self, event: Event) -> None:
-        """Makes an event known. Returns at once; a sink that fails is logged and harms nobody."""
+        """Makes an event known, free of secrets. Returns at once; a sink that fails is logged and harms nobody."""
+        for clean in self._redaction.clean(event):
+            self._publish(clean)
+
+    def _publish(self, event: Event) -> None:
         self._seq += 1
-        envelope = self.stamp(redacted(event, redactor.redact))
+        envelope = self.stamp(event)
         self.picture.apply(event, envelope.at)
         for sink in self._sinks:
             try:
@@ -110,11 +115,7 @@ class Hub:
         return Envelope(self._seq, self._wall(), event)
 
     def snapshot(self) -> Snapshot:
-        """All that is known now. A secret that came in pieces is whole only here, and is taken out here too."""
-        for one in self.picture.interceptions.values():
-            one.answer = redactor.redact(one.answer)
-            for thought in one.thoughts:
-                thought.text = redactor.redact(thought.text)
+        """All that is known now, made of events that are free of secrets."""
         return Snapshot.of(self.picture, self._seq, self._wall())
 
     def wants(self, kind: str) -> bool:

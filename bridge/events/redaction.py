@@ -1,44 +1,95 @@
-"""Takes known secrets out of an event before anybody hears of it.
+"""Takes known secrets out of events before anybody hears of them: sinks, subscribers, and the picture in snapshots.
 
 Events carry what others wrote: error messages, request ids, user agents, arguments of tools. A provider that quotes the
 key it was given must not make the bridge tell it. The client gets upstream's words untouched all the same.
+
+A secret may also come in pieces, a few characters a delta. So what ends a delta and could begin a secret is held back
+until the next one shows whether it does: nowhere, not even where deltas are put together, does a secret stand whole.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, Protocol
 
 from attrs import evolve, fields
 
-from bridge.events.vocabulary import EVENT_TYPES, Event
+from bridge.events.vocabulary import (
+    EVENT_TYPES,
+    AnswerDelta,
+    Event,
+    InterceptionEnded,
+    ThoughtDelta,
+    ThoughtRecorded,
+)
 
-Redact = Callable[[str], str]
+Delta = ThoughtDelta | AnswerDelta
 
 _NAMES: dict[type[Event], tuple[str, ...]] = {
     kind: tuple(field.name for field in fields(kind) if field.name != "id") for kind in EVENT_TYPES.values()
 }
 
 
-def redacted(event: Event, redact: Redact) -> Event:
+class Secrets(Protocol):
+    """Who knows the secrets; see `bridge.observe.logs.Redactor`."""
+
+    def redact(self, text: str) -> str:
+        """The text with every known secret masked."""
+
+    def beginning(self, text: str) -> int:
+        """How many characters at the end of the text may be the beginning of a secret."""
+
+
+class Redaction:
+    """The events of one bridge, made clean."""
+
+    def __init__(self, secrets: Secrets) -> None:
+        self._secrets = secrets
+        self._held: dict[str, dict[int | None, Delta]] = {}  # by interception, then by thought; None: the answer
+
+    def clean(self, event: Event) -> Iterator[Event]:
+        """What may be told now: mostly the event itself; nothing while a delta is held back."""
+        match event:
+            case ThoughtDelta() | AnswerDelta():
+                yield from self._delta(event)
+                return
+            case ThoughtRecorded():
+                self._held.get(event.id, {}).pop(event.index, None)  # told whole now
+            case InterceptionEnded():
+                yield from self._held.pop(event.id, {}).values()  # it was no secret
+        yield redacted(event, self._secrets)
+
+    def _delta(self, event: Delta) -> Iterator[Event]:
+        held = self._held.setdefault(event.id, {})
+        place = event.index if isinstance(event, ThoughtDelta) else None
+        before = held.pop(place, None)
+        text = self._secrets.redact(event.text if before is None else before.text + event.text)
+        kept = self._secrets.beginning(text)
+        if kept:
+            held[place] = evolve(event, text=text[-kept:])
+        if told := text[: len(text) - kept]:
+            yield evolve(event, text=told)
+
+
+def redacted(event: Event, secrets: Secrets) -> Event:
     """The event with every text in it redacted; itself where nothing was found."""
     changes = {}
     for name in _NAMES[type(event)]:
         value = getattr(event, name)
         if isinstance(value, str | list | dict):
-            clean = _clean(value, redact)
+            clean = _clean(value, secrets)
             if clean != value:
                 changes[name] = clean
     return evolve(event, **changes) if changes else event
 
 
-def _clean(value: Any, redact: Redact) -> Any:
+def _clean(value: Any, secrets: Secrets) -> Any:
     match value:
         case str():
-            return redact(value) if type(value) is str else value  # not the members of our own enumerations
+            return secrets.redact(value) if type(value) is str else value  # not the members of our own enumerations
         case list():
-            return [_clean(one, redact) for one in value]
+            return [_clean(item, secrets) for item in value]
         case dict():
-            return {redact(name) if isinstance(name, str) else name: _clean(one, redact) for name, one in value.items()}
+            return {_clean(name, secrets): _clean(item, secrets) for name, item in value.items()}
         case _:
             return value

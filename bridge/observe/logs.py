@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
 from typing import Any, TextIO, cast
+from urllib.parse import quote
 
 import structlog
 
@@ -57,11 +58,27 @@ class Redactor:
                 text = text.replace(value, masked)
         return text
 
+    def beginning(self, text: str) -> int:
+        """How many characters at the end of the text may be the beginning of a known secret; 0 mostly."""
+        if not text:
+            return 0
+        return max((_overlap(text, value) for value in chain(self._hints, self._passing)), default=0)
+
+
+def _overlap(text: str, secret: str) -> int:
+    """The length of the longest end of `text` that `secret` begins with, and does not end with."""
+    place = max(0, len(text) - len(secret) + 1)
+    while (place := text.find(secret[0], place)) >= 0:
+        if secret.startswith(text[place:]):
+            return len(text) - place
+        place += 1
+    return 0
+
 
 def _spellings(value: str) -> set[str]:
-    """The value, and how it looks where a line shows it quoted: in JSON, and by repr() with either quote."""
+    """The value, and how it looks quoted: in JSON, by repr() with either quote, and in a URL."""
     shown = value.replace("\\", "\\\\")
-    return {value, shown, shown.replace("'", "\\'"), shown.replace('"', '\\"')}
+    return {value, shown, shown.replace("'", "\\'"), shown.replace('"', '\\"'), quote(value, safe="")}
 
 
 redactor = Redactor()
