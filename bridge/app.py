@@ -99,7 +99,7 @@ class App:
             return
         if page := self._local.get(exchange.path):
             if exchange.method not in {"GET", "HEAD"}:
-                message = f"{exchange.path} takes GET, not {exchange.method}"
+                message = "this route takes GET and HEAD alone"
                 await _refuse(exchange, ErrorKind.METHOD_NOT_ALLOWED, message, [(b"allow", b"GET, HEAD")])
                 return
             content_type, body = page()
@@ -112,7 +112,7 @@ class App:
         name, path = _split(exchange.path)
         provider = self._providers.get(name)
         if provider is None:
-            await _refuse(exchange, ErrorKind.NOT_FOUND, self._no_route(exchange))
+            await _refuse(exchange, ErrorKind.NOT_FOUND, self._no_route())
             return
         await self._serve_provider(exchange, provider, path)
 
@@ -126,11 +126,11 @@ class App:
             await _refuse(exchange, ErrorKind.UPGRADE_REQUIRED, "WebSocket is not relayed; use HTTP", headers, kind)
             return
         elif exchange.method != "POST":
-            message = f"{exchange.path} takes POST, not {exchange.method}"
+            message = "this route takes POST alone"
             await _refuse(exchange, ErrorKind.METHOD_NOT_ALLOWED, message, [(b"allow", b"POST")], kind)
             return
         if api is None:
-            await _refuse(exchange, ErrorKind.NOT_FOUND, self._no_route(exchange), provider_type=kind)
+            await _refuse(exchange, ErrorKind.NOT_FOUND, self._no_route(), provider_type=kind)
             return
         try:
             caller = identify(exchange, self._tokens)
@@ -150,13 +150,13 @@ class App:
         finally:
             del self.live[exchange.id]
 
-    def _no_route(self, exchange: Exchange) -> str:
+    def _no_route(self) -> str:
         served = ", ".join(
             f"POST /{name}{path}"
             for name, provider in self._providers.items()
             for path in INTERCEPTED[provider.settings.type]
         )
-        return f"{exchange.method} {exchange.path} is not served here; these are: {served}"
+        return f"no such route is served here; these are: {served}"
 
 
 def _split(path: str) -> tuple[str, str]:

@@ -42,6 +42,15 @@ ErrorAnswer = Callable[[str], tuple[RawHeaders, bytes]]
 """Headers and body for an error that is answered before any app is asked, from what is wrong."""
 
 
+MALFORMED = "the request is not well-formed HTTP/1.1 (RFC 9112)"
+REFUSALS = {
+    413: "the request is larger than this bridge takes",
+    431: "the request's head is larger than this bridge takes",
+    501: "this Transfer-Encoding is not understood here; send the body chunked, or with a Content-Length",
+}
+"""What is answered to a broken request, by status. A client may see it in its log: it never repeats what was sent."""
+
+
 def check_versions() -> None:
     """Raises StartError unless the Hypercorn that this layer was proved on is installed."""
     found = importlib.metadata.version("hypercorn")
@@ -127,7 +136,8 @@ class Http1(H11Protocol):
             try:
                 event = self.connection.next_event()
             except h11.RemoteProtocolError as error:
-                await self._refuse(error.error_status_hint, str(error))
+                status = error.error_status_hint
+                await self._refuse(status, REFUSALS.get(status, MALFORMED))  # h11's own words quote what came
                 return
             if isinstance(event, h11.Request):
                 await self.send(Updated(idle=False))

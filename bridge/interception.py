@@ -148,8 +148,8 @@ class Interception:
             return RequestFacts() if decode is None else self._api.read_request(decode(body))
         except GrownTooLarge:
             return RequestFacts()
-        except UndecodableError as error:
-            raise UnreadableRequest(f"the body is not {encoding}: {error}") from None
+        except UndecodableError:
+            raise UnreadableRequest("the body is not in the encoding that its Content-Encoding names") from None
 
     def _price(self, used: TokensUsed) -> float | None:
         return self._services.prices.cost(self._provider.settings.type, self._facts.model, used)

@@ -237,7 +237,8 @@ async def test_a_page_in_a_browser_is_a_permission_error() -> None:
 async def test_an_unknown_route_is_a_not_found_error() -> None:
     async with simulated() as here:
         error = await caught(here, lambda client: client.get("/nowhere", cast_to=object), openai.NotFoundError)
-    assert "/openai/v1/nowhere" in error.message
+    assert "no such route is served here; these are: POST /openai/v1/responses" in error.message
+    assert "nowhere" not in error.message
 
 
 def listen(client: OpenAI, prompt: str = "Hello") -> list[str]:

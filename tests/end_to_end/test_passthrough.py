@@ -148,7 +148,7 @@ async def test_the_routes_that_are_not(method: str) -> None:
             assert answer.status == 404, route
             error = answer.json
             assert error.get("type") == ("error" if route.startswith("/anthropic") else None), route
-            assert "is not served here" in error["error"]["message"]
+            assert "no such route is served here" in error["error"]["message"]
             assert answer.header("x-clearspan-interception")
         assert here.events("interception.started") == []
 
