@@ -69,7 +69,7 @@ def _bridge(settings: Settings, options: Sequence[str]) -> Iterator[str]:
     log = settings.data_dir / "clearspan.log"
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("ab") as errors:
-        command = [sys.executable, "-m", "bridge", "serve", *options]
+        command = [sys.executable, "-P", "-m", "bridge", "serve", *options]  # -P: this folder may hold another `bridge`
         # In a session of its own: the terminal's signals are for the command, which may want to end in peace.
         server = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, start_new_session=True)  # noqa: S603
         try:

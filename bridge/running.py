@@ -202,8 +202,9 @@ async def _show_then_stop(show: Beside, bridge: Bridge, nursery: trio.Nursery) -
 
 async def _show_monitor(bridge: Bridge, *, step: bool = False) -> None:
     """The dashboard in this terminal, as a process of its own; returns when it is closed."""
-    command = [sys.executable, "-m", "monitor", "--socket", str(bridge.socket), *(["--step"] if step else [])]
-    await trio.run_process(command, stdin=None, check=False)
+    from monitor.command import Wish, command_line
+
+    await trio.run_process(command_line(Wish(bridge.socket, step=step)), stdin=None, check=False)
 
 
 async def _print_events(bridge: Bridge) -> None:

@@ -64,6 +64,18 @@ def _replaying(path: Path, speed: float, theme: str) -> MonitorApp:
         raise MonitorError(str(error)) from None
 
 
+def command_line(wish: Wish) -> list[str]:
+    """The command that shows it in a process of its own. -P: the folder it starts in may hold another `monitor`."""
+    command = [sys.executable, "-P", "-m", "monitor", "--socket", str(wish.socket)]
+    if wish.replay is not None:
+        command += ["--replay", str(wish.replay), "--speed", str(wish.speed)]
+    if wish.theme is not None:
+        command += ["--theme", wish.theme]
+    if wish.step:
+        command.append("--step")
+    return command
+
+
 def has_terminal() -> bool:
     """Whether a person sits here: at a terminal, or at a web page that stands for one."""
     return (sys.stdin.isatty() and sys.stdout.isatty()) or "TEXTUAL_DRIVER" in os.environ

@@ -10,11 +10,10 @@ from __future__ import annotations
 import importlib
 import shlex
 import socket
-import sys
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from monitor.command import MonitorError, Wish
+from monitor.command import MonitorError, Wish, command_line
 
 HOST = "127.0.0.1"
 NAMES = ("127.0.0.1", "localhost", "[::1]")
@@ -57,7 +56,7 @@ def serve(wish: Wish, port: int) -> int:
         port = listener.getsockname()[1]
         url = f"http://{HOST}:{port}"
         # The page connects back to the address it was asked for, so the one that is printed is the one that works.
-        server = served.Server(shlex.join(monitor_command(wish)), HOST, port, title="Clearspan", public_url=url)
+        server = served.Server(shlex.join(command_line(wish)), HOST, port, title="Clearspan", public_url=url)
 
         async def guarded() -> Any:
             app = await server._make_app()  # noqa: SLF001  its only way to get at the application before it runs
@@ -86,13 +85,3 @@ def guard(web: Any, port: int) -> Any:
         return response
 
     return web.middleware(check)
-
-
-def monitor_command(wish: Wish) -> list[str]:
-    """The command that each tab runs."""
-    command = [sys.executable, "-m", "monitor", "--socket", str(wish.socket)]
-    if wish.replay is not None:
-        command += ["--replay", str(wish.replay), "--speed", str(wish.speed)]
-    if wish.theme is not None:
-        command += ["--theme", wish.theme]
-    return command

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from monitor import web
-from monitor.command import MonitorError, Wish
+from monitor.command import MonitorError, Wish, command_line
 
 PORT = 8486
 OWN = f"http://127.0.0.1:{PORT}"
@@ -52,11 +52,11 @@ def test_port_80_needs_no_number() -> None:
 
 def test_a_tab_runs_the_monitor_that_was_asked_for() -> None:
     wish = Wish(Path("/run/e.sock"), replay=Path("a log.jsonl"), speed=2.0, theme="light")
-    assert web.monitor_command(wish) == [
-        sys.executable, "-m", "monitor", "--socket", "/run/e.sock", "--replay", "a log.jsonl", "--speed", "2.0",
-        "--theme", "light",
+    begin = [sys.executable, "-P", "-m", "monitor"]
+    assert command_line(wish) == [
+        *begin, "--socket", "/run/e.sock", "--replay", "a log.jsonl", "--speed", "2.0", "--theme", "light",
     ]  # fmt: skip
-    assert web.monitor_command(Wish(Path("e.sock"))) == [sys.executable, "-m", "monitor", "--socket", "e.sock"]
+    assert command_line(Wish(Path("e.sock"))) == [*begin, "--socket", "e.sock"]
 
 
 def test_without_textual_serve_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
