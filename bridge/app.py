@@ -12,9 +12,9 @@ from attrs import evolve
 
 from bridge.apis.api import ErrorKind
 from bridge.apis.errors import anthropic_error, openai_error
-from bridge.exchange import INTERCEPTION_HEADER, Exchange, new_id
 from bridge.guard import Caller, Forbidden, HostGuard, Unauthorized, identify
-from bridge.http1 import RawHeaders, Receive, Scope, Send
+from bridge.http.engine import RawHeaders, Receive, Scope, Send
+from bridge.http.exchange import INTERCEPTION_HEADER, Exchange, new_id
 from bridge.interception import STOPPING, Interception, Route, Services
 from bridge.keys.secret import Secret
 from bridge.observe.logs import logger, redactor
@@ -173,7 +173,7 @@ async def _refuse(
 
 
 def protocol_error(reason: str) -> tuple[RawHeaders, bytes]:
-    """Headers and body for what is not even a request for the app; see `bridge.http1.ErrorAnswer`."""
+    """Headers and body for what is not even a request for the app; see `bridge.http.engine.ErrorAnswer`."""
     headers = [(b"content-type", b"application/json"), (INTERCEPTION_HEADER, new_id().encode())]
     return headers, openai_error(ErrorKind.INVALID_REQUEST, reason)
 

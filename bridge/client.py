@@ -7,7 +7,7 @@ from collections.abc import Callable
 import orjson
 from attrs import frozen
 
-from bridge.exchange import Exchange
+from bridge.http.exchange import Exchange
 
 UNKNOWN = "Unknown"
 

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from attrs import field, frozen
 
 from bridge.events.vocabulary import Credential
-from bridge.exchange import Exchange
+from bridge.http.exchange import Exchange
 from bridge.keys.secret import Secret, hint
 from bridge.settings import POOL_WORD
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from bridge.http1 import RawHeaders
+from bridge.http.engine import RawHeaders
 
 HOP_BY_HOP = frozenset(
     {

@@ -20,11 +20,11 @@ from bridge.decoding import GrownTooLarge, UndecodableError, decoder, identity
 from bridge.errors import ClearspanError
 from bridge.events.hub import Hub
 from bridge.events.vocabulary import InterceptionStarted, TokensUsed
-from bridge.exchange import BodyTooLarge, ClientGone, Exchange
 from bridge.failover import Failover, NoKeyLeft
 from bridge.guard import Caller
 from bridge.headers import actor_headers, headers_upstream
-from bridge.http1 import RawHeaders
+from bridge.http.engine import RawHeaders
+from bridge.http.exchange import BodyTooLarge, ClientGone, Exchange
 from bridge.observe.logs import logger
 from bridge.prices import Prices
 from bridge.progress import Progress

@@ -26,7 +26,7 @@ from bridge.events.vocabulary import (
     ResponseStarted,
     TokensUsed,
 )
-from bridge.exchange import Exchange
+from bridge.http.exchange import Exchange
 
 Price = Callable[[TokensUsed], float | None]
 """US dollars, or None where nobody knows."""

@@ -14,8 +14,8 @@ import trio
 from bridge.apis.api import ClientFilter, Reader
 from bridge.decoding import decoder, identity
 from bridge.events.vocabulary import Event
-from bridge.exchange import Exchange
 from bridge.headers import headers_down
+from bridge.http.exchange import Exchange
 from bridge.observe.logs import logger
 from bridge.progress import Progress
 from bridge.upstream import Answer, UpstreamError

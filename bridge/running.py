@@ -20,9 +20,9 @@ from bridge.config import Loaded
 from bridge.errors import ClearspanError, ConfigurationError
 from bridge.events.describe import describe
 from bridge.events.wire import Envelope, decode
-from bridge.http1 import App
+from bridge.http.engine import App
+from bridge.http.listener import Listener, open_listeners
 from bridge.keys.secret import Secret
-from bridge.listener import Listener, open_listeners
 from bridge.observe import logs
 from bridge.reload import follow_configuration
 from bridge.server import Bridge, run_until_signalled

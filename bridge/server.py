@@ -24,9 +24,9 @@ from bridge.events.socket import CommandRefused, event_socket
 from bridge.events.vocabulary import BridgeStopping, KeyChanged, KeyState
 from bridge.events.wire import PROTOCOL, Command, Hello
 from bridge.guard import HostGuard
+from bridge.http.listener import Listener, open_listeners
 from bridge.interception import Services
 from bridge.keys.pool import KeyPool, UnknownKey
-from bridge.listener import Listener, open_listeners
 from bridge.observe.logs import logger, redactor
 from bridge.observe.metrics import Metrics
 from bridge.prices import Prices

@@ -11,8 +11,8 @@ import trio
 from attrs import define, frozen
 
 from bridge.app import protocol_error
+from bridge.http.listener import Listener, open_listeners
 from bridge.keys.secret import Secret
-from bridge.listener import Listener, open_listeners
 from bridge.settings import ProviderSettings, RecordSettings
 from bridge.simulate.answers import Answer, Commentary, HiddenThought, Thought, ToolCall
 from bridge.simulate.delivery import Ending

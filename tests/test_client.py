@@ -10,8 +10,8 @@ from bridge.client import Client, recognise
 from bridge.events.hub import utc_now
 from bridge.events.vocabulary import Credential, InterceptionStarted
 from bridge.events.wire import Envelope, decode, encode
-from bridge.exchange import Exchange
-from bridge.http1 import Message
+from bridge.http.engine import Message
+from bridge.http.exchange import Exchange
 
 
 def caller(session_hint: str | None = None, **headers: str) -> Client:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from bridge.events.vocabulary import Credential
-from bridge.exchange import Exchange
 from bridge.guard import Caller, Forbidden, HostGuard, Unauthorized, identify
-from bridge.http1 import Message, RawHeaders
+from bridge.http.engine import Message, RawHeaders
+from bridge.http.exchange import Exchange
 from bridge.keys.secret import Secret
 from tests.world import ask, provider, say_hello, world
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.headers import headers_down, headers_upstream
-from bridge.http1 import RawHeaders
+from bridge.http.engine import RawHeaders
 
 IDENTITY = (b"Accept-Encoding", b"identity")
 

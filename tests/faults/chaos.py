@@ -19,9 +19,9 @@ import trio.testing
 from attrs import Factory, define
 from structlog.processors import format_exc_info
 
-from bridge import connection
 from bridge.events.vocabulary import KeyChanged, KeyState
 from bridge.events.wire import Envelope
+from bridge.http import connection
 from bridge.settings import CircuitBreakerSettings
 from tests.faults.census import Census, census, close_idle, no_collection, settled
 from tests.faults.chaos_clients import run_client

@@ -12,8 +12,8 @@ import trio.testing
 from bridge import app
 from bridge.apis.reading import StreamReader
 from bridge.events.wire import Envelope
-from bridge.http1 import Http1, Receive, Scope, Send
-from bridge.listener import Listener
+from bridge.http.engine import Http1, Receive, Scope, Send
+from bridge.http.listener import Listener
 from tests.faults.census import nothing_left
 from tests.faults.conftest import Contained
 from tests.faults.wire import BEGUN, client, request

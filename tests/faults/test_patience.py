@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import trio
 
-from bridge import connection
+from bridge.http import connection
 from tests.faults.census import nothing_left
 from tests.faults.wire import BEGUN, client, request
 from tests.world import HELLO, Asked, Reply, provider, say_hello, world

@@ -10,9 +10,9 @@ from collections.abc import Sequence
 import trio
 from hypercorn.trio.worker_context import WorkerContext
 
-from bridge.connection import Connection
 from bridge.errors import StartError
-from bridge.http1 import App, ErrorAnswer, check_versions, engine_config
+from bridge.http.connection import Connection
+from bridge.http.engine import App, ErrorAnswer, check_versions, engine_config
 from bridge.observe.logs import logger
 
 log = logger("http")

@@ -1,6 +1,6 @@
 """Hypercorn's HTTP/1.1 engine with its sharp edges taken off: what is refused, and how a request meets the app.
 
-`bridge.connection` says why. Private parts of Hypercorn are used, so its version is pinned and checked here.
+`bridge.http.connection` says why. Private parts of Hypercorn are used, so its version is pinned and checked here.
 """
 
 from __future__ import annotations

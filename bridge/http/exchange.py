@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import trio
 
-from bridge.http1 import RawHeaders, Receive, Scope, Send
+from bridge.http.engine import RawHeaders, Receive, Scope, Send
 
 JSON = b"application/json"
 INTERCEPTION_HEADER = b"X-Clearspan-Interception"

@@ -3,7 +3,7 @@
 `hypercorn.trio.serve` can't face clients that misbehave: measured on 0.18.0, one malformed connection ends the whole
 process, a send to a client that stopped reading can't be cancelled, bytes after a request hide that the client left
 (a task and a descriptor leak for ever), and an answer before the whole body was read deadlocks. This file and
-`bridge.http1` keep the engine (`H11Protocol`, `HTTPStream`) and replace what is around it. The promises, each with a
+`bridge.http.engine` keep the engine (`H11Protocol`, `HTTPStream`) and replace what is around it. The promises, each with a
 test in `tests/faults`:
 
 - An exception ends its own connection and nothing else.
@@ -30,7 +30,7 @@ from hypercorn.config import Config
 from hypercorn.events import Closed, Event, RawData, Updated
 from hypercorn.trio.worker_context import WorkerContext
 
-from bridge.http1 import App, ErrorAnswer, Http1, Phase, RequestTasks
+from bridge.http.engine import App, ErrorAnswer, Http1, Phase, RequestTasks
 from bridge.observe.logs import logger
 
 log = logger("http")
