@@ -14,11 +14,11 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from bridge.events.vocabulary import Event, FailureReason, KeyChanged, KeyState, Limits
-from bridge.keys import store
+from bridge.keys import persistence
 from bridge.keys.exhaustion import Exhausted, exhausted
 from bridge.keys.headers import Headers
 from bridge.keys.key import Cooldown, Key
-from bridge.keys.limits import read_limits
+from bridge.keys.rate_limits import read_limits
 from bridge.keys.secret import Secret
 from bridge.keys.strategy import in_order, strategy_named
 from bridge.keys.verdict import Failure
@@ -223,14 +223,14 @@ class KeyPool:
         self.expire()
         return [self._event(key) for key in self._keys]
 
-    def export_state(self, salt: bytes) -> list[store.Row]:
+    def export_state(self, salt: bytes) -> list[persistence.Row]:
         """What a restart must not forget, by salted fingerprint; replaces whatever was exported before."""
         self.expire()
-        return store.save(self.provider, self._keys, salt, self._clock(), self._wall())
+        return persistence.save(self.provider, self._keys, salt, self._clock(), self._wall())
 
     def restore_state(self, rows: Iterable[Mapping[str, Any]], salt: bytes) -> None:
         """Takes exported states up again, for a new pool whose snapshot is yet to be told: publishes nothing."""
-        store.restore(self.provider, self._keys, rows, salt, self._clock(), self._wall())
+        persistence.restore(self.provider, self._keys, rows, salt, self._clock(), self._wall())
         self._told = {key: _visible(key) for key in self._keys}
         self._reschedule()
 

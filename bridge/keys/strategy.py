@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Literal, get_args
 
 from bridge.keys.key import Key
-from bridge.keys.limits import headroom
+from bridge.keys.rate_limits import headroom
 
 Strategy = Literal["fallback", "round_robin", "most_headroom"]
 

@@ -10,8 +10,8 @@ import trio
 from bridge.events.hub import Hub
 from bridge.events.vocabulary import KeyChanged
 from bridge.events.wire import Envelope
+from bridge.keys.persistence import Row
 from bridge.keys.pool import KeyPool
-from bridge.keys.store import Row
 from bridge.record.recorder import Recorder
 from bridge.settings import RecordSettings
 

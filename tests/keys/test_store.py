@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.events.vocabulary import FailureReason, KeyState
+from bridge.keys.persistence import fingerprint
 from bridge.keys.secret import Secret
-from bridge.keys.store import fingerprint
 from tests.keys.clocks import ALPHA, BRAVO, CHARLIE, NOON, Bench, Clocks
 from tests.keys.failures import UNAUTHORIZED, limited
 
