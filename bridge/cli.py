@@ -148,8 +148,8 @@ def check(context: click.Context, /, **_: Any) -> None:
 @click.pass_context
 def tail(context: click.Context, /, as_json: bool, **_: Any) -> None:
     """Events as they happen."""
+    from bridge.events.client import subscription
     from bridge.events.describe import describe
-    from bridge.events.subscription import subscription
     from bridge.events.wire import Envelope, decode
 
     with subscription(_socket(context)) as lines:
@@ -169,7 +169,7 @@ def keys(context: click.Context, /, as_json: bool, **_: Any) -> None:
     """Key health as a table."""
     import orjson
 
-    from bridge.events.subscription import read_snapshot
+    from bridge.events.client import read_snapshot
     from bridge.terminal import circuit_table, key_table, keys_json
 
     found = read_snapshot(_socket(context))

@@ -12,7 +12,7 @@ from types import FrameType
 
 from bridge.agents import provider_name
 from bridge.errors import StartError
-from bridge.events.subscription import NoBridge, subscription
+from bridge.events.client import NoBridge, subscription
 from bridge.events.wire import Hello, decode
 from bridge.settings import POOL_WORD, Settings
 

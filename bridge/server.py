@@ -19,7 +19,7 @@ from bridge import __version__
 from bridge.app import App, json_page, protocol_error
 from bridge.checks import mind_keys
 from bridge.events.hub import Hub, utc_now
-from bridge.events.snapshot import REMOVED
+from bridge.events.picture import REMOVED
 from bridge.events.socket import CommandRefused, event_socket
 from bridge.events.vocabulary import BridgeStopping, KeyChanged, KeyState
 from bridge.events.wire import PROTOCOL, Command, Hello

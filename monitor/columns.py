@@ -10,7 +10,7 @@ from datetime import datetime
 
 from attrs import frozen
 
-from bridge.events.snapshot import Interception
+from bridge.events.picture import Interception
 from bridge.events.vocabulary import Outcome
 from monitor import format as fmt
 from monitor.state import MonitorState

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime
 
-from bridge.events.snapshot import Interception
+from bridge.events.picture import Interception
 from monitor import format as fmt
 from monitor.columns import Line, Span, running_ms, tokens_in, tokens_per_second
 from monitor.state import MonitorState

@@ -12,7 +12,7 @@ from datetime import UTC, date, datetime, tzinfo
 
 from attrs import Factory, define
 
-from bridge.events.snapshot import Interception, Picture, Tokens
+from bridge.events.picture import Interception, Picture, Tokens
 from bridge.events.vocabulary import (
     AttemptFailed,
     AttemptStarted,

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from attrs import Factory, define
 
-from bridge.events.snapshot import Interception
+from bridge.events.picture import Interception
 from monitor.columns import running_ms
 from monitor.selection import Selection
 from monitor.sift import Sift

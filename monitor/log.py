@@ -12,7 +12,7 @@ from pathlib import Path
 
 from attrs import evolve, frozen
 
-from bridge.events.snapshot import Picture
+from bridge.events.picture import Picture
 from bridge.events.vocabulary import EventsDropped
 from bridge.events.wire import PROTOCOL, Envelope, Hello, Message, Snapshot, WireError, decode, encode
 

@@ -9,7 +9,7 @@ from datetime import datetime
 
 from attrs import Factory, define, evolve
 
-from bridge.events.snapshot import Interception, Tool
+from bridge.events.picture import Interception, Tool
 from monitor import format as fmt
 from monitor.columns import Line, Span, mark, phase, running_ms, tokens_in
 from monitor.sessions import Session

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from attrs import define
 
-from bridge.events.snapshot import Interception
+from bridge.events.picture import Interception
 
 
 @define

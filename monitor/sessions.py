@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from attrs import Factory, define
 
-from bridge.events.snapshot import Interception, Picture
+from bridge.events.picture import Interception, Picture
 from monitor import format as fmt
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 
 from attrs import Factory, define, frozen
 
-from bridge.events.snapshot import Interception
+from bridge.events.picture import Interception
 from monitor.columns import phase
 
 

@@ -1,7 +1,7 @@
 """What the monitor knows: a fold over what its source delivers, with no clock and no I/O of its own.
 
 The same messages at the same times give the same state, so a screen, a test and a replay all draw alike. The picture
-of requests, keys and totals is the bridge's own (`bridge.events.snapshot`); what is added here is the connection's
+of requests, keys and totals is the bridge's own (`bridge.events.picture`); what is added here is the connection's
 fate and the few facts that only a watcher needs.
 """
 
@@ -12,7 +12,7 @@ from enum import StrEnum
 
 from attrs import Factory, define, frozen
 
-from bridge.events.snapshot import KEPT_ENDED, Interception, Picture
+from bridge.events.picture import KEPT_ENDED, Interception, Picture
 from bridge.events.vocabulary import (
     AnswerDelta,
     BridgeStopping,

@@ -13,7 +13,7 @@ from typing import Any
 
 from attrs import frozen
 
-from bridge.events.snapshot import TEXT_LIMIT, Attempt, Interception, Thought, Tool
+from bridge.events.picture import TEXT_LIMIT, Attempt, Interception, Thought, Tool
 from bridge.events.vocabulary import Outcome, ThoughtSource, WithheldReason
 from monitor import format as fmt
 from monitor.columns import Line, Span, mark, phase, running_ms, tokens_in

@@ -12,7 +12,7 @@ import shlex
 from pathlib import Path
 from typing import Any
 
-from bridge.events.snapshot import Interception, Totals
+from bridge.events.picture import Interception, Totals
 from bridge.events.wire import Snapshot, encode, format_time
 from monitor.format import UNKNOWN
 from monitor.trace import Trace

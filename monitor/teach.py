@@ -11,7 +11,7 @@ from enum import StrEnum
 
 from attrs import frozen
 
-from bridge.events.snapshot import Attempt, Interception, Thought
+from bridge.events.picture import Attempt, Interception, Thought
 from bridge.events.vocabulary import FailureReason, Outcome, ThoughtSource
 from monitor import format as fmt
 from monitor.columns import tokens_in

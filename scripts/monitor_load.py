@@ -11,7 +11,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from bridge.events.snapshot import Picture
+from bridge.events.picture import Picture
 from bridge.events.wire import Hello, Snapshot, encode
 from monitor.app import MonitorApp
 from monitor.client import Client

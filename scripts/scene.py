@@ -13,7 +13,7 @@ from uuid import NAMESPACE_URL, uuid5
 
 from attrs import evolve, field, frozen
 
-from bridge.events.snapshot import Picture
+from bridge.events.picture import Picture
 from bridge.events.vocabulary import (
     AnswerDelta,
     AttemptFailed,

@@ -14,8 +14,8 @@ from datetime import UTC, datetime
 
 import trio
 
+from bridge.events.picture import Picture
 from bridge.events.redaction import Redaction
-from bridge.events.snapshot import Picture
 from bridge.events.vocabulary import Event, EventsDropped
 from bridge.events.wire import Envelope, Snapshot, encode
 from bridge.observe.logs import logger, redactor

@@ -10,7 +10,7 @@ from attrs import Factory, frozen
 from cattrs.preconf.orjson import make_converter
 
 from bridge.errors import ClearspanError
-from bridge.events.snapshot import Interception, Picture, Totals
+from bridge.events.picture import Interception, Picture, Totals
 from bridge.events.vocabulary import EVENT_TYPES, CircuitChanged, Event, KeyChanged
 
 PROTOCOL = 1

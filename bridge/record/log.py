@@ -9,7 +9,7 @@ import sqlite3
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
-from bridge.events.snapshot import STARTED_FIELDS, TOOL_FIELDS
+from bridge.events.picture import STARTED_FIELDS, TOOL_FIELDS
 from bridge.events.vocabulary import (
     AttemptFailed,
     AttemptStarted,

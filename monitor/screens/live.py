@@ -8,7 +8,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.message import Message
 
-from bridge.events.snapshot import Interception
+from bridge.events.picture import Interception
 from monitor.listing import Listing
 from monitor.screens.view import Moment, View, entitle
 from monitor.state import Status

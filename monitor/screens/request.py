@@ -9,7 +9,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import Container
 from textual.message import Message
 
-from bridge.events.snapshot import Interception
+from bridge.events.picture import Interception
 from monitor import facts, takeaway, waterfall
 from monitor.columns import Line, running_ms
 from monitor.listing import Listing

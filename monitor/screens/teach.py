@@ -13,7 +13,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
 from textual.timer import Timer
 
-from bridge.events.snapshot import Interception
+from bridge.events.picture import Interception
 from monitor.screens.view import Moment, View
 from monitor.story import title
 from monitor.teach import Step, steps

@@ -14,7 +14,7 @@ from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
-from bridge.events.snapshot import Interception
+from bridge.events.picture import Interception
 from monitor import columns
 from monitor.columns import Line
 from monitor.state import MonitorState

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.events.snapshot import KEPT_ENDED, TEXT_LIMIT, Interception, Picture, Tokens
+from bridge.events.picture import KEPT_ENDED, TEXT_LIMIT, Interception, Picture, Tokens
 from bridge.events.vocabulary import (
     AnswerDelta,
     AttemptFailed,

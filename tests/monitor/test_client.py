@@ -14,7 +14,7 @@ from attrs import define, field
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.events.snapshot import Picture
+from bridge.events.picture import Picture
 from bridge.events.vocabulary import AnswerDelta
 from bridge.events.wire import Command, Envelope, Hello, Reply, Snapshot, decode_command, encode
 from monitor.client import Client, Lines

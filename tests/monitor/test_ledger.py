@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
-from bridge.events.snapshot import Picture
+from bridge.events.picture import Picture
 from bridge.events.vocabulary import (
     AttemptFailed,
     AttemptStarted,

@@ -7,7 +7,7 @@ import gc
 
 from textual.pilot import Pilot
 
-from bridge.events.snapshot import KEPT_ENDED, Picture
+from bridge.events.picture import KEPT_ENDED, Picture
 from monitor import format as fmt
 from tests.monitor.flood import flood
 from tests.monitor.hands import play

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from attrs import evolve
 
-from bridge.events.snapshot import Picture
+from bridge.events.picture import Picture
 from bridge.events.vocabulary import AnswerDelta, EventsDropped
 from bridge.events.wire import Envelope, Hello, Message, Reply, Snapshot, encode
 from monitor.log import BadLog, read_log

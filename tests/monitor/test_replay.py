@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from textual.pilot import Pilot
 
-from bridge.events.snapshot import Picture
+from bridge.events.picture import Picture
 from bridge.events.vocabulary import AnswerDelta
 from bridge.events.wire import Command, Envelope, Snapshot, encode
 from monitor.log import Entry

@@ -9,7 +9,7 @@ from pathlib import Path
 from attrs import evolve
 from textual.pilot import Pilot
 
-from bridge.events.snapshot import KEPT_ENDED, Picture
+from bridge.events.picture import KEPT_ENDED, Picture
 from bridge.events.vocabulary import Event, Outcome
 from bridge.events.wire import Envelope, Snapshot, encode
 from monitor.app import MonitorApp

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from bridge.events.snapshot import Interception, Picture
+from bridge.events.picture import Interception, Picture
 from monitor.selection import Selection
 from tests.monitor.play import started
 

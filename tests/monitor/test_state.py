@@ -7,7 +7,7 @@ from datetime import timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.events.snapshot import Picture
+from bridge.events.picture import Picture
 from bridge.events.vocabulary import (
     AnswerDelta,
     BridgeStopping,

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from rich.cells import cell_len
 
-from bridge.events.snapshot import Interception, Picture
+from bridge.events.picture import Interception, Picture
 from bridge.events.vocabulary import (
     AttemptFailed,
     AttemptStarted,

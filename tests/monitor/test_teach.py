@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 from textual.pilot import Pilot
 
-from bridge.events.snapshot import Interception, Picture
+from bridge.events.picture import Interception, Picture
 from bridge.events.vocabulary import (
     AnswerDelta,
     AttemptFailed,

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from bridge.events.snapshot import Picture
+from bridge.events.picture import Picture
 from bridge.events.wire import Envelope, Snapshot, encode
 from tests.monitor.play import HELLO, START
 from tests.monitor.test_hostile import HOSTILE, everything

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from bridge.events.snapshot import Interception, Picture
+from bridge.events.picture import Interception, Picture
 from bridge.events.vocabulary import (
     AttemptFailed,
     AttemptStarted,
