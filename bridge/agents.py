@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from bridge.settings import POOL_WORD, Settings
+from bridge.config.settings import POOL_WORD, Settings
 
 
 class UnknownAgent(LookupError):

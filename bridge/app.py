@@ -12,6 +12,7 @@ from attrs import evolve
 
 from bridge.apis.api import ErrorKind
 from bridge.apis.errors import anthropic_error, openai_error
+from bridge.config.settings import ServerSettings
 from bridge.guard import Caller, Forbidden, HostGuard, Unauthorized, identify
 from bridge.http.engine import RawHeaders, Receive, Scope, Send
 from bridge.http.exchange import INTERCEPTION_HEADER, Exchange, new_id
@@ -21,7 +22,6 @@ from bridge.observe.logs import logger, redactor
 from bridge.progress import Progress
 from bridge.provider import Provider
 from bridge.routes import INTERCEPTED, passthrough_api
-from bridge.settings import ServerSettings
 
 log = logger("app")
 

@@ -13,9 +13,9 @@ from typing import Self
 
 from attrs import define
 
+from bridge.config.settings import CircuitBreakerSettings
 from bridge.errors import ClearspanError
 from bridge.events.vocabulary import CircuitChanged, Event
-from bridge.settings import CircuitBreakerSettings
 
 FAILURES: dict[str, frozenset[int]] = {
     "openai": frozenset({500, 502, 503, 504}),

@@ -11,10 +11,10 @@ from collections.abc import Iterable, Mapping
 
 from attrs import field, frozen
 
+from bridge.config.settings import POOL_WORD
 from bridge.events.vocabulary import Credential
 from bridge.http.exchange import Exchange
 from bridge.keys.secret import Secret, hint
-from bridge.settings import POOL_WORD
 
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 

@@ -11,10 +11,10 @@ from contextlib import contextmanager
 from types import FrameType
 
 from bridge.agents import provider_name
+from bridge.config.settings import POOL_WORD, Settings
 from bridge.errors import StartError
 from bridge.events.client import NoBridge, subscription
 from bridge.events.wire import Hello, decode
-from bridge.settings import POOL_WORD, Settings
 
 NOT_FOUND = 127
 NOT_EXECUTABLE = 126

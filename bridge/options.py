@@ -11,7 +11,7 @@ import click
 from click.core import ParameterSource
 
 if TYPE_CHECKING:
-    from bridge.config import Loaded
+    from bridge.config.load import Loaded
 
 PATH = click.Path(path_type=Path)
 
@@ -53,7 +53,7 @@ def settings_from(context: click.Context, *, keys: bool = False, tokens: bool = 
 
     Ends the program with code 2 where they are bad.
     """
-    from bridge.config import Options, load
+    from bridge.config.load import Options, load
 
     sources = {}
     for name, setting in SETTING_OPTIONS.items():

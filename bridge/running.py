@@ -16,7 +16,9 @@ import trio
 from attrs import evolve
 
 from bridge.app import protocol_error
-from bridge.config import Loaded
+from bridge.config.load import Loaded
+from bridge.config.reload import follow_configuration
+from bridge.config.settings import ProviderSettings, Settings
 from bridge.errors import ClearspanError, ConfigurationError
 from bridge.events.describe import describe
 from bridge.events.wire import Envelope, decode
@@ -24,9 +26,7 @@ from bridge.http.engine import App
 from bridge.http.listener import Listener, open_listeners
 from bridge.keys.secret import Secret
 from bridge.observe import logs
-from bridge.reload import follow_configuration
 from bridge.server import Bridge, run_until_signalled
-from bridge.settings import ProviderSettings, Settings
 from bridge.terminal import close_output
 
 INTERRUPTED = 130

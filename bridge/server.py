@@ -18,6 +18,8 @@ import trio
 from bridge import __version__
 from bridge.app import App, json_page, protocol_error
 from bridge.checks import mind_keys
+from bridge.config.rules import without_effect
+from bridge.config.settings import Settings
 from bridge.events.hub import Hub, utc_now
 from bridge.events.picture import REMOVED
 from bridge.events.socket import CommandRefused, event_socket
@@ -32,8 +34,6 @@ from bridge.observe.metrics import Metrics
 from bridge.prices import Prices
 from bridge.provider import Provider
 from bridge.record.recording import recording
-from bridge.setting_rules import without_effect
-from bridge.settings import Settings
 
 log = logger("bridge")
 

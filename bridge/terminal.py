@@ -13,13 +13,13 @@ from typing import Any
 import attrs
 import orjson
 
-from bridge.config import Loaded
+from bridge.config.load import Loaded
+from bridge.config.rules import without_effect
+from bridge.config.settings import Seconds, format_duration
 from bridge.events.describe import visible
 from bridge.events.vocabulary import CircuitChanged, KeyChanged
 from bridge.events.wire import unstructure
 from bridge.keys.secret import Secret, hint
-from bridge.setting_rules import without_effect
-from bridge.settings import Seconds, format_duration
 
 HEADER_SETTING = re.compile(r"\.(extra_)?headers\.")
 

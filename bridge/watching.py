@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
+from bridge.config.settings import Settings
 from bridge.errors import ConfigurationError
-from bridge.settings import Settings
 
 NEWEST = 2_000
 """How many interceptions of a record are played."""

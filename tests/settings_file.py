@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from bridge.config import Loaded, Options, load
+from bridge.config.load import Loaded, Options, load
 from bridge.errors import ConfigurationError
 
 SECRET = "sk-canary-config-0123456789"

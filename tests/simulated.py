@@ -11,9 +11,9 @@ import trio
 from attrs import define, frozen
 
 from bridge.app import protocol_error
+from bridge.config.settings import ProviderSettings, RecordSettings
 from bridge.http.listener import Listener, open_listeners
 from bridge.keys.secret import Secret
-from bridge.settings import ProviderSettings, RecordSettings
 from bridge.simulate.answers import Answer, Commentary, HiddenThought, Thought, ToolCall
 from bridge.simulate.delivery import Ending
 from bridge.simulate.provider import Exchange, SimulatedProvider

@@ -11,8 +11,8 @@ import pytest
 from attrs import evolve
 
 from bridge.agents import AGENTS, UnknownAgent, base_url, environment_lines
+from bridge.config.settings import ProviderSettings, ServerSettings, Settings
 from bridge.keys.secret import Secret
-from bridge.settings import ProviderSettings, ServerSettings, Settings
 
 SETTINGS = Settings(
     providers={

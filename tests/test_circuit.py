@@ -6,8 +6,8 @@ import pytest
 from attrs import define
 
 from bridge.circuit import CircuitOpen, Circuits, Permit
+from bridge.config.settings import CircuitBreakerSettings, Seconds
 from bridge.events.vocabulary import CircuitChanged, Event
-from bridge.settings import CircuitBreakerSettings, Seconds
 from tests.world import Asked, Reply, ask, provider, world
 
 

@@ -34,7 +34,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in list(os.environ):
         if name.startswith("CLEARSPAN_") or "API_KEY" in name:
             monkeypatch.delenv(name)
-    monkeypatch.setattr("bridge.config.default_file", lambda: tmp_path / "none.toml")
+    monkeypatch.setattr("bridge.config.load.default_file", lambda: tmp_path / "none.toml")
     return tmp_path
 
 

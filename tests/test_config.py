@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.config import Options, load
+from bridge.config.load import Options, load
+from bridge.config.rules import NOT_TO_BE_ADDED
+from bridge.config.settings import ProviderSettings, RecordSettings, ServerSettings, format_duration, parse_duration
 from bridge.errors import ConfigurationError
 from bridge.headers import HOP_BY_HOP, TRANSPORT
-from bridge.setting_rules import NOT_TO_BE_ADDED
-from bridge.settings import ProviderSettings, RecordSettings, ServerSettings, format_duration, parse_duration
 from tests.settings_file import PROVIDER, SECRET, faults, loaded
 
 
@@ -76,7 +76,7 @@ def test_providers_in_the_file_leave_the_usual_variables_alone(tmp_path: Path) -
 
 
 def test_without_a_file_there_are_defaults(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("bridge.config.default_file", lambda: tmp_path / "config.toml")
+    monkeypatch.setattr("bridge.config.load.default_file", lambda: tmp_path / "config.toml")
     found = load(Options(), {})
     assert (found.file, found.settings.server.port) == (None, 8484)
     (tmp_path / "config.toml").write_text("[server]\nport = 9\n")

@@ -11,16 +11,16 @@ from attrs import fields_dict
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.config import Options, load
-from bridge.config_file import parse
-from bridge.errors import ConfigurationError
-from bridge.settings import (
+from bridge.config.file import parse
+from bridge.config.load import Options, load
+from bridge.config.settings import (
     CircuitBreakerSettings,
     McpServerSettings,
     ProviderSettings,
     RecordSettings,
     ServerSettings,
 )
+from bridge.errors import ConfigurationError
 from tests.settings_file import PROVIDER, SECRET, faults
 
 FAULTS = [
@@ -236,7 +236,7 @@ def test_no_key_shows_in_a_message(key: str, flaw: str) -> None:
 def faults_of(text: str) -> list[str]:
     """What is wrong with a text, without a file; nothing where it is loaded."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("bridge.config._read", lambda _: text)
+        patch.setattr("bridge.config.load._read", lambda _: text)
         try:
             load(Options(config=Path("config.toml")), {})
         except ConfigurationError as error:

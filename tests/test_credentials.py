@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge import credentials
-from bridge.credentials import SourceError, from_list, resolve
+from bridge.config import key_sources
+from bridge.config.key_sources import SourceError, from_list, resolve
 
 SECRET = "sk-canary-source-0123456789"
 
@@ -185,7 +185,7 @@ def test_a_command_that_cannot_run_is_told(source: str, told: str) -> None:
 
 
 def test_a_command_that_hangs_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(credentials, "COMMAND_S", 0.05)
+    monkeypatch.setattr(key_sources, "COMMAND_S", 0.05)
     assert fault(python("import time; time.sleep(60)")).startswith(
         f"cannot run the command {sys.executable!r}: it took"
     )

@@ -18,10 +18,10 @@ import orjson
 import trio
 from attrs import define, evolve, field, frozen
 
+from bridge.config.settings import ProviderSettings, RecordSettings, Seconds, ServerSettings, Settings
 from bridge.events.wire import Envelope
 from bridge.keys.secret import Secret
 from bridge.server import Bridge
-from bridge.settings import ProviderSettings, RecordSettings, Seconds, ServerSettings, Settings
 
 KEYS = ("sk-canary-first-0001", "sk-canary-second-0002", "sk-canary-third-0003")
 RESPONSES = "/openai/v1/responses"

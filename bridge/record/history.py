@@ -9,9 +9,9 @@ from typing import Any
 import orjson
 from attrs import frozen
 
+from bridge.config.settings import parse_duration
 from bridge.events.wire import format_time
 from bridge.record.database import RecordError
-from bridge.settings import parse_duration
 
 Fields = dict[str, Any]
 

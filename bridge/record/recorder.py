@@ -19,6 +19,7 @@ from typing import Any
 
 import trio
 
+from bridge.config.settings import RecordSettings
 from bridge.events.hub import Hub, utc_now
 from bridge.events.vocabulary import RecordFailed, RecordRecovered
 from bridge.events.wire import Envelope
@@ -26,7 +27,6 @@ from bridge.observe.logs import logger
 from bridge.record import housekeeping
 from bridge.record.database import RecordError, open_for_writing
 from bridge.record.rows import Rows, Statement
-from bridge.settings import RecordSettings
 
 log = logger("record")
 

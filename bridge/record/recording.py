@@ -7,13 +7,13 @@ from contextlib import asynccontextmanager
 
 import trio
 
+from bridge.config.settings import RecordSettings
 from bridge.events.hub import Hub
 from bridge.events.vocabulary import KeyChanged
 from bridge.events.wire import Envelope
 from bridge.keys.persistence import Row
 from bridge.keys.pool import KeyPool
 from bridge.record.recorder import Recorder
-from bridge.settings import RecordSettings
 
 
 @asynccontextmanager

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import orjson
 from attrs import frozen
 
+from bridge.config.settings import RecordSettings
 from bridge.events.vocabulary import (
     AttemptFailed,
     AttemptStarted,
@@ -23,7 +24,6 @@ from bridge.events.vocabulary import (
     ToolCalled,
 )
 from bridge.events.wire import Envelope, format_time
-from bridge.settings import RecordSettings
 
 Statement = tuple[str, tuple[Any, ...]]
 

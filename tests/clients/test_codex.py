@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import trio
 
-from bridge.settings import RecordSettings
+from bridge.config.settings import RecordSettings
 from bridge.simulate.scenario_file import parse_scenario
 from tests.clients.codex import NotInstallable, codex, home
 from tests.record.desk import rows

@@ -9,10 +9,10 @@ from typing import Any
 
 from attrs import frozen
 
+from bridge.config.settings import ProviderSettings
 from bridge.keys.secret import Secret
 from bridge.record.database import open_for_reading
 from bridge.record.history import story
-from bridge.settings import ProviderSettings
 from bridge.simulate.scenario import Scenario
 from bridge.simulate.scenario_file import parse_scenario
 from tests.simulated import Simulation

@@ -9,8 +9,8 @@ import h11
 import pytest
 import trio
 
+from bridge.config.settings import ProviderSettings
 from bridge.keys.secret import Secret
-from bridge.settings import ProviderSettings
 from tests.end_to_end.uploads import Upload, receiving
 from tests.world import KEYS, Asked, Reply, World, ask, provider, running
 

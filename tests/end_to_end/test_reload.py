@@ -1,4 +1,4 @@
-"""A changed configuration under a running bridge (`bridge.reload`)."""
+"""A changed configuration under a running bridge (`bridge.config.reload`)."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ import pytest
 import trio
 import trio.testing
 
-from bridge import reload
-from bridge.config import Loaded, Options, load
-from bridge.reload import fixed_settings, follow_configuration
+from bridge.config import reload
+from bridge.config.load import Loaded, Options, load
+from bridge.config.reload import fixed_settings, follow_configuration
 from tests.world import HELLO, KEYS, Asked, Reply, World, ask, provider, say_hello, world
 
 STREAM = [("content-type", "text/event-stream")]

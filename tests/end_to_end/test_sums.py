@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from bridge.config.settings import RecordSettings
 from bridge.record.database import open_for_reading
-from bridge.settings import RecordSettings
 from bridge.simulate.agents import run_agents
 from bridge.simulate.answers import Answer
 from bridge.simulate.demo import DEMO_SCENARIO, demo_keys

@@ -19,10 +19,10 @@ import trio.testing
 from attrs import Factory, define
 from structlog.processors import format_exc_info
 
+from bridge.config.settings import CircuitBreakerSettings
 from bridge.events.vocabulary import KeyChanged, KeyState
 from bridge.events.wire import Envelope
 from bridge.http import connection
-from bridge.settings import CircuitBreakerSettings
 from tests.faults.census import Census, census, close_idle, no_collection, settled
 from tests.faults.chaos_clients import run_client
 from tests.faults.chaos_provider import ChaosProvider

@@ -13,12 +13,12 @@ import trio
 import trio.testing
 from attrs import evolve
 
+from bridge.config.settings import RecordSettings
 from bridge.errors import StartError
 from bridge.events.socket import LINE_LIMIT
 from bridge.events.vocabulary import BridgeStopping
 from bridge.keys.secret import hint
 from bridge.server import Bridge
-from bridge.settings import RecordSettings
 from tests.faults.census import nothing_left
 from tests.faults.subscriber import subscriber
 from tests.faults.wire import BEGUN, client, request

@@ -65,7 +65,7 @@ def test_a_web_page_stands_for_a_terminal(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_a_record_is_made_a_log_that_is_gone_afterwards(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from bridge.settings import Settings  # noqa: PLC0415  only here
+    from bridge.config.settings import Settings  # noqa: PLC0415  only here
 
     path = tmp_path / "clearspan.db"
     make_record(path, 20)
@@ -84,7 +84,7 @@ def test_a_record_is_made_a_log_that_is_gone_afterwards(tmp_path: Path, monkeypa
 
 
 def test_what_the_monitor_refuses_ends_the_command_with_its_words(monkeypatch: pytest.MonkeyPatch) -> None:
-    from bridge.settings import Settings  # noqa: PLC0415  only here
+    from bridge.config.settings import Settings  # noqa: PLC0415  only here
 
     monkeypatch.setattr(command, "has_terminal", lambda: True)
     with pytest.raises(ConfigurationError) as told:

@@ -12,11 +12,11 @@ from typing import Any
 import trio
 from attrs import define
 
+from bridge.config.settings import RecordSettings
 from bridge.events.hub import Hub
 from bridge.events.vocabulary import Credential, Event, InterceptionEnded, InterceptionStarted, Outcome
 from bridge.events.wire import Envelope, format_time
 from bridge.record.recorder import Recorder
-from bridge.settings import RecordSettings
 
 AT = datetime(2026, 11, 24, 12, 0, 0, 250_000, tzinfo=UTC)
 STAMP = format_time(AT)

@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 import pytest
 
-from bridge.settings import RecordSettings
+from bridge.config.settings import RecordSettings
 from bridge.simulate.scenario_file import everyday
 from tests.end_to_end.dialects import DIALECTS, fated, say
 from tests.record.commands import printed

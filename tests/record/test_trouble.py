@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
+from bridge.config.settings import RecordSettings
 from bridge.events.vocabulary import Event, PromptRecorded, TokensUsed
 from bridge.record import database, recorder
-from bridge.settings import RecordSettings
 from tests.record.desk import contents, desk, ended, ids, rows, started
 from tests.world import ask, provider, say_hello, world
 

@@ -14,12 +14,12 @@ from typing import Any
 import platformdirs
 from attrs import evolve, field, frozen
 
-from bridge import credentials
-from bridge.config_file import DEFAULT_URLS, Places, parse, structure, told
+from bridge.config import key_sources
+from bridge.config.file import DEFAULT_URLS, Places, parse, structure, told
+from bridge.config.rules import broken_rules
+from bridge.config.settings import ProviderSettings, Settings
 from bridge.errors import ConfigurationError
 from bridge.keys.secret import Secret
-from bridge.setting_rules import broken_rules
-from bridge.settings import ProviderSettings, Settings
 
 
 def default_file() -> Path:
@@ -64,7 +64,7 @@ def load(options: Options, environment: Mapping[str, str], *, keys: bool = True,
     places = Places(file, text)
     body = parse(text, file)
     sources = {name: places.where(name) for name in places.settings}
-    resolve = partial(credentials.resolve, environment=environment)
+    resolve = partial(key_sources.resolve, environment=environment)
     settings = structure(body, places, resolve if keys else _nothing, resolve if tokens else _stand_in)
     if "providers" not in body:
         settings, found = _default_providers(settings, environment if keys else {})
@@ -115,8 +115,8 @@ def _default_providers(settings: Settings, environment: Mapping[str, str]) -> tu
             if not environment.get(variable):
                 continue
             try:
-                found = credentials.from_list(environment[variable], f"the environment variable {variable}")
-            except credentials.SourceError as error:
+                found = key_sources.from_list(environment[variable], f"the environment variable {variable}")
+            except key_sources.SourceError as error:
                 faults.append(f"environment: providers.{kind}.keys: {error}")
                 continue
             keys += [key for key in found if key not in keys]

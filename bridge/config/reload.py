@@ -13,12 +13,12 @@ from pathlib import Path
 import trio
 from attrs import evolve
 
-from bridge.config import Loaded, default_file
+from bridge.config.load import Loaded, default_file
+from bridge.config.rules import broken_rules
+from bridge.config.settings import Settings
 from bridge.errors import ConfigurationError
 from bridge.observe.logs import logger
 from bridge.server import Bridge
-from bridge.setting_rules import broken_rules
-from bridge.settings import Settings
 
 log = logger("configuration")
 

@@ -14,10 +14,10 @@ from cattrs.cols import homogenous_tuple_structure_factory, mapping_structure_fa
 from cattrs.errors import ForbiddenExtraKeysError
 from cattrs.gen import make_dict_structure_fn
 
-from bridge import credentials
+from bridge.config import key_sources
+from bridge.config.settings import Seconds, Settings, parse_duration
 from bridge.errors import ConfigurationError
 from bridge.keys.secret import Secret
-from bridge.settings import Seconds, Settings, parse_duration
 
 DEFAULT_URLS = {"openai": "https://api.openai.com/v1", "anthropic": "https://api.anthropic.com"}
 """Where a provider of that type is, unless `base_url` says otherwise."""
@@ -114,10 +114,10 @@ def _converter(resolve_key: Resolve, resolve_token: Resolve) -> Converter:
         for source in value:
             try:
                 found += resolve_key(source)
-            except credentials.SourceError as error:
+            except key_sources.SourceError as error:
                 faults.append(str(error))
         if faults:
-            raise credentials.SourceError("\n".join(faults))
+            raise key_sources.SourceError("\n".join(faults))
         return tuple(found)
 
     def token(value: Any, _: Any) -> Secret:
