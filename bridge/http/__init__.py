@@ -1,1 +1,1 @@
-"""HTTP/1.1 towards clients: Hypercorn's engine under a connection layer of our own, and requests as the app sees them."""
+"""HTTP/1.1 towards clients: Hypercorn's engine under our own connection layer, and requests as the app sees them."""

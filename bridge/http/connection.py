@@ -1,10 +1,10 @@
 """HTTP/1.1 connections: Hypercorn's protocol engine under a connection layer of our own.
 
 `hypercorn.trio.serve` can't face clients that misbehave: measured on 0.18.0, one malformed connection ends the whole
-process, a send to a client that stopped reading can't be cancelled, bytes after a request hide that the client left
-(a task and a descriptor leak for ever), and an answer before the whole body was read deadlocks. This file and
-`bridge.http.engine` keep the engine (`H11Protocol`, `HTTPStream`) and replace what is around it. The promises, each with a
-test in `tests/faults`:
+process, a send to a client that stopped reading can't be cancelled, bytes after a request hide that the client left (a
+task and a descriptor leak for ever), and an answer before the whole body was read deadlocks. This file and
+`bridge.http.engine` keep the engine (`H11Protocol`, `HTTPStream`) and replace what is around it. The promises, each
+with a test in `tests/faults`:
 
 - An exception ends its own connection and nothing else.
 - HTTP/1.1 and 1.0 only: HTTP/2, h2c, WebSockets, CONNECT, foreign targets, Content-Length with Transfer-Encoding are
