@@ -20,8 +20,8 @@ from bridge.interception import STOPPING, Interception, Route, Services
 from bridge.keys.secret import Secret
 from bridge.observe.logs import logger, redactor
 from bridge.progress import Progress
-from bridge.provider import Provider
-from bridge.routes import INTERCEPTED, passthrough_api
+from bridge.providers.provider import Provider
+from bridge.providers.routes import INTERCEPTED, passthrough_api
 
 log = logger("app")
 

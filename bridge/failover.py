@@ -15,7 +15,6 @@ from attrs import define, evolve
 
 from bridge.apis.api import Api, ErrorKind
 from bridge.apis.passthrough import PASSTHROUGH
-from bridge.circuit import Permit
 from bridge.errors import ClearspanError
 from bridge.events.hub import utc_now
 from bridge.events.vocabulary import FailureReason
@@ -26,8 +25,9 @@ from bridge.keys.verdict import Failure, judge, judge_stream_failure
 from bridge.keys.walk import Walk
 from bridge.opening import look_at_opening
 from bridge.progress import Progress
-from bridge.provider import Provider
-from bridge.upstream import Answer, Call, UpstreamBusy, UpstreamError, UpstreamTimeout
+from bridge.providers.circuit_breaker import Permit
+from bridge.providers.connections import Answer, Call, UpstreamBusy, UpstreamError, UpstreamTimeout
+from bridge.providers.provider import Provider
 
 ERROR_BODY = 1024 * 1024
 """How much of an error's body is read, and relayed where no key is left."""

@@ -14,7 +14,6 @@ from attrs import frozen
 
 from bridge.apis.api import Api, ClientFilter, ErrorKind, Reader, RequestFacts, UnreadableRequest
 from bridge.apis.passthrough import PASSTHROUGH
-from bridge.circuit import CircuitOpen, Permit
 from bridge.client import recognise
 from bridge.decoding import GrownTooLarge, UndecodableError, decoder, identity
 from bridge.errors import ClearspanError
@@ -26,11 +25,12 @@ from bridge.headers import actor_headers, headers_upstream
 from bridge.http.engine import RawHeaders
 from bridge.http.exchange import BodyTooLarge, ClientGone, Exchange
 from bridge.observe.logs import logger
-from bridge.prices import Prices
 from bridge.progress import Progress
-from bridge.provider import Provider
+from bridge.providers.circuit_breaker import CircuitOpen, Permit
+from bridge.providers.connections import Answer, Call, UpstreamBusy, UpstreamError, UpstreamTimeout
+from bridge.providers.prices import Prices
+from bridge.providers.provider import Provider
 from bridge.relay import Relay
-from bridge.upstream import Answer, Call, UpstreamBusy, UpstreamError, UpstreamTimeout
 
 log = logger("interception")
 

@@ -10,7 +10,7 @@ import trio
 
 from bridge.apis.api import Api, Opening, StreamFailure
 from bridge.apis.sse import SseParser
-from bridge.upstream import Answer, UpstreamError
+from bridge.providers.connections import Answer, UpstreamError
 
 HOLD_S = 2.0
 HOLD_BYTES = 64 * 1024

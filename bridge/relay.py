@@ -18,7 +18,7 @@ from bridge.headers import headers_down
 from bridge.http.exchange import Exchange
 from bridge.observe.logs import logger
 from bridge.progress import Progress
-from bridge.upstream import Answer, UpstreamError
+from bridge.providers.connections import Answer, UpstreamError
 
 log = logger("relay")
 

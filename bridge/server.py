@@ -17,7 +17,6 @@ import trio
 
 from bridge import __version__
 from bridge.app import App, json_page, protocol_error
-from bridge.checks import mind_keys
 from bridge.config.rules import without_effect
 from bridge.config.settings import Settings
 from bridge.events.hub import Hub, utc_now
@@ -31,8 +30,9 @@ from bridge.interception import Services
 from bridge.keys.pool import KeyPool, UnknownKey
 from bridge.observe.logs import logger, redactor
 from bridge.observe.metrics import Metrics
-from bridge.prices import Prices
-from bridge.provider import Provider
+from bridge.providers.checks import mind_keys
+from bridge.providers.prices import Prices
+from bridge.providers.provider import Provider
 from bridge.record.recording import recording
 
 log = logger("bridge")

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from attrs import define
 
-from bridge.circuit import CircuitOpen, Circuits, Permit
 from bridge.config.settings import CircuitBreakerSettings, Seconds
 from bridge.events.vocabulary import CircuitChanged, Event
+from bridge.providers.circuit_breaker import CircuitOpen, Circuits, Permit
 from tests.world import Asked, Reply, ask, provider, world
 
 

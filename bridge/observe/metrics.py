@@ -7,7 +7,6 @@ from functools import singledispatchmethod
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
-from bridge.circuit import CIRCUIT_IS_OPEN
 from bridge.events.hub import Hub
 from bridge.events.vocabulary import (
     AttemptStarted,
@@ -23,6 +22,7 @@ from bridge.events.vocabulary import (
     ToolCalled,
 )
 from bridge.events.wire import Envelope
+from bridge.providers.circuit_breaker import CIRCUIT_IS_OPEN
 
 PREFIX = "clearspan"
 SECONDS = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600)

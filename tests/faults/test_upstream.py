@@ -12,7 +12,14 @@ import trio
 import trio.testing
 from attrs import define, field
 
-from bridge.upstream import ConnectFailed, Upstream, UpstreamBroke, UpstreamBusy, UpstreamError, UpstreamTimeout
+from bridge.providers.connections import (
+    ConnectFailed,
+    Upstream,
+    UpstreamBroke,
+    UpstreamBusy,
+    UpstreamError,
+    UpstreamTimeout,
+)
 from tests.faults.attempts import KEY, OK, call, fetch
 from tests.faults.census import nothing_left
 from tests.world import Asked, Hang, Reply, provider

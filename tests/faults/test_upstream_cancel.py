@@ -15,7 +15,7 @@ import trio.testing
 import trustme
 from attrs import define
 
-from bridge.upstream import ConnectFailed, Upstream, UpstreamError, UpstreamTimeout
+from bridge.providers.connections import ConnectFailed, Upstream, UpstreamError, UpstreamTimeout
 from tests.faults.attempts import OK, call, fetch
 from tests.faults.census import nothing_left
 from tests.world import Asked, Hang, Reply, _serve_provider, provider

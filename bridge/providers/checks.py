@@ -8,8 +8,8 @@ import trio
 
 from bridge.keys.key import Key
 from bridge.observe.logs import logger
-from bridge.provider import Provider
-from bridge.upstream import Call, UpstreamError
+from bridge.providers.connections import Call, UpstreamError
+from bridge.providers.provider import Provider
 
 log = logger("keys")
 

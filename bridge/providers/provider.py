@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import trio
 
-from bridge.circuit import Circuits
 from bridge.config.settings import ProviderSettings
 from bridge.events.hub import Hub, utc_now
 from bridge.keys.pool import KeyPool
 from bridge.keys.secret import Secret
-from bridge.upstream import Upstream
+from bridge.providers.circuit_breaker import Circuits
+from bridge.providers.connections import Upstream
 
 
 class Provider:
