@@ -16,10 +16,10 @@ from bridge.config.settings import ServerSettings
 from bridge.guard import Caller, Forbidden, HostGuard, Unauthorized, identify
 from bridge.http.engine import RawHeaders, Receive, Scope, Send
 from bridge.http.exchange import INTERCEPTION_HEADER, Exchange, new_id
-from bridge.interception import STOPPING, Interception, Route, Services
+from bridge.interception.interception import STOPPING, Interception, Route, Services
+from bridge.interception.lifecycle import Progress
 from bridge.keys.secret import Secret
 from bridge.observe.logs import logger, redactor
-from bridge.progress import Progress
 from bridge.providers.provider import Provider
 from bridge.providers.routes import INTERCEPTED, passthrough_api
 

@@ -26,7 +26,7 @@ from bridge.events.vocabulary import BridgeStopping, KeyChanged, KeyState
 from bridge.events.wire import PROTOCOL, Command, Hello
 from bridge.guard import HostGuard
 from bridge.http.listener import Listener, open_listeners
-from bridge.interception import Services
+from bridge.interception.interception import Services
 from bridge.keys.pool import KeyPool, UnknownKey
 from bridge.observe.logs import logger, redactor
 from bridge.observe.metrics import Metrics

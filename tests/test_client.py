@@ -6,12 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.client import Client, recognise
 from bridge.events.hub import utc_now
 from bridge.events.vocabulary import Credential, InterceptionStarted
 from bridge.events.wire import Envelope, decode, encode
 from bridge.http.engine import Message
 from bridge.http.exchange import Exchange
+from bridge.interception.agent import Client, recognise
 
 
 def caller(session_hint: str | None = None, **headers: str) -> Client:

@@ -14,7 +14,7 @@ from bridge.config.load import Options, load
 from bridge.config.rules import NOT_TO_BE_ADDED
 from bridge.config.settings import ProviderSettings, RecordSettings, ServerSettings, format_duration, parse_duration
 from bridge.errors import ConfigurationError
-from bridge.headers import HOP_BY_HOP, TRANSPORT
+from bridge.interception.headers import HOP_BY_HOP, TRANSPORT
 from tests.settings_file import PROVIDER, SECRET, faults, loaded
 
 

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.headers import headers_down, headers_upstream
 from bridge.http.engine import RawHeaders
+from bridge.interception.headers import headers_down, headers_upstream
 
 IDENTITY = (b"Accept-Encoding", b"identity")
 

@@ -23,7 +23,7 @@ NOT_TO_BE_ADDED = frozenset(
         *("te", "trailer", "transfer-encoding", "upgrade"),
     }
 )
-"""What `bridge.headers` keeps back of a client's headers for the connection's sake."""
+"""What `bridge.interception.headers` keeps back of a client's headers for the connection's sake."""
 
 
 def broken_rules(settings: Settings) -> Iterator[tuple[str, str]]:

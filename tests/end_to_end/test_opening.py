@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 import trio
 
-from bridge import opening
 from bridge.events.vocabulary import KeyState
+from bridge.interception import opening
 from tests.world import HELLO, KEYS, Asked, Handle, Hang, Reply, ask, provider, sse, world
 
 STREAM = [("content-type", "text/event-stream")]

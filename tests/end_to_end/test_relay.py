@@ -7,7 +7,7 @@ import gzip
 import pytest
 import trio
 
-from bridge import relay
+from bridge.interception import relay
 from tests.world import HELLO, RESPONSES, Asked, Hang, Reply, ask, provider, say_hello, sse, world
 
 STREAM = [("content-type", "text/event-stream; charset=utf-8")]

@@ -188,7 +188,7 @@ async def test_an_error_inside_the_bridge_tells_no_canary(
     def stumble(*_: object) -> None:
         raise RuntimeError(f"cannot go on with {GOOD} and {ODD!r}")
 
-    monkeypatch.setattr("bridge.interception.headers_upstream", stumble)
+    monkeypatch.setattr("bridge.interception.interception.headers_upstream", stumble)
     with logging_put_back():
         async with (
             provider(unkind) as url,

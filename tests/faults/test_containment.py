@@ -55,7 +55,7 @@ async def test_in_an_interception(monkeypatch: pytest.MonkeyPatch, contained: Co
     contained.expect("a request failed inside the bridge")
     async with provider(say_hello) as url, world(url) as here, nothing_left(here):
         with monkeypatch.context() as broken:
-            broken.setattr("bridge.interception.Failover", fail)
+            broken.setattr("bridge.interception.interception.Failover", fail)
             assert (await ask(here.port)).status == 500
             ended = await here.event("interception.ended")
             assert (ended.outcome, ended.error) == ("failed", "the bridge failed")

@@ -12,12 +12,12 @@ from collections.abc import Callable
 import trio
 
 from bridge.apis.api import ClientFilter, Reader
-from bridge.decoding import decoder, identity
 from bridge.events.vocabulary import Event
-from bridge.headers import headers_down
 from bridge.http.exchange import Exchange
+from bridge.interception.decoding import decoder, identity
+from bridge.interception.headers import headers_down
+from bridge.interception.lifecycle import Progress
 from bridge.observe.logs import logger
-from bridge.progress import Progress
 from bridge.providers.connections import Answer, UpstreamError
 
 log = logger("relay")

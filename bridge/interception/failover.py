@@ -19,12 +19,12 @@ from bridge.errors import ClearspanError
 from bridge.events.hub import utc_now
 from bridge.events.vocabulary import FailureReason
 from bridge.guard import Caller
+from bridge.interception.lifecycle import Progress
+from bridge.interception.opening import look_at_opening
 from bridge.keys.exhaustion import Exhausted
 from bridge.keys.key import Key
 from bridge.keys.verdict import Failure, judge, judge_stream_failure
 from bridge.keys.walk import Walk
-from bridge.opening import look_at_opening
-from bridge.progress import Progress
 from bridge.providers.circuit_breaker import Permit
 from bridge.providers.connections import Answer, Call, UpstreamBusy, UpstreamError, UpstreamTimeout
 from bridge.providers.provider import Provider

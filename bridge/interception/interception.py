@@ -14,23 +14,23 @@ from attrs import frozen
 
 from bridge.apis.api import Api, ClientFilter, ErrorKind, Reader, RequestFacts, UnreadableRequest
 from bridge.apis.passthrough import PASSTHROUGH
-from bridge.client import recognise
-from bridge.decoding import GrownTooLarge, UndecodableError, decoder, identity
 from bridge.errors import ClearspanError
 from bridge.events.hub import Hub
 from bridge.events.vocabulary import InterceptionStarted, TokensUsed
-from bridge.failover import Failover, NoKeyLeft
 from bridge.guard import Caller
-from bridge.headers import actor_headers, headers_upstream
 from bridge.http.engine import RawHeaders
 from bridge.http.exchange import BodyTooLarge, ClientGone, Exchange
+from bridge.interception.agent import recognise
+from bridge.interception.decoding import GrownTooLarge, UndecodableError, decoder, identity
+from bridge.interception.failover import Failover, NoKeyLeft
+from bridge.interception.headers import actor_headers, headers_upstream
+from bridge.interception.lifecycle import Progress
+from bridge.interception.relay import Relay
 from bridge.observe.logs import logger
-from bridge.progress import Progress
 from bridge.providers.circuit_breaker import CircuitOpen, Permit
 from bridge.providers.connections import Answer, Call, UpstreamBusy, UpstreamError, UpstreamTimeout
 from bridge.providers.prices import Prices
 from bridge.providers.provider import Provider
-from bridge.relay import Relay
 
 log = logger("interception")
 
