@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from attrs import evolve
 
-from bridge.agents import AGENTS, UnknownAgent, base_url, environment_lines
+from bridge.cli.env import AGENTS, UnknownAgent, base_url, environment_lines
 from bridge.config.settings import ProviderSettings, ServerSettings, Settings
 from bridge.keys.secret import Secret
 

@@ -13,8 +13,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from bridge import __version__
-from bridge.agents import AGENTS
-from bridge.cli import cli
+from bridge.cli.env import AGENTS
+from bridge.cli.main import cli
 from bridge.errors import ConfigurationError
 from bridge.events.wire import Envelope, Hello, Snapshot, decode
 from tests.command_line import Home, Running, clearspan, home, running, serving

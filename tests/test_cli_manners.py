@@ -9,7 +9,7 @@ import pytest
 import trio
 from click.testing import CliRunner
 
-from bridge.cli import cli
+from bridge.cli.main import cli
 from bridge.errors import ConfigurationError, StartError
 from bridge.events.hub import Hub
 from bridge.events.socket import event_socket

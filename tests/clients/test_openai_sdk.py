@@ -13,8 +13,8 @@ from attrs import evolve
 from openai import AsyncOpenAI, OpenAI
 from openai.types.responses import ResponseFunctionToolCall
 
+from bridge.cli.serve import _simulated
 from bridge.keys.secret import Secret
-from bridge.running import _simulated
 from bridge.simulate.fates import OK, KeyScript, parse_fates
 from bridge.simulate.provider import SimulatedProvider
 from bridge.simulate.scenario_file import everyday

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from bridge.cli import THEMES, cli
+from bridge.cli.main import THEMES, cli
+from bridge.cli.monitor import watch
 from bridge.errors import ConfigurationError
-from bridge.watching import watch
 from monitor import command, themes
 from monitor.command import MonitorError, Wish, main, show
 from tests.record.generated import make_record

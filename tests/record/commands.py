@@ -6,7 +6,7 @@ from pathlib import Path
 
 from click.testing import CliRunner, Result
 
-from bridge.cli import cli
+from bridge.cli.main import cli
 
 COMMON = {"CLEARSPAN_CONFIG": "", "OPENAI_API_KEY": "", "ANTHROPIC_API_KEY": ""}
 

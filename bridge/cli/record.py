@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bridge.options import common_options, settings_from
+from bridge.cli.options import common_options, settings_from
 
 if TYPE_CHECKING:
     import sqlite3
@@ -54,9 +54,9 @@ JSON = click.option("--json", "as_json", is_flag=True, help="One JSON object a l
 @click.pass_context
 def history(context: click.Context, /, as_json: bool, **filters: Any) -> None:
     """Past interceptions, newest first."""
+    from bridge.cli.tables import interception_table
     from bridge.record.export import json_lines
     from bridge.record.history import Filter, interceptions
-    from bridge.record.present import interception_table
 
     names = ("since", "model", "client", "session", "provider", "outcome", "text", "limit")
     with _record(context) as database:
@@ -76,9 +76,9 @@ def history(context: click.Context, /, as_json: bool, **filters: Any) -> None:
 @click.pass_context
 def show(context: click.Context, /, name: str, as_json: bool, **_: Any) -> None:
     """One interception in full; the first characters of its ID will do."""
+    from bridge.cli.tables import story_lines
     from bridge.record.export import json_lines
     from bridge.record.history import story
-    from bridge.record.present import story_lines
 
     with _record(context) as database:
         found = story(database, name)
@@ -102,7 +102,7 @@ def show(context: click.Context, /, name: str, as_json: bool, **_: Any) -> None:
 @click.pass_context
 def export(context: click.Context, /, names: tuple[str, ...], form: str, **_: Any) -> None:
     """Interceptions for other programs: JSON lines, or an HTTP Archive for a browser's network panel."""
-    from bridge.agents import base_url
+    from bridge.cli.env import base_url
     from bridge.record.export import archive, json_lines
     from bridge.record.history import story
 
@@ -119,9 +119,9 @@ def export(context: click.Context, /, names: tuple[str, ...], form: str, **_: An
 @click.pass_context
 def stats(context: click.Context, /, group: str, since: datetime | None, as_json: bool, **_: Any) -> None:
     """Tokens and cost, summed by day, model, client or session."""
+    from bridge.cli.tables import totals_table
     from bridge.record.export import json_lines
     from bridge.record.history import totals
-    from bridge.record.present import totals_table
 
     with _record(context) as database:
         rows = totals(database, group, since)

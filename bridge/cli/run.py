@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from types import FrameType
 
-from bridge.agents import provider_name
+from bridge.cli.env import provider_name
 from bridge.config.settings import POOL_WORD, Settings
 from bridge.errors import StartError
 from bridge.events.client import NoBridge, subscription

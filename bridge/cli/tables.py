@@ -9,8 +9,8 @@ from typing import Any
 
 import orjson
 
+from bridge.cli.terminal import table
 from bridge.events.describe import harmless, visible
-from bridge.terminal import table
 
 Fields = dict[str, Any]
 

@@ -10,9 +10,10 @@ from typing import Any, NoReturn
 
 import click
 
-from bridge import __version__, cli_record
+from bridge import __version__
+from bridge.cli import record
+from bridge.cli.options import PATH, common_options, said, settings_from
 from bridge.errors import ClearspanError, ConfigurationError
-from bridge.options import PATH, common_options, said, settings_from
 
 INTERRUPTED = 130
 
@@ -38,7 +39,7 @@ class Commands(click.Group):
         try:
             return super().invoke(ctx)
         except BrokenPipeError:  # `clearspan tail | head`: whoever reads has seen enough
-            from bridge.terminal import close_output
+            from bridge.cli.terminal import close_output
 
             close_output()
             ctx.exit(0)
@@ -55,15 +56,15 @@ def cli() -> None:
 @click.pass_context
 def up(context: click.Context, /, **_: Any) -> None:
     """Bridge and monitor in this terminal; the demo where no key is configured."""
-    from bridge import running
+    from bridge.cli import serve
 
     load = partial(settings_from, context, keys=True, tokens=True)
     loaded = load()
     if loaded.settings.has_keys:
-        sys.exit(running.up(loaded, load))
+        sys.exit(serve.up(loaded, load))
     click.echo("No API key is configured, so this is the demo: simulated provider, scripted agents.", err=True)
     click.echo("Set OPENAI_API_KEY or ANTHROPIC_API_KEY, or write a configuration, to use the real ones.", err=True)
-    sys.exit(running.demo(loaded.settings, chosen=_place(context)))
+    sys.exit(serve.demo(loaded.settings, chosen=_place(context)))
 
 
 @cli.command()
@@ -71,10 +72,10 @@ def up(context: click.Context, /, **_: Any) -> None:
 @click.pass_context
 def serve(context: click.Context, /, **_: Any) -> None:
     """The bridge alone."""
-    from bridge import running
+    from bridge.cli import serve
 
     load = partial(settings_from, context, keys=True, tokens=True)
-    sys.exit(running.serve(load(), load))
+    sys.exit(serve.serve(load(), load))
 
 
 @cli.command()
@@ -87,11 +88,11 @@ def serve(context: click.Context, /, **_: Any) -> None:
 @click.pass_context
 def monitor(context: click.Context, /, **chosen: Any) -> None:
     """The terminal dashboard alone."""
-    from bridge import watching
+    from bridge.cli import monitor
 
     wish = {name: chosen[name] for name in ("replay", "speed", "theme")}
     port = chosen["web_port"] if chosen["web"] else None
-    sys.exit(watching.watch(settings_from(context).settings, web_port=port, **wish))
+    sys.exit(monitor.watch(settings_from(context).settings, web_port=port, **wish))
 
 
 @cli.command()
@@ -104,7 +105,7 @@ def monitor(context: click.Context, /, **chosen: Any) -> None:
 @click.pass_context
 def demo(context: click.Context, /, headless: bool, once: bool, seed: int, speed: float, step: bool, **_: Any) -> None:
     """Bridge, simulated provider, scripted agents and monitor: no key, no network."""
-    from bridge import running
+    from bridge.cli import serve
 
     if step and (headless or not (sys.stdin.isatty() and sys.stdout.isatty())):
         raise click.UsageError("--step shows the monitor, which needs a terminal")
@@ -112,9 +113,7 @@ def demo(context: click.Context, /, headless: bool, once: bool, seed: int, speed
     keep = said(context)["data_dir"] is not None  # whoever names a place wants to find something there
     chosen = _place(context)
     sys.exit(
-        running.demo(
-            settings, headless=headless, once=once, seed=seed, speed=speed, keep=keep, step=step, chosen=chosen
-        )
+        serve.demo(settings, headless=headless, once=once, seed=seed, speed=speed, keep=keep, step=step, chosen=chosen)
     )
 
 
@@ -126,9 +125,9 @@ def demo(context: click.Context, /, headless: bool, once: bool, seed: int, speed
 @click.pass_context
 def simulate(context: click.Context, /, scenario: Path | None, seed: int, speed: float, **_: Any) -> None:
     """A simulated provider alone: a real server that speaks the providers' APIs."""
-    from bridge import running
+    from bridge.cli import serve
 
-    sys.exit(running.simulate(settings_from(context).settings, scenario, seed=seed, speed=speed))
+    sys.exit(serve.simulate(settings_from(context).settings, scenario, seed=seed, speed=speed))
 
 
 @cli.command()
@@ -136,7 +135,7 @@ def simulate(context: click.Context, /, scenario: Path | None, seed: int, speed:
 @click.pass_context
 def check(context: click.Context, /, **_: Any) -> None:
     """Validate the configuration; print every setting in force and where it comes from."""
-    from bridge.terminal import settings_table
+    from bridge.cli.terminal import settings_table
 
     for line in settings_table(settings_from(context, keys=True, tokens=True)):
         click.echo(line)
@@ -169,8 +168,8 @@ def keys(context: click.Context, /, as_json: bool, **_: Any) -> None:
     """Key health as a table."""
     import orjson
 
+    from bridge.cli.terminal import circuit_table, key_table, keys_json
     from bridge.events.client import read_snapshot
-    from bridge.terminal import circuit_table, key_table, keys_json
 
     found = read_snapshot(_socket(context))
     if as_json:
@@ -190,7 +189,7 @@ def keys(context: click.Context, /, as_json: bool, **_: Any) -> None:
 @click.pass_context
 def env(context: click.Context, /, agent: str | None, **_: Any) -> None:
     """The lines that point an agent at the bridge: codex, claude, opencode, aider, openai, anthropic."""
-    from bridge.agents import UnknownAgent, environment_lines
+    from bridge.cli.env import UnknownAgent, environment_lines
 
     try:
         for line in environment_lines(settings_from(context).settings, agent):
@@ -205,12 +204,12 @@ def env(context: click.Context, /, agent: str | None, **_: Any) -> None:
 @click.pass_context
 def run(context: click.Context, /, command: tuple[str, ...], **_: Any) -> None:
     """Run a command whose SDKs use the bridge; a bridge is started if none runs."""
-    from bridge import launch
+    from bridge.cli import run
 
-    sys.exit(launch.run(settings_from(context, tokens=True).settings, command, launch.options_of(said(context))))
+    sys.exit(run.run(settings_from(context, tokens=True).settings, command, run.options_of(said(context))))
 
 
-for command in cli_record.COMMANDS:
+for command in record.COMMANDS:
     cli.add_command(command)
 
 
@@ -240,7 +239,7 @@ def main() -> NoReturn:
         click.echo(f"clearspan: {error}", err=True)
         sys.exit(1)
     except OSError as error:  # the disk is full under our output, say
-        from bridge.terminal import close_output
+        from bridge.cli.terminal import close_output
 
         close_output()
         click.echo(f"clearspan: {error.strerror or error}", err=True)

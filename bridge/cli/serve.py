@@ -16,6 +16,7 @@ import trio
 from attrs import evolve
 
 from bridge.app import protocol_error
+from bridge.cli.terminal import close_output
 from bridge.config.load import Loaded
 from bridge.config.reload import follow_configuration
 from bridge.config.settings import ProviderSettings, Settings
@@ -27,7 +28,6 @@ from bridge.http.listener import Listener, open_listeners
 from bridge.keys.secret import Secret
 from bridge.observe import logs
 from bridge.server import Bridge, run_until_signalled
-from bridge.terminal import close_output
 
 INTERRUPTED = 130
 DEMO_ONCE_SPEED = 6.0
