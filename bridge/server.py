@@ -16,6 +16,7 @@ from typing import Any
 import trio
 
 from bridge import __version__
+from bridge.access import HostGuard
 from bridge.app import App, json_page, protocol_error
 from bridge.config.rules import without_effect
 from bridge.config.settings import Settings
@@ -24,7 +25,6 @@ from bridge.events.picture import REMOVED
 from bridge.events.socket import CommandRefused, event_socket
 from bridge.events.vocabulary import BridgeStopping, KeyChanged, KeyState
 from bridge.events.wire import PROTOCOL, Command, Hello
-from bridge.guard import HostGuard
 from bridge.http.listener import Listener, open_listeners
 from bridge.interception.interception import Services
 from bridge.keys.pool import KeyPool, UnknownKey

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from bridge.access import Caller, Forbidden, HostGuard, Unauthorized, identify
 from bridge.events.vocabulary import Credential
-from bridge.guard import Caller, Forbidden, HostGuard, Unauthorized, identify
 from bridge.http.engine import Message, RawHeaders
 from bridge.http.exchange import Exchange
 from bridge.keys.secret import Secret

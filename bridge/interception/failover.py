@@ -13,12 +13,12 @@ from datetime import timedelta
 import trio
 from attrs import define, evolve
 
+from bridge.access import Caller
 from bridge.apis.api import Api, ErrorKind
 from bridge.apis.passthrough import PASSTHROUGH
 from bridge.errors import ClearspanError
 from bridge.events.hub import utc_now
 from bridge.events.vocabulary import FailureReason
-from bridge.guard import Caller
 from bridge.interception.lifecycle import Progress
 from bridge.interception.opening import look_at_opening
 from bridge.keys.exhaustion import Exhausted

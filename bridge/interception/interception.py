@@ -12,12 +12,12 @@ from math import inf
 import trio
 from attrs import frozen
 
+from bridge.access import Caller
 from bridge.apis.api import Api, ClientFilter, ErrorKind, Reader, RequestFacts, UnreadableRequest
 from bridge.apis.passthrough import PASSTHROUGH
 from bridge.errors import ClearspanError
 from bridge.events.hub import Hub
 from bridge.events.vocabulary import InterceptionStarted, TokensUsed
-from bridge.guard import Caller
 from bridge.http.engine import RawHeaders
 from bridge.http.exchange import BodyTooLarge, ClientGone, Exchange
 from bridge.interception.agent import recognise
