@@ -1,1 +1,1 @@
-"""The upstream side: what a kind of provider is, each configured one at work, and attempts at requests over its connections."""
+"""The upstream side: what a kind of provider is, each configured one at work, and attempts at requests."""
