@@ -11,8 +11,8 @@ import trio
 from attrs import evolve
 
 from bridge.access import Caller, Forbidden, HostGuard, Unauthorized, identify
-from bridge.apis.api import ErrorKind
 from bridge.apis.errors import anthropic_error, openai_error
+from bridge.apis.protocol import ErrorKind
 from bridge.config.settings import ServerSettings
 from bridge.http.engine import RawHeaders, Receive, Scope, Send
 from bridge.http.exchange import INTERCEPTION_HEADER, Exchange, new_id

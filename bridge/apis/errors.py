@@ -10,10 +10,10 @@ from typing import Any
 
 import orjson
 
-from bridge.apis.api import ErrorKind, StreamFailure
 from bridge.apis.json_text import well_formed
+from bridge.apis.protocol import ErrorKind, StreamFailure
+from bridge.apis.quota import QUOTA_CODES
 from bridge.events.vocabulary import FailureReason
-from bridge.quota import QUOTA_CODES
 
 _OPENAI: dict[ErrorKind, tuple[str, str | None]] = {  # type, code
     ErrorKind.INVALID_REQUEST: ("invalid_request_error", None),

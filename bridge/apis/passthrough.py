@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from bridge.apis.api import ClientFilter, ErrorKind, Opening, Reader, RequestFacts, StreamFailure, Wants
 from bridge.apis.errors import anthropic_error, openai_error
+from bridge.apis.protocol import ClientFilter, ErrorKind, Opening, Reader, RequestFacts, StreamFailure, Wants
 from bridge.events.vocabulary import Event
 
 PASSTHROUGH = "passthrough"

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from bridge.apis.api import Api
-from bridge.apis.chat_completions import ChatCompletions
-from bridge.apis.messages import Messages
-from bridge.apis.responses import Responses
+from bridge.apis.chat_completions.api import ChatCompletions
+from bridge.apis.messages.api import Messages
+from bridge.apis.protocol import Api
+from bridge.apis.responses.api import Responses
 
 _ALL: tuple[Api, ...] = (Responses(), ChatCompletions(), Messages())
 

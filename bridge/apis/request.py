@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from bridge.apis.api import UnreadableRequest
 from bridge.apis.json_text import loads
+from bridge.apis.protocol import UnreadableRequest
 
 
 def request_object(body: bytes) -> dict[str, Any]:

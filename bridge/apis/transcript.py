@@ -13,8 +13,8 @@ from typing import Any
 
 from attrs import define, field
 
-from bridge.apis.api import RequestFacts, Wants
 from bridge.apis.json_text import is_shallow
+from bridge.apis.protocol import RequestFacts, Wants
 from bridge.events.vocabulary import (
     AnswerDelta,
     Event,

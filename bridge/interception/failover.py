@@ -14,8 +14,8 @@ import trio
 from attrs import define, evolve
 
 from bridge.access import Caller
-from bridge.apis.api import Api, ErrorKind
 from bridge.apis.passthrough import PASSTHROUGH
+from bridge.apis.protocol import Api, ErrorKind
 from bridge.errors import ClearspanError
 from bridge.events.hub import utc_now
 from bridge.events.vocabulary import FailureReason

@@ -13,8 +13,8 @@ import trio
 from attrs import frozen
 
 from bridge.access import Caller
-from bridge.apis.api import Api, ClientFilter, ErrorKind, Reader, RequestFacts, UnreadableRequest
 from bridge.apis.passthrough import PASSTHROUGH
+from bridge.apis.protocol import Api, ClientFilter, ErrorKind, Reader, RequestFacts, UnreadableRequest
 from bridge.errors import ClearspanError
 from bridge.events.hub import Hub
 from bridge.events.vocabulary import InterceptionStarted, TokensUsed

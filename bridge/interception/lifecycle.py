@@ -12,7 +12,7 @@ from datetime import datetime
 import trio
 from attrs import evolve
 
-from bridge.apis.api import StreamFailure
+from bridge.apis.protocol import StreamFailure
 from bridge.events.hub import Hub
 from bridge.events.vocabulary import (
     AttemptFailed,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import trio
 
-from bridge.apis.api import Api, Opening, StreamFailure
+from bridge.apis.protocol import Api, Opening, StreamFailure
 from bridge.apis.sse import SseParser
 from bridge.providers.connections import Answer, UpstreamError
 

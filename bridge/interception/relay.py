@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 import trio
 
-from bridge.apis.api import ClientFilter, Reader
+from bridge.apis.protocol import ClientFilter, Reader
 from bridge.events.vocabulary import Event
 from bridge.http.exchange import Exchange
 from bridge.interception.decoding import decoder, identity

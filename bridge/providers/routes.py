@@ -9,8 +9,8 @@ from __future__ import annotations
 import re
 from urllib.parse import unquote
 
-from bridge.apis.api import Api
 from bridge.apis.passthrough import Passthrough
+from bridge.apis.protocol import Api
 from bridge.apis.registry import APIS
 
 INTERCEPTED: dict[str, dict[str, Api]] = {

@@ -10,7 +10,6 @@ import httpx2
 import openai
 import pytest
 
-from bridge.apis.api import ErrorKind
 from bridge.apis.errors import (
     anthropic_error,
     chat_stream_error,
@@ -19,6 +18,7 @@ from bridge.apis.errors import (
     openai_error,
     responses_stream_error,
 )
+from bridge.apis.protocol import ErrorKind
 from bridge.events.vocabulary import FailureReason
 from tests.apis.wire import chunk, named
 

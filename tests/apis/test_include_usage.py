@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.apis.include_usage import UsageChunkFilter, add_include_usage
+from bridge.apis.chat_completions.include_usage import UsageChunkFilter, add_include_usage
 from bridge.apis.registry import APIS
 from tests.apis.chat_streams import DONE, USAGE, delta, piece, plain
 from tests.apis.wire import bytewise, chunk, split

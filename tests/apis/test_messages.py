@@ -8,8 +8,8 @@ from typing import Any
 import orjson
 import pytest
 
-from bridge.apis.api import Api, ErrorKind, Opening, RequestFacts, StreamFailure, UnreadableRequest
-from bridge.apis.messages import Messages
+from bridge.apis.messages.api import Messages
+from bridge.apis.protocol import Api, ErrorKind, Opening, RequestFacts, StreamFailure, UnreadableRequest
 from bridge.events.vocabulary import (
     AnswerDelta,
     Event,

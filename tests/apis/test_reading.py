@@ -11,10 +11,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bridge.apis.api import Api, RequestFacts, UnreadableRequest
-from bridge.apis.reading import StreamReader
+from bridge.apis.protocol import Api, RequestFacts, UnreadableRequest
+from bridge.apis.readers import StreamReader
 from bridge.apis.registry import APIS
-from bridge.apis.responses_answer import ResponsesAnswer
+from bridge.apis.responses.answer import ResponsesAnswer
 from bridge.apis.transcript import Transcript
 from bridge.events.vocabulary import AnswerDelta, Event, ThoughtDelta, ThoughtRecorded, ThoughtWithheld
 from bridge.events.wire import Envelope, encode

@@ -8,8 +8,8 @@ from typing import Any
 import orjson
 import pytest
 
-from bridge.apis.api import Api, ErrorKind, Opening, RequestFacts, StreamFailure, UnreadableRequest
-from bridge.apis.responses import Responses
+from bridge.apis.protocol import Api, ErrorKind, Opening, RequestFacts, StreamFailure, UnreadableRequest
+from bridge.apis.responses.api import Responses
 from bridge.events.vocabulary import (
     AnswerDelta,
     Event,

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import orjson
 from hypothesis import strategies as st
 
-from bridge.apis.api import Api, Reader, RequestFacts
+from bridge.apis.protocol import Api, Reader, RequestFacts
 from bridge.events.vocabulary import AnswerDelta, Event, ThoughtDelta
 
 E = TypeVar("E", bound=Event)

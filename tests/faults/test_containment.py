@@ -10,7 +10,7 @@ import trio
 import trio.testing
 
 from bridge import app
-from bridge.apis.reading import StreamReader
+from bridge.apis.readers import StreamReader
 from bridge.events.wire import Envelope
 from bridge.http.engine import Http1, Receive, Scope, Send
 from bridge.http.listener import Listener

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bridge.apis.quota import QUOTA_CODES
 from bridge.events.vocabulary import FailureReason
 from bridge.keys.headers import Headers
 from bridge.keys.verdict import LONGEST_BODY, Failure, judge, judge_stream_failure
-from bridge.quota import QUOTA_CODES
 from tests.keys.clocks import NOON
 
 RATE = FailureReason.RATE_LIMITED

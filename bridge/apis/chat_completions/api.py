@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from bridge.apis.api import ClientFilter, ErrorKind, Opening, Reader, RequestFacts, StreamFailure, Wants
-from bridge.apis.chat_answer import ChatAnswer, stream_failure
+from bridge.apis.chat_completions.answer import ChatAnswer, stream_failure
+from bridge.apis.chat_completions.include_usage import UsageChunkFilter, add_include_usage
 from bridge.apis.errors import chat_stream_error, openai_error
-from bridge.apis.include_usage import UsageChunkFilter, add_include_usage
 from bridge.apis.json_text import loads_object
-from bridge.apis.reading import BodyReader, StreamReader
+from bridge.apis.protocol import ClientFilter, ErrorKind, Opening, Reader, RequestFacts, StreamFailure, Wants
+from bridge.apis.readers import BodyReader, StreamReader
 from bridge.apis.request import joined_texts, last_of, request_object, string
 from bridge.apis.transcript import Transcript
 

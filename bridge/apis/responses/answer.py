@@ -11,11 +11,11 @@ from typing import Any
 
 from attrs import define, field
 
-from bridge.apis.api import StreamFailure
 from bridge.apis.errors import upstream_failure
 from bridge.apis.event_type import event_type
 from bridge.apis.json_text import loads_object
-from bridge.apis.responses_tools import call_in
+from bridge.apis.protocol import StreamFailure
+from bridge.apis.responses.tools import call_in
 from bridge.apis.transcript import HELD_LIMIT, Thought, Transcript, tokens
 from bridge.events.vocabulary import ThoughtSource, WithheldReason
 

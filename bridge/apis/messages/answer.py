@@ -10,10 +10,10 @@ from typing import Any
 
 from attrs import define
 
-from bridge.apis.api import StreamFailure
 from bridge.apis.errors import upstream_failure
 from bridge.apis.event_type import event_type
 from bridge.apis.json_text import loads_object
+from bridge.apis.protocol import StreamFailure
 from bridge.apis.tool_calls import UnfinishedCall
 from bridge.apis.transcript import Thought, Transcript, tokens
 from bridge.events.vocabulary import ThoughtSource, WithheldReason

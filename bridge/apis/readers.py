@@ -9,8 +9,8 @@ from __future__ import annotations
 import logging
 from typing import Any, Protocol
 
-from bridge.apis.api import StreamFailure
 from bridge.apis.json_text import loads_object
+from bridge.apis.protocol import StreamFailure
 from bridge.apis.sse import SseParser
 from bridge.apis.transcript import Transcript
 from bridge.events.vocabulary import Event

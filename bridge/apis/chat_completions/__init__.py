@@ -1,0 +1,1 @@
+"""OpenAI Chat Completions, which many other servers speak too."""
