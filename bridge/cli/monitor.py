@@ -38,7 +38,7 @@ def _log(path: Path | None) -> Iterator[Path | None]:
         yield path
         return
     from bridge.record.database import open_for_reading
-    from bridge.record.log import event_lines
+    from bridge.record.event_log import event_lines
 
     with tempfile.TemporaryDirectory(prefix="clearspan-replay-") as place:
         log = Path(place) / path.with_suffix(".jsonl").name

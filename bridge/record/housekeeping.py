@@ -13,7 +13,7 @@ from typing import Any
 import orjson
 
 from bridge.events.wire import format_time
-from bridge.record.rows import Statement
+from bridge.record.statements import Statement
 
 STOPPED = "bridge stopped"
 

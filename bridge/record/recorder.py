@@ -26,7 +26,7 @@ from bridge.events.wire import Envelope
 from bridge.observe.logs import logger
 from bridge.record import housekeeping
 from bridge.record.database import RecordError, open_for_writing
-from bridge.record.rows import Rows, Statement
+from bridge.record.statements import Rows, Statement
 
 log = logger("record")
 

@@ -34,7 +34,7 @@ from bridge.events.vocabulary import (
     WithheldReason,
 )
 from bridge.record import recorder
-from bridge.record.rows import Rows
+from bridge.record.statements import Rows
 from tests.record.desk import STAMP, Desk, contents, desk, ended, ids, rows, started
 
 START = InterceptionStarted(
