@@ -1,6 +1,6 @@
 """Ten minutes in the life of a bridge, told as its own messages: what the pictures show, and a log to replay.
 
-The agents' work is the demo's (`bridge.simulate.stories`); when it happens, with which keys and at what cost, is
+The agents' work is the demo's (`bridge.simulator.scenario.stories`); when it happens, with which keys and at what cost, is
 written down here, so that every picture is the same on every machine.
 """
 
@@ -39,8 +39,8 @@ from bridge.events.vocabulary import (
     WithheldReason,
 )
 from bridge.events.wire import Envelope, Hello, Message, Snapshot
-from bridge.simulate.answers import Commentary, HiddenThought, Text, Thought, ToolCall
-from bridge.simulate.stories import Story, roles
+from bridge.simulator.answers import Commentary, HiddenThought, Text, Thought, ToolCall
+from bridge.simulator.scenario.stories import Story, roles
 
 BEGAN = datetime(2026, 3, 6, 9, 32, tzinfo=UTC)
 ROUND_S = 125.0

@@ -14,10 +14,10 @@ from bridge.app import protocol_error
 from bridge.config.settings import ProviderSettings, RecordSettings
 from bridge.http.listener import Listener, open_listeners
 from bridge.keys.secret import Secret
-from bridge.simulate.answers import Answer, Commentary, HiddenThought, Thought, ToolCall
-from bridge.simulate.delivery import Ending
-from bridge.simulate.provider import Exchange, SimulatedProvider
-from bridge.simulate.scenario import Scenario
+from bridge.simulator.answers import Answer, Commentary, HiddenThought, Thought, ToolCall
+from bridge.simulator.delivery import Ending
+from bridge.simulator.provider import Exchange, SimulatedProvider
+from bridge.simulator.scenario.scenario import Scenario
 from tests.world import KEYS, World, running
 
 SPEED = 10_000.0

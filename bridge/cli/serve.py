@@ -98,8 +98,8 @@ def demo(  # noqa: PLR0913  # what the command's options say
 
 def simulate(settings: Settings, scenario: Path | None, *, seed: int, speed: float) -> int:
     """The simulated provider alone, until it is interrupted."""
-    from bridge.simulate.provider import SimulatedProvider
-    from bridge.simulate.scenario_file import ScenarioError, load_scenario
+    from bridge.simulator.provider import SimulatedProvider
+    from bridge.simulator.scenario.file import ScenarioError, load_scenario
 
     logs.configure(settings.log.level, settings.log.format)
     try:
@@ -162,9 +162,9 @@ async def _demo(  # what the command's options say
     keep: bool,
     chosen: Mapping[str, Any],
 ) -> int:
-    from bridge.simulate.agents import run_agents
-    from bridge.simulate.demo import DEMO_SCENARIO, demo_keys
-    from bridge.simulate.provider import SimulatedProvider
+    from bridge.simulator.agents import run_agents
+    from bridge.simulator.demo import DEMO_SCENARIO, demo_keys
+    from bridge.simulator.provider import SimulatedProvider
 
     simulated = SimulatedProvider(DEMO_SCENARIO, seed=seed, speed=speed)
     with tempfile.TemporaryDirectory(prefix="clearspan-demo-") as place:

@@ -12,10 +12,10 @@ from anthropic import Anthropic, AsyncAnthropic
 from attrs import evolve
 
 from bridge.keys.secret import Secret
-from bridge.simulate.answers import Text, Thought, ToolCall
-from bridge.simulate.fates import parse_fates
-from bridge.simulate.scenario import Scenario
-from bridge.simulate.scenario_file import everyday
+from bridge.simulator.answers import Text, Thought, ToolCall
+from bridge.simulator.fates import parse_fates
+from bridge.simulator.scenario.file import everyday
+from bridge.simulator.scenario.scenario import Scenario
 from tests.simulated import simulation
 from tests.world import KEYS, World
 

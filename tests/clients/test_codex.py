@@ -10,7 +10,7 @@ import pytest
 import trio
 
 from bridge.config.settings import RecordSettings
-from bridge.simulate.scenario_file import parse_scenario
+from bridge.simulator.scenario.file import parse_scenario
 from tests.clients.codex import NotInstallable, codex, home
 from tests.record.desk import rows
 from tests.simulated import simulation

@@ -13,10 +13,10 @@ import trio
 from attrs import evolve
 from openai import AsyncOpenAI, OpenAI
 
-from bridge.simulate.answers import Text, ToolCall
-from bridge.simulate.fates import parse_fates
-from bridge.simulate.scenario import Scenario
-from bridge.simulate.scenario_file import everyday
+from bridge.simulator.answers import Text, ToolCall
+from bridge.simulator.fates import parse_fates
+from bridge.simulator.scenario.file import everyday
+from bridge.simulator.scenario.scenario import Scenario
 from tests.simulated import simulation
 from tests.world import KEYS, World
 

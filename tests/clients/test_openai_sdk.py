@@ -15,9 +15,9 @@ from openai.types.responses import ResponseFunctionToolCall
 
 from bridge.cli.serve import _simulated
 from bridge.keys.secret import Secret
-from bridge.simulate.fates import OK, KeyScript, parse_fates
-from bridge.simulate.provider import SimulatedProvider
-from bridge.simulate.scenario_file import everyday
+from bridge.simulator.fates import OK, KeyScript, parse_fates
+from bridge.simulator.provider import SimulatedProvider
+from bridge.simulator.scenario.file import everyday
 from tests.world import HELLO, Asked, Hang, Reply, World, provider, world
 
 T = TypeVar("T")

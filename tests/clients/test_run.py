@@ -15,7 +15,7 @@ import pytest
 import trio
 from attrs import frozen
 
-from bridge.simulate.provider import Exchange, SimulatedProvider
+from bridge.simulator.provider import Exchange, SimulatedProvider
 from tests.record.desk import rows
 from tests.served import configure, environment, served
 from tests.simulated import SPEED, serving

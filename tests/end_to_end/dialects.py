@@ -13,8 +13,8 @@ from bridge.config.settings import ProviderSettings
 from bridge.keys.secret import Secret
 from bridge.record.database import open_for_reading
 from bridge.record.history import story
-from bridge.simulate.scenario import Scenario
-from bridge.simulate.scenario_file import parse_scenario
+from bridge.simulator.scenario.file import parse_scenario
+from bridge.simulator.scenario.scenario import Scenario
 from tests.simulated import Simulation
 from tests.world import KEYS, Answered, Handle, ask, provider, running
 

@@ -7,7 +7,7 @@ import signal
 
 import httpx
 
-from bridge.simulate.demo import demo_keys
+from bridge.simulator.demo import demo_keys
 from tests.command_line import Home, Said, clearspan, home, running
 from tests.world import KEYS, ask, provider, say_hello
 

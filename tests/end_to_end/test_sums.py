@@ -9,11 +9,11 @@ import pytest
 
 from bridge.config.settings import RecordSettings
 from bridge.record.database import open_for_reading
-from bridge.simulate.agents import run_agents
-from bridge.simulate.answers import Answer
-from bridge.simulate.demo import DEMO_SCENARIO, demo_keys
-from bridge.simulate.provider import Exchange
-from bridge.simulate.scenario_file import everyday
+from bridge.simulator.agents import run_agents
+from bridge.simulator.answers import Answer
+from bridge.simulator.demo import DEMO_SCENARIO, demo_keys
+from bridge.simulator.provider import Exchange
+from bridge.simulator.scenario.file import everyday
 from tests.end_to_end.dialects import DIALECTS, say, without_usage_chunk
 from tests.simulated import sent_by, simulation, tokens_told
 

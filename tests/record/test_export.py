@@ -10,7 +10,7 @@ import orjson
 import pytest
 
 from bridge.config.settings import RecordSettings
-from bridge.simulate.scenario_file import everyday
+from bridge.simulator.scenario.file import everyday
 from tests.end_to_end.dialects import DIALECTS, fated, say
 from tests.record.commands import printed
 from tests.record.desk import desk, ids, started

@@ -12,9 +12,9 @@ import trio
 from hypercorn.config import Config
 from hypercorn.trio import serve
 
-from bridge.simulate.delivery import Receive, Reply, Send
-from bridge.simulate.provider import SimulatedProvider
-from bridge.simulate.routes import Incoming
+from bridge.simulator.delivery import Receive, Reply, Send
+from bridge.simulator.provider import SimulatedProvider
+from bridge.simulator.routes import Incoming
 
 SPEED = 10_000.0
 """So fast that scripted times are over at once."""

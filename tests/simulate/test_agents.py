@@ -9,12 +9,12 @@ from typing import Any
 
 import trio
 
-from bridge.simulate.agents import run_agents
-from bridge.simulate.answers import Commentary, HiddenThought, Thought, ToolCall
-from bridge.simulate.delivery import Ending, Receive, Send
-from bridge.simulate.demo import DEMO_SCENARIO, demo_keys
-from bridge.simulate.provider import Exchange
-from bridge.simulate.stories import Step, roles
+from bridge.simulator.agents import run_agents
+from bridge.simulator.answers import Commentary, HiddenThought, Thought, ToolCall
+from bridge.simulator.delivery import Ending, Receive, Send
+from bridge.simulator.demo import DEMO_SCENARIO, demo_keys
+from bridge.simulator.provider import Exchange
+from bridge.simulator.scenario.stories import Step, roles
 from tests.simulate.serving import SPEED, provider, serving
 
 STEPS = [step for role in roles() for story in role.stories for step in story.steps]

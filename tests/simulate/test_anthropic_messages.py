@@ -9,10 +9,10 @@ import pytest
 from anthropic.types import Message, MessageTokensCount, RawMessageStreamEvent
 from pydantic import TypeAdapter
 
-from bridge.simulate.answers import Answer, Commentary, HiddenThought, Text, Thought, ToolCall
-from bridge.simulate.provider import SimulatedProvider
-from bridge.simulate.routes import Incoming
-from bridge.simulate.scenario_file import everyday, parse_scenario
+from bridge.simulator.answers import Answer, Commentary, HiddenThought, Text, Thought, ToolCall
+from bridge.simulator.provider import SimulatedProvider
+from bridge.simulator.routes import Incoming
+from bridge.simulator.scenario.file import everyday, parse_scenario
 from tests.simulate.serving import body_of, events_of, header_of, provider, request
 
 ANSWERS = everyday().answers

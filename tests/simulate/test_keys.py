@@ -5,10 +5,10 @@ from __future__ import annotations
 import orjson
 import pytest
 
-from bridge.simulate.provider import SimulatedProvider
-from bridge.simulate.routes import Incoming
-from bridge.simulate.scenario import Scenario
-from bridge.simulate.scenario_file import parse_scenario
+from bridge.simulator.provider import SimulatedProvider
+from bridge.simulator.routes import Incoming
+from bridge.simulator.scenario.file import parse_scenario
+from bridge.simulator.scenario.scenario import Scenario
 from tests.simulate.serving import body_of, header_of, provider, request
 
 

@@ -8,8 +8,8 @@ import orjson
 import pytest
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 
-from bridge.simulate.answers import Answer, Commentary, Text, Thought, ToolCall
-from bridge.simulate.scenario_file import everyday
+from bridge.simulator.answers import Answer, Commentary, Text, Thought, ToolCall
+from bridge.simulator.scenario.file import everyday
 from tests.simulate.serving import body_of, events_of, provider, request
 
 ANSWERS = everyday().answers

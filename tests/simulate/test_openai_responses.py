@@ -10,8 +10,8 @@ import pytest
 from openai.types.responses import Response, ResponseStreamEvent
 from pydantic import TypeAdapter
 
-from bridge.simulate.answers import Answer, Commentary, HiddenThought, Text, Thought, ToolCall
-from bridge.simulate.scenario_file import everyday
+from bridge.simulator.answers import Answer, Commentary, HiddenThought, Text, Thought, ToolCall
+from bridge.simulator.scenario.file import everyday
 from tests.simulate.serving import body_of, events_of, provider, request
 
 ANSWERS = everyday().answers

@@ -11,12 +11,12 @@ import pytest
 import trio
 import trio.testing
 
-from bridge.simulate.answers import Answer, Mishap, Silence, Text
-from bridge.simulate.delivery import Ending
-from bridge.simulate.provider import Exchange, SimulatedProvider
-from bridge.simulate.routes import Incoming
-from bridge.simulate.scenario import Scenario
-from bridge.simulate.scenario_file import everyday, parse_scenario
+from bridge.simulator.answers import Answer, Mishap, Silence, Text
+from bridge.simulator.delivery import Ending
+from bridge.simulator.provider import Exchange, SimulatedProvider
+from bridge.simulator.routes import Incoming
+from bridge.simulator.scenario.file import everyday, parse_scenario
+from bridge.simulator.scenario.scenario import Scenario
 from tests.simulate.serving import SPEED, body_of, events_of, provider, request, serving
 
 ASK = {"model": "some-model", "input": "Hello"}

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from bridge.simulate.answers import HiddenThought, Mishap, Silence, Text, Thought, ToolCall, Usage
-from bridge.simulate.asked import Trouble
-from bridge.simulate.fates import OK, parse_fates
-from bridge.simulate.scenario_file import ScenarioError, load_scenario, parse_scenario
+from bridge.simulator.answers import HiddenThought, Mishap, Silence, Text, Thought, ToolCall, Usage
+from bridge.simulator.asked import Trouble
+from bridge.simulator.fates import OK, parse_fates
+from bridge.simulator.scenario.file import ScenarioError, load_scenario, parse_scenario
 
 WHOLE = """
 turns = ["a", "b"]

@@ -18,9 +18,9 @@ from openai.types.chat import ChatCompletion
 from openai.types.responses import Response
 from outcome import acapture
 
-from bridge.simulate.answers import Text, Thought, ToolCall
-from bridge.simulate.scenario import Scenario
-from bridge.simulate.scenario_file import everyday, parse_scenario
+from bridge.simulator.answers import Text, Thought, ToolCall
+from bridge.simulator.scenario.file import everyday, parse_scenario
+from bridge.simulator.scenario.scenario import Scenario
 from tests.simulate.serving import provider, serving
 
 T = TypeVar("T")

@@ -9,7 +9,7 @@ from typing import Any
 import trio
 from attrs import frozen
 
-from bridge.simulate.estimate import Tokens
+from bridge.simulator.estimate import Tokens
 
 Headers = list[tuple[bytes, bytes]]
 Receive = Callable[[], Awaitable[dict[str, Any]]]

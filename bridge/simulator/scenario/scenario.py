@@ -13,10 +13,10 @@ import re
 from attrs import Factory, field, frozen
 from attrs.validators import min_len
 
-from bridge.simulate.answers import Answer
-from bridge.simulate.asked import Asked, Refusal, Trouble
-from bridge.simulate.fates import OK, Fate, KeyScript
-from bridge.simulate.streaming import Pace
+from bridge.simulator.answers import Answer
+from bridge.simulator.asked import Asked, Refusal, Trouble
+from bridge.simulator.fates import OK, Fate, KeyScript
+from bridge.simulator.streaming import Pace
 
 
 @frozen

@@ -13,7 +13,7 @@ from typing import Any
 import orjson
 from attrs import field, mutable
 
-from bridge.simulate.answers import (
+from bridge.simulator.answers import (
     Answer,
     Commentary,
     Failure,
@@ -24,11 +24,11 @@ from bridge.simulate.answers import (
     Thought,
     ToolCall,
 )
-from bridge.simulate.asked import Asked, Refusal, read_object, size_of, text_of, trouble_of
-from bridge.simulate.chance import Chance
-from bridge.simulate.openai_request import optional, require
-from bridge.simulate.openai_response import response_object, usage_object
-from bridge.simulate.streaming import StreamEvent, find, named_event
+from bridge.simulator.asked import Asked, Refusal, read_object, size_of, text_of, trouble_of
+from bridge.simulator.chance import Chance
+from bridge.simulator.openai.request import optional, require
+from bridge.simulator.openai.response import response_object, usage_object
+from bridge.simulator.streaming import StreamEvent, find, named_event
 
 Fields = dict[str, Any]
 

@@ -9,10 +9,10 @@ from typing import Any
 
 import orjson
 
-from bridge.simulate.account import Gauge
-from bridge.simulate.asked import Refusal, Trouble
-from bridge.simulate.chance import Chance
-from bridge.simulate.openai_http import retry_after
+from bridge.simulator.account import Gauge
+from bridge.simulator.asked import Refusal, Trouble
+from bridge.simulator.chance import Chance
+from bridge.simulator.openai.http import retry_after
 
 Headers = list[tuple[bytes, bytes]]
 

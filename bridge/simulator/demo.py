@@ -7,11 +7,11 @@ from collections.abc import Iterator
 
 from attrs import evolve
 
-from bridge.simulate.answers import Answer, Mishap
-from bridge.simulate.fates import Fate, KeyScript, parse_fates
-from bridge.simulate.scenario import Rule, Scenario
-from bridge.simulate.scenario_file import everyday
-from bridge.simulate.stories import Role, roles
+from bridge.simulator.answers import Answer, Mishap
+from bridge.simulator.fates import Fate, KeyScript, parse_fates
+from bridge.simulator.scenario.file import everyday
+from bridge.simulator.scenario.scenario import Rule, Scenario
+from bridge.simulator.scenario.stories import Role, roles
 
 
 def demo_keys() -> list[str]:

@@ -8,9 +8,9 @@ from email.utils import formatdate
 
 import orjson
 
-from bridge.simulate.account import Gauge
-from bridge.simulate.asked import Refusal, Trouble
-from bridge.simulate.chance import Chance
+from bridge.simulator.account import Gauge
+from bridge.simulator.asked import Refusal, Trouble
+from bridge.simulator.chance import Chance
 
 Headers = list[tuple[bytes, bytes]]
 

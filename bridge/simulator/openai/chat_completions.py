@@ -11,12 +11,12 @@ from typing import Any
 import orjson
 from attrs import field, mutable
 
-from bridge.simulate.answers import Answer, Commentary, HiddenThought, Text, Thought, ToolCall
-from bridge.simulate.asked import Asked, Refusal, read_object, size_of, text_of, trouble_of
-from bridge.simulate.chance import Chance
-from bridge.simulate.estimate import tokens
-from bridge.simulate.openai_request import optional, require
-from bridge.simulate.streaming import StreamEvent, bare_event, find
+from bridge.simulator.answers import Answer, Commentary, HiddenThought, Text, Thought, ToolCall
+from bridge.simulator.asked import Asked, Refusal, read_object, size_of, text_of, trouble_of
+from bridge.simulator.chance import Chance
+from bridge.simulator.estimate import tokens
+from bridge.simulator.openai.request import optional, require
+from bridge.simulator.streaming import StreamEvent, bare_event, find
 
 Fields = dict[str, Any]
 

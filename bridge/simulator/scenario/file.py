@@ -18,9 +18,9 @@ import attrs
 from cattrs import BaseValidationError, Converter, ForbiddenExtraKeysError, transform_error
 from cattrs.gen import make_dict_structure_fn
 
-from bridge.simulate.answers import Commentary, HiddenThought, Part, Place, Text, Thought, ToolCall
-from bridge.simulate.fates import Fate, parse_fates
-from bridge.simulate.scenario import Scenario
+from bridge.simulator.answers import Commentary, HiddenThought, Part, Place, Text, Thought, ToolCall
+from bridge.simulator.fates import Fate, parse_fates
+from bridge.simulator.scenario.scenario import Scenario
 
 T = TypeVar("T")
 

@@ -12,8 +12,8 @@ from importlib.resources import files
 from attrs import Factory, field, frozen
 from attrs.validators import min_len
 
-from bridge.simulate.answers import Mishap, Part, ToolCall, Usage
-from bridge.simulate.scenario_file import parse
+from bridge.simulator.answers import Mishap, Part, ToolCall, Usage
+from bridge.simulator.scenario.file import parse
 
 _FILES = ("codex", "cursor", "sdk")
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import orjson
 from attrs import frozen
 
-from bridge.simulate.answers import Answer, HiddenThought, Thought, ToolCall
-from bridge.simulate.asked import Asked
+from bridge.simulator.answers import Answer, HiddenThought, Thought, ToolCall
+from bridge.simulator.asked import Asked
 
 _CHARACTERS_PER_TOKEN = 4
 _CACHE_BLOCK = 128

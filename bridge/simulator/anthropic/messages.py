@@ -11,11 +11,11 @@ from typing import Any
 import orjson
 from attrs import field, mutable
 
-from bridge.simulate.answers import Answer, Commentary, Failure, HiddenThought, Part, Text, Thought, ToolCall
-from bridge.simulate.asked import Asked, Refusal, Trouble, read_object, size_of, text_of, trouble_of
-from bridge.simulate.chance import Chance
-from bridge.simulate.estimate import estimated, tokens
-from bridge.simulate.streaming import StreamEvent, find, named_event
+from bridge.simulator.answers import Answer, Commentary, Failure, HiddenThought, Part, Text, Thought, ToolCall
+from bridge.simulator.asked import Asked, Refusal, Trouble, read_object, size_of, text_of, trouble_of
+from bridge.simulator.chance import Chance
+from bridge.simulator.estimate import estimated, tokens
+from bridge.simulator.streaming import StreamEvent, find, named_event
 
 Fields = dict[str, Any]
 

@@ -7,12 +7,13 @@ from typing import Protocol
 
 from attrs import field, frozen
 
-from bridge.simulate import anthropic_http, anthropic_messages, openai_chat, openai_http, openai_responses
-from bridge.simulate.account import Gauge
-from bridge.simulate.answers import Answer
-from bridge.simulate.asked import Asked, Refusal
-from bridge.simulate.chance import Chance
-from bridge.simulate.streaming import StreamEvent
+from bridge.simulator.account import Gauge
+from bridge.simulator.answers import Answer
+from bridge.simulator.anthropic import http, messages
+from bridge.simulator.asked import Asked, Refusal
+from bridge.simulator.chance import Chance
+from bridge.simulator.openai import chat_completions, http, responses
+from bridge.simulator.streaming import StreamEvent
 
 Headers = list[tuple[bytes, bytes]]
 
@@ -92,7 +93,7 @@ Route = AnswerRoute | FactRoute | NoRoute
 
 
 def _count_tokens(request: Incoming) -> bytes:
-    return anthropic_messages.count_tokens(request.body, request.encoding)
+    return messages.count_tokens(request.body, request.encoding)
 
 
 # Where two providers have the same path, it belongs to the first that recognizes the request as its own.
@@ -102,8 +103,8 @@ ROUTES: dict[tuple[str, str], Sequence[Route]] = {
     ("POST", "/v1/messages"): [AnswerRoute(anthropic_http, anthropic_messages)],
     ("POST", "/v1/messages/count_tokens"): [FactRoute(anthropic_http, _count_tokens)],
     ("GET", "/v1/models"): [
-        FactRoute(anthropic_http, anthropic_http.models),
-        FactRoute(openai_http, openai_http.models),
+        FactRoute(anthropic_http, http.models),
+        FactRoute(openai_http, http.models),
     ],
 }
 _NOWHERE = [NoRoute(anthropic_http), NoRoute(openai_http)]

@@ -13,17 +13,17 @@ from typing import Any
 import trio
 from attrs import evolve, frozen
 
-from bridge.simulate.account import Account
-from bridge.simulate.answers import Answer
-from bridge.simulate.asked import Asked, Refusal, Trouble
-from bridge.simulate.chance import Chance
-from bridge.simulate.delivery import Chunk, Delivered, Receive, Reply, Send, deliver, read_body
-from bridge.simulate.estimate import tokens
-from bridge.simulate.fates import KeyScript
-from bridge.simulate.routes import AnswerRoute, FactRoute, Incoming, NoRoute, Route, Speaker, find_route
-from bridge.simulate.scenario import Scenario, Turns
-from bridge.simulate.scenario_file import everyday
-from bridge.simulate.streaming import pauses
+from bridge.simulator.account import Account
+from bridge.simulator.answers import Answer
+from bridge.simulator.asked import Asked, Refusal, Trouble
+from bridge.simulator.chance import Chance
+from bridge.simulator.delivery import Chunk, Delivered, Receive, Reply, Send, deliver, read_body
+from bridge.simulator.estimate import tokens
+from bridge.simulator.fates import KeyScript
+from bridge.simulator.routes import AnswerRoute, FactRoute, Incoming, NoRoute, Route, Speaker, find_route
+from bridge.simulator.scenario.file import everyday
+from bridge.simulator.scenario.scenario import Scenario, Turns
+from bridge.simulator.streaming import pauses
 
 _JSON = (b"content-type", b"application/json")
 _EVENT_STREAM = (b"content-type", b"text/event-stream; charset=utf-8")

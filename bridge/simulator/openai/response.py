@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from bridge.simulate.answers import Answer
-from bridge.simulate.asked import Asked
-from bridge.simulate.estimate import tokens
+from bridge.simulator.answers import Answer
+from bridge.simulator.asked import Asked
+from bridge.simulator.estimate import tokens
 
 Fields = dict[str, Any]
 

@@ -9,8 +9,8 @@ import orjson
 from attrs import field, frozen
 from attrs.validators import ge, gt
 
-from bridge.simulate.answers import Mishap, Place
-from bridge.simulate.chance import Chance
+from bridge.simulator.answers import Mishap, Place
+from bridge.simulator.chance import Chance
 
 
 @frozen

@@ -16,9 +16,9 @@ import httpx
 import orjson
 import trio
 
-from bridge.simulate.answers import ToolCall
-from bridge.simulate.chance import Chance
-from bridge.simulate.stories import Role, Story, roles
+from bridge.simulator.answers import ToolCall
+from bridge.simulator.chance import Chance
+from bridge.simulator.scenario.stories import Role, Story, roles
 
 Fields = dict[str, Any]
 

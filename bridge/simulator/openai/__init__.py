@@ -1,0 +1,1 @@
+"""OpenAI as the simulator plays it: its HTTP manners, Responses and Chat Completions."""
