@@ -1,7 +1,7 @@
 """Ten minutes in the life of a bridge, told as its own messages: what the pictures show, and a log to replay.
 
-The agents' work is the demo's (`bridge.simulator.scenario.stories`); when it happens, with which keys and at what cost, is
-written down here, so that every picture is the same on every machine.
+The agents' work is the demo's (`bridge.simulator.scenario.stories`); when it happens, with which keys and at what cost,
+is written down here, so that every picture is the same on every machine.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Scenarios as TOML files: read strictly, with an error that says where the fault is and how to mend it.
 
-`scenarios/everyday.toml`, which serves where no file is given, shows the whole format.
+`everyday.toml`, which serves where no file is given, shows the whole format.
 """
 
 from __future__ import annotations
@@ -46,8 +46,8 @@ def parse_scenario(text: str, source: str) -> Scenario:
 @cache
 def everyday() -> Scenario:
     """The scenario that serves where none is given: every kind of answer, every key good."""
-    name = "scenarios/everyday.toml"
-    return parse_scenario(files("bridge.simulate").joinpath(name).read_text(encoding="utf-8"), name)
+    name = "everyday.toml"
+    return parse_scenario(files(__package__).joinpath(name).read_text(encoding="utf-8"), name)
 
 
 def parse(text: str, source: str, kind: type[T]) -> T:

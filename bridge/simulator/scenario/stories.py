@@ -1,6 +1,6 @@
 """The demo's stories: what its agents are asked, what the model answers step by step, and what their tools give back.
 
-They lie as TOML beside this file, one file an agent. The simulated provider plays the model's part (`demo.py`), the
+They lie as TOML in `roles/`, one file an agent. The simulated provider plays the model's part (`demo.py`), the
 scripted agents the other one (`agents.py`).
 """
 
@@ -53,8 +53,8 @@ class Role:
 @cache
 def roles() -> tuple[Role, ...]:
     """All agents' work."""
-    folder = files("bridge.simulate").joinpath("stories")
+    folder = files(__package__).joinpath("roles")
     return tuple(
-        parse(folder.joinpath(f"{name}.toml").read_text(encoding="utf-8"), f"stories/{name}.toml", Role)
+        parse(folder.joinpath(f"{name}.toml").read_text(encoding="utf-8"), f"roles/{name}.toml", Role)
         for name in _FILES
     )
