@@ -1,1 +1,1 @@
-"""What each provider API looks like, read without I/O: one module an API, behind the protocol in `bridge.apis.protocol`."""
+"""What each provider API looks like, read without I/O: one room an API, behind `bridge.apis.protocol`."""

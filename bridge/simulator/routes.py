@@ -9,10 +9,12 @@ from attrs import field, frozen
 
 from bridge.simulator.account import Gauge
 from bridge.simulator.answers import Answer
-from bridge.simulator.anthropic import http, messages
+from bridge.simulator.anthropic import http as anthropic_http
+from bridge.simulator.anthropic import messages
 from bridge.simulator.asked import Asked, Refusal
 from bridge.simulator.chance import Chance
-from bridge.simulator.openai import chat_completions, http, responses
+from bridge.simulator.openai import chat_completions, responses
+from bridge.simulator.openai import http as openai_http
 from bridge.simulator.streaming import StreamEvent
 
 Headers = list[tuple[bytes, bytes]]
@@ -51,7 +53,7 @@ class Http(Protocol):
 
 
 class Speaker(Protocol):
-    """How an API says an answer: `openai_responses`, `openai_chat`, `anthropic_messages`."""
+    """How an API says an answer: `responses`, `openai_chat`, `anthropic_messages`."""
 
     OPENING: int
     """With how many events its streams open, before anything is said."""
@@ -98,13 +100,13 @@ def _count_tokens(request: Incoming) -> bytes:
 
 # Where two providers have the same path, it belongs to the first that recognizes the request as its own.
 ROUTES: dict[tuple[str, str], Sequence[Route]] = {
-    ("POST", "/v1/responses"): [AnswerRoute(openai_http, openai_responses)],
-    ("POST", "/v1/chat/completions"): [AnswerRoute(openai_http, openai_chat)],
-    ("POST", "/v1/messages"): [AnswerRoute(anthropic_http, anthropic_messages)],
+    ("POST", "/v1/responses"): [AnswerRoute(openai_http, responses)],
+    ("POST", "/v1/chat/completions"): [AnswerRoute(openai_http, chat_completions)],
+    ("POST", "/v1/messages"): [AnswerRoute(anthropic_http, messages)],
     ("POST", "/v1/messages/count_tokens"): [FactRoute(anthropic_http, _count_tokens)],
     ("GET", "/v1/models"): [
-        FactRoute(anthropic_http, http.models),
-        FactRoute(openai_http, http.models),
+        FactRoute(anthropic_http, anthropic_http.models),
+        FactRoute(openai_http, openai_http.models),
     ],
 }
 _NOWHERE = [NoRoute(anthropic_http), NoRoute(openai_http)]
