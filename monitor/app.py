@@ -25,7 +25,6 @@ from textual.timer import Timer
 
 from bridge.events.wire import Command
 from monitor import palette, takeaway, themes
-from monitor.client import Source
 from monitor.format import neutralise
 from monitor.listing import Listing
 from monitor.screens.help import EVERYWHERE, HelpScreen
@@ -36,6 +35,7 @@ from monitor.screens.request import RequestScreen
 from monitor.screens.teach import TeachScreen
 from monitor.screens.totals import TotalsScreen
 from monitor.screens.view import SAID_S, Moment, View
+from monitor.sources.bridge_socket import Source
 from monitor.state import Incoming, MonitorState
 from monitor.story import subject
 from monitor.widgets.views import VIEWS, ViewsBar

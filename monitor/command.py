@@ -38,7 +38,7 @@ class Wish:
 def show(wish: Wish) -> int:
     """Shows the dashboard in this terminal until a person quits; the exit code. Raises MonitorError."""
     from monitor.app import MonitorApp
-    from monitor.client import Client
+    from monitor.sources.bridge_socket import Client
 
     try:
         theme = themes.chosen(wish.theme, os.environ)
@@ -54,9 +54,9 @@ def show(wish: Wish) -> int:
 
 
 def _replaying(path: Path, speed: float, theme: str) -> MonitorApp:
-    from monitor.log import BadLog, read_log
-    from monitor.replay import Replay
     from monitor.replay_app import ReplayApp
+    from monitor.sources.event_log import BadLog, read_log
+    from monitor.sources.replay import Replay
 
     try:
         return ReplayApp(Replay(read_log(path), speed=speed), str(path), theme=theme)

@@ -10,9 +10,9 @@ from textual.css.query import NoMatches
 from textual.widgets import Input
 
 from monitor.app import MonitorApp
-from monitor.replay import STEP_S, Replay
 from monitor.screens.teach import TeachScreen
 from monitor.screens.view import View
+from monitor.sources.replay import STEP_S, Replay
 from monitor.state import MonitorState, Status
 from monitor.widgets.replay import ReplayBar
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from bridge.events.picture import Picture
 from bridge.events.wire import Hello, Snapshot, encode
 from monitor.app import MonitorApp
-from monitor.client import Client
+from monitor.sources.bridge_socket import Client
 from tests.monitor.flood import BEGAN, flood
 
 ROOT = Path(__file__).resolve().parent.parent

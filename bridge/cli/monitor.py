@@ -48,7 +48,7 @@ def _log(path: Path | None) -> Iterator[Path | None]:
 
 
 def _is_record(path: Path) -> bool:
-    from monitor.log import RECORD_BEGINS
+    from monitor.sources.event_log import RECORD_BEGINS
 
     try:
         with path.open("rb") as file:

@@ -12,7 +12,7 @@ from textual.widget import Widget
 
 from monitor import format as fmt
 from monitor.columns import Line
-from monitor.replay import Replay
+from monitor.sources.replay import Replay
 from monitor.widgets.paint import TONES, paint
 
 HINTS = "space pause  ←→ 5s  +- speed"

@@ -38,7 +38,7 @@ from bridge.events.vocabulary import (
 )
 from bridge.events.wire import Command, Envelope, Hello, Reply, Snapshot
 from monitor.app import MonitorApp
-from monitor.client import Deliver
+from monitor.sources.bridge_socket import Deliver
 from monitor.state import Incoming
 
 START = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)

@@ -14,7 +14,7 @@ from bridge.events.vocabulary import (
     RecordFailed,
 )
 from bridge.events.wire import Command
-from monitor.client import Deliver
+from monitor.sources.bridge_socket import Deliver
 from monitor.state import Lost, MonitorState
 from tests.monitor.hands import five_requests, play, sizes, small
 from tests.monitor.play import PLACE, Stage, story

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from bridge.events.picture import Picture
 from bridge.events.vocabulary import AnswerDelta
 from bridge.events.wire import Command, Envelope, Hello, Reply, Snapshot, decode_command, encode
-from monitor.client import Client, Lines
+from monitor.sources.bridge_socket import Client, Lines
 from monitor.state import BadLine, Incoming, Lost
 from tests.monitor.play import HELLO, START
 

@@ -11,7 +11,7 @@ from attrs import evolve
 from bridge.events.picture import Picture
 from bridge.events.vocabulary import AnswerDelta, EventsDropped
 from bridge.events.wire import Envelope, Hello, Message, Reply, Snapshot, encode
-from monitor.log import BadLog, read_log
+from monitor.sources.event_log import BadLog, read_log
 from tests.monitor.play import HELLO, START
 
 

@@ -16,9 +16,9 @@ from textual.pilot import Pilot
 from bridge.events.picture import Picture
 from bridge.events.vocabulary import AnswerDelta
 from bridge.events.wire import Command, Envelope, Snapshot, encode
-from monitor.log import Entry
-from monitor.replay import SPEEDS, Replay
 from monitor.replay_app import ReplayApp
+from monitor.sources.event_log import Entry
+from monitor.sources.replay import SPEEDS, Replay
 from monitor.state import Incoming, MonitorState
 from monitor.widgets.replay import ReplayBar, stopwatch
 from tests.monitor.flood import flood

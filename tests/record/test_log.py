@@ -25,7 +25,7 @@ from bridge.events.vocabulary import (
 from bridge.events.wire import Envelope, decode
 from bridge.record.database import open_for_reading
 from bridge.record.event_log import event_lines
-from monitor.log import read_log
+from monitor.sources.event_log import read_log
 from tests.record.desk import desk, ended, started
 from tests.record.generated import make_record
 

@@ -13,8 +13,8 @@ from contextlib import suppress
 from datetime import datetime, timedelta
 
 from bridge.events.wire import Command, Reply
-from monitor.client import Deliver
-from monitor.log import Entry
+from monitor.sources.bridge_socket import Deliver
+from monitor.sources.event_log import Entry
 from monitor.state import MonitorState
 
 SPEEDS = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0)

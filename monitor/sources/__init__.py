@@ -1,0 +1,1 @@
+"""Where events come from: a bridge's socket, a recorded log, a replay."""
