@@ -26,7 +26,6 @@ from textual.timer import Timer
 from bridge.events.wire import Command
 from monitor import palette, takeaway, themes
 from monitor.format import neutralise
-from monitor.listing import Listing
 from monitor.screens.help import EVERYWHERE, HelpScreen
 from monitor.screens.keys import KeysScreen
 from monitor.screens.live import LiveScreen
@@ -36,7 +35,8 @@ from monitor.screens.teach import TeachScreen
 from monitor.screens.totals import TotalsScreen
 from monitor.screens.view import SAID_S, Moment, View
 from monitor.sources.bridge_socket import Source
-from monitor.state import Incoming, MonitorState
+from monitor.state.request_list import Listing
+from monitor.state.state import Incoming, MonitorState
 from monitor.story import subject
 from monitor.widgets.views import VIEWS, ViewsBar
 

@@ -13,7 +13,7 @@ from attrs import frozen
 from bridge.events.picture import Interception
 from bridge.events.vocabulary import Outcome
 from monitor import format as fmt
-from monitor.state import MonitorState
+from monitor.state.state import MonitorState
 
 Span = tuple[str, str]
 """A piece of text and the tone it is painted in (`monitor/monitor.tcss` says what a tone looks like)."""

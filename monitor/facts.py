@@ -8,7 +8,7 @@ from datetime import datetime
 from bridge.events.picture import Interception
 from monitor import format as fmt
 from monitor.columns import Line, Span, running_ms, tokens_in, tokens_per_second
-from monitor.state import MonitorState
+from monitor.state.state import MonitorState
 from monitor.story import words
 
 BAR = 10

@@ -9,7 +9,7 @@ from datetime import datetime
 from bridge.events.vocabulary import KeyChanged, KeyState
 from monitor import format as fmt
 from monitor.columns import Line, Span
-from monitor.state import MonitorState
+from monitor.state.state import MonitorState
 from monitor.story import words
 
 HEALTH = {

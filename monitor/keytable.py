@@ -10,11 +10,11 @@ from attrs import frozen
 
 from bridge.events.vocabulary import CircuitChanged, KeyChanged, KeyState, Limit
 from monitor import format as fmt
-from monitor.buckets import sparkline
 from monitor.columns import Line, Span
 from monitor.keylines import HEALTH
-from monitor.ledger import USE_COUNT
-from monitor.state import MonitorState
+from monitor.state.buckets import sparkline
+from monitor.state.state import MonitorState
+from monitor.state.usage import USE_COUNT
 from monitor.story import words
 
 SOURCES = {"header": "from the provider's headers", "body": "from the provider's answer", "default": "by default"}

@@ -12,7 +12,7 @@ from attrs import Factory, define, evolve
 from bridge.events.picture import Interception, Tool
 from monitor import format as fmt
 from monitor.columns import Line, Span, mark, phase, running_ms, tokens_in
-from monitor.sessions import Session
+from monitor.state.sessions import Session
 from monitor.story import SEPARATOR, Block, tell
 
 READ = ("prompt", "thought", "tool", "answer")

@@ -13,7 +13,7 @@ from monitor.app import MonitorApp
 from monitor.screens.teach import TeachScreen
 from monitor.screens.view import View
 from monitor.sources.replay import STEP_S, Replay
-from monitor.state import MonitorState, Status
+from monitor.state.state import MonitorState, Status
 from monitor.widgets.replay import ReplayBar
 
 TICK_S = 0.1

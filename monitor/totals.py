@@ -9,9 +9,9 @@ from typing import Literal
 from attrs import frozen
 
 from monitor import format as fmt
-from monitor.buckets import sparkline
 from monitor.columns import Line, Span
-from monitor.ledger import LONG_COUNT, SHORT_COUNT, Account, Ledger, Tally
+from monitor.state.buckets import sparkline
+from monitor.state.usage import LONG_COUNT, SHORT_COUNT, Account, Ledger, Tally
 
 By = Literal["models", "clients"]
 

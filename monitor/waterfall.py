@@ -21,8 +21,8 @@ from bridge.events.vocabulary import (
 )
 from monitor import format as fmt
 from monitor.columns import Line, mark, phase, running_ms
+from monitor.state.trace import Entry, Trace
 from monitor.story import SOURCES, words
-from monitor.trace import Entry, Trace
 
 POINT = "◆"
 LABEL = (26, 30)

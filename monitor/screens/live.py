@@ -9,9 +9,9 @@ from textual.binding import Binding, BindingType
 from textual.message import Message
 
 from bridge.events.picture import Interception
-from monitor.listing import Listing
 from monitor.screens.view import Moment, View, entitle
-from monitor.state import Status
+from monitor.state.request_list import Listing
+from monitor.state.state import Status
 from monitor.story import tell, title
 from monitor.widgets.keys import KeysPanel
 from monitor.widgets.notice import Notice

@@ -11,11 +11,11 @@ from textual.containers import Container
 from textual.message import Message
 
 from monitor import format as fmt
-from monitor import sessions
-from monitor.desk import Desk
 from monitor.reading import Reader, plain, request_of
 from monitor.screens.view import Moment, View, entitle
-from monitor.sessions import Session
+from monitor.state import sessions
+from monitor.state.desk import Desk
+from monitor.state.sessions import Session
 from monitor.widgets.notice import Notice
 from monitor.widgets.session import SessionView, heading
 from monitor.widgets.sessions import SessionStrip

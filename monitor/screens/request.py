@@ -12,11 +12,11 @@ from textual.message import Message
 from bridge.events.picture import Interception
 from monitor import facts, takeaway, waterfall
 from monitor.columns import Line, running_ms
-from monitor.listing import Listing
 from monitor.screens.live import LiveScreen
 from monitor.screens.view import Moment, View, entitle
+from monitor.state.request_list import Listing
+from monitor.state.trace import HEAD, Trace
 from monitor.story import title
-from monitor.trace import HEAD, Trace
 from monitor.widgets.notice import Notice
 from monitor.widgets.panel import LinesPanel
 

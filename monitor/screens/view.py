@@ -14,7 +14,7 @@ from textual.message import Message
 from textual.screen import Screen
 from textual.widget import Widget
 
-from monitor.state import MonitorState, Status
+from monitor.state.state import MonitorState, Status
 from monitor.widgets.banner import Banner
 from monitor.widgets.header import HeaderBar
 from monitor.widgets.hints import KeyHints

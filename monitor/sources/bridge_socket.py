@@ -15,7 +15,7 @@ from typing import Protocol
 from attrs import evolve
 
 from bridge.events.wire import PROTOCOL, Command, Hello, Reply, decode, encode
-from monitor.state import BadLine, Incoming, Lost
+from monitor.state.state import BadLine, Incoming, Lost
 
 Deliver = Callable[[Incoming], None]
 

@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 from bridge.events.wire import Command, Reply
 from monitor.sources.bridge_socket import Deliver
 from monitor.sources.event_log import Entry
-from monitor.state import MonitorState
+from monitor.state.state import MonitorState
 
 SPEEDS = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0)
 SLOWEST, FASTEST = 0.01, 1000.0

@@ -10,7 +10,7 @@ from textual.widget import Widget
 
 from monitor import format as fmt
 from monitor.columns import Line, Span
-from monitor.state import MonitorState, Status
+from monitor.state.state import MonitorState, Status
 from monitor.widgets.paint import GROUND, paint
 
 CONNECTION = {

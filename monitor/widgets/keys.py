@@ -12,7 +12,7 @@ from textual.strip import Strip
 
 from monitor import keylines
 from monitor.columns import Line
-from monitor.state import MonitorState
+from monitor.state.state import MonitorState
 from monitor.widgets.paint import GROUND, paint
 
 

@@ -17,7 +17,7 @@ from textual.strip import Strip
 from bridge.events.picture import Interception
 from monitor import columns
 from monitor.columns import Line
-from monitor.state import MonitorState
+from monitor.state.state import MonitorState
 from monitor.widgets.paint import GROUND, paint
 
 

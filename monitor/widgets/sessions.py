@@ -11,8 +11,8 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from monitor.columns import Line, Span
-from monitor.desk import Desk
-from monitor.sessions import Session
+from monitor.state.desk import Desk
+from monitor.state.sessions import Session
 from monitor.widgets.paint import GROUND, paint
 
 

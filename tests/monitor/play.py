@@ -39,7 +39,7 @@ from bridge.events.vocabulary import (
 from bridge.events.wire import Command, Envelope, Hello, Reply, Snapshot
 from monitor.app import MonitorApp
 from monitor.sources.bridge_socket import Deliver
-from monitor.state import Incoming
+from monitor.state.state import Incoming
 
 START = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 HELLO = Hello(1, "0.1.0", 4242, "http://127.0.0.1:8484", START)

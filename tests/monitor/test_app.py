@@ -7,7 +7,7 @@ from textual.pilot import Pilot
 
 from bridge.events.wire import Command, Reply, Snapshot
 from monitor.screens.help import HelpScreen
-from monitor.state import Lost
+from monitor.state.state import Lost
 from tests.monitor.hands import five_requests, play, selected, sizes, small
 from tests.monitor.play import Stage, ended, started
 

@@ -15,7 +15,7 @@ from bridge.events.vocabulary import (
 )
 from bridge.events.wire import Command
 from monitor.sources.bridge_socket import Deliver
-from monitor.state import Lost, MonitorState
+from monitor.state.state import Lost, MonitorState
 from tests.monitor.hands import five_requests, play, sizes, small
 from tests.monitor.play import PLACE, Stage, story
 

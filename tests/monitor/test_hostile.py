@@ -16,7 +16,7 @@ from textual.pilot import Pilot
 
 from bridge.events.vocabulary import BridgeStopping, CircuitChanged, Event, InterceptionWaiting, RecordFailed
 from bridge.events.wire import Hello
-from monitor.state import Lost
+from monitor.state.state import Lost
 from tests.monitor.play import HELLO, START, Stage, ended, keys, spent, story
 
 HOSTILE = (

@@ -20,8 +20,8 @@ from bridge.events.vocabulary import (
 )
 from bridge.events.wire import Envelope
 from monitor import totals
-from monitor.buckets import BLOCKS, Buckets, sparkline
-from monitor.ledger import KEYS, NAMES, OTHERS, Account, Ledger, Tally
+from monitor.state.buckets import BLOCKS, Buckets, sparkline
+from monitor.state.usage import KEYS, NAMES, OTHERS, Account, Ledger, Tally
 from tests.monitor.play import HELLO, START, ended, spent, started, story
 from tests.monitor.test_state import HISTORIES, envelopes, fold, snapshot_after, travelled
 from tests.monitor.test_story import plain

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.events.vocabulary import Outcome
-from monitor.listing import Listing
-from monitor.sift import Sift, words
+from monitor.state.request_list import Listing
+from monitor.state.sift import Sift, words
 from tests.monitor.play import START, ended, started, story
 from tests.monitor.test_story import after
 

@@ -19,7 +19,7 @@ from bridge.events.wire import Command, Envelope, Snapshot, encode
 from monitor.replay_app import ReplayApp
 from monitor.sources.event_log import Entry
 from monitor.sources.replay import SPEEDS, Replay
-from monitor.state import Incoming, MonitorState
+from monitor.state.state import Incoming, MonitorState
 from monitor.widgets.replay import ReplayBar, stopwatch
 from tests.monitor.flood import flood
 from tests.monitor.play import HELLO, START, keys, screen_text, story

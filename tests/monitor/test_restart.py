@@ -14,7 +14,7 @@ from bridge.events.vocabulary import Event, Outcome
 from bridge.events.wire import Envelope, Snapshot, encode
 from monitor.app import MonitorApp
 from monitor.sources.bridge_socket import Client
-from monitor.state import MonitorState, Status
+from monitor.state.state import MonitorState, Status
 from tests.monitor.play import HELLO, START, ended, screen_text, started, story
 from tests.monitor.test_client import in_a_directory, listening
 

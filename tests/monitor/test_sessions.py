@@ -11,11 +11,12 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 
 from bridge.events.vocabulary import AnswerDelta, Event, PromptRecorded, ToolCalled
-from monitor import search, sessions
-from monitor.desk import Desk
+from monitor import search
 from monitor.reading import Reader, plain, request_of
-from monitor.sessions import Session
-from monitor.state import MonitorState
+from monitor.state import sessions
+from monitor.state.desk import Desk
+from monitor.state.sessions import Session
+from monitor.state.state import MonitorState
 from tests.monitor.play import START, ended, started
 from tests.monitor.test_story import after
 

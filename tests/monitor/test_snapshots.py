@@ -8,7 +8,7 @@ import pytest
 from textual.pilot import Pilot
 
 from bridge.events.vocabulary import Outcome
-from monitor.state import Lost
+from monitor.state.state import Lost
 from tests.monitor.play import Stage, ended, keys, spent, started, story
 
 Compare = Callable[..., bool]

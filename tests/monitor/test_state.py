@@ -19,7 +19,7 @@ from bridge.events.vocabulary import (
     ThoughtSource,
 )
 from bridge.events.wire import Envelope, Hello, Message, Snapshot, decode, encode
-from monitor.state import BadLine, Incoming, Lost, MonitorState, Status
+from monitor.state.state import BadLine, Incoming, Lost, MonitorState, Status
 from tests.monitor.play import HELLO, START, ended, keys, spent, started, story
 
 

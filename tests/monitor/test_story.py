@@ -27,7 +27,7 @@ from bridge.events.vocabulary import (
 from bridge.events.wire import Envelope, Snapshot
 from monitor import columns, keylines
 from monitor.columns import Line
-from monitor.state import MonitorState
+from monitor.state.state import MonitorState
 from monitor.story import WITHHELD, arguments, tell, title
 from tests.monitor.play import HELLO, START, SUMMARY, ended, keys, spent, started, story
 

@@ -25,8 +25,8 @@ from bridge.events.vocabulary import (
 )
 from bridge.events.wire import Snapshot, decode
 from monitor import facts, takeaway, waterfall
-from monitor.state import MonitorState
-from monitor.trace import HEAD, TAIL, Trace
+from monitor.state.state import MonitorState
+from monitor.state.trace import HEAD, TAIL, Trace
 from tests.monitor.play import HELLO, START, ended, spent, started, story
 from tests.monitor.test_state import HISTORIES, at, envelopes, fold, live, snapshot_after, travelled
 from tests.monitor.test_story import plain

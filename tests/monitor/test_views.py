@@ -11,7 +11,7 @@ from textual.pilot import Pilot
 from bridge.events.vocabulary import InterceptionEnded, KeyChanged, KeyState
 from bridge.events.wire import Command, Reply, Snapshot
 from monitor.screens.confirm import ConfirmScreen
-from monitor.state import Lost
+from monitor.state.state import Lost
 from tests.monitor.hands import five_requests, play, press, selected, view
 from tests.monitor.play import Stage, ended, started
 from tests.monitor.scene import busy, strained_keys, two_sessions

@@ -22,7 +22,7 @@ from bridge.events.vocabulary import (
     Outcome,
     TokensUsed,
 )
-from monitor.buckets import Buckets
+from monitor.state.buckets import Buckets
 
 NAMES = 24
 """Models and clients told apart in one bucket; what comes beyond them is counted as `OTHERS`."""

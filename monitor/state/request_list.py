@@ -8,9 +8,9 @@ from attrs import Factory, define
 
 from bridge.events.picture import Interception
 from monitor.columns import running_ms
-from monitor.selection import Selection
-from monitor.sift import Sift
-from monitor.state import MonitorState
+from monitor.state.selection import Selection
+from monitor.state.sift import Sift
+from monitor.state.state import MonitorState
 
 
 @define

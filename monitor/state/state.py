@@ -29,8 +29,8 @@ from bridge.events.vocabulary import (
     ToolCalled,
 )
 from bridge.events.wire import Envelope, Hello, Message, Reply, Snapshot
-from monitor.ledger import Ledger
-from monitor.trace import Trace
+from monitor.state.trace import Trace
+from monitor.state.usage import Ledger
 
 
 class Status(StrEnum):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from attrs import Factory, define
 
-from monitor.sessions import Session
+from monitor.state.sessions import Session
 
 
 @define

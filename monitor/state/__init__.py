@@ -1,0 +1,1 @@
+"""What the events add up to. No I/O, no widgets: `state = reduce(state, event)`."""
