@@ -25,7 +25,8 @@ from textual.timer import Timer
 
 from bridge.events.wire import Command
 from monitor import palette, takeaway, themes
-from monitor.format import neutralise
+from monitor.lines.format import neutralise
+from monitor.lines.request_story import subject
 from monitor.screens.help import EVERYWHERE, HelpScreen
 from monitor.screens.keys import KeysScreen
 from monitor.screens.live import LiveScreen
@@ -37,7 +38,6 @@ from monitor.screens.view import SAID_S, Moment, View
 from monitor.sources.bridge_socket import Source
 from monitor.state.request_list import Listing
 from monitor.state.state import Incoming, MonitorState
-from monitor.story import subject
 from monitor.widgets.views import VIEWS, ViewsBar
 
 FRAME_S = 1 / 15

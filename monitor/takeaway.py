@@ -14,7 +14,7 @@ from typing import Any
 
 from bridge.events.picture import Interception, Totals
 from bridge.events.wire import Snapshot, encode, format_time
-from monitor.format import UNKNOWN
+from monitor.lines.format import UNKNOWN
 from monitor.state.trace import Trace
 
 DEFAULT_URL = "http://127.0.0.1:8484"

@@ -10,9 +10,9 @@ from textual.message import Message
 
 from bridge.events.vocabulary import KeyChanged, KeyState
 from bridge.events.wire import Command
-from monitor import format as fmt
-from monitor import keylines, keytable
-from monitor.keytable import Table
+from monitor.lines import format as fmt
+from monitor.lines import key_lines, key_table
+from monitor.lines.key_table import Table
 from monitor.screens.confirm import ConfirmScreen
 from monitor.screens.view import Moment, View, entitle
 from monitor.widgets.notice import Notice
@@ -72,7 +72,7 @@ class KeysScreen(View):
         if blank:
             self.notice.show(state, moment.url, moment.place)
             return
-        self._table = keytable.table(state, moment.now, self.panel.content_width)
+        self._table = key_table.table(state, moment.now, self.panel.content_width)
         self._settle()
         chosen = self.chosen
         offered = chosen.state if chosen else None
@@ -80,7 +80,7 @@ class KeysScreen(View):
             self._offered = offered
             self.refresh_bindings()
         self.panel.show(self._table.lines, self._table.place(self.name_chosen))
-        entitle(self.panel, f"Keys  {keylines.summary(state)} · uses of the last 10 minutes")
+        entitle(self.panel, f"Keys  {key_lines.summary(state)} · uses of the last 10 minutes")
 
     def _settle(self) -> None:
         """Where the selected key is gone, the one that took its place is selected."""

@@ -9,10 +9,10 @@ from textual.binding import Binding, BindingType
 from textual.message import Message
 
 from bridge.events.picture import Interception
+from monitor.lines.request_story import tell, title
 from monitor.screens.view import Moment, View, entitle
 from monitor.state.request_list import Listing
 from monitor.state.state import Status
-from monitor.story import tell, title
 from monitor.widgets.keys import KeysPanel
 from monitor.widgets.notice import Notice
 from monitor.widgets.requests import RequestTable

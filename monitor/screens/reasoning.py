@@ -10,8 +10,8 @@ from textual.binding import Binding, BindingType
 from textual.containers import Container
 from textual.message import Message
 
-from monitor import format as fmt
-from monitor.reading import Reader, plain, request_of
+from monitor.lines import format as fmt
+from monitor.lines.session_story import Reader, plain, request_of
 from monitor.screens.view import Moment, View, entitle
 from monitor.state import sessions
 from monitor.state.desk import Desk

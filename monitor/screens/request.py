@@ -10,13 +10,14 @@ from textual.containers import Container
 from textual.message import Message
 
 from bridge.events.picture import Interception
-from monitor import facts, takeaway, waterfall
-from monitor.columns import Line, running_ms
+from monitor import takeaway
+from monitor.lines import request_facts, waterfall
+from monitor.lines.request_row import Line, running_ms
+from monitor.lines.request_story import title
 from monitor.screens.live import LiveScreen
 from monitor.screens.view import Moment, View, entitle
 from monitor.state.request_list import Listing
 from monitor.state.trace import HEAD, Trace
-from monitor.story import title
 from monitor.widgets.notice import Notice
 from monitor.widgets.panel import LinesPanel
 
@@ -101,7 +102,7 @@ class RequestScreen(View):
         bars = waterfall.bars(one, self._trace, then)
         self.waterfall.show(waterfall.lines(bars, running_ms(one, then), self.waterfall.content_width))
         self.events.show(_events(one, self._trace))
-        self.facts.show(facts.lines(one, moment.state, then, wide=self.size.width >= WIDE))
+        self.facts.show(request_facts.lines(one, moment.state, then, wide=self.size.width >= WIDE))
         entitle(self.waterfall, title(one, then))
         entitle(self.events, f"Events  {len(self._trace.entries) + self._trace.left_out}")
         entitle(self.facts, "Tokens, cost, times")

@@ -14,11 +14,11 @@ from textual.containers import Horizontal
 from textual.timer import Timer
 
 from bridge.events.picture import Interception
+from monitor.lines.request_story import title
+from monitor.lines.walkthrough import Step, steps
+from monitor.lines.walkthrough_lines import explanation, overview
+from monitor.lines.walkthrough_picture import draw
 from monitor.screens.view import Moment, View
-from monitor.story import title
-from monitor.teach import Step, steps
-from monitor.teach_lines import explanation, overview
-from monitor.teach_picture import draw
 from monitor.widgets.lines import Lines
 
 HOP_FRAMES = 10

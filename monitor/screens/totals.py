@@ -8,7 +8,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Container
 
-from monitor import totals
+from monitor.lines import totals
 from monitor.screens.view import Moment, View, entitle
 from monitor.widgets.panel import LinesPanel
 

@@ -7,7 +7,7 @@ from datetime import datetime
 from attrs import Factory, define
 
 from bridge.events.picture import Interception
-from monitor.columns import running_ms
+from monitor.lines.request_row import running_ms
 from monitor.state.selection import Selection
 from monitor.state.sift import Sift
 from monitor.state.state import MonitorState

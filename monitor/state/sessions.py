@@ -9,7 +9,7 @@ from __future__ import annotations
 from attrs import Factory, define
 
 from bridge.events.picture import Interception, Picture
-from monitor import format as fmt
+from monitor.lines import format as fmt
 
 
 @define

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from attrs import Factory, define, frozen
 
 from bridge.events.picture import Interception
-from monitor.columns import phase
+from monitor.lines.request_row import phase
 
 
 def _state(one: Interception) -> Iterator[str | None]:

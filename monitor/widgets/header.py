@@ -8,8 +8,8 @@ from rich.cells import cell_len
 from textual.strip import Strip
 from textual.widget import Widget
 
-from monitor import format as fmt
-from monitor.columns import Line, Span
+from monitor.lines import format as fmt
+from monitor.lines.request_row import Line, Span
 from monitor.state.state import MonitorState, Status
 from monitor.widgets.paint import GROUND, paint
 

@@ -11,8 +11,8 @@ from rich.style import Style
 from textual.strip import Strip
 from textual.widget import Widget
 
-from monitor import format as fmt
-from monitor.columns import Line
+from monitor.lines import format as fmt
+from monitor.lines.request_row import Line
 
 TONES = {
     f"tone--{name}"

@@ -10,8 +10,8 @@ from textual.message import Message
 from textual.strip import Strip
 from textual.widget import Widget
 
-from monitor import format as fmt
-from monitor.columns import Line
+from monitor.lines import format as fmt
+from monitor.lines.request_row import Line
 from monitor.sources.replay import Replay
 from monitor.widgets.paint import TONES, paint
 

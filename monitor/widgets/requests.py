@@ -15,8 +15,8 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from bridge.events.picture import Interception
-from monitor import columns
-from monitor.columns import Line
+from monitor.lines import request_row
+from monitor.lines.request_row import Line
 from monitor.state.state import MonitorState
 from monitor.widgets.paint import GROUND, paint
 
@@ -87,11 +87,11 @@ class RequestTable(ScrollView, can_focus=True):
     def _repaint(self) -> None:
         if self._now is None:
             return
-        layout = columns.shown(self.scrollable_content_region.width)
+        layout = request_row.shown(self.scrollable_content_region.width)
         first = self.scroll_offset.y
         visible = self._ordered[first : first + self._rows_high]
-        lines = [columns.header(layout)]
-        lines += [columns.row(one, self._state, self._now, layout) for one in visible]
+        lines = [request_row.header(layout)]
+        lines += [request_row.row(one, self._state, self._now, layout) for one in visible]
         titles = tuple((column.title, width) for column, width in layout)
         frame = self._Frame(titles, first, self._selected, tuple(lines))
         if frame != self._frame:

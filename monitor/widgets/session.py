@@ -9,11 +9,11 @@ from typing import ClassVar
 from textual.binding import Binding, BindingType
 from textual.strip import Strip
 
-from monitor import search
-from monitor.columns import Line
-from monitor.parts import EDGE
-from monitor.search import Place
-from monitor.story import Block
+from monitor.lines import search
+from monitor.lines.blocks import EDGE
+from monitor.lines.request_row import Line
+from monitor.lines.request_story import Block
+from monitor.lines.search import Place
 from monitor.widgets.paint import paint
 from monitor.widgets.story import StoryView
 

@@ -7,8 +7,8 @@ from typing import ClassVar
 from textual.strip import Strip
 from textual.widget import Widget
 
-from monitor import format as fmt
-from monitor.columns import Span
+from monitor.lines import format as fmt
+from monitor.lines.request_row import Span
 from monitor.widgets.paint import GROUND, paint
 
 

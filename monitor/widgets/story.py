@@ -13,11 +13,11 @@ from typing import ClassVar
 from textual.geometry import Size
 from textual.strip import Strip
 
-from monitor.parts import EDGE, Part
-from monitor.story import Block
+from monitor.lines.blocks import EDGE, Part
+from monitor.lines.request_story import Block
+from monitor.lines.wrap import Flow
 from monitor.widgets.paint import GROUND, paint
 from monitor.widgets.scrolling import Panel
-from monitor.wrap import Flow
 
 
 class StoryView(Panel, can_focus=True):

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
-from monitor import format as fmt
+from monitor.lines import format as fmt
 
 ANY_TEXT = st.text(st.characters())  # lone surrogates included
 NASTY = st.text(st.sampled_from("a\t\n\r\x00\x07\x1b\x7f\x9b\u202e\u2066\u200b\u200d\ufeff\ud83d\u061c[]=é日👩"))

@@ -8,7 +8,7 @@ import pytest
 from rich.cells import cell_len
 
 from bridge.events.vocabulary import CircuitChanged, KeyChanged, KeyState, Limit, Limits
-from monitor import keytable
+from monitor.lines import key_table
 from tests.monitor.play import START, keys, story
 from tests.monitor.test_story import after, plain
 
@@ -24,7 +24,7 @@ STATE = after(
 
 
 def shown(seconds: float, width: int) -> list[str]:
-    table = keytable.table(STATE, START + timedelta(seconds=seconds), width)
+    table = key_table.table(STATE, START + timedelta(seconds=seconds), width)
     return [plain(line).rstrip() for line in table.lines]
 
 
@@ -51,11 +51,11 @@ def test_keys_say_all_that_is_known_of_them() -> None:
 @pytest.mark.parametrize("width", [40, 77, 99, 117, 197])
 def test_keys_fit_and_a_cooldown_ends(width: int) -> None:
     for seconds in (0, 19, 20, 4_000):
-        table = keytable.table(STATE, START + timedelta(seconds=seconds), width)
+        table = key_table.table(STATE, START + timedelta(seconds=seconds), width)
         if width >= 77:
             assert all(cell_len(plain(line)) <= width for line in table.lines)
         assert len(table.places) == 5
         covered = [row for _name, place in table.places for row in place]
         assert covered == sorted(set(covered))
     assert width < 77 or "  0s" in "\n".join(shown(4_000, width))
-    assert keytable.table(STATE, START, width).place(("openai", "no such")) == range(0)
+    assert key_table.table(STATE, START, width).place(("openai", "no such")) == range(0)

@@ -19,7 +19,7 @@ from bridge.events.vocabulary import (
     TokensUsed,
 )
 from bridge.events.wire import Envelope
-from monitor import totals
+from monitor.lines import totals
 from monitor.state.buckets import BLOCKS, Buckets, sparkline
 from monitor.state.usage import KEYS, NAMES, OTHERS, Account, Ledger, Tally
 from tests.monitor.play import HELLO, START, ended, spent, started, story

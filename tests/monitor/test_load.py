@@ -8,7 +8,7 @@ import gc
 from textual.pilot import Pilot
 
 from bridge.events.picture import KEPT_ENDED, Picture
-from monitor import format as fmt
+from monitor.lines import format as fmt
 from tests.monitor.flood import flood
 from tests.monitor.hands import play
 from tests.monitor.play import Stage

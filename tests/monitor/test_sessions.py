@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 
 from bridge.events.vocabulary import AnswerDelta, Event, PromptRecorded, ToolCalled
-from monitor import search
-from monitor.reading import Reader, plain, request_of
+from monitor.lines import search
+from monitor.lines.session_story import Reader, plain, request_of
 from monitor.state import sessions
 from monitor.state.desk import Desk
 from monitor.state.sessions import Session

@@ -25,10 +25,10 @@ from bridge.events.vocabulary import (
     WithheldReason,
 )
 from bridge.events.wire import Envelope, Snapshot
-from monitor import columns, keylines
-from monitor.columns import Line
+from monitor.lines import key_lines, request_row
+from monitor.lines.request_row import Line
+from monitor.lines.request_story import WITHHELD, arguments, tell, title
 from monitor.state.state import MonitorState
-from monitor.story import WITHHELD, arguments, tell, title
 from tests.monitor.play import HELLO, START, SUMMARY, ended, keys, spent, started, story
 
 
@@ -149,28 +149,28 @@ def test_arguments_are_made_readable(value: Any, text: str) -> None:
 )
 def test_a_request_says_in_a_word_how_it_stands(events: list[Event], word: str) -> None:
     one = request(started("a"), *events)
-    assert f"{columns.mark(one)[0]} {columns.phase(one)[0]}" == word
+    assert f"{request_row.mark(one)[0]} {request_row.phase(one)[0]}" == word
     assert word in title(one, START)
 
 
 @pytest.mark.parametrize("width", [70, 77, 80, 96, 100, 117, 140, 196])
 def test_rows_fill_the_width_and_stand_under_their_titles(width: int) -> None:
     state = after(*story("a"), spent("a"), ended("a"), started("b", client="日本語のクライアント名", model="m" * 90))
-    layout = columns.shown(width)
-    lines = [columns.header(layout), *(columns.row(one, state, START, layout) for one in state.ordered())]
+    layout = request_row.shown(width)
+    lines = [request_row.header(layout), *(request_row.row(one, state, START, layout) for one in state.ordered())]
     cells = {cell_len(plain(line)) for line in lines}
     assert len(cells) == 1
     assert cells.pop() <= width
 
 
 def test_more_room_shows_more_columns() -> None:
-    narrow, wide = ([column.title for column, _width in columns.shown(width)] for width in (77, 180))
+    narrow, wide = ([column.title for column, _width in request_row.shown(width)] for width in (77, 180))
     assert narrow == ["", "client", "model", "key", "try", "first", "in", "out", "time"]
     assert set(wide) == {*narrow, "state", "session", "tok/s", "cost", "age"}
 
 
 def shown_keys(state: MonitorState, seconds: float, width: int, room: int = 20) -> list[str]:
-    return [plain(line).rstrip() for line in keylines.lines(state, START + timedelta(seconds=seconds), width, room)]
+    return [plain(line).rstrip() for line in key_lines.lines(state, START + timedelta(seconds=seconds), width, room)]
 
 
 def test_a_cooldown_runs_down() -> None:
@@ -204,4 +204,4 @@ def test_keys_in_trouble_are_seen_where_there_is_little_room() -> None:
 
 
 def test_the_summary_counts_each_health() -> None:
-    assert keylines.summary(after(*keys())) == "2 valid · 1 cooling · 1 dead"
+    assert key_lines.summary(after(*keys())) == "2 valid · 1 cooling · 1 dead"

@@ -25,11 +25,11 @@ from bridge.events.vocabulary import (
     WithheldReason,
 )
 from bridge.events.wire import Snapshot
-from monitor.columns import Line
+from monitor.lines.request_row import Line
+from monitor.lines.walkthrough import Place, steps
+from monitor.lines.walkthrough_lines import explanation, overview
+from monitor.lines.walkthrough_picture import HEIGHT, NARROWEST, WIDEST, draw, plan
 from monitor.screens.teach import TeachScreen
-from monitor.teach import Place, steps
-from monitor.teach_lines import explanation, overview
-from monitor.teach_picture import HEIGHT, NARROWEST, WIDEST, draw, plan
 from tests.monitor.hands import five_requests, play, sizes
 from tests.monitor.play import START, Stage, ended, spent, started, story
 

@@ -24,7 +24,8 @@ from bridge.events.vocabulary import (
     ThoughtSource,
 )
 from bridge.events.wire import Snapshot, decode
-from monitor import facts, takeaway, waterfall
+from monitor import takeaway
+from monitor.lines import request_facts, waterfall
 from monitor.state.state import MonitorState
 from monitor.state.trace import HEAD, TAIL, Trace
 from tests.monitor.play import HELLO, START, ended, spent, started, story
@@ -144,14 +145,16 @@ def test_the_waterfall_fits(events: list[Event], width: int, seconds: float) -> 
 def test_the_facts_add_up() -> None:
     state = live(*story("a"), spent("a"), ended("a"))
     one = state.picture.interceptions["a"]
-    tall = "\n".join(plain(line) for line in facts.lines(one, state, START, wide=True))
+    tall = "\n".join(plain(line) for line in request_facts.lines(one, state, START, wide=True))
     for text in ("2,100", "10,240", "640", "256", "83%", "$0.03", "12s", "48.2 kB", "req_1", "019a4c1e-7d"):
         assert text in tall
-    flat = facts.lines(one, state, START, wide=False)
+    flat = request_facts.lines(one, state, START, wide=False)
     assert len(flat) == 3
     assert "input 2,100  from cache 10,240" in plain(flat[0])
     nothing = live(started("b"))
-    assert "not known yet" in plain(facts.lines(nothing.picture.interceptions["b"], nothing, START, wide=False)[0])
+    assert "not known yet" in plain(
+        request_facts.lines(nothing.picture.interceptions["b"], nothing, START, wide=False)[0]
+    )
 
 
 def test_an_export_is_what_the_socket_tells_and_when() -> None:

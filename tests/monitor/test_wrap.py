@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
-from monitor.format import LINE_LIMIT
-from monitor.wrap import Flow, wrap
+from monitor.lines.format import LINE_LIMIT
+from monitor.lines.wrap import Flow, wrap
 
 TEXT = st.text(st.sampled_from("ab cd\n\t\x1b日é👩\u200d-.  "), max_size=200) | st.text(max_size=60)
 

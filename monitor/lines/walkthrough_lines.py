@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from monitor.columns import Line
-from monitor.teach import Step
-from monitor.wrap import wrap
+from monitor.lines.request_row import Line
+from monitor.lines.walkthrough import Step
+from monitor.lines.wrap import wrap
 
 WIDEST = 84
 """Cells of a line that the eye still follows."""

@@ -10,10 +10,10 @@ from datetime import datetime
 from attrs import Factory, define, evolve
 
 from bridge.events.picture import Interception, Tool
-from monitor import format as fmt
-from monitor.columns import Line, Span, mark, phase, running_ms, tokens_in
+from monitor.lines import format as fmt
+from monitor.lines.request_row import Line, Span, mark, phase, running_ms, tokens_in
+from monitor.lines.request_story import SEPARATOR, Block, tell
 from monitor.state.sessions import Session
-from monitor.story import SEPARATOR, Block, tell
 
 READ = ("prompt", "thought", "tool", "answer")
 """The kinds of blocks that make the story; a block's key begins with its kind."""

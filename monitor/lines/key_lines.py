@@ -7,10 +7,10 @@ from collections import Counter
 from datetime import datetime
 
 from bridge.events.vocabulary import KeyChanged, KeyState
-from monitor import format as fmt
-from monitor.columns import Line, Span
+from monitor.lines import format as fmt
+from monitor.lines.request_row import Line, Span
+from monitor.lines.request_story import words
 from monitor.state.state import MonitorState
-from monitor.story import words
 
 HEALTH = {
     KeyState.VALID: ("●", "valid", "good"),

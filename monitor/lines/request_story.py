@@ -15,8 +15,8 @@ from attrs import frozen
 
 from bridge.events.picture import TEXT_LIMIT, Attempt, Interception, Thought, Tool
 from bridge.events.vocabulary import Outcome, ThoughtSource, WithheldReason
-from monitor import format as fmt
-from monitor.columns import Line, Span, mark, phase, running_ms, tokens_in
+from monitor.lines import format as fmt
+from monitor.lines.request_row import Line, Span, mark, phase, running_ms, tokens_in
 
 SOURCES = {
     ThoughtSource.REASONING_SUMMARY: "summary",

@@ -13,9 +13,9 @@ from attrs import frozen
 
 from bridge.events.picture import Attempt, Interception, Thought
 from bridge.events.vocabulary import FailureReason, Outcome, ThoughtSource
-from monitor import format as fmt
-from monitor.columns import tokens_in
-from monitor.story import WITHHELD, arguments, words
+from monitor.lines import format as fmt
+from monitor.lines.request_row import tokens_in
+from monitor.lines.request_story import WITHHELD, arguments, words
 
 
 class Place(StrEnum):

@@ -19,10 +19,10 @@ from bridge.events.vocabulary import (
     ThoughtWithheld,
     ToolCalled,
 )
-from monitor import format as fmt
-from monitor.columns import Line, mark, phase, running_ms
+from monitor.lines import format as fmt
+from monitor.lines.request_row import Line, mark, phase, running_ms
+from monitor.lines.request_story import SOURCES, words
 from monitor.state.trace import Entry, Trace
-from monitor.story import SOURCES, words
 
 POINT = "◆"
 LABEL = (26, 30)

@@ -9,13 +9,13 @@ from datetime import datetime
 from attrs import frozen
 
 from bridge.events.vocabulary import CircuitChanged, KeyChanged, KeyState, Limit
-from monitor import format as fmt
-from monitor.columns import Line, Span
-from monitor.keylines import HEALTH
+from monitor.lines import format as fmt
+from monitor.lines.key_lines import HEALTH
+from monitor.lines.request_row import Line, Span
+from monitor.lines.request_story import words
 from monitor.state.buckets import sparkline
 from monitor.state.state import MonitorState
 from monitor.state.usage import USE_COUNT
-from monitor.story import words
 
 SOURCES = {"header": "from the provider's headers", "body": "from the provider's answer", "default": "by default"}
 

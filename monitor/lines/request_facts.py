@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from bridge.events.picture import Interception
-from monitor import format as fmt
-from monitor.columns import Line, Span, running_ms, tokens_in, tokens_per_second
+from monitor.lines import format as fmt
+from monitor.lines.request_row import Line, Span, running_ms, tokens_in, tokens_per_second
+from monitor.lines.request_story import words
 from monitor.state.state import MonitorState
-from monitor.story import words
 
 BAR = 10
 

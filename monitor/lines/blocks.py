@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from attrs import frozen
 
-from monitor.columns import Line, Span
-from monitor.story import Block
+from monitor.lines.request_row import Line, Span
+from monitor.lines.request_story import Block
 
 EDGE = "▎ "
 

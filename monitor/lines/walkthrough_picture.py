@@ -11,8 +11,8 @@ from itertools import groupby, pairwise
 
 from attrs import Factory, define, frozen
 
-from monitor.columns import Line
-from monitor.teach import Place, Step
+from monitor.lines.request_row import Line
+from monitor.lines.walkthrough import Place, Step
 
 HEIGHT = 10
 NARROWEST = 74

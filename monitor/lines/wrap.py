@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 from rich.cells import cell_len
 
-from monitor.format import LINE_LIMIT, chop, neutralise
+from monitor.lines.format import LINE_LIMIT, chop, neutralise
 
 TAB = 4
 

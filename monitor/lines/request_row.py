@@ -12,7 +12,7 @@ from attrs import frozen
 
 from bridge.events.picture import Interception
 from bridge.events.vocabulary import Outcome
-from monitor import format as fmt
+from monitor.lines import format as fmt
 from monitor.state.state import MonitorState
 
 Span = tuple[str, str]

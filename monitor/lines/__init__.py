@@ -1,0 +1,1 @@
+"""Lines of text for the screen, made from the state by pure functions."""
