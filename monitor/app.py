@@ -24,7 +24,7 @@ from textual.screen import Screen
 from textual.timer import Timer
 
 from bridge.events.wire import Command
-from monitor import palette, takeaway, themes
+from monitor import export, palette, themes
 from monitor.lines.format import neutralise
 from monitor.lines.request_story import subject
 from monitor.screens.help import EVERYWHERE, HelpScreen
@@ -199,7 +199,7 @@ class MonitorApp(App[None]):
 
     async def _export(self, name: str, text: str) -> None:
         try:
-            path = await asyncio.to_thread(takeaway.save, text, name, self.places)
+            path = await asyncio.to_thread(export.save, text, name, self.places)
         except OSError as error:
             self.say(f"could not export: {error.strerror or error}", "bad")
         else:

@@ -10,7 +10,7 @@ from textual.containers import Container
 from textual.message import Message
 
 from bridge.events.picture import Interception
-from monitor import takeaway
+from monitor import export
 from monitor.lines import request_facts, waterfall
 from monitor.lines.request_row import Line, running_ms
 from monitor.lines.request_story import title
@@ -119,12 +119,12 @@ class RequestScreen(View):
     def action_export(self) -> None:
         """Writes all that is known of it to a file."""
         if self.one is not None:
-            self.post_message(self.Export(takeaway.file_name(self.one), takeaway.as_json(self.one, self._trace)))
+            self.post_message(self.Export(export.file_name(self.one), export.as_json(self.one, self._trace)))
 
     def action_curl(self) -> None:
         """Copies a command that asks the same again."""
         if self.one is not None and self.moment is not None:
-            self.post_message(self.Copied(takeaway.curl(self.one, self.moment.url), "a curl command"))
+            self.post_message(self.Copied(export.curl(self.one, self.moment.url), "a curl command"))
 
     def action_cancel(self) -> None:
         """Asks for its end."""

@@ -24,7 +24,7 @@ from bridge.events.vocabulary import (
     ThoughtSource,
 )
 from bridge.events.wire import Snapshot, decode
-from monitor import takeaway
+from monitor import export
 from monitor.lines import request_facts, waterfall
 from monitor.state.state import MonitorState
 from monitor.state.trace import HEAD, TAIL, Trace
@@ -159,7 +159,7 @@ def test_the_facts_add_up() -> None:
 
 def test_an_export_is_what_the_socket_tells_and_when() -> None:
     state = live(*story("a"), spent("a"), ended("a", error="\x1b[31m"))
-    text = takeaway.as_json(state.picture.interceptions["a"], state.trace("a"))
+    text = export.as_json(state.picture.interceptions["a"], state.trace("a"))
     assert text.isascii()
     assert "\x1b" not in text
     saved = json.loads(text)
@@ -174,13 +174,13 @@ def test_an_export_is_what_the_socket_tells_and_when() -> None:
 
 
 def test_an_export_never_overwrites(tmp_path: Path) -> None:
-    paths = [takeaway.save(text, "clearspan-x", [tmp_path / "none", tmp_path]) for text in ("1", "2", "3")]
+    paths = [export.save(text, "clearspan-x", [tmp_path / "none", tmp_path]) for text in ("1", "2", "3")]
     assert [path.name for path in paths] == ["clearspan-x.json", "clearspan-x-2.json", "clearspan-x-3.json"]
     assert [path.read_text() for path in paths] == ["1", "2", "3"]
     (tmp_path / "clearspan-y.json").symlink_to(tmp_path / "clearspan-x.json")
-    assert takeaway.save("4", "clearspan-y", [tmp_path]).name == "clearspan-y-2.json"
+    assert export.save("4", "clearspan-y", [tmp_path]).name == "clearspan-y-2.json"
     with pytest.raises(OSError, match="No such file"):
-        takeaway.save("5", "x", [tmp_path / "none"])
+        export.save("5", "x", [tmp_path / "none"])
 
 
 @pytest.mark.parametrize(
@@ -188,7 +188,7 @@ def test_an_export_never_overwrites(tmp_path: Path) -> None:
 )
 def test_a_file_is_named_harmlessly(id_: str, name: str) -> None:
     state = live(started(id_))
-    assert takeaway.file_name(state.picture.interceptions[id_]) == name
+    assert export.file_name(state.picture.interceptions[id_]) == name
 
 
 SAID = {"messages": [{"role": "user", "content": "it's \x1b[1m"}]}
@@ -205,7 +205,7 @@ SAID = {"messages": [{"role": "user", "content": "it's \x1b[1m"}]}
 )
 def test_a_curl_command_asks_the_same_without_a_secret(api: str, asked: dict[str, object] | None) -> None:
     events = [started("a", api=api, path="/p/v1/x?key=sk-secret;\x1b]0;x"), PromptRecorded("a", "r", "it's \x1b[1m")]
-    command = takeaway.curl(live(*events).picture.interceptions["a"], HELLO.url)
+    command = export.curl(live(*events).picture.interceptions["a"], HELLO.url)
     assert "\x1b" not in command
     words = shlex.split(command)
     assert words[:6] == ["curl", "-sS", "-N", "-X", "POST", "http://127.0.0.1:8484/p/v1/x"]
