@@ -53,7 +53,7 @@ class MonitorApp(App[None]):
     """The terminal dashboard on one source. `place` tells a person where the source is, `url` where agents go."""
 
     TITLE = "Clearspan"
-    CSS_PATH = ["monitor.tcss", "views.tcss"]  # noqa: RUF012  as Textual types it
+    CSS_PATH = ["styles/monitor.tcss", "styles/views.tcss"]  # noqa: RUF012  as Textual types it
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+c", "quit", "Quit", show=False, priority=True),
         *(Binding(str(number), f"view('{name}')", show=False) for number, name in enumerate(VIEWS, 1)),
