@@ -24,9 +24,10 @@ from textual.screen import Screen
 from textual.timer import Timer
 
 from bridge.events.wire import Command
-from monitor import export, palette, themes
+from monitor import export, themes
 from monitor.lines.format import neutralise
 from monitor.lines.request_story import subject
+from monitor.screens import palette
 from monitor.screens.help import EVERYWHERE, HelpScreen
 from monitor.screens.keys import KeysScreen
 from monitor.screens.live import LiveScreen

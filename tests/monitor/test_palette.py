@@ -5,7 +5,7 @@ from __future__ import annotations
 from textual.command import CommandPalette
 from textual.pilot import Pilot
 
-from monitor import palette
+from monitor.screens import palette
 from monitor.screens.help import HelpScreen
 from tests.monitor.hands import five_requests, play
 from tests.monitor.play import Stage
