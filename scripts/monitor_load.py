@@ -15,7 +15,7 @@ from bridge.events.picture import Picture
 from bridge.events.wire import Hello, Snapshot, encode
 from monitor.app import MonitorApp
 from monitor.sources.bridge_socket import Client
-from tests.monitor.flood import BEGAN, flood
+from tests.support.flood import BEGAN, flood
 
 ROOT = Path(__file__).resolve().parent.parent
 

@@ -11,7 +11,7 @@ import pytest
 import trio
 
 from monitor.command import Wish, command_line
-from tests.served import configure, environment
+from tests.support.served import configure, environment
 
 IMPOSTOR = "raise SystemExit('this is another program')\n"
 

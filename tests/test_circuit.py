@@ -8,7 +8,7 @@ from attrs import define
 from bridge.config.settings import CircuitBreakerSettings, Seconds
 from bridge.events.vocabulary import CircuitChanged, Event
 from bridge.providers.circuit_breaker import CircuitOpen, Circuits, Permit
-from tests.world import Asked, Reply, ask, provider, world
+from tests.support.world import Asked, Reply, ask, provider, world
 
 
 @define

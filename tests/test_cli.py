@@ -17,8 +17,8 @@ from bridge.cli.env import AGENTS
 from bridge.cli.main import cli
 from bridge.errors import ConfigurationError
 from bridge.events.wire import Envelope, Hello, Snapshot, decode
-from tests.command_line import Home, Running, clearspan, home, running, serving
-from tests.world import KEYS, ask, provider, say_hello
+from tests.support.command_line import Home, Running, clearspan, home, running, serving
+from tests.support.world import KEYS, ask, provider, say_hello
 
 COMMANDS = ["up", "serve", "monitor", "demo", "simulate", "run", "env", "check", "tail", "keys"]
 

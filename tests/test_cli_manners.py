@@ -14,7 +14,7 @@ from bridge.errors import ConfigurationError, StartError
 from bridge.events.hub import Hub
 from bridge.events.socket import event_socket
 from bridge.events.wire import Command, Hello
-from tests.command_line import clearspan, home
+from tests.support.command_line import clearspan, home
 
 
 def config(place: Path, source: str) -> Path:

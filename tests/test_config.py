@@ -15,7 +15,7 @@ from bridge.config.rules import NOT_TO_BE_ADDED
 from bridge.config.settings import ProviderSettings, RecordSettings, ServerSettings, format_duration, parse_duration
 from bridge.errors import ConfigurationError
 from bridge.interception.headers import HOP_BY_HOP, TRANSPORT
-from tests.settings_file import PROVIDER, SECRET, faults, loaded
+from tests.support.settings_file import PROVIDER, SECRET, faults, loaded
 
 
 def test_a_missing_or_unreadable_file_is_told(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from bridge.config.settings import (
     ServerSettings,
 )
 from bridge.errors import ConfigurationError
-from tests.settings_file import PROVIDER, SECRET, faults
+from tests.support.settings_file import PROVIDER, SECRET, faults
 
 FAULTS = [
     # Unknown settings, at every level

@@ -9,7 +9,7 @@ from bridge.events.vocabulary import Credential
 from bridge.http.engine import Message, RawHeaders
 from bridge.http.exchange import Exchange
 from bridge.keys.secret import Secret
-from tests.world import ask, provider, say_hello, world
+from tests.support.world import ask, provider, say_hello, world
 
 OWN_KEY = "sk-somebody-elses-key-0123"
 TOKENS = {"ann": Secret("token-of-ann"), "bob": Secret("token-of-bob")}

@@ -16,8 +16,8 @@ from bridge.simulator.answers import Text, Thought, ToolCall
 from bridge.simulator.fates import parse_fates
 from bridge.simulator.scenario.file import everyday
 from bridge.simulator.scenario.scenario import Scenario
-from tests.simulated import simulation
-from tests.world import KEYS, World
+from tests.support.simulated import simulation
+from tests.support.world import KEYS, World
 
 T = TypeVar("T")
 

@@ -12,9 +12,9 @@ import trio
 from bridge.config.settings import RecordSettings
 from bridge.simulator.scenario.file import parse_scenario
 from tests.clients.codex import NotInstallable, codex, home
-from tests.record.desk import rows
-from tests.simulated import simulation
-from tests.world import KEYS
+from tests.support.record_desk import rows
+from tests.support.simulated import simulation
+from tests.support.world import KEYS
 
 TURN_S = 120
 SCENARIO = parse_scenario(

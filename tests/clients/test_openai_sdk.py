@@ -18,7 +18,7 @@ from bridge.keys.secret import Secret
 from bridge.simulator.fates import OK, KeyScript, parse_fates
 from bridge.simulator.provider import SimulatedProvider
 from bridge.simulator.scenario.file import everyday
-from tests.world import HELLO, Asked, Hang, Reply, World, provider, world
+from tests.support.world import HELLO, Asked, Hang, Reply, World, provider, world
 
 T = TypeVar("T")
 

@@ -16,10 +16,10 @@ import trio
 from attrs import frozen
 
 from bridge.simulator.provider import Exchange, SimulatedProvider
-from tests.record.desk import rows
-from tests.served import configure, environment, served
-from tests.simulated import SPEED, serving
-from tests.world import KEYS
+from tests.support.record_desk import rows
+from tests.support.served import configure, environment, served
+from tests.support.simulated import SPEED, serving
+from tests.support.world import KEYS
 
 AGENT = """
 import anthropic, openai

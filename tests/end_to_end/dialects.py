@@ -15,8 +15,8 @@ from bridge.record.database import open_for_reading
 from bridge.record.history import story
 from bridge.simulator.scenario.file import parse_scenario
 from bridge.simulator.scenario.scenario import Scenario
-from tests.simulated import Simulation
-from tests.world import KEYS, Answered, Handle, ask, provider, running
+from tests.support.simulated import Simulation
+from tests.support.world import KEYS, Answered, Handle, ask, provider, running
 
 PROMPT = "Why is the job slow on Mondays?"
 

@@ -8,7 +8,7 @@ from typing import Any
 import attrs
 import orjson
 
-from tests.world import Asked, Reply, World, say_hello
+from tests.support.world import Asked, Reply, World, say_hello
 
 FIRST, SECOND, THIRD = HINTS = ("sk-c...0001", "sk-c...0002", "sk-c...0003")
 JSON = ("content-type", "application/json")

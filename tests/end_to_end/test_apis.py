@@ -17,8 +17,8 @@ from bridge.config.settings import RecordSettings
 from bridge.interception import relay
 from bridge.simulator.scenario.file import everyday
 from tests.end_to_end.dialects import DIALECTS, PROMPT, Dialect, fated, raw, recorded, say, shape, without_usage_chunk
-from tests.simulated import events_in, sent_by, simulation, told_by, told_in
-from tests.world import Asked, Reply, ask
+from tests.support.simulated import events_in, sent_by, simulation, told_by, told_in
+from tests.support.world import Asked, Reply, ask
 
 ANSWERS = everyday().answers
 LIMITED = "limited_in_stream"

@@ -8,8 +8,8 @@ import signal
 import httpx
 
 from bridge.simulator.demo import demo_keys
-from tests.command_line import Home, Said, clearspan, home, running
-from tests.world import KEYS, ask, provider, say_hello
+from tests.support.command_line import Home, Said, clearspan, home, running
+from tests.support.world import KEYS, ask, provider, say_hello
 
 LINE = re.compile(r"\d\d:\d\d:\d\d\.\d{3}  [0-9a-f ]{8}  [a-z]+\.[a-z]+ ")
 

@@ -14,7 +14,7 @@ from bridge.config.load import Loaded, Options, load
 from bridge.config.reload import follow_configuration
 from bridge.config.settings import CircuitBreakerSettings
 from bridge.interception import failover, interception
-from tests.world import HELLO, KEYS, Asked, Hang, Reply, ask, provider, say_hello, sse, world
+from tests.support.world import HELLO, KEYS, Asked, Hang, Reply, ask, provider, say_hello, sse, world
 
 STREAM = [("content-type", "text/event-stream")]
 

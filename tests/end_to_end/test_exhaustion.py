@@ -5,7 +5,7 @@ from __future__ import annotations
 import trio
 
 from tests.end_to_end.fated import HINTS, JSON, LIMITED, SECOND, UNAUTHORIZED, Provider, failures
-from tests.world import HELLO, KEYS, Asked, Reply, ask, provider, say_hello, world
+from tests.support.world import HELLO, KEYS, Asked, Reply, ask, provider, say_hello, world
 
 
 async def test_all_keys_cooling_is_429_until_the_first_is_back() -> None:

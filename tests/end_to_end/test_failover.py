@@ -6,7 +6,6 @@ import orjson
 import pytest
 import trio
 
-from tests.command_line import clearspan, home
 from tests.end_to_end.fated import (
     FIRST,
     FORBIDDEN,
@@ -21,7 +20,8 @@ from tests.end_to_end.fated import (
     Provider,
     failures,
 )
-from tests.world import HELLO, KEYS, Asked, Reply, World, ask, provider, say_hello, sse, world
+from tests.support.command_line import clearspan, home
+from tests.support.world import HELLO, KEYS, Asked, Reply, World, ask, provider, say_hello, sse, world
 
 
 async def test_a_limited_and_a_dead_key_are_passed_over_unseen() -> None:

@@ -21,7 +21,7 @@ from attrs import Factory, frozen
 
 from bridge.events.vocabulary import FailureReason, KeyState
 from bridge.keys.verdict import Failure
-from tests.world import KEYS, Answered, Asked, Hang, Reply, World, ask, provider, sse, world
+from tests.support.world import KEYS, Answered, Asked, Hang, Reply, World, ask, provider, sse, world
 
 FIRST, SECOND = KEYS[:2]
 GOOD, COOLING, DEAD = "others good", "all cooling", "all dead"

@@ -12,7 +12,7 @@ import trio
 import trio.testing
 from attrs import define, field
 
-from tests.world import Asked, Hang, Reply, World, ask, provider, say_hello, world
+from tests.support.world import Asked, Hang, Reply, World, ask, provider, say_hello, world
 
 FIVE = tuple(f"sk-canary-number-{number}-000{number}" for number in range(1, 6))
 

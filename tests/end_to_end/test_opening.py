@@ -9,7 +9,7 @@ import trio
 
 from bridge.events.vocabulary import KeyState
 from bridge.interception import opening
-from tests.world import HELLO, KEYS, Asked, Handle, Hang, Reply, ask, provider, sse, world
+from tests.support.world import HELLO, KEYS, Asked, Handle, Hang, Reply, ask, provider, sse, world
 
 STREAM = [("content-type", "text/event-stream")]
 PROGRESS = sse("response.in_progress", response={"id": "resp_1", "status": "in_progress"})

@@ -12,7 +12,7 @@ import trio
 from bridge.config.settings import ProviderSettings
 from bridge.keys.secret import Secret
 from tests.end_to_end.uploads import Upload, receiving
-from tests.world import KEYS, Asked, Reply, World, ask, provider, running
+from tests.support.world import KEYS, Asked, Reply, World, ask, provider, running
 
 SERVED = {
     "/openai/v1/models": "/v1/models",

@@ -13,7 +13,7 @@ import trio.lowlevel
 
 from bridge.events.wire import encode
 from bridge.keys.secret import Secret
-from tests.world import Asked, Reply, World, ask, provider, sse, world
+from tests.support.world import Asked, Reply, World, ask, provider, sse, world
 
 POOL = "sk-canary-pool-0123456789"
 TOKEN = "token-canary-0123456789"

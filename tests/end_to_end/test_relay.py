@@ -8,7 +8,7 @@ import pytest
 import trio
 
 from bridge.interception import relay
-from tests.world import HELLO, RESPONSES, Asked, Hang, Reply, ask, provider, say_hello, sse, world
+from tests.support.world import HELLO, RESPONSES, Asked, Hang, Reply, ask, provider, say_hello, sse, world
 
 STREAM = [("content-type", "text/event-stream; charset=utf-8")]
 

@@ -15,7 +15,7 @@ import trio.testing
 from bridge.config import reload
 from bridge.config.load import Loaded, Options, load
 from bridge.config.reload import fixed_settings, follow_configuration
-from tests.world import HELLO, KEYS, Asked, Reply, World, ask, provider, say_hello, world
+from tests.support.world import HELLO, KEYS, Asked, Reply, World, ask, provider, say_hello, world
 
 STREAM = [("content-type", "text/event-stream")]
 

@@ -13,9 +13,9 @@ import pytest
 from bridge.events.wire import encode
 from bridge.keys.secret import Secret
 from bridge.observe import logs
-from tests.command_line import Home, clearspan, home, running, serving
-from tests.log_setup import logging_put_back
-from tests.world import HELLO, KEYS, Answered, Asked, Hang, Reply, ask, provider, sse, world
+from tests.support.command_line import Home, clearspan, home, running, serving
+from tests.support.log_setup import logging_put_back
+from tests.support.world import HELLO, KEYS, Answered, Asked, Hang, Reply, ask, provider, sse, world
 
 LIMITED = "sk-canary-limited-0123456789"
 REFUSED = "sk-canary-refused-0123456789"

@@ -8,7 +8,7 @@ import pytest
 from bridge.events.vocabulary import Credential
 from bridge.keys.secret import Secret
 from tests.end_to_end.fated import FORBIDDEN, JSON, LIMITED, OVERLOADED, UNAUTHORIZED, Fate, Provider
-from tests.world import KEYS, Asked, Reply, ask, provider, world
+from tests.support.world import KEYS, Asked, Reply, ask, provider, world
 
 OWN = "sk-somebody-elses-own-key-9999"
 

@@ -34,7 +34,7 @@ from bridge.events.vocabulary import (
     WithheldReason,
 )
 from bridge.events.wire import Envelope
-from tests.events.samples import ANY_EVENT, START
+from tests.support.event_samples import ANY_EVENT, START
 
 HOSTILE = [
     "\x1b[2J\x1b[H",  # clears the screen

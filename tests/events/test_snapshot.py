@@ -36,7 +36,7 @@ from bridge.events.vocabulary import (
     WithheldReason,
 )
 from bridge.events.wire import Snapshot, decode, encode, unstructure
-from tests.events.samples import START, TEXTS, histories
+from tests.support.event_samples import START, TEXTS, histories
 
 SUMMARY = ThoughtSource.REASONING_SUMMARY
 

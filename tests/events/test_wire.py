@@ -30,7 +30,7 @@ from bridge.events.wire import (
     format_time,
     unstructure,
 )
-from tests.events.samples import ANY_EVENT, START, TEXTS, TIMES, values
+from tests.support.event_samples import ANY_EVENT, START, TEXTS, TIMES, values
 
 CONTRACT = {
     "interception.started": "id provider api method path model streaming client user_agent session_id agent_id "

@@ -13,7 +13,7 @@ import trio
 import trio.testing
 from attrs import frozen
 
-from tests.world import World
+from tests.support.world import World
 
 _DESCRIPTORS = Path("/proc/self/fd" if sys.platform == "linux" else "/dev/fd")
 

@@ -26,7 +26,7 @@ from bridge.http import connection
 from tests.faults.census import Census, census, close_idle, no_collection, settled
 from tests.faults.chaos_clients import run_client
 from tests.faults.chaos_provider import ChaosProvider
-from tests.world import HELLO, KEYS, World, ask, provider, world
+from tests.support.world import HELLO, KEYS, World, ask, provider, world
 
 STALL_S = 0.3
 IDLE_S = 4.0

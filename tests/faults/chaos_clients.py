@@ -11,7 +11,7 @@ from attrs import define, field
 
 from tests.faults.chaos_provider import ANY_FAULT, GOOD, HARMLESS, HUGE, Wish
 from tests.faults.wire import Client, client, health, request
-from tests.world import Answered
+from tests.support.world import Answered
 
 SMALL_BUFFER = 4096
 ENOUGH_S = 1.0

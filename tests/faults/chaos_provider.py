@@ -12,7 +12,7 @@ import orjson
 import trio
 from attrs import define, field, frozen
 
-from tests.world import HELLO, Asked, Hang, Reply, sse
+from tests.support.world import HELLO, Asked, Hang, Reply, sse
 
 STREAM = [("content-type", "text/event-stream")]
 GOOD = b"".join(HELLO)

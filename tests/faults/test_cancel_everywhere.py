@@ -15,7 +15,7 @@ from attrs import define, field
 
 from tests.faults.census import nothing_left
 from tests.faults.wire import Client, client, health, request
-from tests.world import HELLO, KEYS, Asked, Reply, World, provider, say_hello, world
+from tests.support.world import HELLO, KEYS, Asked, Reply, World, provider, say_hello, world
 
 FEWEST_STEPS = 15
 """A request has more than these; else the counting is at fault."""

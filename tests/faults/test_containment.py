@@ -17,7 +17,7 @@ from bridge.http.listener import Listener
 from tests.faults.census import nothing_left
 from tests.faults.conftest import Contained
 from tests.faults.wire import BEGUN, client, request
-from tests.world import HELLO, KEYS, Asked, Reply, ask, provider, say_hello, world
+from tests.support.world import HELLO, KEYS, Asked, Reply, ask, provider, say_hello, world
 
 
 def fail(*_: Any, **__: Any) -> Any:

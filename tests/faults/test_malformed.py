@@ -11,7 +11,7 @@ import trio
 
 from tests.faults.census import nothing_left
 from tests.faults.wire import BEGUN, BODY, Client, client, health, request
-from tests.world import HELLO, RESPONSES, Answered, Asked, Reply, ask, provider, say_hello, world
+from tests.support.world import HELLO, RESPONSES, Answered, Asked, Reply, ask, provider, say_hello, world
 
 TIMES = 20
 SILENT = b'{"model":"silent","input":"x","stream":true}'

@@ -8,7 +8,7 @@ import trio
 from bridge.http import connection
 from tests.faults.census import nothing_left
 from tests.faults.wire import BEGUN, client, request
-from tests.world import HELLO, Asked, Reply, provider, say_hello, world
+from tests.support.world import HELLO, Asked, Reply, provider, say_hello, world
 
 TIMES = 20
 POST = b"POST /openai/v1/responses HTTP/1.1\r\nHost: 127.0.0.1:PORT\r\n"

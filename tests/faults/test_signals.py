@@ -17,7 +17,7 @@ from attrs import define
 
 from tests.faults.subscriber import subscriber
 from tests.faults.wire import BEGUN, client, request
-from tests.world import HELLO, Asked, Reply, provider, say_hello
+from tests.support.world import HELLO, Asked, Reply, provider, say_hello
 
 KEY = "sk-canary-of-a-process-0001"
 STREAM = [("content-type", "text/event-stream")]

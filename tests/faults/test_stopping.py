@@ -12,7 +12,7 @@ import trio.testing
 from bridge import app
 from tests.faults.subscriber import subscriber
 from tests.faults.wire import BEGUN, Client, client, health, request
-from tests.world import HELLO, Asked, Handle, Reply, World, provider, say_hello, world
+from tests.support.world import HELLO, Asked, Handle, Reply, World, provider, say_hello, world
 
 STREAM = [("content-type", "text/event-stream")]
 GRACE_S = 0.05

@@ -22,7 +22,7 @@ from bridge.server import Bridge
 from tests.faults.census import nothing_left
 from tests.faults.subscriber import subscriber
 from tests.faults.wire import BEGUN, client, request
-from tests.world import HELLO, KEYS, Asked, Reply, World, ask, provider, say_hello, world
+from tests.support.world import HELLO, KEYS, Asked, Reply, World, ask, provider, say_hello, world
 
 EVENTS = 2000
 LARGE = "x" * 10_000

@@ -22,7 +22,7 @@ from bridge.providers.connections import (
 )
 from tests.faults.attempts import KEY, OK, call, fetch
 from tests.faults.census import nothing_left
-from tests.world import Asked, Hang, Reply, provider
+from tests.support.world import Asked, Hang, Reply, provider
 
 
 @define

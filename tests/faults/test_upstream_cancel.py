@@ -18,7 +18,7 @@ from attrs import define
 from bridge.providers.connections import ConnectFailed, Upstream, UpstreamError, UpstreamTimeout
 from tests.faults.attempts import OK, call, fetch
 from tests.faults.census import nothing_left
-from tests.world import Asked, Hang, Reply, _serve_provider, provider
+from tests.support.world import Asked, Hang, Reply, _serve_provider, provider
 
 TIMES = 40
 

@@ -11,7 +11,7 @@ import h11
 import trio
 from attrs import define, field
 
-from tests.world import HELLO, RESPONSES, Answered
+from tests.support.world import HELLO, RESPONSES, Answered
 
 BEGUN = HELLO[0] + HELLO[1]
 """A stream that has begun: more than the opening that the bridge holds back; HELLO[2] is the rest."""

@@ -8,8 +8,8 @@ from textual.pilot import Pilot
 from bridge.events.wire import Command, Reply, Snapshot
 from monitor.screens.help import HelpScreen
 from monitor.state.state import Lost
-from tests.monitor.hands import five_requests, play, selected, sizes, small
-from tests.monitor.play import Stage, ended, started
+from tests.support.hands import five_requests, play, selected, sizes, small
+from tests.support.play import Stage, ended, started
 
 
 def helping(stage: Stage) -> bool:

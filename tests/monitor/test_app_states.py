@@ -16,8 +16,8 @@ from bridge.events.vocabulary import (
 from bridge.events.wire import Command
 from monitor.sources.bridge_socket import Deliver
 from monitor.state.state import Lost, MonitorState
-from tests.monitor.hands import five_requests, play, sizes, small
-from tests.monitor.play import PLACE, Stage, story
+from tests.support.hands import five_requests, play, sizes, small
+from tests.support.play import PLACE, Stage, story
 
 
 @sizes

@@ -19,7 +19,7 @@ from bridge.events.vocabulary import AnswerDelta
 from bridge.events.wire import Command, Envelope, Hello, Reply, Snapshot, decode_command, encode
 from monitor.sources.bridge_socket import Client, Lines
 from monitor.state.state import BadLine, Incoming, Lost
-from tests.monitor.play import HELLO, START
+from tests.support.play import HELLO, START
 
 DEADLINE_S = 10.0
 

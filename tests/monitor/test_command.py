@@ -12,7 +12,7 @@ from bridge.cli.monitor import watch
 from bridge.errors import ConfigurationError
 from monitor import command, themes
 from monitor.command import MonitorError, Wish, main, show
-from tests.record.generated import make_record
+from tests.support.generated_record import make_record
 
 
 def refused(capsys: pytest.CaptureFixture[str], *words: str) -> str:

@@ -20,8 +20,8 @@ from monitor.widgets.requests import RequestTable
 from monitor.widgets.session import SessionView
 from monitor.widgets.story import StoryView
 from monitor.widgets.views import VIEWS
-from tests.monitor.hands import five_requests, play
-from tests.monitor.play import Stage
+from tests.support.hands import five_requests, play
+from tests.support.play import Stage
 
 NAMES = {
     "left": "←", "right": "→", "up": "↑", "down": "↓", "slash": "/", "escape": "Escape", "enter": "Enter",

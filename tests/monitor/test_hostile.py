@@ -17,7 +17,7 @@ from textual.pilot import Pilot
 from bridge.events.vocabulary import BridgeStopping, CircuitChanged, Event, InterceptionWaiting, RecordFailed
 from bridge.events.wire import Hello
 from monitor.state.state import Lost
-from tests.monitor.play import HELLO, START, Stage, ended, keys, spent, story
+from tests.support.play import HELLO, START, Stage, ended, keys, spent, story
 
 HOSTILE = (
     "\x1b[31mred\x1b[0m \x1b]52;c;aGFjaw==\x07 \x1b]0;title\x1b\\ \x9b6n \x00\x08\x7f "

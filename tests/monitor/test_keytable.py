@@ -9,8 +9,8 @@ from rich.cells import cell_len
 
 from bridge.events.vocabulary import CircuitChanged, KeyChanged, KeyState, Limit, Limits
 from monitor.lines import key_table
-from tests.monitor.play import START, keys, story
 from tests.monitor.test_story import after, plain
+from tests.support.play import START, keys, story
 
 RESET = START + timedelta(seconds=90)
 STATE = after(

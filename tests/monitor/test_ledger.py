@@ -22,9 +22,9 @@ from bridge.events.wire import Envelope
 from monitor.lines import totals
 from monitor.state.buckets import BLOCKS, Buckets, sparkline
 from monitor.state.usage import KEYS, NAMES, OTHERS, Account, Ledger, Tally
-from tests.monitor.play import HELLO, START, ended, spent, started, story
 from tests.monitor.test_state import HISTORIES, envelopes, fold, snapshot_after, travelled
 from tests.monitor.test_story import plain
+from tests.support.play import HELLO, START, ended, spent, started, story
 
 
 def counted(*events: tuple[float, Event], zone: timezone | None = None) -> Ledger:

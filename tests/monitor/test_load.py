@@ -9,9 +9,9 @@ from textual.pilot import Pilot
 
 from bridge.events.picture import KEPT_ENDED, Picture
 from monitor.lines import format as fmt
-from tests.monitor.flood import flood
-from tests.monitor.hands import play
-from tests.monitor.play import Stage
+from tests.support.flood import flood
+from tests.support.hands import play
+from tests.support.play import Stage
 
 EVENTS, SETTLED = 24_000, 12_000
 """After so many, as many requests have ended as a picture remembers, and more."""

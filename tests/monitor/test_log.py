@@ -12,7 +12,7 @@ from bridge.events.picture import Picture
 from bridge.events.vocabulary import AnswerDelta, EventsDropped
 from bridge.events.wire import Envelope, Hello, Message, Reply, Snapshot, encode
 from monitor.sources.event_log import BadLog, read_log
-from tests.monitor.play import HELLO, START
+from tests.support.play import HELLO, START
 
 
 def word(seq: int, seconds: float = 0.0) -> Envelope:

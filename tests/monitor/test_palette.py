@@ -7,8 +7,8 @@ from textual.pilot import Pilot
 
 from monitor.screens import palette
 from monitor.screens.help import HelpScreen
-from tests.monitor.hands import five_requests, play
-from tests.monitor.play import Stage
+from tests.support.hands import five_requests, play
+from tests.support.play import Stage
 
 
 def test_it_offers_what_the_keys_do_and_the_themes() -> None:

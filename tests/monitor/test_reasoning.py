@@ -5,9 +5,9 @@ from __future__ import annotations
 from textual.pilot import Pilot
 
 from bridge.events.vocabulary import AnswerDelta, PromptRecorded
-from tests.monitor.hands import play, press, view
-from tests.monitor.play import Stage, started, story
-from tests.monitor.scene import two_sessions
+from tests.support.hands import play, press, view
+from tests.support.play import Stage, started, story
+from tests.support.scene import two_sessions
 
 SMALL, WIDE = (80, 24), (200, 60)
 SECOND = "61728394"

@@ -21,8 +21,8 @@ from monitor.sources.event_log import Entry
 from monitor.sources.replay import SPEEDS, Replay
 from monitor.state.state import Incoming, MonitorState
 from monitor.widgets.replay import ReplayBar, stopwatch
-from tests.monitor.flood import flood
-from tests.monitor.play import HELLO, START, keys, screen_text, story
+from tests.support.flood import flood
+from tests.support.play import HELLO, START, keys, screen_text, story
 
 SEQ = st.integers(0, 400)
 

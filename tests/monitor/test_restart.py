@@ -15,8 +15,8 @@ from bridge.events.wire import Envelope, Snapshot, encode
 from monitor.app import MonitorApp
 from monitor.sources.bridge_socket import Client
 from monitor.state.state import MonitorState, Status
-from tests.monitor.play import HELLO, START, ended, screen_text, started, story
 from tests.monitor.test_client import in_a_directory, listening
+from tests.support.play import HELLO, START, ended, screen_text, started, story
 
 
 async def shown(app: MonitorApp, pilot: Pilot[None], met: Callable[[str], bool]) -> str:

@@ -9,8 +9,8 @@ from bridge.events.vocabulary import (
     AttemptFailed,
     FailureReason,
 )
-from tests.monitor.hands import five_requests, play, selected, sizes, small
-from tests.monitor.play import Stage, ended, started
+from tests.support.hands import five_requests, play, selected, sizes, small
+from tests.support.play import Stage, ended, started
 
 
 def long_answer(id: str, first: int, last: int) -> list[AnswerDelta]:  # noqa: A002  the event's own word

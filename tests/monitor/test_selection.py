@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 from bridge.events.picture import Interception, Picture
 from monitor.state.selection import Selection
-from tests.monitor.play import started
+from tests.support.play import started
 
 
 def requests(*ids: str) -> list[Interception]:

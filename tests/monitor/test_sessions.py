@@ -17,8 +17,8 @@ from monitor.state import sessions
 from monitor.state.desk import Desk
 from monitor.state.sessions import Session
 from monitor.state.state import MonitorState
-from tests.monitor.play import START, ended, started
 from tests.monitor.test_story import after
+from tests.support.play import START, ended, started
 
 
 def found(*events: Event) -> list[list[str]]:

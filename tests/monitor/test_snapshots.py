@@ -9,7 +9,7 @@ from textual.pilot import Pilot
 
 from bridge.events.vocabulary import Outcome
 from monitor.state.state import Lost
-from tests.monitor.play import Stage, ended, keys, spent, started, story
+from tests.support.play import Stage, ended, keys, spent, started, story
 
 Compare = Callable[..., bool]
 

@@ -10,9 +10,9 @@ from textual.pilot import Pilot
 from monitor.app import MonitorApp
 from monitor.replay_app import ReplayApp
 from monitor.sources.replay import Replay
-from tests.monitor.play import PLACE, Stage
-from tests.monitor.scene import busy
 from tests.monitor.test_replay import scene
+from tests.support.play import PLACE, Stage
+from tests.support.scene import busy
 
 Compare = Callable[..., bool]
 

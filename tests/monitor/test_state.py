@@ -20,7 +20,7 @@ from bridge.events.vocabulary import (
 )
 from bridge.events.wire import Envelope, Hello, Message, Snapshot, decode, encode
 from monitor.state.state import BadLine, Incoming, Lost, MonitorState, Status
-from tests.monitor.play import HELLO, START, ended, keys, spent, started, story
+from tests.support.play import HELLO, START, ended, keys, spent, started, story
 
 
 def at(seconds: float) -> timedelta:

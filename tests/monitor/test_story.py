@@ -29,7 +29,7 @@ from monitor.lines import key_lines, request_row
 from monitor.lines.request_row import Line
 from monitor.lines.request_story import WITHHELD, arguments, tell, title
 from monitor.state.state import MonitorState
-from tests.monitor.play import HELLO, START, SUMMARY, ended, keys, spent, started, story
+from tests.support.play import HELLO, START, SUMMARY, ended, keys, spent, started, story
 
 
 def after(*events: Event) -> MonitorState:

@@ -30,8 +30,8 @@ from monitor.lines.walkthrough import Place, steps
 from monitor.lines.walkthrough_lines import explanation, overview
 from monitor.lines.walkthrough_picture import HEIGHT, NARROWEST, WIDEST, draw, plan
 from monitor.screens.teach import TeachScreen
-from tests.monitor.hands import five_requests, play, sizes
-from tests.monitor.play import START, Stage, ended, spent, started, story
+from tests.support.hands import five_requests, play, sizes
+from tests.support.play import START, Stage, ended, spent, started, story
 
 
 def request(*events: Event) -> Interception:

@@ -12,8 +12,8 @@ from textual.pilot import Pilot
 
 from monitor import themes
 from monitor.app import MonitorApp
-from tests.monitor.hands import five_requests, play
-from tests.monitor.play import PLACE, Stage
+from tests.support.hands import five_requests, play
+from tests.support.play import PLACE, Stage
 
 
 @pytest.mark.parametrize(

@@ -8,9 +8,9 @@ import pytest
 from textual.pilot import Pilot
 
 from monitor.app import MonitorApp
-from tests.monitor.play import PLACE, Stage
-from tests.monitor.scene import busy, strained_keys, two_sessions
 from tests.monitor.test_snapshots import Compare, settle
+from tests.support.play import PLACE, Stage
+from tests.support.scene import busy, strained_keys, two_sessions
 
 SHOTS: dict[str, tuple[Callable[[Stage], None], tuple[str, ...]]] = {
     "filter": (busy, ("slash", "c", "l", "a", "u", "d", "e")),

@@ -12,9 +12,9 @@ from bridge.events.vocabulary import InterceptionEnded, KeyChanged, KeyState
 from bridge.events.wire import Command, Reply, Snapshot
 from monitor.screens.confirm import ConfirmScreen
 from monitor.state.state import Lost
-from tests.monitor.hands import five_requests, play, press, selected, view
-from tests.monitor.play import Stage, ended, started
-from tests.monitor.scene import busy, strained_keys, two_sessions
+from tests.support.hands import five_requests, play, press, selected, view
+from tests.support.play import Stage, ended, started
+from tests.support.scene import busy, strained_keys, two_sessions
 
 SMALL = (80, 24)
 CODEX, FIRST, SECOND = "1c2d3e4f", "4f506172", "61728394"

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from bridge.keys.secret import Secret
 from bridge.observe import logs
-from tests.log_setup import logging_put_back
+from tests.support.log_setup import logging_put_back
 
 CANARY = "sk-canary-log-0123456789"
 ODD = """sk-'odd"\\key\\n{}%s<&>`$-0123456789"""

@@ -21,7 +21,7 @@ from bridge.events.vocabulary import (
     ToolCalled,
 )
 from bridge.observe.metrics import Metrics
-from tests.world import ask, provider, say_hello, world
+from tests.support.world import ask, provider, say_hello, world
 
 
 @frozen

@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 import trio
 
-from tests.record.desk import rows
-from tests.served import Served, served, stop
-from tests.world import HELLO, Asked, Reply, ask, provider, say_hello, sse
+from tests.support.record_desk import rows
+from tests.support.served import Served, served, stop
+from tests.support.world import HELLO, Asked, Reply, ask, provider, say_hello, sse
 
 STREAMS = 50
 LOSES_AT_MOST = timedelta(milliseconds=250)

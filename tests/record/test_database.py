@@ -16,8 +16,8 @@ from bridge.config.settings import RecordSettings
 from bridge.events.vocabulary import KeyState, PromptRecorded, TokensUsed
 from bridge.record import housekeeping
 from bridge.record.database import RecordError, migrations, open_for_reading, open_for_writing
-from tests.record.desk import AT, STAMP, contents, desk, ended, ids, rows, started
-from tests.world import KEYS, Asked, Reply, ask, provider, say_hello, world
+from tests.support.record_desk import AT, STAMP, contents, desk, ended, ids, rows, started
+from tests.support.world import KEYS, Asked, Reply, ask, provider, say_hello, world
 
 
 @pytest.fixture

@@ -13,10 +13,10 @@ from bridge.config.settings import RecordSettings
 from bridge.simulator.scenario.file import everyday
 from tests.end_to_end.dialects import DIALECTS, fated, say
 from tests.record.commands import printed
-from tests.record.desk import desk, ids, started
 from tests.record.har import NotHar, check_archive
-from tests.simulated import simulation
-from tests.world import KEYS, ask
+from tests.support.record_desk import desk, ids, started
+from tests.support.simulated import simulation
+from tests.support.world import KEYS, ask
 
 
 async def fill(place: Path) -> list[str]:

@@ -30,8 +30,7 @@ from bridge.record import history
 from bridge.record.database import RecordError, open_for_reading
 from bridge.record.history import Filter, interceptions, since_when, story, totals
 from tests.record.commands import printed, run
-from tests.record.desk import desk, ended, started
-from tests.record.generated import (
+from tests.support.generated_record import (
     CLIENTS,
     MODELS,
     OUTCOMES,
@@ -40,7 +39,8 @@ from tests.record.generated import (
     make_record,
     words,
 )
-from tests.record.generated import started as began
+from tests.support.generated_record import started as began
+from tests.support.record_desk import desk, ended, started
 
 SIZE = 100_000
 

@@ -26,8 +26,8 @@ from bridge.events.wire import Envelope, decode
 from bridge.record.database import open_for_reading
 from bridge.record.event_log import event_lines
 from monitor.sources.event_log import read_log
-from tests.record.desk import desk, ended, started
-from tests.record.generated import make_record
+from tests.support.generated_record import make_record
+from tests.support.record_desk import desk, ended, started
 
 ONE: list[Event] = [
     started("a", model="gpt-5.1-codex", client="Codex", session_id="s", streaming=True, previous_tool_ms={"x": 1.5}),

@@ -35,7 +35,7 @@ from bridge.events.vocabulary import (
 )
 from bridge.record import recorder
 from bridge.record.statements import Rows
-from tests.record.desk import STAMP, Desk, contents, desk, ended, ids, rows, started
+from tests.support.record_desk import STAMP, Desk, contents, desk, ended, ids, rows, started
 
 START = InterceptionStarted(
     id="i",

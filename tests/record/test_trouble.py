@@ -13,8 +13,8 @@ import pytest
 from bridge.config.settings import RecordSettings
 from bridge.events.vocabulary import Event, PromptRecorded, TokensUsed
 from bridge.record import database, recorder
-from tests.record.desk import contents, desk, ended, ids, rows, started
-from tests.world import ask, provider, say_hello, world
+from tests.support.record_desk import contents, desk, ended, ids, rows, started
+from tests.support.world import ask, provider, say_hello, world
 
 
 @pytest.fixture(autouse=True)

@@ -11,7 +11,7 @@ from textual.pilot import Pilot
 from bridge.events.vocabulary import (
     Outcome,
 )
-from tests.monitor.play import Stage, ended, keys, spent, story
+from tests.support.play import Stage, ended, keys, spent, story
 
 SIZES = [(80, 24), (120, 36)]
 sizes = pytest.mark.parametrize("size", SIZES, ids=["80x24", "120x36"])

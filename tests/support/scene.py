@@ -26,7 +26,7 @@ from bridge.events.vocabulary import (
     ToolCalled,
     WithheldReason,
 )
-from tests.monitor.play import Stage, ended, keys, spent, started, story
+from tests.support.play import Stage, ended, keys, spent, started, story
 
 CLAUDE = {"client": "Claude Code", "provider": "anthropic", "api": "messages", "model": "claude-opus-4-5"}
 CLAUDE_PATH = {"path": "/anthropic/v1/messages", "session_id": "7c9e6679-74", "request_class": "main"}

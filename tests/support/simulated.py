@@ -18,7 +18,7 @@ from bridge.simulator.answers import Answer, Commentary, HiddenThought, Thought,
 from bridge.simulator.delivery import Ending
 from bridge.simulator.provider import Exchange, SimulatedProvider
 from bridge.simulator.scenario.scenario import Scenario
-from tests.world import KEYS, World, running
+from tests.support.world import KEYS, World, running
 
 SPEED = 10_000.0
 """So fast that scripted times are over at once."""

@@ -15,7 +15,7 @@ import orjson
 import trio
 from attrs import define, field
 
-from tests.world import KEYS
+from tests.support.world import KEYS
 
 
 @define

@@ -1,0 +1,1 @@
+"""What tests share: worlds, fakes, samples. No test stands here."""
