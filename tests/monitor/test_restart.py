@@ -15,7 +15,7 @@ from bridge.events.wire import Envelope, Snapshot, encode
 from monitor.app import MonitorApp
 from monitor.sources.bridge_socket import Client
 from monitor.state.state import MonitorState, Status
-from tests.monitor.test_client import in_a_directory, listening
+from tests.monitor.test_bridge_socket import in_a_directory, listening
 from tests.support.play import HELLO, START, ended, screen_text, started, story
 
 

@@ -17,7 +17,7 @@ from monitor.state import sessions
 from monitor.state.desk import Desk
 from monitor.state.sessions import Session
 from monitor.state.state import MonitorState
-from tests.monitor.test_story import after
+from tests.monitor.test_request_story import after
 from tests.support.play import START, ended, started
 
 

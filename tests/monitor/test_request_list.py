@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from bridge.events.vocabulary import Outcome
 from monitor.state.request_list import Listing
 from monitor.state.sift import Sift, words
-from tests.monitor.test_story import after
+from tests.monitor.test_request_story import after
 from tests.support.play import START, ended, started, story
 
 STATE = after(

@@ -9,7 +9,7 @@ from bridge.simulator.provider import SimulatedProvider
 from bridge.simulator.routes import Incoming
 from bridge.simulator.scenario.file import parse_scenario
 from bridge.simulator.scenario.scenario import Scenario
-from tests.simulate.serving import body_of, header_of, provider, request
+from tests.simulator.serving import body_of, header_of, provider, request
 
 
 def scenario(text: str) -> Scenario:

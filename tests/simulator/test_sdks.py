@@ -21,7 +21,7 @@ from outcome import acapture
 from bridge.simulator.answers import Text, Thought, ToolCall
 from bridge.simulator.scenario.file import everyday, parse_scenario
 from bridge.simulator.scenario.scenario import Scenario
-from tests.simulate.serving import provider, serving
+from tests.simulator.serving import provider, serving
 
 T = TypeVar("T")
 

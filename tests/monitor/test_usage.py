@@ -22,8 +22,8 @@ from bridge.events.wire import Envelope
 from monitor.lines import totals
 from monitor.state.buckets import BLOCKS, Buckets, sparkline
 from monitor.state.usage import KEYS, NAMES, OTHERS, Account, Ledger, Tally
+from tests.monitor.test_request_story import plain
 from tests.monitor.test_state import HISTORIES, envelopes, fold, snapshot_after, travelled
-from tests.monitor.test_story import plain
 from tests.support.play import HELLO, START, ended, spent, started, story
 
 

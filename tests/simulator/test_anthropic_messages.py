@@ -13,7 +13,7 @@ from bridge.simulator.answers import Answer, Commentary, HiddenThought, Text, Th
 from bridge.simulator.provider import SimulatedProvider
 from bridge.simulator.routes import Incoming
 from bridge.simulator.scenario.file import everyday, parse_scenario
-from tests.simulate.serving import body_of, events_of, header_of, provider, request
+from tests.simulator.serving import body_of, events_of, header_of, provider, request
 
 ANSWERS = everyday().answers
 WHOLE = [name for name, answer in ANSWERS.items() if not (answer.mishap.failed or answer.mishap.error)]

@@ -17,7 +17,7 @@ from bridge.simulator.provider import Exchange, SimulatedProvider
 from bridge.simulator.routes import Incoming
 from bridge.simulator.scenario.file import everyday, parse_scenario
 from bridge.simulator.scenario.scenario import Scenario
-from tests.simulate.serving import SPEED, body_of, events_of, provider, request, serving
+from tests.simulator.serving import SPEED, body_of, events_of, provider, request, serving
 
 ASK = {"model": "some-model", "input": "Hello"}
 AUTH = {"authorization": "Bearer sk-any"}

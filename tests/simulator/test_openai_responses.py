@@ -12,7 +12,7 @@ from pydantic import TypeAdapter
 
 from bridge.simulator.answers import Answer, Commentary, HiddenThought, Text, Thought, ToolCall
 from bridge.simulator.scenario.file import everyday
-from tests.simulate.serving import body_of, events_of, provider, request
+from tests.simulator.serving import body_of, events_of, provider, request
 
 ANSWERS = everyday().answers
 WHOLE = [name for name, answer in ANSWERS.items() if not (answer.mishap.failed or answer.mishap.error)]

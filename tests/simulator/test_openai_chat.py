@@ -10,7 +10,7 @@ from openai.types.chat import ChatCompletion, ChatCompletionChunk
 
 from bridge.simulator.answers import Answer, Commentary, Text, Thought, ToolCall
 from bridge.simulator.scenario.file import everyday
-from tests.simulate.serving import body_of, events_of, provider, request
+from tests.simulator.serving import body_of, events_of, provider, request
 
 ANSWERS = everyday().answers
 WHOLE = [name for name, answer in ANSWERS.items() if not (answer.mishap.failed or answer.mishap.error)]
