@@ -14,8 +14,9 @@ from bridge.access import Caller, Forbidden, HostGuard, Unauthorized, identify
 from bridge.apis.errors import anthropic_error, openai_error
 from bridge.apis.protocol import ErrorKind
 from bridge.config.settings import ServerSettings
-from bridge.http.engine import RawHeaders, Receive, Scope, Send
+from bridge.http.engine import Receive, Scope, Send
 from bridge.http.exchange import INTERCEPTION_HEADER, Exchange, new_id
+from bridge.http.fields import RawHeaders
 from bridge.interception.interception import STOPPING, Interception, Route, Services
 from bridge.interception.lifecycle import Progress
 from bridge.keys.secret import Secret

@@ -6,8 +6,9 @@ import pytest
 
 from bridge.access import Caller, Forbidden, HostGuard, Unauthorized, identify
 from bridge.events.vocabulary import Credential
-from bridge.http.engine import Message, RawHeaders
+from bridge.http.engine import Message
 from bridge.http.exchange import Exchange
+from bridge.http.fields import RawHeaders
 from bridge.keys.secret import Secret
 from tests.support.world import ask, provider, say_hello, world
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 from bridge.config.settings import PROVIDER_NAME, RESERVED_NAMES, STRATEGIES, ProviderSettings, ServerSettings, Settings
+from bridge.http.fields import HOP_BY_HOP, TRANSPORT
 
 TYPES = ("openai", "anthropic")
 HEADER_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
@@ -16,14 +17,7 @@ HEADER_VALUE = re.compile(r"(?:[\x21-\x7e\x80-\xff](?:[\x20-\x7e\x80-\xff]*[\x21
 URL = re.compile(r"[\x21-\x7e]+")
 HOST = re.compile(r"[a-z0-9._-]+|[0-9a-f:.]+(?:%[a-z0-9._-]+)?")
 KEY_HEADERS = frozenset({"authorization", "x-api-key"})
-NOT_TO_BE_ADDED = frozenset(
-    {
-        *("host", "content-length", "accept-encoding", "expect"),
-        *("connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "proxy-connection"),
-        *("te", "trailer", "transfer-encoding", "upgrade"),
-    }
-)
-"""What `bridge.interception.headers` keeps back of a client's headers for the connection's sake."""
+NOT_TO_BE_ADDED = HOP_BY_HOP | TRANSPORT
 
 
 def broken_rules(settings: Settings) -> Iterator[tuple[str, str]]:
@@ -93,7 +87,7 @@ def _headers(extra: dict[str, str]) -> Iterator[tuple[str, str]]:
             yield f".extra_headers.{header}", "not a header name with a one-line value"
         elif header.lower() in KEY_HEADERS:
             yield f".extra_headers.{header}", "is set by the bridge itself; keys belong into keys"
-        elif header.lower() in NOT_TO_BE_ADDED:
+        elif header.lower().encode() in NOT_TO_BE_ADDED:
             yield f".extra_headers.{header}", "is set by the bridge itself"
 
 

@@ -23,6 +23,7 @@ from hypercorn.trio.worker_context import WorkerContext
 from hypercorn.typing import H11SendableEvent
 
 from bridge.errors import StartError
+from bridge.http.fields import RawHeaders
 from bridge.observe.logs import logger
 
 log = logger("http")
@@ -36,7 +37,6 @@ Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 Finish = Callable[[Message | None], Awaitable[None]]
 """The engine's `send`; None says that the app has ended."""
-RawHeaders = list[tuple[bytes, bytes]]
 
 ErrorAnswer = Callable[[str], tuple[RawHeaders, bytes]]
 """Headers and body for an error that is answered before any app is asked, from what is wrong."""

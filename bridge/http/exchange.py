@@ -7,7 +7,8 @@ from collections.abc import Sequence
 
 import trio
 
-from bridge.http.engine import RawHeaders, Receive, Scope, Send
+from bridge.http.engine import Receive, Scope, Send
+from bridge.http.fields import RawHeaders, first_value
 
 JSON = b"application/json"
 INTERCEPTION_HEADER = b"X-Clearspan-Interception"
@@ -94,14 +95,12 @@ class Exchange:
 
     def header(self, name: bytes) -> str | None:
         """The first value of that name (given in lower case)."""
-        for key, value in self.headers:
-            if key.lower() == name:
-                return value.decode("latin-1")
-        return None
+        value = first_value(self.headers, name)
+        return None if value is None else value.decode("latin-1")
 
     def has_header(self, name: bytes) -> bool:
         """Whether there is a header of that name (given in lower case)."""
-        return any(key.lower() == name for key, _ in self.headers)
+        return first_value(self.headers, name) is not None
 
     async def body(self, limit: int) -> bytes:
         """The whole request body. Raises BodyTooLarge as soon as it is known to exceed `limit`, or ClientGone."""

@@ -4,22 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from bridge.http.engine import RawHeaders
+from bridge.http.fields import HOP_BY_HOP, TRANSPORT, RawHeaders, named_by_connection
 
-HOP_BY_HOP = frozenset(
-    {
-        b"connection",
-        b"keep-alive",
-        b"proxy-authenticate",
-        b"proxy-authorization",
-        b"proxy-connection",
-        b"te",
-        b"trailer",
-        b"transfer-encoding",
-        b"upgrade",
-    }
-)
-TRANSPORT = frozenset({b"host", b"content-length", b"accept-encoding", b"expect"})
 CREDENTIALS = frozenset({b"authorization", b"x-api-key", b"cookie"})
 IDENTITY = frozenset({b"forwarded", b"x-real-ip"})
 IDENTITY_PREFIXES = (b"x-clearspan-", b"x-forwarded-", b"x-ai-bridge-actor-")
@@ -35,7 +21,7 @@ def headers_upstream(client: RawHeaders, extra: Iterable[tuple[str, str]] = ()) 
     be read while it passes.
     """
     added = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in extra]
-    dropped = KEPT_BACK | _named_by_connection(client) | {name.lower() for name, _ in added}
+    dropped = KEPT_BACK | named_by_connection(client) | {name.lower() for name, _ in added}
     kept = [
         (name, value)
         for name, value in client
@@ -51,14 +37,8 @@ def actor_headers(initiator: str) -> list[tuple[str, str]]:
 
 def headers_down(upstream: RawHeaders) -> RawHeaders:
     """What goes to the client of an answer's headers: all but hop-by-hop."""
-    dropped = HOP_BY_HOP | _named_by_connection(upstream)
+    dropped = HOP_BY_HOP | named_by_connection(upstream)
     names = {name.lower() for name, _ in upstream}
     if {b"transfer-encoding", b"content-length"} <= names:
         dropped |= {b"content-length"}  # the length was not what framed the body (RFC 9112, 6.3)
     return [(name, value) for name, value in upstream if name.lower() not in dropped]
-
-
-def _named_by_connection(headers: RawHeaders) -> frozenset[bytes]:
-    return frozenset(
-        token.strip().lower() for name, value in headers if name.lower() == b"connection" for token in value.split(b",")
-    )

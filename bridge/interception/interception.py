@@ -18,8 +18,8 @@ from bridge.apis.protocol import Api, ClientFilter, ErrorKind, Reader, RequestFa
 from bridge.errors import ClearspanError
 from bridge.events.hub import Hub
 from bridge.events.vocabulary import InterceptionStarted, TokensUsed
-from bridge.http.engine import RawHeaders
 from bridge.http.exchange import BodyTooLarge, ClientGone, Exchange
+from bridge.http.fields import RawHeaders
 from bridge.interception.agent import recognise
 from bridge.interception.decoding import GrownTooLarge, UndecodableError, decoder, identity
 from bridge.interception.failover import Failover, NoKeyLeft

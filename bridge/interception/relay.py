@@ -14,6 +14,7 @@ import trio
 from bridge.apis.protocol import ClientFilter, Reader
 from bridge.events.vocabulary import Event
 from bridge.http.exchange import Exchange
+from bridge.http.fields import first_value
 from bridge.interception.decoding import decoder, identity
 from bridge.interception.headers import headers_down
 from bridge.interception.lifecycle import Progress
@@ -54,7 +55,7 @@ class Relay:
         headers = headers_down(self._answer.headers)
         if self._filter is not None:
             headers = [(name, value) for name, value in headers if name.lower() != b"content-length"]
-        self._counted = any(name.lower() == b"content-length" for name, _ in headers)
+        self._counted = first_value(headers, b"content-length") is not None
         await self._exchange.start(self._answer.status, headers)
         try:
             while chunk := await self._next():

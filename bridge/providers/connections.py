@@ -26,6 +26,7 @@ import trio
 from attrs import define, frozen
 
 from bridge.errors import ClearspanError, StartError
+from bridge.http.fields import RawHeaders, first_value
 
 HTTPCORE = "1.0.9"
 
@@ -35,8 +36,6 @@ IDLE_EXPIRY_S = 50.0
 RECEIVE_SIZE = 64 * 1024
 CLOSE_S = 1.0
 """A peer that does not even take a TLS farewell in this time is left without."""
-
-RawHeaders = list[tuple[bytes, bytes]]
 
 
 class UpstreamError(ClearspanError):
@@ -93,7 +92,7 @@ class Answer:
 
     def header(self, name: bytes) -> bytes | None:
         """The first value of that name (given in lower case)."""
-        return next((value for key, value in self.headers if key.lower() == name), None)
+        return first_value(self.headers, name)
 
     @property
     def is_stream(self) -> bool:

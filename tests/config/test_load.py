@@ -11,10 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.config.load import Options, load
-from bridge.config.rules import NOT_TO_BE_ADDED
 from bridge.config.settings import ProviderSettings, RecordSettings, ServerSettings, format_duration, parse_duration
 from bridge.errors import ConfigurationError
-from bridge.interception.headers import HOP_BY_HOP, TRANSPORT
+from bridge.http.fields import HOP_BY_HOP, TRANSPORT
 from tests.support.settings_file import PROVIDER, SECRET, faults, loaded
 
 
@@ -92,8 +91,12 @@ def test_a_token_opens_other_addresses(tmp_path: Path) -> None:
     assert fault.endswith("server.client_tokens.ann: must be one token")
 
 
-def test_the_bridges_own_headers_cannot_be_added() -> None:
-    assert {name.encode() for name in NOT_TO_BE_ADDED} == HOP_BY_HOP | TRANSPORT
+@pytest.mark.parametrize("name", sorted(HOP_BY_HOP | TRANSPORT))
+def test_the_bridges_own_headers_cannot_be_added(name: bytes, tmp_path: Path) -> None:
+    header = name.decode().title()
+    text = f'[providers.openai]\ntype = "openai"\nkeys = ["k"]\nextra_headers = {{ "{header}" = "x" }}\n'
+    (fault,) = faults(text, tmp_path, {})
+    assert fault.endswith(f"providers.openai.extra_headers.{header}: is set by the bridge itself")
 
 
 @pytest.mark.parametrize(

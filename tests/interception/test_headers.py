@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.http.engine import RawHeaders
+from bridge.http.fields import RawHeaders
 from bridge.interception.headers import headers_down, headers_upstream
 
 IDENTITY = (b"Accept-Encoding", b"identity")
