@@ -20,6 +20,7 @@ from pathlib import Path
 
 import trio
 
+from bridge.accept import accept
 from bridge.errors import StartError
 from bridge.events.hub import Hub, Subscriber
 from bridge.events.vocabulary import EVENT_TYPES
@@ -133,13 +134,7 @@ def _answers(path: Path) -> bool:
 async def _accept(listener: trio.SocketListener, hub: Hub, hello: Callable[[], Hello], perform: Perform) -> None:
     async with trio.open_nursery() as nursery:
         while True:
-            try:
-                stream = await listener.accept()
-            except OSError as error:  # out of descriptors: the others must go on
-                log.warning("cannot accept a subscriber", error=error.strerror)
-                await trio.sleep(1)
-                continue
-            nursery.start_soon(_serve, stream, hub, hello, perform)
+            nursery.start_soon(_serve, await accept(listener, log), hub, hello, perform)
 
 
 async def _serve(stream: trio.SocketStream, hub: Hub, hello: Callable[[], Hello], perform: Perform) -> None:

@@ -8,12 +8,14 @@ from typing import Any, cast
 import pytest
 import trio
 import trio.testing
+from attrs import frozen
 
 from bridge import app
+from bridge.accept import accept
 from bridge.apis.readers import StreamReader
 from bridge.events.wire import Envelope
-from bridge.http.engine import Http1, Receive, Scope, Send
-from bridge.http.listener import Listener
+from bridge.http.engine import Http1
+from bridge.observe.logs import logger
 from tests.faults.census import nothing_left
 from tests.faults.conftest import Contained
 from tests.faults.wire import BEGUN, client, request
@@ -98,19 +100,28 @@ async def test_in_a_sink(contained: Contained) -> None:
 async def test_no_descriptor_left_to_accept_a_client() -> None:
     """It waits and tries again; clients wait in the kernel's queue meanwhile."""
     one, _ = trio.testing.memory_stream_pair()
-    outcomes: list[Any] = [OSError(errno.EMFILE, "too many open files"), OSError(errno.ECONNABORTED, "gone"), one]
-
-    class Scarce:
-        async def accept(self) -> Any:
-            await trio.lowlevel.checkpoint()
-            outcome = outcomes.pop(0)
-            if isinstance(outcome, OSError):
-                raise outcome
-            return outcome
-
-    accepting = Listener(say_nothing, [], app.protocol_error)
-    assert await accepting._next(cast("trio.SocketListener", Scarce())) is cast("trio.SocketStream", one)
+    outcomes: list[Any] = [OSError(errno.EMFILE, "too many"), OSError(errno.ENOBUFS, "no room"), one]
+    scarce = cast("trio.SocketListener", Scripted(outcomes))
+    assert await accept(scarce, logger("test")) is cast("trio.SocketStream", one)
 
 
-async def say_nothing(_scope: Scope, _receive: Receive, _send: Send) -> None:
-    """An app for a listener that accepts nobody."""
+async def test_an_unknown_fault_of_a_listener_is_told_and_not_tried_again() -> None:
+    outcomes: list[Any] = [OSError(errno.EBADF, "bad descriptor"), OSError(errno.EBADF, "bad descriptor")]
+    with pytest.raises(OSError, match="bad descriptor"):
+        await accept(cast("trio.SocketListener", Scripted(outcomes)), logger("test"))
+    assert len(outcomes) == 1
+
+
+@frozen
+class Scripted:
+    """A listener whose `accept` does what was written down, one thing after the other."""
+
+    outcomes: list[Any]
+
+    async def accept(self) -> Any:
+        """The next outcome."""
+        await trio.lowlevel.checkpoint()
+        outcome = self.outcomes.pop(0)
+        if isinstance(outcome, OSError):
+            raise outcome
+        return outcome
