@@ -1,6 +1,6 @@
 """The bridge as a whole: what it is made of, in which order it starts, and how it stops.
 
-Start: the port, so that a taken one is known first; then the event socket, the minders of keys, and last the accept
+Start: the port, so that a taken one is known first; then the event socket, the providers, and last the accept
 loop. Stop: new requests are turned away, running ones have their grace, then everything ends in the reverse order, so
 that subscribers hear of every end.
 """
@@ -27,19 +27,18 @@ from bridge.events.vocabulary import BridgeStopping, KeyChanged, KeyState
 from bridge.events.wire import PROTOCOL, Command, Hello
 from bridge.http.listener import Listener, open_listeners
 from bridge.interception.interception import Services
+from bridge.interception.lifecycle import CancelReason
 from bridge.keys.pool import KeyPool, UnknownKey
 from bridge.observe.logs import logger, redactor
 from bridge.observe.metrics import Metrics
-from bridge.providers.checks import mind_keys
 from bridge.providers.prices import Prices
 from bridge.providers.provider import Provider
 from bridge.record.recording import recording
 
 log = logger("bridge")
 
-HOUSEKEEPING_S = 30.0
-
-CANCELLED_BY_OWNER = "cancelled by the bridge's owner"
+COMMANDS = ("cancel", "key.reset", "key.disable", "key.enable", "snapshot", "filter")
+"""What subscribers may ask for; the last two are the event socket's own."""
 
 
 class Bridge:
@@ -51,7 +50,7 @@ class Bridge:
         self._stop = trio.Event()
         self._stop_reason = ""
         self.hub = Hub()
-        self.providers = {name: Provider(name, one, self.hub) for name, one in settings.providers.items()}
+        self.providers = {name: Provider(name, chosen, self.hub) for name, chosen in settings.providers.items()}
         self.started_at = utc_now()
         self.url = ""
         self.socket = settings.server.socket
@@ -84,16 +83,14 @@ class Bridge:
         app.serve_locally("/metrics", metrics.page)
         app.serve_locally("/healthz", json_page(self.health))
         async with AsyncExitStack() as stack:
-            for one in sockets:
-                stack.push_async_callback(one.aclose)
-            stack.push_async_callback(self._close_upstreams)
+            for listener_socket in sockets:
+                stack.push_async_callback(listener_socket.aclose)
             await stack.enter_async_context(event_socket(server.socket, self.hub, self._hello, self._perform))
             await stack.enter_async_context(recording(self._settings.record, self.hub, self._pool))
             async with trio.open_nursery() as nursery:
                 self._nursery = nursery
                 for provider in self.providers.values():
                     self._begin(provider)
-                nursery.start_soon(self._keep_house)
                 nursery.start_soon(prices.load)
                 listener = Listener(app, sockets, protocol_error)
                 nursery.start_soon(listener.run)
@@ -115,14 +112,14 @@ class Bridge:
         redactor.learn(settings.secrets())
         for name in self.providers.keys() - settings.providers.keys():
             self._end(self.providers.pop(name))
-        for name, one in settings.providers.items():
+        for name, chosen in settings.providers.items():
             provider = self.providers.get(name)
-            if provider is not None and provider.may_become(one):
-                self._forget(provider.reconfigure(one), name)
+            if provider is not None and provider.can_reconfigure_to(chosen):
+                self._forget(provider.reconfigure(chosen), name)
                 continue
             if provider is not None:
                 self._end(provider)
-            self.providers[name] = Provider(name, one, self.hub)
+            self.providers[name] = Provider(name, chosen, self.hub)
             self._begin(self.providers[name])
         self._settings = settings
         if self._app is not None:
@@ -132,15 +129,11 @@ class Bridge:
         for key in provider.pool.snapshot():
             self.hub.publish(key)
         if self._nursery is not None:
-            self._nursery.start_soon(mind_keys, provider)
+            self._nursery.start_soon(provider.run)
 
     def _end(self, provider: Provider) -> None:
         self._forget([key.hint for key in provider.pool.keys], provider.name)
-        provider.pool.replace(())  # requests under way tell nothing more of these keys
-        provider.circuits.close_all()
-        provider.minding.cancel()
-        if self._nursery is not None:
-            self._nursery.start_soon(provider.upstream.aclose)
+        provider.retire()
 
     def _forget(self, hints: Iterable[str], provider: str) -> None:
         for hint in hints:
@@ -149,10 +142,6 @@ class Bridge:
     def _pool(self, name: str) -> KeyPool | None:
         provider = self.providers.get(name)
         return None if provider is None else provider.pool
-
-    async def _close_upstreams(self) -> None:
-        for provider in self.providers.values():
-            await provider.upstream.aclose()
 
     def health(self) -> dict[str, Any]:
         """What `/healthz` shows."""
@@ -170,31 +159,25 @@ class Bridge:
     def _perform(self, command: Command) -> None:
         match command.command:
             case "cancel":
-                progress = self._app.live.get(command.id or "") if self._app else None
-                if progress is None:
-                    raise CommandRefused(f"no interception {command.id!r} is running")
-                progress.cancel(CANCELLED_BY_OWNER)
+                cancellation = self._app.live.get(command.id or "") if self._app else None
+                if cancellation is None:
+                    raise CommandRefused("no interception of that id is running")
+                cancellation.cancel(CancelReason.BY_OWNER)
             case "key.reset" | "key.disable" | "key.enable":
                 self._change_key(command)
             case _:
-                raise CommandRefused(f"unknown command {command.command!r}")
+                raise CommandRefused(f"unknown command; known: {', '.join(COMMANDS)}")
 
     def _change_key(self, command: Command) -> None:
         provider = self.providers.get(command.provider or "")
         if provider is None:
-            raise CommandRefused(f"unknown provider {command.provider!r} (known: {', '.join(self.providers)})")
+            raise CommandRefused(f"unknown provider; known: {', '.join(self.providers)}")
         pool = provider.pool
         change = {"key.reset": pool.reset, "key.disable": pool.disable, "key.enable": pool.enable}
         try:
             change[command.command](command.key or "")
         except UnknownKey as error:
             raise CommandRefused(str(error)) from None
-
-    async def _keep_house(self) -> None:
-        while True:
-            await trio.sleep(HOUSEKEEPING_S)
-            for provider in list(self.providers.values()):
-                await provider.upstream.close_expired()
 
 
 async def run_until_signalled(bridge: Bridge, ready: Callable[[str], None]) -> bool:
@@ -209,7 +192,7 @@ async def run_until_signalled(bridge: Bridge, ready: Callable[[str], None]) -> b
     with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
         async with trio.open_nursery() as nursery:
 
-            async def obey() -> None:
+            async def handle_signals() -> None:
                 nonlocal count
                 async for number in signals:
                     count += 1
@@ -224,6 +207,6 @@ async def run_until_signalled(bridge: Bridge, ready: Callable[[str], None]) -> b
                 await bridge.run(task_status=task_status)
                 nursery.cancel_scope.cancel()
 
-            nursery.start_soon(obey)
+            nursery.start_soon(handle_signals)
             ready(await nursery.start(run))
     return count < 2

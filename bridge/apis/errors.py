@@ -11,8 +11,9 @@ from typing import Any
 import orjson
 
 from bridge.apis.json_text import well_formed
-from bridge.apis.protocol import ErrorKind, StreamFailure
+from bridge.apis.protocol import StreamFailure
 from bridge.apis.quota import QUOTA_CODES
+from bridge.errors import ErrorKind
 from bridge.events.vocabulary import FailureReason
 
 _OPENAI: dict[ErrorKind, tuple[str, str | None]] = {  # type, code

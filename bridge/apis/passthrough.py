@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-from bridge.apis.errors import anthropic_error, openai_error
-from bridge.apis.protocol import ClientFilter, ErrorKind, Opening, Reader, RequestFacts, StreamFailure, Wants
-from bridge.events.vocabulary import Event
+from collections.abc import Callable
 
-PASSTHROUGH = "passthrough"
+from bridge.apis.protocol import ClientFilter, Opening, Reader, RequestFacts, StreamFailure, Wants
+from bridge.errors import ErrorKind
+from bridge.events.vocabulary import Event
 
 
 class Passthrough:
-    """Any other route of a provider of that type (`openai`, `anthropic`), which decides the shape of errors."""
+    """Any other listed route of a provider. `error_body` makes errors in the shape of its APIs."""
 
-    name = PASSTHROUGH
+    name = "passthrough"
+    understood = False
     keep_alive = b""
 
-    def __init__(self, provider_type: str) -> None:
-        self._error = anthropic_error if provider_type == "anthropic" else openai_error
+    def __init__(self, error_body: Callable[[ErrorKind, str], bytes]) -> None:
+        self._error = error_body
 
-    def read_request(self, body: bytes) -> RequestFacts:  # noqa: ARG002  # by design: it may be anything
+    def read_request(self, path: str, body: bytes) -> RequestFacts:  # noqa: ARG002  # by design: it may be anything
         """Nothing is known."""
         return RequestFacts()
 

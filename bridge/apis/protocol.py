@@ -12,34 +12,15 @@ from typing import Protocol
 
 from attrs import frozen
 
+from bridge.errors import ErrorKind, Refused
 from bridge.events.vocabulary import Event, FailureReason
 
 
-class ErrorKind(Enum):
-    """The errors the bridge answers by itself, whatever the API's words for them are."""
-
-    INVALID_REQUEST = 400
-    UNAUTHORIZED = 401
-    FORBIDDEN = 403
-    NOT_FOUND = 404
-    METHOD_NOT_ALLOWED = 405
-    TOO_LARGE = 413
-    UPGRADE_REQUIRED = 426
-    RATE_LIMITED = 429
-    INTERNAL = 500
-    NOT_IMPLEMENTED = 501
-    BAD_GATEWAY = 502
-    UNAVAILABLE = 503
-    GATEWAY_TIMEOUT = 504
-
-    @property
-    def status(self) -> int:
-        """The HTTP status."""
-        return self.value
-
-
-class UnreadableRequest(ValueError):
+class UnreadableRequest(Refused):
     """A request body that is no JSON object. Its text says what is wrong, for the person who sent it."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(ErrorKind.INVALID_REQUEST, message)
 
 
 @frozen
@@ -126,13 +107,16 @@ class Api(Protocol):
     """One provider API."""
 
     name: str
-    """Its name in events: `responses`, `chat_completions`, `messages`."""
+    """Its name in events: `responses`, `chat_completions`, `messages`, `passthrough`."""
+
+    understood: bool
+    """Whether its requests and responses are read and recorded; else they cross as they are, whatever they say."""
 
     keep_alive: bytes
     """What may be put between two events of a silent stream."""
 
-    def read_request(self, body: bytes) -> RequestFacts:
-        """The facts of a request body. Raises UnreadableRequest unless it is a JSON object; forgives all else."""
+    def read_request(self, path: str, body: bytes) -> RequestFacts:
+        """The facts of a request. Raises UnreadableRequest unless its body is a JSON object; forgives all else."""
 
     def adapt(self, body: bytes) -> tuple[bytes, ClientFilter | None]:
         """The request as it goes upstream, and what makes the change invisible to the client.
@@ -156,7 +140,7 @@ class Api(Protocol):
         """
 
     def opening(self, name: bytes, data: bytes) -> Opening | StreamFailure:
-        """What an event means while only the opening of a stream has come (`behaviour.md` 2.4); see `SseParser`.
+        """What an event means while only the opening of a stream has come; see `SseParser`.
 
         A StreamFailure, always with a reason, where it says that the key is rate limited, out of quota, or upstream
         overloaded: another key may do better, and nothing was generated yet.

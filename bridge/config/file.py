@@ -18,9 +18,7 @@ from bridge.config import key_sources
 from bridge.config.settings import Seconds, Settings, parse_duration
 from bridge.errors import ConfigurationError
 from bridge.keys.secret import Secret
-
-DEFAULT_URLS = {"openai": "https://api.openai.com/v1", "anthropic": "https://api.anthropic.com"}
-"""Where a provider of that type is, unless `base_url` says otherwise."""
+from bridge.providers.kinds import KINDS, KINDS_IN_WORDS
 
 TABLES = ("server", "record", "providers", "mcp")
 
@@ -75,9 +73,10 @@ def structure(body: dict[str, Any], places: Places, key: Resolve, token: Resolve
         mcp = {}
     for name, provider in _tables(body.get("providers")):
         if "type" not in provider:
-            faults.append((f"providers.{name}", 'needs a type: "openai" or "anthropic"'))
-            provider["type"] = "openai"
-        provider.setdefault("base_url", DEFAULT_URLS.get(str(provider["type"]), ""))
+            faults.append((f"providers.{name}", f"needs a type: {KINDS_IN_WORDS}"))
+            provider["type"] = next(iter(KINDS))
+        kind = KINDS.get(str(provider["type"]))
+        provider.setdefault("base_url", kind.default_url if kind else "")
     for table, setting in PLACES_TO_BE_CHOSEN:
         part = body.get(table)
         if isinstance(part, dict) and part.get(setting) == "":
@@ -163,7 +162,7 @@ def _is_row(kind: Any) -> bool:
     return get_origin(kind) is tuple
 
 
-KINDS: dict[type, str] = {
+IN_WORDS: dict[type, str] = {
     bool: "true or false",
     int: "a whole number",
     float: "a number",
@@ -176,7 +175,7 @@ KINDS: dict[type, str] = {
 def _exactly(kind: type, value: Any) -> Any:
     """The value, if it is of that kind. What it is instead is told without it: it may be a key in the wrong place."""
     if type(value) is not kind:
-        raise TypeError(f"must be {KINDS[kind]}, not {KINDS.get(type(value), 'a date or time')}")
+        raise TypeError(f"must be {IN_WORDS[kind]}, not {IN_WORDS.get(type(value), 'a date or time')}")
     return value
 
 

@@ -15,11 +15,12 @@ import platformdirs
 from attrs import evolve, field, frozen
 
 from bridge.config import key_sources
-from bridge.config.file import DEFAULT_URLS, Places, parse, structure, told
+from bridge.config.file import Places, parse, structure, told
 from bridge.config.rules import broken_rules
 from bridge.config.settings import ProviderSettings, Settings
 from bridge.errors import ConfigurationError
 from bridge.keys.secret import Secret
+from bridge.providers.kinds import KINDS
 
 
 def default_file() -> Path:
@@ -109,19 +110,19 @@ def _default_providers(settings: Settings, environment: Mapping[str, str]) -> tu
     providers: dict[str, ProviderSettings] = {}
     sources: dict[str, str] = {}
     faults: list[str] = []
-    for kind, url in DEFAULT_URLS.items():
+    for name, kind in KINDS.items():
         keys: list[Secret] = []
-        for variable in (f"{kind.upper()}_API_KEY", f"{kind.upper()}_API_KEYS"):
+        for variable in (kind.key_variable, f"{kind.key_variable}S"):
             if not environment.get(variable):
                 continue
             try:
                 found = key_sources.from_list(environment[variable], f"the environment variable {variable}")
             except key_sources.SourceError as error:
-                faults.append(f"environment: providers.{kind}.keys: {error}")
+                faults.append(f"environment: providers.{name}.keys: {error}")
                 continue
             keys += [key for key in found if key not in keys]
-            sources[f"providers.{kind}.keys"] = variable
-        providers[kind] = ProviderSettings(type=kind, base_url=url, keys=tuple(keys))
+            sources[f"providers.{name}.keys"] = variable
+        providers[name] = ProviderSettings(type=name, base_url=kind.default_url, keys=tuple(keys))
     if faults:
         raise ConfigurationError(faults)
     return evolve(settings, providers=providers), sources

@@ -10,8 +10,8 @@ from urllib.parse import urlsplit
 
 from bridge.config.settings import PROVIDER_NAME, RESERVED_NAMES, STRATEGIES, ProviderSettings, ServerSettings, Settings
 from bridge.http.fields import HOP_BY_HOP, TRANSPORT
+from bridge.providers.kinds import KINDS, KINDS_IN_WORDS
 
-TYPES = ("openai", "anthropic")
 HEADER_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 HEADER_VALUE = re.compile(r"(?:[\x21-\x7e\x80-\xff](?:[\x20-\x7e\x80-\xff]*[\x21-\x7e\x80-\xff])?)?")
 URL = re.compile(r"[\x21-\x7e]+")
@@ -66,8 +66,8 @@ def _provider(name: str, provider: ProviderSettings) -> Iterator[tuple[str, str]
         yield "", f"{name!r} can't be a provider's name; use lower-case letters and digits, joined by single dashes"
     if name in RESERVED_NAMES:
         yield "", f"{name!r} is a route of the bridge itself; choose another name"
-    if provider.type not in TYPES:
-        yield ".type", f'must be "openai" or "anthropic", not {provider.type!r}'
+    if provider.type not in KINDS:
+        yield ".type", f"must be {KINDS_IN_WORDS}, not {provider.type!r}"
     elif fault := _url_fault(provider):
         yield ".base_url", fault
     if provider.strategy not in STRATEGIES:
@@ -108,8 +108,8 @@ def _url_fault(provider: ProviderSettings) -> str | None:
         ("@" in parts.netloc or parts.query or parts.fragment, "must not hold a user, a query or a fragment"),
         (port == 0, "port 0 can't be connected to"),
         (
-            provider.type == "anthropic" and ends_in_v1,
-            "an Anthropic base URL has no /v1 at its end; the request's path brings it",
+            ends_in_v1 and not provider.kind.base_path,
+            f"an {provider.kind.title} base URL has no /v1 at its end; the request's path brings it",
         ),
     )
     return next((fault for broken, fault in faults if broken), None)

@@ -14,6 +14,8 @@ import platformdirs
 from attrs import Factory, field, frozen
 
 from bridge.keys.secret import Secret, hint
+from bridge.providers.kind import ProviderKind
+from bridge.providers.kinds import KINDS
 
 Seconds = NewType("Seconds", float)
 
@@ -80,6 +82,11 @@ class ProviderSettings:
     connect_timeout: Seconds = Seconds(10)
     idle_timeout: Seconds = Seconds(600)
     circuit_breaker: CircuitBreakerSettings = Factory(CircuitBreakerSettings)
+
+    @property
+    def kind(self) -> ProviderKind:
+        """What kind of provider `type` names."""
+        return KINDS[self.type]
 
 
 @frozen

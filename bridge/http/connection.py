@@ -30,7 +30,7 @@ from hypercorn.config import Config
 from hypercorn.events import Closed, Event, RawData, Updated
 from hypercorn.trio.worker_context import WorkerContext
 
-from bridge.http.engine import App, ErrorAnswer, Http1, Phase, RequestTasks
+from bridge.http.engine import App, ErrorResponse, Http1, Phase, RequestTasks
 from bridge.observe.logs import logger
 
 log = logger("http")
@@ -62,11 +62,11 @@ class Connection:
     """One client connection, from accept to close."""
 
     def __init__(
-        self, stream: trio.SocketStream, app: App, error_answer: ErrorAnswer, config: Config, context: WorkerContext
+        self, stream: trio.SocketStream, app: App, error_response: ErrorResponse, config: Config, context: WorkerContext
     ) -> None:
         self._socket = stream.socket
         self._app = app
-        self._error_answer = error_answer
+        self._error_response = error_response
         self._config = config
         self._context = context
         self._protocol: Http1 | None = None
@@ -111,8 +111,8 @@ class Connection:
                 RequestTasks(nursery),
                 client,
                 server,
-                self._obey,
-                self._error_answer,
+                self._handle_event,
+                self._error_response,
             )
             self._head_deadline = trio.current_time() + HEAD_S
             await self._read(self._protocol)
@@ -138,7 +138,7 @@ class Connection:
         if self._resume:
             return data
         with trio.CancelScope(deadline=self._deadline(protocol)) as self._read_scope:
-            if protocol.phase is Phase.ANSWER and protocol.ahead >= READ_AHEAD:
+            if protocol.phase is Phase.RESPONSE and protocol.ahead >= READ_AHEAD:
                 await self._until_gone()
                 return data
             try:
@@ -161,10 +161,10 @@ class Connection:
                 return self._head_deadline
             case Phase.BODY:
                 return trio.current_time() + BODY_STALL_S
-            case Phase.ANSWER:
+            case Phase.RESPONSE:
                 return inf
 
-    async def _obey(self, event: Event) -> None:
+    async def _handle_event(self, event: Event) -> None:
         """Does what the protocol asks for."""
         if isinstance(event, RawData):
             await self._send(event.data)

@@ -38,7 +38,7 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 Finish = Callable[[Message | None], Awaitable[None]]
 """The engine's `send`; None says that the app has ended."""
 
-ErrorAnswer = Callable[[str], tuple[RawHeaders, bytes]]
+ErrorResponse = Callable[[str], tuple[RawHeaders, bytes]]
 """Headers and body for an error that is answered before any app is asked, from what is wrong."""
 
 
@@ -78,11 +78,11 @@ class Phase(Enum):
 
     HEAD = auto()  # a request, or the rest of its head
     BODY = auto()
-    ANSWER = auto()  # nothing: it is our turn
+    RESPONSE = auto()  # nothing: it is our turn
 
 
 class Http1(H11Protocol):
-    """The engine of one connection. Bytes go in by `handle(RawData)`, what it wants done comes out through `obey`."""
+    """The engine of one connection. Bytes go in by `handle(RawData)`, what it wants done goes to `handle_event`."""
 
     def __init__(  # noqa: PLR0913, PLR0917  # what the engine's own constructor takes
         self,
@@ -92,18 +92,18 @@ class Http1(H11Protocol):
         tasks: RequestTasks,
         client: tuple[str, int],
         server: tuple[str, int],
-        obey: Callable[[Event], Awaitable[None]],
-        error_answer: ErrorAnswer,
+        handle_event: Callable[[Event], Awaitable[None]],
+        error_response: ErrorResponse,
     ) -> None:
-        super().__init__(app, config, context, tasks, {}, False, client, server, obey)  # type: ignore[arg-type]
-        self._error_answer = error_answer
+        super().__init__(app, config, context, tasks, {}, False, client, server, handle_event)  # type: ignore[arg-type]
+        self._error_response = error_response
 
     @property
     def phase(self) -> Phase:
         """Whose turn it is."""
         if self.stream is None:
             return Phase.HEAD
-        return Phase.BODY if self.connection.their_state is h11.SEND_BODY else Phase.ANSWER
+        return Phase.BODY if self.connection.their_state is h11.SEND_BODY else Phase.RESPONSE
 
     @property
     def ahead(self) -> int:
@@ -188,7 +188,7 @@ class Http1(H11Protocol):
     async def _refuse(self, status: int, reason: str) -> None:
         """Answers an error unless an answer has begun, and closes."""
         if self.connection.our_state in {h11.IDLE, h11.SEND_RESPONSE}:
-            headers, body = self._error_answer(reason)
+            headers, body = self._error_response(reason)
             headers = [*headers, (b"content-length", str(len(body)).encode()), (b"connection", b"close")]
             await self._send_h11_event(h11.Response(status_code=status, headers=headers))
             await self._send_h11_event(h11.Data(data=body))

@@ -1,4 +1,4 @@
-"""One HTTP request and its answer, as the app sees them: ASGI messages turned into something with a shape."""
+"""One HTTP request and its response, as the app sees them: ASGI messages turned into something with a shape."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import trio
 
+from bridge.errors import ErrorKind, Refused
 from bridge.http.engine import Receive, Scope, Send
 from bridge.http.fields import RawHeaders, first_value
 
@@ -23,8 +24,11 @@ class ClientGone(Exception):
     """The client left before its request was complete."""
 
 
-class BodyTooLarge(Exception):
-    """The request's body is larger than allowed."""
+class BodyTooLarge(Refused):
+    """The request's body is larger than allowed; `limit` is in bytes."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(ErrorKind.TOO_LARGE, f"the request body is larger than server.max_request_bytes ({limit})")
 
 
 class RequestBody:
@@ -55,7 +59,7 @@ class RequestBody:
             part = message["body"]
             self._size += len(part)
             if self._size > self._limit:
-                raise BodyTooLarge
+                raise BodyTooLarge(self._limit)
             if not message["more_body"]:
                 self._read.set()
         return part
@@ -72,10 +76,10 @@ class RequestBody:
 
 
 class Exchange:
-    """A request, with its answer under way.
+    """A request, with its response under way.
 
     `id` names it in events, logs and the `X-Clearspan-Interception` header; `first_byte_at` is Trio's time at which
-    the first byte of an answer went out.
+    the first byte of a response went out.
     """
 
     def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -110,17 +114,17 @@ class Exchange:
         """The request body as it comes, to be read once. Raises BodyTooLarge where its length says so."""
         length = self.header(b"content-length")
         if length is not None and length.isdecimal() and int(length) > limit:
-            raise BodyTooLarge
+            raise BodyTooLarge(limit)
         return RequestBody(self._receive, limit, self._body_read)
 
     async def disconnected(self) -> None:
-        """Returns when the client leaves after its whole body was read. Also returns after the answer's end."""
+        """Returns when the client leaves after its whole body was read. Also returns after the response's end."""
         await self._body_read.wait()
         while (await self._receive())["type"] != "http.disconnect":
             pass
 
     async def start(self, status: int, headers: Sequence[tuple[bytes, bytes]]) -> None:
-        """Sends the answer's head."""
+        """Sends the response's head."""
         self.started, self.status = True, status
         await self._send(
             {
@@ -138,14 +142,14 @@ class Exchange:
         await self._send({"type": "http.response.body", "body": chunk, "more_body": True})
 
     async def end(self) -> None:
-        """Ends the body. An answer that is never ended reaches the client as incomplete."""
+        """Ends the body. A response that is never ended reaches the client as incomplete."""
         self.finished = True  # first: the engine says "disconnect" after a successful last send, too
         await self._send({"type": "http.response.body", "body": b"", "more_body": False})
 
-    async def answer(
+    async def respond(
         self, status: int, body: bytes, headers: Sequence[tuple[bytes, bytes]] = (), content_type: bytes = JSON
     ) -> None:
-        """A whole answer at once."""
+        """Sends a whole response at once."""
         await self.start(
             status, [(b"content-type", content_type), (b"content-length", str(len(body)).encode()), *headers]
         )

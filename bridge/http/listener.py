@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import resource
 import socket
 from collections.abc import Sequence
@@ -10,17 +9,16 @@ from collections.abc import Sequence
 import trio
 from hypercorn.trio.worker_context import WorkerContext
 
+from bridge.accept import accept
 from bridge.errors import StartError
 from bridge.http.connection import Connection
-from bridge.http.engine import App, ErrorAnswer, check_versions, engine_config
+from bridge.http.engine import App, ErrorResponse, check_versions, engine_config
 from bridge.observe.logs import logger
 
 log = logger("http")
 
 RESERVED_DESCRIPTORS = 64
 """Kept for the event socket's subscribers, the record and the logs."""
-
-OUT_OF_RESOURCES = {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS}
 
 
 async def open_listeners(host: str, port: int) -> list[trio.SocketListener]:
@@ -53,11 +51,11 @@ def raise_descriptor_limit() -> int:
 class Listener:
     """Accepts clients on some sockets and serves `app` to them."""
 
-    def __init__(self, app: App, sockets: Sequence[trio.SocketListener], error_answer: ErrorAnswer) -> None:
+    def __init__(self, app: App, sockets: Sequence[trio.SocketListener], error_response: ErrorResponse) -> None:
         check_versions()
         self._app = app
         self._sockets = sockets
-        self._error_answer = error_answer
+        self._error_response = error_response
         self._config = engine_config()
         self._context = WorkerContext(None)
         self._connections: set[Connection] = set()
@@ -87,24 +85,14 @@ class Listener:
                 connection = object()
                 await self._room.acquire_on_behalf_of(connection)
                 try:
-                    stream = await self._next(sock)
+                    stream = await accept(sock, log)
                 except BaseException:
                     self._room.release_on_behalf_of(connection)
                     raise
                 nursery.start_soon(self._serve, stream, connection)
 
-    async def _next(self, sock: trio.SocketListener) -> trio.SocketStream:
-        while True:
-            try:
-                return await sock.accept()
-            except OSError as error:
-                if error.errno not in OUT_OF_RESOURCES:
-                    continue  # a client that was gone again before we looked
-                log.warning("cannot accept connections for now", error=error.strerror)
-                await trio.sleep(0.2)
-
     async def _serve(self, stream: trio.SocketStream, place: object) -> None:
-        connection = Connection(stream, self._app, self._error_answer, self._config, self._context)
+        connection = Connection(stream, self._app, self._error_response, self._config, self._context)
         self._connections.add(connection)
         try:
             await connection.run()

@@ -1,4 +1,4 @@
-"""Walks a provider's keys until one serves (`behaviour.md` section 2, points 2 to 5).
+"""Walks a provider's keys until one serves (docs/behaviour.md, Key pool).
 
 The client has seen nothing while this goes on, and a failed attempt's connection is closed before the next begins.
 """
@@ -11,22 +11,21 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 
 import trio
-from attrs import define, evolve
+from attrs import define, evolve, frozen
 
-from bridge.access import Caller
-from bridge.apis.passthrough import PASSTHROUGH
-from bridge.apis.protocol import Api, ErrorKind
-from bridge.errors import ClearspanError
+from bridge.apis.protocol import Api, StreamFailure
+from bridge.errors import ErrorKind, Refused
 from bridge.events.hub import utc_now
 from bridge.events.vocabulary import FailureReason
-from bridge.interception.lifecycle import Progress
+from bridge.interception.caller import Caller
+from bridge.interception.lifecycle import Reporter
 from bridge.interception.opening import look_at_opening
 from bridge.keys.exhaustion import Exhausted
 from bridge.keys.key import Key
 from bridge.keys.verdict import Failure, judge, judge_stream_failure
 from bridge.keys.walk import Walk
+from bridge.providers.attempt import Call, Response, UpstreamBusy, UpstreamError, UpstreamTimeout
 from bridge.providers.circuit_breaker import Permit
-from bridge.providers.connections import Answer, Call, UpstreamBusy, UpstreamError, UpstreamTimeout
 from bridge.providers.provider import Provider
 
 ERROR_BODY = 1024 * 1024
@@ -36,13 +35,35 @@ SERVER_ERRORS = frozenset({500, 502, 503, 504})
 """Told as failed attempts though they go to the client: not the key's fault, and maybe not for another to mend."""
 
 
-class NoKeyLeft(ClearspanError):
-    """Every key of the pool is out. `retry_after` is whole seconds, or None where waiting does not help."""
+class NoKeyLeft(Refused):
+    """Every key of the pool is out."""
 
     def __init__(self, exhausted: Exhausted) -> None:
-        super().__init__(exhausted.message)
-        self.retry_after = exhausted.retry_after_s
-        self.kind = ErrorKind.BAD_GATEWAY if exhausted.retry_after_s is None else ErrorKind.RATE_LIMITED
+        if exhausted.retry_after_s is None:  # waiting does not help
+            super().__init__(ErrorKind.BAD_GATEWAY, exhausted.message)
+        else:
+            wait = str(exhausted.retry_after_s).encode()
+            super().__init__(ErrorKind.RATE_LIMITED, exhausted.message, [(b"retry-after", wait)])
+
+
+@frozen
+class Served:
+    """The response that goes to the client, and the key it came with: none of the pool's where the caller brought one.
+
+    `response` is to be received to its end before the block that gave it is left.
+    """
+
+    response: Response
+    walk: Walk | None = None
+    key: Key | None = None
+
+    def failed_late(self, failure: StreamFailure | None) -> None:
+        """A stream that had begun told of a limit: too late for this request, but the next ones need not meet it."""
+        if failure is None or self.walk is None or self.key is None:
+            return
+        verdict = judge_stream_failure(failure.reason, failure.message)
+        if verdict is not None:
+            self.walk.fail(self.key, verdict)
 
 
 @define
@@ -53,118 +74,110 @@ class Failover:
     api: Api
     call: Call
     caller: Caller
-    progress: Progress
+    reporter: Reporter
     permit: Permit
 
     @asynccontextmanager
-    async def answer(self) -> AsyncIterator[Answer]:
-        """The answer that goes to the client: the first from a key that serves.
+    async def response(self) -> AsyncIterator[Served]:
+        """The response that goes to the client: the first from a key that serves.
 
-        Raises NoKeyLeft, or UpstreamError where there was no answer at all.
+        Raises NoKeyLeft, or UpstreamError where there was no response at all.
         """
         if self.caller.own is not None:
-            async with self._attempt(self.caller.own, self.caller.credential.hint or "") as answer:
-                yield answer
+            async with self._attempt(self.caller.own, self.caller.credential.hint or "") as response:
+                yield Served(response)
             return
         walk = self.provider.pool.walk()
         key = walk.next()
-        last: Answer | None = None
+        last: Response | None = None
         while True:
             if key is None:
                 exhausted = self.provider.pool.exhaustion(walk)
                 if exhausted.kind == "relay" and last is not None:
-                    yield last
+                    yield Served(last)
                     return
                 await self._wait(exhausted)
                 walk.resume()
                 key = walk.next()
                 continue
-            async with self._attempt(self.provider.credential(key.secret), key.hint) as answer:
-                failure = judge(answer.status, answer.headers, b"", utc_now())
+            async with self._attempt(self.provider.kind.credential(key.secret), key.hint) as response:
+                failure = judge(response.status, response.headers, b"", utc_now())
                 if failure is None:
-                    served, failure = await self._begins_well(answer)
+                    held, failure = await self._hold_opening(response)
                     if failure is None:
-                        self._note_good(key, served)
-                        try:
-                            yield served
-                        finally:
-                            self._note_late_failure(walk, key)
+                        self._note_served(key, held)
+                        yield Served(held, walk, key)
                         return
-                    self._failed(walk, key, served, failure)
+                    self._failed(walk, key, held, failure)
                     key = walk.next()
                     if key is None:
-                        yield served  # nobody can do better: as it came
+                        yield Served(held)  # nobody can do better: as it came
                         return
                     continue
-                body, complete = await _error_body(answer)
-            last = Answer.read_before(answer.status, answer.headers, body, complete=complete)
+                body, complete = await _error_body(response)
+            last = Response.read_before(response.status, response.headers, body, complete=complete)
             # The body only tells more of the reason.
-            self._failed(walk, key, answer, judge(answer.status, answer.headers, body, utc_now()) or failure)
+            verdict = judge(response.status, response.headers, body, utc_now()) or failure
+            self._failed(walk, key, response, verdict)
             if not isinstance(self.call.body, bytes):  # gone with the first attempt
-                yield last
+                yield Served(last)
                 return
             key = walk.next()
 
     @asynccontextmanager
-    async def _attempt(self, credential: tuple[bytes, bytes], hint: str) -> AsyncIterator[Answer]:
-        self.progress.attempt(hint)
+    async def _attempt(self, credential: tuple[bytes, bytes], hint: str) -> AsyncIterator[Response]:
+        self.reporter.attempt_started(hint)
         begun = False
         call = evolve(self.call, headers=[*self.call.headers, credential])
         try:
-            async with self.provider.upstream.attempt(call) as answer:
+            async with self.provider.upstream.attempt(call) as response:
                 begun = True
-                self.permit.note(answer.status)
-                yield answer
+                self.permit.note(response.status)
+                yield response
         except UpstreamError as error:
             if not begun:
                 if not isinstance(error, UpstreamBusy):  # our own congestion says nothing of the provider
                     self.permit.note(None)
                 late = isinstance(error, UpstreamTimeout | UpstreamBusy)
                 reason = FailureReason.TIMEOUT if late else FailureReason.CONNECT_ERROR
-                self.progress.attempt_failed(hint, None, reason)
+                self.reporter.attempt_failed(hint, None, reason)
             raise
 
-    async def _begins_well(self, answer: Answer) -> tuple[Answer, Failure | None]:
-        """The answer, and what the opening of its stream says against the key."""
-        if answer.status != 200 or not answer.is_stream or self.api.name == PASSTHROUGH:
-            return answer, None
-        answer, trouble = await look_at_opening(answer, self.api)
-        return answer, None if trouble is None else judge_stream_failure(trouble.reason, trouble.message)
+    async def _hold_opening(self, response: Response) -> tuple[Response, Failure | None]:
+        """The response, and what the opening of its stream says against the key."""
+        if response.status != 200 or not response.is_stream or not self.api.understood:
+            return response, None
+        response, failure = await look_at_opening(response, self.api)
+        return response, None if failure is None else judge_stream_failure(failure.reason, failure.message)
 
-    def _note_good(self, key: Key, answer: Answer) -> None:
-        if answer.status < 300:
-            self.provider.pool.succeed(key, answer.headers)
+    def _note_served(self, key: Key, response: Response) -> None:
+        if response.status < 300:
+            self.provider.pool.succeed(key, response.headers)
         else:
-            self.provider.pool.observe_limits(key, answer.headers)
-        if answer.status in SERVER_ERRORS:
-            self.progress.attempt_failed(key.hint, answer.status, FailureReason.SERVER_ERROR)
+            self.provider.pool.observe_limits(key, response.headers)
+        if response.status in SERVER_ERRORS:
+            self.reporter.attempt_failed(key.hint, response.status, FailureReason.SERVER_ERROR)
 
-    def _failed(self, walk: Walk, key: Key, answer: Answer, failure: Failure) -> None:
-        cooldown_s = walk.fail(key, failure, answer.headers)
-        self.progress.attempt_failed(key.hint, answer.status, failure.reason, cooldown_s)
-
-    def _note_late_failure(self, walk: Walk, key: Key) -> None:
-        """A stream that had begun told of a limit: too late for this request, but the next ones need not meet it."""
-        said = self.progress.stream_failure
-        if said is not None and (failure := judge_stream_failure(said.reason, said.message)) is not None:
-            walk.fail(key, failure)
+    def _failed(self, walk: Walk, key: Key, response: Response, failure: Failure) -> None:
+        cooldown_s = walk.fail(key, failure, response.headers)
+        self.reporter.attempt_failed(key.hint, response.status, failure.reason, cooldown_s)
 
     async def _wait(self, exhausted: Exhausted) -> None:
         """Waits until a key may serve again, where that is allowed to take so long. Raises NoKeyLeft otherwise."""
         until = exhausted.wait_until
         longest = self.provider.settings.wait_for_key
-        if until is None or not longest or until > self.progress.began + longest:
+        if until is None or not longest or until > self.reporter.began + longest:
             raise NoKeyLeft(exhausted)
-        self.progress.waiting(utc_now() + timedelta(seconds=until - trio.current_time()))
+        self.reporter.waiting(utc_now() + timedelta(seconds=until - trio.current_time()))
         await self.provider.wait_for_key(self.provider.pool.turn(until))
 
 
-async def _error_body(answer: Answer) -> tuple[bytes, bool]:
+async def _error_body(response: Response) -> tuple[bytes, bool]:
     """What comes of an error's body in good time, and whether that is all of it."""
     body = bytearray()
     with trio.move_on_after(ERROR_BODY_S), contextlib.suppress(UpstreamError):
         while len(body) < ERROR_BODY:
-            chunk = await answer.receive()
+            chunk = await response.receive()
             if not chunk:
                 return bytes(body), True
             body += chunk

@@ -1,7 +1,7 @@
 """The story of one intercepted request, top to bottom.
 
 One nursery holds all that happens for it: a watcher that cancels everything when the client leaves, the walk through
-the keys, the relay of the answer with its keep-alive, and a reader on a copy. However it ends, it says so once.
+the keys, the relay of the response with its keep-alive, and a reader on a copy. However it ends, it says so once.
 """
 
 from __future__ import annotations
@@ -10,27 +10,26 @@ from collections.abc import AsyncIterator
 from math import inf
 
 import trio
-from attrs import frozen
+from attrs import evolve, frozen
 
-from bridge.access import Caller
-from bridge.apis.passthrough import PASSTHROUGH
-from bridge.apis.protocol import Api, ClientFilter, ErrorKind, Reader, RequestFacts, UnreadableRequest
-from bridge.errors import ClearspanError
+from bridge.apis.protocol import ClientFilter, RequestFacts, UnreadableRequest
+from bridge.errors import ErrorKind, Refused
 from bridge.events.hub import Hub
-from bridge.events.vocabulary import InterceptionStarted, TokensUsed
-from bridge.http.exchange import BodyTooLarge, ClientGone, Exchange
+from bridge.events.vocabulary import InterceptionStarted, Outcome, TokensUsed
+from bridge.http.exchange import ClientGone, Exchange
 from bridge.http.fields import RawHeaders
 from bridge.interception.agent import recognise
+from bridge.interception.caller import Caller
 from bridge.interception.decoding import GrownTooLarge, UndecodableError, decoder, identity
-from bridge.interception.failover import Failover, NoKeyLeft
+from bridge.interception.failover import Failover, Served
 from bridge.interception.headers import actor_headers, headers_upstream
-from bridge.interception.lifecycle import Progress
+from bridge.interception.lifecycle import FAILED_INSIDE, Cancellation, CancelReason, Ending, Reporter
 from bridge.interception.relay import Relay
+from bridge.interception.routing import Route
 from bridge.observe.logs import logger
-from bridge.providers.circuit_breaker import CircuitOpen, Permit
-from bridge.providers.connections import Answer, Call, UpstreamBusy, UpstreamError, UpstreamTimeout
+from bridge.providers.attempt import Call, Response, UpstreamBusy, UpstreamError, UpstreamTimeout
+from bridge.providers.circuit_breaker import Permit
 from bridge.providers.prices import Prices
-from bridge.providers.provider import Provider
 
 log = logger("interception")
 
@@ -40,26 +39,7 @@ FAREWELL_S = 1.0
 REPLAYABLE = 1024 * 1024
 """A passed-through body up to this many bytes can be sent with another key; a larger one goes by as it comes."""
 
-TOO_LARGE = "the request body is larger than server.max_request_bytes"
-CLIENT_LEFT = "the client left"
-STOPPING = "the bridge is stopping"
-
-
-class Refused(ClearspanError):
-    """A request that the bridge answers by itself, with nothing sent upstream."""
-
-    def __init__(self, kind: ErrorKind, message: str) -> None:
-        super().__init__(message)
-        self.kind = kind
-
-
-@frozen
-class Route:
-    """Where a request goes: the provider, its API, and the target below the provider's base URL."""
-
-    provider: Provider
-    api: Api
-    target: bytes
+FAILED_MESSAGE = "the bridge failed; its log says why"
 
 
 @frozen
@@ -78,61 +58,69 @@ class Interception:
         self._exchange = exchange
         self._provider = route.provider
         self._api = route.api
-        self._target = route.target
+        self._route = route
         self._caller = caller
         self._services = services
         self._facts = RequestFacts()
-        self._relay: Relay | None = None
         self._filter: ClientFilter | None = None
-        self.progress = Progress(exchange, services.hub)
+        self._relay: Relay | None = None
+        self._ending = FAILED_INSIDE
+        self._reporter = Reporter(exchange, services.hub, self._price)
+        self.cancellation = Cancellation(exchange)
 
     async def run(self) -> None:
         """Serves the request to its end. Whatever goes wrong is answered in the shape of the client's API."""
         try:
             await self._run()
         except* trio.Cancelled:  # from outside; a nursery's comes in a group
-            self.progress.cancel(STOPPING)
-            await self._take_leave(STOPPING)
+            self.cancellation.cancel(CancelReason.STOPPING)
+            await self._send_cancel_reason(CancelReason.STOPPING)
             raise
         finally:
-            self.progress.end()
+            self._reporter.ended(self.cancellation.settle(self._ending))
 
     async def _run(self) -> None:
         try:
-            with self.progress.scope:
-                body = await self._understand()
+            with self.cancellation.scope:
                 async with trio.open_nursery() as nursery:
-                    nursery.start_soon(self._watch)
-                    await self._serve(body, nursery)
+                    await self._serve(nursery)
                     nursery.cancel_scope.cancel()
-            if self.progress.cancelled is not None:
-                await self._take_leave(self.progress.cancelled)
-        except Refused as refused:
-            await self._refuse(refused.kind, str(refused))
-        except ClientGone:
-            self.progress.cancel(CLIENT_LEFT)  # before there was anything to cancel: this names the reason
+            if self.cancellation.reason is not None:
+                await self._send_cancel_reason(self.cancellation.reason)
         except Exception:  # a boundary: a bug costs its own request alone, and says nothing of what it saw
-            log.exception("a request failed inside the bridge", interception=self.progress.id)
+            log.exception("a request failed inside the bridge", interception=self._exchange.id)
             if not self._exchange.started:
-                await self._answer(ErrorKind.INTERNAL, "the bridge failed; its log says why")
+                await self._respond(ErrorKind.INTERNAL, FAILED_MESSAGE)
 
-    async def _understand(self) -> bytes | AsyncIterator[bytes]:
+    async def _watch(self) -> None:
+        await self._exchange.disconnected()
+        self.cancellation.cancel(CancelReason.CLIENT_LEFT)
+
+    async def _serve(self, nursery: trio.Nursery) -> None:
+        try:
+            body = await self._read_request()
+            nursery.start_soon(self._watch)  # not before: who sent it all, and no more, still gets a refusal
+            await self._ask_upstream(body, nursery)
+        except Refused as refused:
+            self._ending = Ending(Outcome.REJECTED, str(refused))
+            await self._respond(refused.kind, str(refused), [*refused.headers])
+        except UpstreamError as error:
+            await self._break_off(error)
+        except ClientGone:
+            self.cancellation.cancel(CancelReason.CLIENT_LEFT)
+
+    async def _read_request(self) -> bytes | AsyncIterator[bytes]:
         """Reads the request, and says what it is before anything else happens to it. Returns what goes upstream."""
         body: bytes | AsyncIterator[bytes]
         limit = self._services.max_request_bytes
         try:
-            if self._api.name == PASSTHROUGH:
-                body = await self._exchange.body_parts(limit).replayable(REPLAYABLE)
-            else:
+            if self._api.understood:
                 body = await self._exchange.body(limit)
                 self._facts = self._read(body)
-                self.progress.price = self._price
-        except BodyTooLarge:
-            raise Refused(ErrorKind.TOO_LARGE, f"{TOO_LARGE} ({limit})") from None
-        except UnreadableRequest as error:
-            raise Refused(ErrorKind.INVALID_REQUEST, str(error)) from None
+            else:
+                body = await self._exchange.body_parts(limit).replayable(REPLAYABLE)
         finally:
-            self.progress.start(self._started())
+            self._reporter.started(self._started())
         if self._facts.background:
             advice = "leave out 'background', or ask the provider without the bridge"
             raise Refused(ErrorKind.NOT_IMPLEMENTED, f"background responses are not relayed; {advice}")
@@ -144,18 +132,21 @@ class Interception:
         """What a request says; nothing is known of one in an encoding that can't be undone here, which may be fine."""
         encoding = self._exchange.header(b"content-encoding")
         decode = decoder(encoding.encode("latin-1") if encoding else None)
+        if decode is None:
+            return RequestFacts()
         try:
-            return RequestFacts() if decode is None else self._api.read_request(decode(body))
+            plain = decode(body)
         except GrownTooLarge:
             return RequestFacts()
         except UndecodableError:
             raise UnreadableRequest("the body is not in the encoding that its Content-Encoding names") from None
+        return self._api.read_request(self._route.endpoint, plain)
 
     def _price(self, used: TokensUsed) -> float | None:
-        return self._services.prices.cost(self._provider.settings.type, self._facts.model, used)
+        return self._services.prices.cost(self._provider.kind.name, self._facts.model, used)
 
     def _started(self) -> InterceptionStarted:
-        who = recognise(self._exchange, self._facts.session_hint)
+        agent = recognise(self._exchange, self._facts.session_hint)
         return InterceptionStarted(
             id=self._exchange.id,
             provider=self._provider.name,
@@ -165,63 +156,46 @@ class Interception:
             credential=self._caller.credential,
             model=self._facts.model,
             streaming=self._facts.streaming,
-            client=who.client,
-            user_agent=who.user_agent,
-            session_id=who.session_id,
-            agent_id=who.agent_id,
-            parent_agent_id=who.parent_agent_id,
-            request_class=who.request_class,
-            agent_type=who.agent_type,
-            previous_tool_ms=who.previous_tool_ms,
+            client=agent.client,
+            user_agent=agent.user_agent,
+            session_id=agent.session_id,
+            agent_id=agent.agent_id,
+            parent_agent_id=agent.parent_agent_id,
+            request_class=agent.request_class,
+            agent_type=agent.agent_type,
+            previous_tool_ms=agent.previous_tool_ms,
             initiator=self._caller.initiator,
             correlating_tool_call_id=self._facts.correlating_tool_call_id,
         )
 
-    async def _watch(self) -> None:
-        await self._exchange.disconnected()
-        self.progress.cancel(CLIENT_LEFT)
-
-    async def _serve(self, body: bytes | AsyncIterator[bytes], nursery: trio.Nursery) -> None:
+    async def _ask_upstream(self, body: bytes | AsyncIterator[bytes], nursery: trio.Nursery) -> None:
+        """Walks the keys and relays the response. Raises Refused, UpstreamError and ClientGone."""
         settings = self._provider.settings
         longest = inf if self._facts.streaming else settings.request_timeout
         call = Call(
             method=self._exchange.method,
-            target=self._target,
+            target=self._route.target,
             headers=self._headers_upstream(streamed=not isinstance(body, bytes)),
             body=body,
-            head_timeout=min(longest, settings.idle_timeout) if self._facts.streaming else longest,
+            head_timeout=settings.idle_timeout if self._facts.streaming else longest,
             idle_timeout=settings.idle_timeout,
         )
-        try:
-            with self._admit() as permit, trio.move_on_after(longest) as limit:
-                failover = Failover(self._provider, self._api, call, self._caller, self.progress, permit)
-                async with failover.answer() as answer:
-                    if answer.is_stream:
-                        limit.deadline = inf  # it has no total limit, whatever the request looked like
-                    await self._pass_on(answer, nursery)
-            if limit.cancelled_caught:
-                if not self._exchange.started:
-                    permit.note(None)
-                    self.progress.attempt_timed_out()
-                raise UpstreamTimeout(f"no whole answer within request_timeout ({longest:g} s)")
-        except NoKeyLeft as error:
-            wait = [] if error.retry_after is None else [(b"retry-after", str(error.retry_after).encode())]
-            await self._refuse(error.kind, str(error), wait)
-        except CircuitOpen as error:
-            await self._refuse(ErrorKind.UNAVAILABLE, str(error), [(b"retry-after", str(error.retry_after).encode())])
-        except UpstreamError as error:
-            await self._break_off(error)
-        except ClientGone:
-            self.progress.cancel(CLIENT_LEFT)
-        except BodyTooLarge:
-            await self._refuse(ErrorKind.TOO_LARGE, TOO_LARGE)
+        with self._admit() as permit, trio.move_on_after(longest) as limit:
+            failover = Failover(self._provider, self._api, call, self._caller, self._reporter, permit)
+            async with failover.response() as served:
+                if served.response.is_stream:
+                    limit.deadline = inf  # it has no total limit, whatever the request looked like
+                await self._pass_on(served, nursery)
+        if limit.cancelled_caught:
+            if not self._exchange.started:
+                permit.note(None)
+                self._reporter.timed_out()
+            raise UpstreamTimeout(f"no whole answer within request_timeout ({longest:g} s)")
 
     def _admit(self) -> Permit:
-        if self._api.name == PASSTHROUGH:
+        if not self._api.understood:
             return Permit()
-        return self._provider.circuits.admit(
-            self._exchange.path.removeprefix(f"/{self._provider.name}"), self._facts.model
-        )
+        return self._provider.circuits.admit(self._route.endpoint, self._facts.model)
 
     def _headers_upstream(self, *, streamed: bool) -> RawHeaders:
         settings = self._provider.settings
@@ -234,63 +208,53 @@ class Interception:
             headers.append((b"Content-Length", length.encode("latin-1")))
         return headers
 
-    async def _pass_on(self, answer: Answer, nursery: trio.Nursery) -> None:
-        """Relays the answer, whatever it says, and tells what it was."""
-        request_id = answer.header(b"x-request-id") or answer.header(b"request-id")
-        self.progress.response(answer.status, request_id.decode("latin-1") if request_id else None)
-        make_reader = self._api.stream_reader if answer.is_stream else self._api.body_reader
+    async def _pass_on(self, served: Served, nursery: trio.Nursery) -> None:
+        """Relays the response, whatever it says, and tells what it was."""
+        response = served.response
+        request_id = response.header(b"x-request-id") or response.header(b"request-id")
+        self._reporter.response_started(response.status, request_id.decode("latin-1") if request_id else None)
+        make_reader = self._api.stream_reader if response.is_stream else self._api.body_reader
         reader = make_reader(self._exchange.id, self._facts, self._services.hub.wants)
-        self._relay = relay = Relay(self._exchange, answer, reader, self.progress, self._filter_for(answer))
-        if answer.is_stream and self._api.keep_alive:
+        self._relay = relay = Relay(self._exchange, response, reader, self._reporter, self._filter_for(response))
+        if response.is_stream and self._api.keep_alive:
             nursery.start_soon(relay.keep_alive, self._api.keep_alive)
         try:
             await relay.run()
         finally:
             relay.finish()
-            self.progress.stream_failure = reader.failure
-            if self._api.name != PASSTHROUGH and (reader.complete or reader.failure is not None):
-                self.progress.concluded = True
-                self._judge(answer, reader)
-        self._judge(answer, reader)
+            served.failed_late(reader.failure)
+            if self._api.understood and (reader.complete or reader.failure is not None):
+                self._ending = evolve(relay.ending(), final=True)
+        self._ending = evolve(relay.ending(), final=self._ending.final)
 
-    def _judge(self, answer: Answer, reader: Reader) -> None:
-        if answer.status >= 400:
-            self.progress.failed(f"upstream answered {answer.status}")
-        elif reader.failure is not None:
-            self.progress.failed(reader.failure.message)
-        elif answer.is_stream and not reader.complete and not reader.dropped:
-            self.progress.failed("upstream ended the stream before it was complete")
-        else:
-            self.progress.completed()
-
-    def _filter_for(self, answer: Answer) -> ClientFilter | None:
-        """What takes our own doing out of the answer: there is something only in a stream, and it must be legible."""
-        legible = decoder(answer.header(b"content-encoding")) is identity
-        return self._filter if answer.is_stream and legible else None
+    def _filter_for(self, response: Response) -> ClientFilter | None:
+        """What takes our own doing out of the response: there is something only in a stream, and it must be legible."""
+        legible = decoder(response.header(b"content-encoding")) is identity
+        return self._filter if response.is_stream and legible else None
 
     async def _break_off(self, error: UpstreamError) -> None:
-        """No answer, or no more of it: an error of the bridge's own, or the end that HTTP has for incomplete bodies."""
-        self.progress.failed(str(error))
+        """No response, or no more of it: an error of the bridge's own, or the end HTTP has for incomplete bodies."""
+        self._ending = evolve(self._ending, outcome=Outcome.FAILED, error=str(error))
         if not self._exchange.started:
             kind = {UpstreamTimeout: ErrorKind.GATEWAY_TIMEOUT, UpstreamBusy: ErrorKind.UNAVAILABLE}
-            await self._answer(kind.get(type(error), ErrorKind.BAD_GATEWAY), str(error))
-        elif self._relay is not None and self._relay.may_insert:
-            await self._exchange.send(self._api.stream_error(str(error), self._relay.events_read))
+            await self._respond(kind.get(type(error), ErrorKind.BAD_GATEWAY), str(error))
+        else:
+            await self._send_stream_error(str(error))
 
-    async def _take_leave(self, reason: str) -> None:
+    async def _send_cancel_reason(self, reason: CancelReason) -> None:
         """Tells a client that is still there why its request was cancelled."""
-        if reason == CLIENT_LEFT:
+        if reason is CancelReason.CLIENT_LEFT:
             return
         with trio.move_on_after(FAREWELL_S, shield=True):
             if not self._exchange.started:
-                kind = ErrorKind.UNAVAILABLE if reason == STOPPING else ErrorKind.FORBIDDEN
-                await self._answer(kind, reason)
-            elif self._relay is not None and self._relay.may_insert:
-                await self._exchange.send(self._api.stream_error(reason, self._relay.events_read))
+                kind = ErrorKind.UNAVAILABLE if reason is CancelReason.STOPPING else ErrorKind.FORBIDDEN
+                await self._respond(kind, reason)
+            else:
+                await self._send_stream_error(reason)
 
-    async def _refuse(self, kind: ErrorKind, message: str, headers: list[tuple[bytes, bytes]] | None = None) -> None:
-        self.progress.rejected(message)
-        await self._answer(kind, message, headers or [])
+    async def _send_stream_error(self, message: str) -> None:
+        if self._relay is not None and self._relay.may_insert:
+            await self._exchange.send(self._api.stream_error(message, self._relay.events_read))
 
-    async def _answer(self, kind: ErrorKind, message: str, headers: list[tuple[bytes, bytes]] | None = None) -> None:
-        await self._exchange.answer(kind.status, self._api.error_body(kind, message), headers or [])
+    async def _respond(self, kind: ErrorKind, message: str, headers: RawHeaders | None = None) -> None:
+        await self._exchange.respond(kind.status, self._api.error_body(kind, message), headers or [])

@@ -1,18 +1,18 @@
-"""What has become of one interception so far: told to the hub as it happens, and ended exactly once.
+"""From start to end: what an interception tells the hub, how it is cancelled, and what it comes to.
 
-Also the one place from which an interception is cancelled, whoever wants it: the client left, the owner said so, the
-bridge stops. All of them cancel the same scope; the first reason given is the one recorded.
+Whoever wants to stop an interception (the client left, the owner said so, the bridge stops) cancels the same scope. The
+first reason given is the one recorded.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from datetime import datetime
+from enum import StrEnum
 
 import trio
-from attrs import evolve
+from attrs import evolve, frozen
 
-from bridge.apis.protocol import StreamFailure
 from bridge.events.hub import Hub
 from bridge.events.vocabulary import (
     AttemptFailed,
@@ -32,107 +32,110 @@ Price = Callable[[TokensUsed], float | None]
 """US dollars, or None where nobody knows."""
 
 
-def _unknown(_used: TokensUsed) -> float | None:
-    return None
+class CancelReason(StrEnum):
+    """Why an interception was stopped, as clients and the record are told."""
+
+    CLIENT_LEFT = "the client left"
+    STOPPING = "the bridge is stopping"
+    BY_OWNER = "cancelled by the bridge's owner"
 
 
-class Progress:
-    """One interception's way from start to end."""
+@frozen
+class Ending:
+    """What an interception comes to, unless it is cancelled before its end."""
 
-    def __init__(self, exchange: Exchange, hub: Hub) -> None:
-        self.id = exchange.id
-        self._exchange = exchange
-        self._hub = hub
-        self.began = trio.current_time()
-        self._first_token_at: float | None = None
-        self._ended = False
-        self.stream_failure: StreamFailure | None = None
-        """The error that upstream sent inside the answer, if any."""
-        self.price: Price = _unknown
-        """What tokens cost; set once the model is known."""
-        self.attempts = 0
-        self._key, self._attempt_open = "", False
+    outcome: Outcome
+    error: str | None = None
+    final: bool = False
+    """The response has told its own end (`[DONE]`, an error), and all of it went to the client. Many clients leave
+    then, without waiting for the end of the body: that cancels nothing."""
+
+
+FAILED_INSIDE = Ending(Outcome.FAILED, "the bridge failed")
+
+
+class Cancellation:
+    """The one way to stop an interception: run it inside `scope`."""
+
+    def __init__(self, exchange: Exchange) -> None:
         self.scope = trio.CancelScope()
-        self.cancelled: str | None = None
-        self.concluded = False
-        """The answer has told its own end (`[DONE]`, an error), and all of it went to the client. Many clients leave
-        then, without waiting for the end of the body: that cancels nothing."""
-        self.outcome = Outcome.FAILED
-        self.error: str | None = "the bridge failed"
+        self.reason: CancelReason | None = None
+        self._exchange = exchange
 
-    def start(self, event: InterceptionStarted) -> None:
-        """The request was understood."""
-        self._hub.publish(event)
+    def cancel(self, reason: CancelReason) -> None:
+        """Stops it. Does nothing once the response is complete: then there is nothing to stop."""
+        if self.reason is None and not self._exchange.finished:
+            self.reason = reason
+            self.scope.cancel()
 
-    def attempt(self, key: str) -> int:
-        """A key is tried now. Returns the attempt's number."""
-        self.attempts += 1
-        self._key, self._attempt_open = key, True
-        self._hub.publish(AttemptStarted(self.id, self.attempts, key))
-        return self.attempts
+    def settle(self, ending: Ending) -> Ending:
+        """How the interception ended: as it says itself, or cancelled before that."""
+        if self.reason is None or ending.final or ending.outcome is Outcome.COMPLETED:
+            return ending
+        return Ending(Outcome.CANCELLED, self.reason)
+
+
+class Reporter:
+    """Tells the hub what becomes of one interception, as it happens."""
+
+    def __init__(self, exchange: Exchange, hub: Hub, price: Price) -> None:
+        self.id = exchange.id
+        self.began = trio.current_time()
+        self._exchange = exchange
+        self._publish = hub.publish
+        self._price = price
+        self._attempts = 0
+        self._key: str | None = None  # of the attempt under way
+        self._first_token_at: float | None = None
+
+    def started(self, event: InterceptionStarted) -> None:
+        """The request was read."""
+        self._publish(event)
+
+    def attempt_started(self, key: str) -> None:
+        """A key is tried now."""
+        self._attempts += 1
+        self._key = key
+        self._publish(AttemptStarted(self.id, self._attempts, key))
 
     def attempt_failed(
         self, key: str, status: int | None, reason: FailureReason, cooldown_s: float | None = None
     ) -> None:
         """The attempt under way failed."""
-        self._attempt_open = False
-        self._hub.publish(AttemptFailed(self.id, self.attempts, key, status, reason, cooldown_s))
+        self._key = None
+        self._publish(AttemptFailed(self.id, self._attempts, key, status, reason, cooldown_s))
 
-    def attempt_timed_out(self) -> None:
+    def timed_out(self) -> None:
         """What was under way took too long: an attempt, if there was one."""
-        if self._attempt_open:
+        if self._key is not None:
             self.attempt_failed(self._key, None, FailureReason.TIMEOUT)
 
     def waiting(self, until: datetime) -> None:
         """All keys rest; one will do in time."""
-        self._hub.publish(InterceptionWaiting(self.id, until))
+        self._publish(InterceptionWaiting(self.id, until))
 
-    def response(self, status: int, upstream_request_id: str | None) -> None:
-        """An answer goes to the client."""
-        self._attempt_open = False
-        self._hub.publish(ResponseStarted(self.id, self.attempts, status, upstream_request_id))
+    def response_started(self, status: int, upstream_request_id: str | None) -> None:
+        """A response goes to the client."""
+        self._key = None
+        self._publish(ResponseStarted(self.id, self._attempts, status, upstream_request_id))
 
     def read(self, events: Iterable[Event], *, token_seen: bool) -> None:
-        """The reader understood this much of the answer."""
+        """The reader understood this much of the response."""
         if token_seen and self._first_token_at is None:
             self._first_token_at = trio.current_time()
         for event in events:
-            priced = evolve(event, cost_usd=self.price(event)) if isinstance(event, TokensUsed) else event
-            self._hub.publish(priced)
+            priced = evolve(event, cost_usd=self._price(event)) if isinstance(event, TokensUsed) else event
+            self._publish(priced)
 
-    def completed(self) -> None:
-        """All went well, unless something else is said later."""
-        self.outcome, self.error = Outcome.COMPLETED, None
-
-    def failed(self, error: str) -> None:
-        """Upstream answered an error or broke off."""
-        self.outcome, self.error = Outcome.FAILED, error
-
-    def rejected(self, error: str) -> None:
-        """The bridge answered by itself."""
-        self.outcome, self.error = Outcome.REJECTED, error
-
-    def cancel(self, reason: str) -> None:
-        """Stops it. Does nothing once the answer is complete: then there is nothing to stop."""
-        if self.cancelled is None and not self._exchange.finished:
-            self.cancelled = reason
-            self.scope.cancel()
-
-    def end(self) -> None:
-        """Says how it ended. Only the first call counts."""
-        if self._ended:
-            return
-        self._ended = True
-        outcome, error = self.outcome, self.error
-        if self.cancelled is not None and outcome is not Outcome.COMPLETED and not self.concluded:
-            outcome, error = Outcome.CANCELLED, self.cancelled
-        self._hub.publish(
+    def ended(self, ending: Ending) -> None:
+        """It is over. Called once."""
+        self._publish(
             InterceptionEnded(
                 id=self.id,
-                outcome=outcome,
+                outcome=ending.outcome,
                 status=self._exchange.status,
-                error=error,
-                attempts=self.attempts,
+                error=ending.error,
+                attempts=self._attempts,
                 duration_ms=self._since_start(trio.current_time()),
                 first_byte_ms=self._moment(self._exchange.first_byte_at),
                 first_token_ms=self._moment(self._first_token_at),

@@ -12,14 +12,14 @@ from collections.abc import Callable
 import trio
 
 from bridge.apis.protocol import ClientFilter, Reader
-from bridge.events.vocabulary import Event
+from bridge.events.vocabulary import Event, Outcome
 from bridge.http.exchange import Exchange
 from bridge.http.fields import first_value
 from bridge.interception.decoding import decoder, identity
 from bridge.interception.headers import headers_down
-from bridge.interception.lifecycle import Progress
+from bridge.interception.lifecycle import Ending, Reporter
 from bridge.observe.logs import logger
-from bridge.providers.connections import Answer, UpstreamError
+from bridge.providers.attempt import Response, UpstreamError
 
 log = logger("relay")
 
@@ -28,35 +28,35 @@ SILENCE_S = 10.0
 
 
 class Relay:
-    """One answer on its way to the client."""
+    """One response on its way to the client."""
 
     def __init__(
         self,
         exchange: Exchange,
-        answer: Answer,
+        response: Response,
         reader: Reader,
-        progress: Progress,
+        reporter: Reporter,
         client_filter: ClientFilter | None = None,
     ) -> None:
         self._exchange = exchange
-        self._answer = answer
+        self._response = response
         self._reader = reader
-        self._progress = progress
+        self._reporter = reporter
         self._filter = client_filter
-        self._decode = decoder(answer.header(b"content-encoding"))
+        self._decode = decoder(response.header(b"content-encoding"))
         self._sent_at = trio.current_time()
-        self._counted = False
+        self._length_known = False
         """The client was told how many bytes will come."""
         self._at_rest = False
         """Between two chunks: all that came was sent and read."""
 
     async def run(self) -> None:
-        """Relays the whole answer. Raises UpstreamError where it breaks off; the reader then has what came."""
-        headers = headers_down(self._answer.headers)
+        """Relays the whole response. Raises UpstreamError where it breaks off; the reader then has what came."""
+        headers = headers_down(self._response.headers)
         if self._filter is not None:
             headers = [(name, value) for name, value in headers if name.lower() != b"content-length"]
-        self._counted = first_value(headers, b"content-length") is not None
-        await self._exchange.start(self._answer.status, headers)
+        self._length_known = first_value(headers, b"content-length") is not None
+        await self._exchange.start(self._response.status, headers)
         try:
             while chunk := await self._next():
                 await self._pass_on(chunk if self._filter is None else self._filter.feed(chunk))
@@ -70,7 +70,7 @@ class Relay:
 
     async def _next(self) -> bytes:
         self._at_rest = True
-        chunk = await self._answer.receive()
+        chunk = await self._response.receive()
         self._at_rest = False
         return chunk
 
@@ -102,21 +102,31 @@ class Relay:
         """Whether bytes of our own may go to the client just now."""
         readable = self._decode is identity  # else nobody knows where events end, or ours would be read as encoded
         begun = self._exchange.first_byte_at is not None
-        return readable and begun and self._at_rest and not self._counted and self._reader.between_events
+        return readable and begun and self._at_rest and not self._length_known and self._reader.between_events
+
+    def ending(self) -> Ending:
+        """What the response came to, as far as it was read."""
+        if self._response.status >= 400:
+            return Ending(Outcome.FAILED, f"upstream answered {self._response.status}")
+        if self._reader.failure is not None:
+            return Ending(Outcome.FAILED, self._reader.failure.message)
+        if self._response.is_stream and not self._reader.complete and not self._reader.dropped:
+            return Ending(Outcome.FAILED, "upstream ended the stream before it was complete")
+        return Ending(Outcome.COMPLETED)
 
     def finish(self) -> None:
         """There is no more, for whatever reason: what was read is told. Never raises."""
-        self._tell(self._reader.finish)
+        self._take(self._reader.finish)
 
     def _read(self, chunk: bytes) -> None:
         if self._decode is not None:
             decode = self._decode
-            self._tell(lambda: self._reader.feed(decode(chunk)))
+            self._take(lambda: self._reader.feed(decode(chunk)))
 
-    def _tell(self, step: Callable[[], list[Event]]) -> None:
+    def _take(self, step: Callable[[], list[Event]]) -> None:
         try:
             events = step()
-            self._progress.read(events, token_seen=self._reader.token_seen)
+            self._reporter.read(events, token_seen=self._reader.token_seen)
         except Exception:  # a boundary: reading is for the owner's eyes and must never harm the relay
-            log.exception("an answer could not be read", interception=self._progress.id)
+            log.exception("an answer could not be read", interception=self._reporter.id)
             self._decode = None

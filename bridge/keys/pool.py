@@ -203,7 +203,7 @@ class KeyPool:
             if key.hint == hint:
                 return key
         known = ", ".join(key.hint for key in self._keys) or "none"
-        raise UnknownKey(f"{self.provider} has no key {hint!r} (its keys: {known})")
+        raise UnknownKey(f"{self.provider} has no such key; its keys: {known}")
 
     def replace(self, keys: Sequence[Secret], strategy: str = "fallback") -> None:
         """Takes over a new configuration: keys that stay keep their health and hint, the others go or begin valid.

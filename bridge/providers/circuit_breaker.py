@@ -1,4 +1,4 @@
-"""The circuit breaker: leaves a provider's endpoint alone for a while when it keeps failing (`behaviour.md` section 3).
+"""The circuit breaker: leaves a provider's endpoint alone for a while when it keeps failing.
 
 One circuit per endpoint and model of a provider. It closes the way for everybody at once, so it counts only what no
 other key could mend: server errors and failed connections, never what is said of a key. No I/O here; time is given.
@@ -14,14 +14,8 @@ from typing import Self
 from attrs import define
 
 from bridge.config.settings import CircuitBreakerSettings
-from bridge.errors import ClearspanError
+from bridge.errors import ErrorKind, Refused
 from bridge.events.vocabulary import CircuitChanged, Event
-
-FAILURES: dict[str, frozenset[int]] = {
-    "openai": frozenset({500, 502, 503, 504}),
-    "anthropic": frozenset({500, 502, 503, 504, 529}),
-}
-"""By the provider's type: the statuses that speak against the endpoint."""
 
 ABOUT_KEYS = frozenset({401, 403, 429})
 
@@ -29,16 +23,16 @@ REMEMBERED = 1000
 """How many circuits are kept; model names come from clients, and may be anything."""
 
 CIRCUIT_IS_OPEN = "circuit breaker is open"
-"""What the client is told (`behaviour.md` section 3)."""
+"""What the client is told."""
 
 CLOSED, HALF_OPEN, OPEN = "closed", "half_open", "open"
 
 
-class CircuitOpen(ClearspanError):
+class CircuitOpen(Refused):
     """The endpoint is left alone just now. `retry_after` is whole seconds."""
 
     def __init__(self, retry_after: int) -> None:
-        super().__init__(CIRCUIT_IS_OPEN)
+        super().__init__(ErrorKind.UNAVAILABLE, CIRCUIT_IS_OPEN, [(b"retry-after", str(retry_after).encode())])
         self.retry_after = retry_after
 
 
@@ -53,19 +47,19 @@ class _Circuit:
 
 
 class Circuits:
-    """The circuits of one provider."""
+    """The circuits of one provider; `failures` are the statuses that speak against an endpoint of its kind."""
 
     def __init__(
         self,
         provider: str,
-        kind: str,
+        failures: frozenset[int],
         settings: CircuitBreakerSettings,
         *,
         publish: Callable[[Event], None],
         clock: Callable[[], float],
     ) -> None:
         self._provider = provider
-        self._failures = FAILURES[kind]
+        self._failures = failures
         self._settings = settings
         self._publish = publish
         self._clock = clock

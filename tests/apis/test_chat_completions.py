@@ -9,7 +9,8 @@ import orjson
 import pytest
 
 from bridge.apis.chat_completions.api import ChatCompletions
-from bridge.apis.protocol import Api, ErrorKind, Opening, RequestFacts, StreamFailure, UnreadableRequest
+from bridge.apis.protocol import Api, Opening, RequestFacts, StreamFailure, UnreadableRequest
+from bridge.errors import ErrorKind
 from bridge.events.vocabulary import (
     AnswerDelta,
     Event,
@@ -51,7 +52,7 @@ RICH_TEXTS = {0: "I look at the files.", None: "Let me look."}
 
 
 def facts(**request: Any) -> RequestFacts:
-    return API.read_request(orjson.dumps(request))
+    return API.read_request("", orjson.dumps(request))
 
 
 def test_a_request() -> None:
@@ -95,7 +96,7 @@ def test_odd_messages_are_forgiven(messages: Any) -> None:
 
 def test_what_is_no_json_object_is_refused() -> None:
     with pytest.raises(UnreadableRequest):
-        API.read_request(b"[]")
+        API.read_request("", b"[]")
 
 
 @pytest.mark.parametrize("listening", [True, False])

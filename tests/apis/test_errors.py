@@ -18,7 +18,7 @@ from bridge.apis.errors import (
     openai_error,
     responses_stream_error,
 )
-from bridge.apis.protocol import ErrorKind
+from bridge.errors import ErrorKind
 from bridge.events.vocabulary import FailureReason
 from tests.apis.wire import chunk, named
 

@@ -9,7 +9,8 @@ import orjson
 import pytest
 
 from bridge.apis.messages.api import Messages
-from bridge.apis.protocol import Api, ErrorKind, Opening, RequestFacts, StreamFailure, UnreadableRequest
+from bridge.apis.protocol import Api, Opening, RequestFacts, StreamFailure, UnreadableRequest
+from bridge.errors import ErrorKind
 from bridge.events.vocabulary import (
     AnswerDelta,
     Event,
@@ -59,7 +60,7 @@ RICH_TEXTS = {0: "Let me look at the files.", None: "I will look.Done."}
 
 
 def facts(**request: Any) -> RequestFacts:
-    return API.read_request(orjson.dumps(request))
+    return API.read_request("", orjson.dumps(request))
 
 
 def said(content: Any) -> RequestFacts:
@@ -121,7 +122,7 @@ def test_the_session_is_in_the_user_id(metadata: Any, session: str | None) -> No
 
 def test_what_is_no_json_object_is_refused() -> None:
     with pytest.raises(UnreadableRequest):
-        API.read_request(b'"hi"')
+        API.read_request("", b'"hi"')
 
 
 @pytest.mark.parametrize("listening", [True, False])

@@ -8,8 +8,9 @@ from typing import Any
 import orjson
 import pytest
 
-from bridge.apis.protocol import Api, ErrorKind, Opening, RequestFacts, StreamFailure, UnreadableRequest
+from bridge.apis.protocol import Api, Opening, RequestFacts, StreamFailure, UnreadableRequest
 from bridge.apis.responses.api import Responses
+from bridge.errors import ErrorKind
 from bridge.events.vocabulary import (
     AnswerDelta,
     Event,
@@ -56,7 +57,7 @@ RICH_TEXTS = {
 
 
 def facts(**request: Any) -> RequestFacts:
-    return API.read_request(orjson.dumps(request))
+    return API.read_request("", orjson.dumps(request))
 
 
 def test_a_request() -> None:
@@ -118,7 +119,7 @@ def test_odd_fields_are_forgiven(odd: dict[str, Any]) -> None:
 
 
 def test_a_lone_surrogate_in_a_request_is_no_fault() -> None:
-    assert API.read_request(rb'{"input": "cut \ud83d"}').prompt == "cut \ufffd"
+    assert API.read_request("", rb'{"input": "cut \ud83d"}').prompt == "cut \ufffd"
 
 
 @pytest.mark.parametrize(
@@ -133,7 +134,7 @@ def test_a_lone_surrogate_in_a_request_is_no_fault() -> None:
 )
 def test_what_is_no_json_object_is_refused(body: bytes, says: str) -> None:
     with pytest.raises(UnreadableRequest, match=says):
-        API.read_request(body)
+        API.read_request("", body)
 
 
 # Streams

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bridge.providers.connections import Call, Upstream
+from bridge.providers.attempt import Call, Upstream
 
 KEY = "sk-canary-of-upstream-0001"
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"

@@ -13,6 +13,7 @@ import pytest
 import trio
 from attrs import define, field
 
+from bridge.interception.lifecycle import CancelReason
 from tests.faults.census import nothing_left
 from tests.faults.wire import Client, client, health, request
 from tests.support.world import HELLO, KEYS, Asked, Reply, World, provider, say_hello, world
@@ -86,8 +87,8 @@ def cancel_all(here: World) -> None:
     """What a `cancel` from the monitor does, to whatever is live."""
     app = here.bridge._app
     assert app is not None
-    for progress in list(app.live.values()):
-        progress.cancel("a test wants it")
+    for cancellation in list(app.live.values()):
+        cancellation.cancel(CancelReason.BY_OWNER)
 
 
 @pytest.mark.parametrize("refused_keys", [0, 2])

@@ -12,7 +12,7 @@ import trio
 import trio.testing
 from attrs import define, field
 
-from bridge.providers.connections import (
+from bridge.providers.attempt import (
     ConnectFailed,
     Upstream,
     UpstreamBroke,

@@ -15,7 +15,7 @@ import trio.testing
 import trustme
 from attrs import define
 
-from bridge.providers.connections import ConnectFailed, Upstream, UpstreamError, UpstreamTimeout
+from bridge.providers.attempt import ConnectFailed, Upstream, UpstreamError, UpstreamTimeout
 from tests.faults.attempts import OK, call, fetch
 from tests.faults.census import nothing_left
 from tests.support.world import Asked, Hang, Reply, _serve_provider, provider

@@ -7,7 +7,10 @@ from attrs import define
 
 from bridge.config.settings import CircuitBreakerSettings, Seconds
 from bridge.events.vocabulary import CircuitChanged, Event
+from bridge.providers.anthropic import ANTHROPIC
 from bridge.providers.circuit_breaker import CircuitOpen, Circuits, Permit
+from bridge.providers.kind import ProviderKind
+from bridge.providers.openai import OPENAI
 from tests.support.world import Asked, Reply, ask, provider, world
 
 
@@ -34,10 +37,10 @@ def told() -> list[Event]:
     return []
 
 
-def make(clock: Clock, told: list[Event], kind: str = "openai") -> Circuits:
+def make(clock: Clock, told: list[Event], kind: ProviderKind = OPENAI) -> Circuits:
     """Circuits that open after three failures."""
     breaker = CircuitBreakerSettings(failure_threshold=3, interval=Seconds(10), timeout=Seconds(30), max_requests=2)
-    return Circuits("one", kind, breaker, publish=told.append, clock=clock)
+    return Circuits("one", kind.circuit_failures, breaker, publish=told.append, clock=clock)
 
 
 def attempt(circuits: Circuits, *statuses: int | None, model: str = "m") -> None:
@@ -81,7 +84,7 @@ def test_key_failures_do_not_end_a_row_of_failures(clock: Clock, told: list[Even
 def test_only_anthropic_says_529(clock: Clock, told: list[Event]) -> None:
     attempt(make(clock, told), 529, 529, 529)
     assert not told
-    attempt(make(clock, told, "anthropic"), 529, 529, 529)
+    attempt(make(clock, told, ANTHROPIC), 529, 529, 529)
     assert states(told) == ["open"]
 
 

@@ -12,19 +12,21 @@ from bridge.apis.chat_completions.answer import ChatAnswer, stream_failure
 from bridge.apis.chat_completions.include_usage import UsageChunkFilter, add_include_usage
 from bridge.apis.errors import chat_stream_error, openai_error
 from bridge.apis.json_text import loads_object
-from bridge.apis.protocol import ClientFilter, ErrorKind, Opening, Reader, RequestFacts, StreamFailure, Wants
+from bridge.apis.protocol import ClientFilter, Opening, Reader, RequestFacts, StreamFailure, Wants
 from bridge.apis.readers import BodyReader, StreamReader
 from bridge.apis.request import joined_texts, last_of, request_object, string
 from bridge.apis.transcript import Transcript
+from bridge.errors import ErrorKind
 
 
 class ChatCompletions:
     """The API behind `POST /v1/chat/completions`."""
 
     name = "chat_completions"
+    understood = True
     keep_alive = b": keep-alive\n\n"
 
-    def read_request(self, body: bytes) -> RequestFacts:
+    def read_request(self, path: str, body: bytes) -> RequestFacts:  # noqa: ARG002  # the body says it all
         """The facts of a request body; raises UnreadableRequest."""
         request = request_object(body)
         last = last_of(request.get("messages"))

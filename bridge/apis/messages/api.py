@@ -11,10 +11,11 @@ from bridge.apis.errors import anthropic_error, messages_stream_error
 from bridge.apis.event_type import event_type
 from bridge.apis.json_text import loads_object
 from bridge.apis.messages.answer import MessagesAnswer, stream_failure
-from bridge.apis.protocol import ClientFilter, ErrorKind, Opening, Reader, RequestFacts, StreamFailure, Wants
+from bridge.apis.protocol import ClientFilter, Opening, Reader, RequestFacts, StreamFailure, Wants
 from bridge.apis.readers import BodyReader, StreamReader
 from bridge.apis.request import joined_texts, last_of, request_object, string
 from bridge.apis.transcript import Transcript
+from bridge.errors import ErrorKind
 
 _HELD = frozenset({b"message_start", b"ping"})
 _REMINDER = "<system-reminder>"  # Claude Code's own words to the model, put beside those of the user
@@ -25,9 +26,10 @@ class Messages:
     """The API behind `POST /v1/messages`."""
 
     name = "messages"
+    understood = True
     keep_alive = b'event: ping\ndata: {"type": "ping"}\n\n'
 
-    def read_request(self, body: bytes) -> RequestFacts:
+    def read_request(self, path: str, body: bytes) -> RequestFacts:  # noqa: ARG002  # the body says it all
         """The facts of a request body; raises UnreadableRequest."""
         request = request_object(body)
         last = last_of(request.get("messages"))

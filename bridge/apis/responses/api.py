@@ -8,11 +8,12 @@ from __future__ import annotations
 from bridge.apis.errors import openai_error, responses_stream_error
 from bridge.apis.event_type import event_type
 from bridge.apis.json_text import loads_object
-from bridge.apis.protocol import ClientFilter, ErrorKind, Opening, Reader, RequestFacts, StreamFailure, Wants
+from bridge.apis.protocol import ClientFilter, Opening, Reader, RequestFacts, StreamFailure, Wants
 from bridge.apis.readers import BodyReader, StreamReader
 from bridge.apis.request import joined_texts, last_of, request_object, string
 from bridge.apis.responses.answer import ResponsesAnswer, stream_failure
 from bridge.apis.transcript import Transcript
+from bridge.errors import ErrorKind
 
 _HELD = frozenset({b"response.created", b"response.queued", b"response.in_progress"})
 _FAILURES = frozenset({b"error", b"response.failed"})
@@ -23,9 +24,10 @@ class Responses:
     """The API behind `POST /v1/responses`."""
 
     name = "responses"
+    understood = True
     keep_alive = b": keep-alive\n\n"
 
-    def read_request(self, body: bytes) -> RequestFacts:
+    def read_request(self, path: str, body: bytes) -> RequestFacts:  # noqa: ARG002  # the body says it all
         """The facts of a request body; raises UnreadableRequest."""
         request = request_object(body)
         given = request.get("input")

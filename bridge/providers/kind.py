@@ -1,0 +1,94 @@
+"""What a kind of provider is: all that differs between servers of OpenAI's making and of Anthropic's, as one value.
+
+`openai.py` and `anthropic.py` beside this file hold the two there are. Whoever needs to know what kind of server a
+configured provider is (configuration, routes, credentials, key checks, circuits, errors, the lines for a shell) asks
+the kind, and compares no name.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from urllib.parse import unquote
+
+from attrs import field, frozen
+
+from bridge.apis.passthrough import Passthrough
+from bridge.apis.protocol import Api
+from bridge.errors import ErrorKind
+from bridge.http.fields import RawHeaders
+from bridge.keys.secret import Secret
+
+
+@frozen(eq=False)
+class ProviderKind:
+    """One kind of provider.
+
+    Paths are those below `/{provider}` here, with `/v1` at their beginning. `base_path` is what a base URL of this kind
+    ends in already, so that it is taken off a path before that is appended.
+    """
+
+    name: str
+    title: str
+    default_url: str
+    base_path: str
+    intercepted: Mapping[str, Api]
+    """The routes that are read and recorded, all of them POST."""
+
+    passed_through: re.Pattern[str]
+    """The routes that are relayed as they are, with any method. All that is listed nowhere is refused, so that a client
+    never reaches an administrative route with the owner's keys."""
+
+    key_header: bytes
+    key_prefix: bytes
+    check_path: str
+    """What a key is checked with, by GET: a list that costs nothing."""
+
+    check_headers: RawHeaders
+    error_body: Callable[[ErrorKind, str], bytes]
+    """The body of an error of the bridge's own, in the shape that this provider's SDKs know."""
+
+    circuit_failures: frozenset[int]
+    """The statuses that speak against an endpoint, whatever key was sent."""
+
+    url_variables: tuple[str, ...]
+    """The environment variables by which agents and SDKs find the server; the first is the SDK's own."""
+
+    key_variable: str
+    """The environment variable that holds a key; with an S at its end, several."""
+
+    _passthrough: Api = field(init=False)
+
+    @_passthrough.default
+    def _make_passthrough(self) -> Api:
+        return Passthrough(self.error_body)
+
+    def credential(self, key: Secret) -> tuple[bytes, bytes]:
+        """The header that carries a key of the pool."""
+        return self.key_header, self.key_prefix + key.reveal().encode()
+
+    def api(self, path: str) -> Api | None:
+        """The API behind a path; None where it is not listed, or is not plainly what it says."""
+        if path in self.intercepted:
+            return self.intercepted[path]
+        return self._passthrough if self.passed_through.fullmatch(path) and _is_plain(path) else None
+
+    def target(self, path: str) -> bytes:
+        """What of a path is appended to the base URL."""
+        return path.removeprefix(self.base_path).encode("ascii")
+
+    def environment(self, url: str, key: str) -> dict[str, str]:
+        """The variables that point an agent at the server at `url` (without `base_path`), with that key."""
+        return dict.fromkeys(self.url_variables, url + self.base_path) | {self.key_variable: key}
+
+
+def _is_plain(path: str) -> bool:
+    """Whether no server can read this path as another one: no dot segments, empty segments or hidden separators."""
+    segments = path[1:].split("/")
+    return all(_is_plain_segment(segment) for segment in segments[:-1]) and _is_plain_segment(segments[-1] or "end")
+
+
+def _is_plain_segment(segment: str) -> bool:
+    plain = unquote(segment)  # what is no UTF-8, as are overlong forms of a dot or a slash, becomes U+FFFD
+    name = plain.partition(";")[0]  # the rest is parameters to servers that know of them
+    return name not in {"", ".", ".."} and plain.isprintable() and not any(mark in plain for mark in "/\\%\ufffd")

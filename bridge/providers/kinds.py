@@ -1,0 +1,11 @@
+"""The kinds of provider there are, by the name that a configuration gives them (`type`)."""
+
+from __future__ import annotations
+
+from bridge.providers.anthropic import ANTHROPIC
+from bridge.providers.kind import ProviderKind
+from bridge.providers.openai import OPENAI
+
+KINDS: dict[str, ProviderKind] = {kind.name: kind for kind in (OPENAI, ANTHROPIC)}
+
+KINDS_IN_WORDS = " or ".join(f'"{name}"' for name in KINDS)
