@@ -12,7 +12,7 @@ from bridge.events import hub as hub_module
 from bridge.events.hub import Hub, Subscriber
 from bridge.events.vocabulary import AnswerDelta, BridgeStopping, Event, EventsDropped
 from bridge.events.wire import Envelope, Message, Snapshot, decode
-from tests.events.test_picture import started
+from tests.events.interceptions import started
 from tests.support.event_samples import START
 
 

@@ -16,7 +16,6 @@ from bridge.events.vocabulary import (
     AnswerDelta,
     AttemptFailed,
     AttemptStarted,
-    Credential,
     Event,
     FailureReason,
     InterceptionEnded,
@@ -36,17 +35,10 @@ from bridge.events.vocabulary import (
     WithheldReason,
 )
 from bridge.events.wire import Snapshot, decode, encode, unstructure
+from tests.events.interceptions import ended, started
 from tests.support.event_samples import START, TEXTS, histories
 
 SUMMARY = ThoughtSource.REASONING_SUMMARY
-
-
-def started(name: str) -> InterceptionStarted:
-    return InterceptionStarted(name, "openai", "responses", "POST", "/x", Credential("centralized"))
-
-
-def ended(name: str, outcome: Outcome = Outcome.COMPLETED) -> InterceptionEnded:
-    return InterceptionEnded(name, outcome, 200, None, attempts=1, duration_ms=5.0, bytes_out=3)
 
 
 def picture(*events: Event) -> Picture:
