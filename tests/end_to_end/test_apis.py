@@ -16,7 +16,7 @@ from attrs import fields
 from bridge.config.settings import RecordSettings
 from bridge.interception import relay
 from bridge.simulator.scenario.file import everyday
-from tests.end_to_end.dialects import DIALECTS, PROMPT, Dialect, fated, raw, recorded, say, shape, without_usage_chunk
+from tests.support.dialects import DIALECTS, PROMPT, Dialect, fated, raw, recorded, say, shape, without_usage_chunk
 from tests.support.simulated import events_in, sent_by, simulation, told_by, told_in
 from tests.support.world import Asked, Reply, ask
 

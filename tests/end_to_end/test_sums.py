@@ -14,7 +14,7 @@ from bridge.simulator.answers import Answer
 from bridge.simulator.demo import DEMO_SCENARIO, demo_keys
 from bridge.simulator.provider import Exchange
 from bridge.simulator.scenario.file import everyday
-from tests.end_to_end.dialects import DIALECTS, say, without_usage_chunk
+from tests.support.dialects import DIALECTS, say, without_usage_chunk
 from tests.support.simulated import sent_by, simulation, tokens_told
 
 CHAT = DIALECTS["chat_completions"]

@@ -11,9 +11,9 @@ import pytest
 
 from bridge.config.settings import RecordSettings
 from bridge.simulator.scenario.file import everyday
-from tests.end_to_end.dialects import DIALECTS, fated, say
 from tests.record.commands import printed
 from tests.record.har import NotHar, check_archive
+from tests.support.dialects import DIALECTS, fated, say
 from tests.support.record_desk import desk, ids, started
 from tests.support.simulated import simulation
 from tests.support.world import KEYS, ask
