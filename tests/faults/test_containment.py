@@ -77,9 +77,9 @@ async def test_in_the_engine(monkeypatch: pytest.MonkeyPatch, contained: Contain
         with monkeypatch.context() as broken, trio.fail_after(5):
             broken.setattr(Http1, "_create_stream", fail)
             for _ in range(20):
-                async with client(here.port) as one:
-                    await one.send(request(here.port))
-                    assert await one.until_closed() == b""
+                async with client(here.port) as connection:
+                    await connection.send(request(here.port))
+                    assert await connection.until_closed() == b""
         assert (await ask(here.port)).body == b"".join(HELLO)
 
 
@@ -97,8 +97,8 @@ async def test_in_a_sink(contained: Contained) -> None:
 @pytest.mark.usefixtures("autojump_clock")
 async def test_no_descriptor_left_to_accept_a_client() -> None:
     """It waits and tries again; clients wait in the kernel's queue meanwhile."""
-    one, _ = trio.testing.memory_stream_pair()
-    outcomes: list[Any] = [OSError(errno.EMFILE, "too many open files"), OSError(errno.ECONNABORTED, "gone"), one]
+    accepted, _ = trio.testing.memory_stream_pair()
+    outcomes: list[Any] = [OSError(errno.EMFILE, "too many open files"), OSError(errno.ECONNABORTED, "gone"), accepted]
 
     class Scarce:
         async def accept(self) -> Any:
@@ -109,7 +109,7 @@ async def test_no_descriptor_left_to_accept_a_client() -> None:
             return outcome
 
     accepting = Listener(say_nothing, [], app.protocol_error)
-    assert await accepting._next(cast("trio.SocketListener", Scarce())) is cast("trio.SocketStream", one)
+    assert await accepting._next(cast("trio.SocketListener", Scarce())) is cast("trio.SocketStream", accepted)
 
 
 async def say_nothing(_scope: Scope, _receive: Receive, _send: Send) -> None:
