@@ -167,7 +167,7 @@ def test_several_choices() -> None:
     ],
 )
 def test_servers_that_number_calls_in_their_own_way(pieces: list[Any]) -> None:
-    stream = [piece(delta(tool_calls=[one])) for one in pieces]
+    stream = [piece(delta(tool_calls=[call])) for call in pieces]
     for events in (stream, [b"".join(stream)]):
         told, _ = read(API, [*events, piece(delta(finish="tool_calls"))], facts=RequestFacts())
         assert of(told, ToolCalled) == [

@@ -101,7 +101,7 @@ USAGE_CHUNK = piece(usage=USAGE)
 
 def visible(pieces: list[bytes]) -> bytes:
     sieve = UsageChunkFilter()
-    return b"".join(sieve.feed(one) for one in pieces) + sieve.finish()
+    return b"".join(sieve.feed(data) for data in pieces) + sieve.finish()
 
 
 OTHERS = {

@@ -185,7 +185,7 @@ def test_thinking_that_starts_with_text_or_is_nothing_at_all() -> None:
 def test_blocks_that_never_stop_are_told_at_the_end() -> None:
     stream = [event for event in rich() if b"content_block_stop" not in event]
     events, _ = read(API, stream)
-    withheld = [(one.index, one.reason) for one in of(events, ThoughtWithheld)]
+    withheld = [(event.index, event.reason) for event in of(events, ThoughtWithheld)]
     assert withheld == [(1, WithheldReason.REDACTED), (2, WithheldReason.OMITTED)]
     assert [call.tool_call_id for call in of(events, ToolCalled)] == ["toolu_1", "srvtoolu_1", "toolu_2", "toolu_3"]
     assert events[-1] == TOKENS

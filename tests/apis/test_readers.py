@@ -140,7 +140,9 @@ def test_listeners_that_come_and_go_change_nothing_but_deltas(
 
     assert unnumbered(others) == unnumbered(expected)
     assert texts[None] == expected_texts[None]
-    assert [one.text for one in of(others, ThoughtRecorded)] == [one.text for one in of(expected, ThoughtRecorded)]
+    assert [thought.text for thought in of(others, ThoughtRecorded)] == [
+        thought.text for thought in of(expected, ThoughtRecorded)
+    ]
 
 
 @settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)

@@ -199,7 +199,7 @@ def test_one_who_comes_to_listen_gets_what_was_so_far() -> None:
         if b'"four"' in event:
             listening = False
         events += reader.feed(event)
-    assert [one.text for one in of(events + reader.finish(), AnswerDelta)] == ["one two ", "three ", "four"]
+    assert [delta.text for delta in of(events + reader.finish(), AnswerDelta)] == ["one two ", "three ", "four"]
 
 
 def test_one_who_comes_to_listen_to_a_thought() -> None:
@@ -211,13 +211,13 @@ def test_one_who_comes_to_listen_to_a_thought() -> None:
     for event in stream.events:
         listening = listening or b'"three ' in event
         events += reader.feed(event)
-    assert [one.text for one in of(events, ThoughtDelta)] == ["one two three ", "four"]
-    assert [one.text for one in of(events, ThoughtRecorded)] == ["one two three four"]
+    assert [delta.text for delta in of(events, ThoughtDelta)] == ["one two three ", "four"]
+    assert [thought.text for thought in of(events, ThoughtRecorded)] == ["one two three four"]
 
 
 def test_only_thoughts_wanted() -> None:
     reader = API.stream_reader(ID, FACTS, lambda kind: kind == "thought.delta")
-    events = [event for one in rich().events for event in reader.feed(one)] + reader.finish()
+    events = [event for upstream in rich().events for event in reader.feed(upstream)] + reader.finish()
     assert merged(events) == (RICH, RICH_TEXTS)
     assert len(of(events, AnswerDelta)) == 1
 
@@ -618,8 +618,8 @@ def test_a_surrogate_cut_between_two_deltas_is_whole_in_the_recorded_thought() -
         )
     stream.done({"id": "rs_1", "type": "reasoning", "summary": [{"type": "summary_text", "text": "😀"}]})
     events, _ = read(API, stream.events)
-    assert [one.text for one in of(events, ThoughtDelta)] == ["\ufffd", "\ufffd"]
-    assert [one.text for one in of(events, ThoughtRecorded)] == ["😀"]
+    assert [delta.text for delta in of(events, ThoughtDelta)] == ["\ufffd", "\ufffd"]
+    assert [thought.text for thought in of(events, ThoughtRecorded)] == ["😀"]
 
 
 def test_what_is_kept_unread_is_bounded() -> None:
@@ -628,7 +628,7 @@ def test_what_is_kept_unread_is_bounded() -> None:
     for _ in range(1000):
         stream.event("response.output_text.delta", item_id="msg_1", output_index=0, content_index=0, delta=piece)
     reader = API.stream_reader(ID, FACTS, lambda _type: False)
-    told = [event for one in stream.events for event in reader.feed(one)]
+    told = [event for upstream in stream.events for event in reader.feed(upstream)]
     assert 2 <= len(of(told, AnswerDelta)) <= 5
     assert merged(told + reader.finish())[1] == {None: piece * 1000}
 

@@ -227,7 +227,7 @@ async def _look_at(here: Home, url: str) -> None:
     assert isinstance(snapshot, Snapshot)
     assert [key.key for key in snapshot.keys] == ["sk-c...0001", "sk-c...0002", "sk-c...0003"]
     envelopes = [event for event in events if isinstance(event, Envelope)]
-    assert [one.seq for one in envelopes] == list(range(snapshot.seq + 1, snapshot.seq + 1 + len(envelopes)))
+    assert [envelope.seq for envelope in envelopes] == list(range(snapshot.seq + 1, snapshot.seq + 1 + len(envelopes)))
     assert envelopes[0].event.type == "interception.started"
 
 

@@ -55,12 +55,12 @@ def parts(name: str, kind: type) -> list[Any]:
 
 
 async def test_create() -> None:
-    async with simulation() as one:
-        message = await over(one.here, lambda client: client.messages.create(**asking("simulate reasoning")))
-        await one.here.event("interception.ended")
-        (tokens,) = one.here.events("tokens.used")
-        (prompt,) = one.here.events("prompt.recorded")
-        started = one.here.events("interception.started")[0]
+    async with simulation() as simulated:
+        message = await over(simulated.here, lambda client: client.messages.create(**asking("simulate reasoning")))
+        await simulated.here.event("interception.ended")
+        (tokens,) = simulated.here.events("tokens.used")
+        (prompt,) = simulated.here.events("prompt.recorded")
+        started = simulated.here.events("interception.started")[0]
     assert [block.text for block in message.content if block.type == "text"] == [
         part.text for part in parts("reasoning", Text)
     ]
@@ -75,10 +75,10 @@ async def test_create_with_stream() -> None:
         with client.messages.create(**asking("simulate reasoning"), stream=True) as stream:
             return list(stream)
 
-    async with simulation() as one:
-        events = await over(one.here, use)
-        ended = await one.here.event("interception.ended")
-        thoughts = [event.text for event in one.here.events("thought.recorded")]
+    async with simulation() as simulated:
+        events = await over(simulated.here, use)
+        ended = await simulated.here.event("interception.ended")
+        thoughts = [event.text for event in simulated.here.events("thought.recorded")]
     assert (events[0].type, events[-1].type) == ("message_start", "message_stop")
     assert thoughts == [part.text for part in parts("reasoning", Thought)]
     assert ended.outcome == "completed"
@@ -98,17 +98,17 @@ async def test_stream_helper_with_tools() -> None:
         with client.messages.stream(**ASKING, messages=said, tools=[TOOL]) as stream:
             return first, stream.get_final_message()
 
-    async with simulation() as one:
-        first, last = await over(one.here, use)
-        await one.here.event("interception.ended", 2)
-        called = one.here.events("tool.called")
-        _, second = one.here.events("interception.started")
-        prompts = one.here.events("prompt.recorded")
+    async with simulation() as simulated:
+        first, last = await over(simulated.here, use)
+        await simulated.here.event("interception.ended", 2)
+        called = simulated.here.events("tool.called")
+        _, second = simulated.here.events("interception.started")
+        prompts = simulated.here.events("prompt.recorded")
     uses = [block for block in first.content if block.type == "tool_use"]
-    assert [(one.tool_call_id, one.tool, one.arguments) for one in called] == [
+    assert [(event.tool_call_id, event.tool, event.arguments) for event in called] == [
         (block.id, block.name, block.input) for block in uses
     ]
-    assert [(one.tool, one.arguments) for one in called] == [
+    assert [(event.tool, event.arguments) for event in called] == [
         (part.tool, part.arguments) for part in parts("parallel_calls", ToolCall)
     ]
     assert second.correlating_tool_call_id == uses[-1].id
@@ -117,8 +117,8 @@ async def test_stream_helper_with_tools() -> None:
 
 
 async def test_the_async_client() -> None:
-    async with simulation() as one:
-        address = f"{one.here.url}/anthropic"
+    async with simulation() as simulated:
+        address = f"{simulated.here.url}/anthropic"
         client = AsyncAnthropic(base_url=address, api_key="clearspan", max_retries=0, timeout=10)
         async with client:
             message = await client.messages.create(**asking("simulate plain"))
@@ -126,7 +126,7 @@ async def test_the_async_client() -> None:
                 streamed = await stream.get_final_message()
             with pytest.raises(anthropic.BadRequestError):
                 await client.messages.create(**{**HELLO, "max_tokens": "many"})
-        await one.here.event("interception.ended", 3)
+        await simulated.here.event("interception.ended", 3)
     assert [block.type for block in message.content] == ["text"]
     assert [block.to_dict() for block in streamed.content] == [block.to_dict() for block in message.content]
 
@@ -136,10 +136,10 @@ async def test_what_else_the_sdk_asks_for() -> None:
         counted = client.messages.count_tokens(model="m", messages=HELLO["messages"]).input_tokens
         return counted, [model.id for model in client.models.list()]
 
-    async with simulation() as one:
-        counted, models = await over(one.here, use)
-        await one.here.event("interception.ended", 2)
-        assert {event.api for event in one.here.events("interception.started")} == {"passthrough"}
+    async with simulation() as simulated:
+        counted, models = await over(simulated.here, use)
+        await simulated.here.event("interception.ended", 2)
+        assert {event.api for event in simulated.here.events("interception.started")} == {"passthrough"}
     assert counted > 0
     assert models
 
@@ -166,9 +166,9 @@ def stream(client: Anthropic) -> Any:
     ],
 )
 async def test_errors_raise_the_sdks_own(use: Callable[[Anthropic], Any], fate: str, kind: str, status: int) -> None:
-    async with simulation(fated(fate)) as one:
+    async with simulation(fated(fate)) as simulated:
         with pytest.raises(anthropic.APIStatusError) as raised:
-            await over(one.here, use)
+            await over(simulated.here, use)
     error = raised.value
     assert (type(error).__name__, error.status_code) == (kind, status)
     assert error.response.headers["x-clearspan-interception"]
@@ -178,28 +178,32 @@ async def test_errors_raise_the_sdks_own(use: Callable[[Anthropic], Any], fate: 
 
 async def test_errors_the_bridge_makes_by_itself() -> None:
     tokens = {"client_tokens": {"ann": Secret("token-of-ann-0123")}}
-    async with simulation(server=tokens) as one:
+    async with simulation(server=tokens) as simulated:
         with pytest.raises(anthropic.AuthenticationError):
-            await over(one.here, create)
+            await over(simulated.here, create)
         with pytest.raises(anthropic.NotFoundError, match="no such route is served here"):
-            await over(one.here, lambda client: client.get("/v1/organizations", cast_to=object), "token-of-ann-0123")
+            await over(
+                simulated.here, lambda client: client.get("/v1/organizations", cast_to=object), "token-of-ann-0123"
+            )
         with pytest.raises(anthropic.BadRequestError):
             await over(
-                one.here, lambda client: client.post("/v1/messages", body=[1], cast_to=object), "token-of-ann-0123"
+                simulated.here,
+                lambda client: client.post("/v1/messages", body=[1], cast_to=object),
+                "token-of-ann-0123",
             )
-        message = await over(one.here, create, "token-of-ann-0123")
+        message = await over(simulated.here, create, "token-of-ann-0123")
         assert message.content
-        assert one.here.events("interception.started")[-1].initiator == "ann"
+        assert simulated.here.events("interception.started")[-1].initiator == "ann"
 
 
 async def test_a_stream_that_fails_raises() -> None:
-    async with simulation() as one:
+    async with simulation() as simulated:
         for name in ("error", "overloaded"):
             with pytest.raises(anthropic.APIStatusError):
-                await over(one.here, lambda client, name=name: _final(client, name))  # type: ignore[misc] # mypy can't
+                await over(simulated.here, lambda client, name=name: _final(client, name))  # type: ignore[misc] # mypy can't
         with pytest.raises(Exception, match="without sending complete message body"):  # the HTTP library's own
-            await over(one.here, lambda client: _final(client, "dropped"))
-        outcomes = [(await one.here.event("interception.ended", n)).outcome for n in (1, 2, 3)]
+            await over(simulated.here, lambda client: _final(client, "dropped"))
+        outcomes = [(await simulated.here.event("interception.ended", n)).outcome for n in (1, 2, 3)]
     assert outcomes == ["failed"] * 3
 
 
@@ -209,18 +213,18 @@ def _final(client: Anthropic, answer: str) -> Any:
 
 
 async def test_the_sdk_retries_by_itself_and_each_try_is_an_interception() -> None:
-    async with simulation(fated("500", "ok")) as one:
-        message = await over(one.here, create, retries=2)
+    async with simulation(fated("500", "ok")) as simulated:
+        message = await over(simulated.here, create, retries=2)
         assert message.content
-        outcomes = [(await one.here.event("interception.ended", n)).outcome for n in (1, 2)]
+        outcomes = [(await simulated.here.event("interception.ended", n)).outcome for n in (1, 2)]
     assert outcomes == ["failed", "completed"]
 
 
 async def test_a_key_of_ones_own_is_used_and_not_kept() -> None:
-    async with simulation() as one:
-        message = await over(one.here, create, "sk-ant-canary-of-my-own-0001")
-        exchange = await one.exchange(1)
-        started = one.here.events("interception.started")[0]
+    async with simulation() as simulated:
+        message = await over(simulated.here, create, "sk-ant-canary-of-my-own-0001")
+        exchange = await simulated.exchange(1)
+        started = simulated.here.events("interception.started")[0]
     assert message.content
     assert exchange.request.headers["authorization"] == "Bearer sk-ant-canary-of-my-own-0001"  # as the SDK sends it
     assert (started.credential.kind, started.credential.hint) == ("byok", "sk-a...0001")

@@ -50,8 +50,8 @@ async def test_a_whole_turn_with_a_shell_call(command: Path, provider: str, tmp_
     record = RecordSettings(path=tmp_path / "clearspan.db")
     work = tmp_path / "work"
     work.mkdir()
-    async with simulation(SCENARIO, record=record) as one:
-        options = [option.format(url=f"{one.here.url}/openai/v1") for option in PROVIDERS[provider]]
+    async with simulation(SCENARIO, record=record) as simulated:
+        options = [option.format(url=f"{simulated.here.url}/openai/v1") for option in PROVIDERS[provider]]
         words = [str(command), "exec", "--skip-git-repo-check", "--sandbox", "danger-full-access", "--cd", str(work)]
         words += [word for option in options for word in ("-c", option)]
         with home() as place:
@@ -69,16 +69,16 @@ async def test_a_whole_turn_with_a_shell_call(command: Path, provider: str, tmp_
         assert done.returncode == 0, said
         assert "All is as it should be." in said
         assert (work / "seen").read_text() == "it-was-42\n"
-        started = [event for event in one.here.events("interception.started") if event.api == "responses"]
-        prompts = [event.text for event in one.here.events("prompt.recorded")]
-        (called,) = one.here.events("tool.called")
+        started = [event for event in simulated.here.events("interception.started") if event.api == "responses"]
+        prompts = [event.text for event in simulated.here.events("prompt.recorded")]
+        (called,) = simulated.here.events("tool.called")
     first, second = started
     assert {event.client for event in started} == {"Codex"}
     assert first.session_id == second.session_id is not None
     assert second.correlating_tool_call_id == called.tool_call_id
     assert prompts == ["look around"]
     assert called.arguments["cmd"].startswith("echo it-was")
-    asked = [exchange.request for exchange in one.exchanges if exchange.request.path == "/v1/responses"]
+    asked = [exchange.request for exchange in simulated.exchanges if exchange.request.path == "/v1/responses"]
     assert {request.headers["authorization"] for request in asked} == {f"Bearer {KEYS[0]}"}
     assert all(request.headers["originator"] == "codex_exec" for request in asked)
     told = rows(tmp_path / "clearspan.db", "interceptions")

@@ -48,12 +48,12 @@ def parts(name: str, kind: type) -> list[Any]:
 
 
 async def test_create() -> None:
-    async with simulation() as one:
-        said = await over(one.here, lambda client: client.chat.completions.create(**asking("simulate reasoning")))
-        await one.here.event("interception.ended")
-        (tokens,) = one.here.events("tokens.used")
-        (prompt,) = one.here.events("prompt.recorded")
-        started = one.here.events("interception.started")[0]
+    async with simulation() as simulated:
+        said = await over(simulated.here, lambda client: client.chat.completions.create(**asking("simulate reasoning")))
+        await simulated.here.event("interception.ended")
+        (tokens,) = simulated.here.events("tokens.used")
+        (prompt,) = simulated.here.events("prompt.recorded")
+        started = simulated.here.events("interception.started")[0]
     assert [said.choices[0].message.content] == [part.text for part in parts("reasoning", Text)]
     assert said.usage is not None
     assert said.usage.prompt_tokens == tokens.input + tokens.cache_read_input
@@ -71,10 +71,10 @@ async def test_create_with_stream(asked: bool) -> None:
         with client.chat.completions.create(**asking("simulate reasoning"), **options, stream=True) as stream:
             return list(stream)
 
-    async with simulation() as one:
-        chunks = await over(one.here, use)
-        ended = await one.here.event("interception.ended")
-        (tokens,) = one.here.events("tokens.used")
+    async with simulation() as simulated:
+        chunks = await over(simulated.here, use)
+        ended = await simulated.here.event("interception.ended")
+        (tokens,) = simulated.here.events("tokens.used")
     said = "".join(chunk.choices[0].delta.content or "" for chunk in chunks if chunk.choices)
     assert [said] == [part.text for part in parts("reasoning", Text)]
     usages = [chunk.usage for chunk in chunks if chunk.usage]
@@ -94,13 +94,13 @@ async def test_stream_helper_with_tools() -> None:
         with client.chat.completions.stream(**asked) as stream:
             return calls, stream.get_final_completion().choices[0].message
 
-    async with simulation() as one:
-        calls, last = await over(one.here, use)
-        await one.here.event("interception.ended", 2)
-        called = one.here.events("tool.called")
-        _, second = one.here.events("interception.started")
-        prompts = one.here.events("prompt.recorded")
-    told = [(one.tool_call_id, one.tool, one.arguments) for one in called]
+    async with simulation() as simulated:
+        calls, last = await over(simulated.here, use)
+        await simulated.here.event("interception.ended", 2)
+        called = simulated.here.events("tool.called")
+        _, second = simulated.here.events("interception.started")
+        prompts = simulated.here.events("prompt.recorded")
+    told = [(event.tool_call_id, event.tool, event.arguments) for event in called]
     assert told == [(call.id, call.function.name, orjson.loads(call.function.arguments)) for call in calls]
     assert [(tool, given) for _, tool, given in told] == [
         (part.tool, part.arguments) for part in parts("parallel_calls", ToolCall)
@@ -120,11 +120,11 @@ async def test_the_async_client() -> None:
                 await client.chat.completions.create(**{**asking("x"), "model": 5})
         return said, streamed
 
-    async with simulation() as one:
+    async with simulation() as simulated:
         # Under asyncio, which ends the generators that the SDK leaves at `[DONE]`; Trio calls them a fault.
-        said, streamed = await trio.to_thread.run_sync(asyncio.run, work(f"{one.here.url}/openai/v1"))
-        await one.here.event("interception.ended", 3)
-        outcomes = [event.outcome for event in one.here.events("interception.ended")]
+        said, streamed = await trio.to_thread.run_sync(asyncio.run, work(f"{simulated.here.url}/openai/v1"))
+        await simulated.here.event("interception.ended", 3)
+        outcomes = [event.outcome for event in simulated.here.events("interception.ended")]
     assert streamed.choices[0].message.content == said.choices[0].message.content
     assert outcomes == ["completed", "completed", "failed"]
 
@@ -151,9 +151,9 @@ def stream(client: OpenAI) -> Any:
     ],
 )
 async def test_errors_raise_the_sdks_own(use: Callable[[OpenAI], Any], fate: str, kind: str, status: int) -> None:
-    async with simulation(fated(fate)) as one:
+    async with simulation(fated(fate)) as simulated:
         with pytest.raises(openai.APIStatusError) as raised:
-            await over(one.here, use)
+            await over(simulated.here, use)
     error = raised.value
     assert (type(error).__name__, error.status_code) == (kind, status)
     assert error.response.headers["x-clearspan-interception"]
@@ -170,25 +170,25 @@ async def test_a_stream_that_fails_raises(answer: str, kind: type[Exception]) ->
         with client.chat.completions.create(**asking(f"simulate {answer}"), stream=True) as chunks:
             return list(chunks)
 
-    async with simulation() as one:
+    async with simulation() as simulated:
         with pytest.raises(kind):
-            await over(one.here, use)
-        ended = await one.here.event("interception.ended")
+            await over(simulated.here, use)
+        ended = await simulated.here.event("interception.ended")
     assert ended.outcome == "failed"
 
 
 async def test_the_sdk_retries_by_itself_and_each_try_is_an_interception() -> None:
-    async with simulation(fated("500", "ok")) as one:
-        said = await over(one.here, create, retries=2)
+    async with simulation(fated("500", "ok")) as simulated:
+        said = await over(simulated.here, create, retries=2)
         assert said.choices[0].message.content
-        outcomes = [(await one.here.event("interception.ended", n)).outcome for n in (1, 2)]
+        outcomes = [(await simulated.here.event("interception.ended", n)).outcome for n in (1, 2)]
     assert outcomes == ["failed", "completed"]
 
 
 async def test_the_pool_fails_over_while_the_sdk_waits() -> None:
     scenario = evolve(everyday(), keys=(), other_keys=parse_fates("ok"))
-    async with simulation(scenario, KEYS[:2]) as one:
-        one.here.bridge.providers["openai"].pool.disable("sk-c...0001")
-        await over(one.here, create)
-        exchange = await one.exchange(1)
+    async with simulation(scenario, KEYS[:2]) as simulated:
+        simulated.here.bridge.providers["openai"].pool.disable("sk-c...0001")
+        await over(simulated.here, create)
+        exchange = await simulated.exchange(1)
     assert exchange.request.headers["authorization"] == f"Bearer {KEYS[1]}"

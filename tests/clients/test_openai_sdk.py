@@ -75,7 +75,7 @@ async def test_create_with_stream() -> None:
     async with simulated() as here:
         events = await over(here, use)
         ended = await here.event("interception.ended")
-        thoughts = [one.text for one in here.events("thought.recorded")]
+        thoughts = [event.text for event in here.events("thought.recorded")]
     assert [event.sequence_number for event in events] == list(range(len(events)))
     assert (events[0].type, events[-1].type) == ("response.created", "response.completed")
     said = "".join(event.delta for event in events if event.type == "response.output_text.delta")

@@ -65,10 +65,14 @@ async def test_an_agent_with_default_settings_reaches_the_bridge(desk: Desk) -> 
     lines = done.stdout.decode().splitlines()
     assert len(lines) == 3
     assert set(lines) == {lines[0]}
-    assert [one.request.path for one in desk.exchanges] == ["/v1/responses", "/v1/chat/completions", "/v1/messages"]
+    assert [exchange.request.path for exchange in desk.exchanges] == [
+        "/v1/responses",
+        "/v1/chat/completions",
+        "/v1/messages",
+    ]
     keys = [
-        one.request.headers.get("x-api-key") or one.request.headers["authorization"].removeprefix("Bearer ")
-        for one in desk.exchanges
+        exchange.request.headers.get("x-api-key") or exchange.request.headers["authorization"].removeprefix("Bearer ")
+        for exchange in desk.exchanges
     ]
     assert keys == [KEYS[0]] * 3
     assert not (desk.place / "events.sock").exists()  # the bridge was started for the command, and ended with it

@@ -209,9 +209,9 @@ DOCUMENTS = st.dictionaries(NAMES, VALUES, max_size=5)
 def toml(value: Any) -> str:
     """A TOML value; JSON's strings, numbers and booleans are TOML's too, but for one escape."""
     if isinstance(value, dict):
-        return "{" + ", ".join(f"{toml(name)} = {toml(one)}" for name, one in value.items()) + "}"
+        return "{" + ", ".join(f"{toml(name)} = {toml(field)}" for name, field in value.items()) + "}"
     if isinstance(value, list):
-        return "[" + ", ".join(toml(one) for one in value) + "]"
+        return "[" + ", ".join(toml(item) for item in value) + "]"
     return repr(value) if isinstance(value, float) else json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007F")
 
 

@@ -49,11 +49,12 @@ class Provider:
     @property
     def keys(self) -> list[str]:
         """The keys that were tried, in order."""
-        return [one.key for one in self.asked]
+        return [request.key for request in self.asked]
 
 
 def failures(here: World) -> list[tuple[int, str, int | None, str, float | None]]:
     """Attempt, key, status, reason and cooldown of each attempt that failed."""
     return [
-        (one.attempt, one.key, one.status, one.reason.value, one.cooldown_s) for one in here.events("attempt.failed")
+        (event.attempt, event.key, event.status, event.reason.value, event.cooldown_s)
+        for event in here.events("attempt.failed")
     ]

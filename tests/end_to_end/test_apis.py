@@ -16,7 +16,7 @@ from attrs import fields
 from bridge.config.settings import RecordSettings
 from bridge.interception import relay
 from bridge.simulator.scenario.file import everyday
-from tests.end_to_end.dialects import DIALECTS, PROMPT, Dialect, fated, raw, recorded, say, shape, without_usage_chunk
+from tests.support.dialects import DIALECTS, PROMPT, Dialect, fated, raw, recorded, say, shape, without_usage_chunk
 from tests.support.simulated import events_in, sent_by, simulation, told_by, told_in
 from tests.support.world import Asked, Reply, ask
 
@@ -24,43 +24,49 @@ ANSWERS = everyday().answers
 LIMITED = "limited_in_stream"
 """Comes last wherever it comes: the key then has to rest."""
 BROKEN = sorted(
-    (name for name, one in ANSWERS.items() if one.mishap.failed or one.mishap.error or one.mishap.dropped is not None),
+    (
+        name
+        for name, answer in ANSWERS.items()
+        if answer.mishap.failed or answer.mishap.error or answer.mishap.dropped is not None
+    ),
     key=lambda name: (name == LIMITED, name),
 )
 WHOLE = sorted(set(ANSWERS) - set(BROKEN))
 
 
 async def relays_streams(api: str, dialect: Dialect, _: Path) -> None:
-    async with simulation() as one:
+    async with simulation() as simulated:
         for number, name in enumerate([*WHOLE, *BROKEN], 1):
-            got = await say(one, dialect, name)
-            upstream = sent_by(await one.exchange(number))
+            got = await say(simulated, dialect, name)
+            upstream = sent_by(await simulated.exchange(number))
             if api == "chat_completions" and b'"choices":[],' in upstream:
                 upstream = without_usage_chunk(upstream)
             if ANSWERS[name].mishap.dropped is None:
                 assert (got.body, got.complete) == (upstream, True), name
             else:  # broken off inside an event: nothing is added, and the client sees that the end is missing
                 assert (got.body, got.complete) == (upstream, False), name
-            assert one.here.events("interception.started")[-1].streaming
+            assert simulated.here.events("interception.started")[-1].streaming
 
 
 async def relays_bodies(_api: str, dialect: Dialect, _: Path) -> None:
-    async with simulation() as one:
+    async with simulation() as simulated:
         for number, name in enumerate(sorted(set(ANSWERS) - {LIMITED}), 1):
-            got = await say(one, dialect, name, stream=False)
-            exchange = await one.exchange(number)
+            got = await say(simulated, dialect, name, stream=False)
+            exchange = await simulated.exchange(number)
             dropped = ANSWERS[name].mishap.dropped is not None
             assert (got.status, got.body, got.complete) == (exchange.reply.status, sent_by(exchange), not dropped), name
-            assert not one.here.events("interception.started")[-1].streaming
+            assert not simulated.here.events("interception.started")[-1].streaming
 
 
 async def records(api: str, dialect: Dialect, place: Path, *, stream: bool) -> None:
     settings = RecordSettings(path=place / "record.db")
-    async with simulation(record=settings) as one:
+    async with simulation(record=settings) as simulated:
         for name in WHOLE:
-            await say(one, dialect, name, stream=stream)
-        await one.here.event("interception.ended", len(WHOLE))
-    for name, started, exchange in zip(WHOLE, one.here.events("interception.started"), one.exchanges, strict=True):
+            await say(simulated, dialect, name, stream=stream)
+        await simulated.here.event("interception.ended", len(WHOLE))
+    for name, started, exchange in zip(
+        WHOLE, simulated.here.events("interception.started"), simulated.exchanges, strict=True
+    ):
         told = recorded(place, started.id)
         assert (told["api"], told["outcome"], told["error"]) == (api, "completed", None), name
         assert [prompt["text"] for prompt in told["prompts"]] == [PROMPT]
@@ -82,13 +88,13 @@ async def records_bodies(api: str, dialect: Dialect, place: Path) -> None:
 
 
 async def tells_how_broken_ones_ended(api: str, dialect: Dialect, place: Path) -> None:
-    async with simulation(record=RecordSettings(path=place / "record.db")) as one:
+    async with simulation(record=RecordSettings(path=place / "record.db")) as simulated:
         for number, name in enumerate(BROKEN, 1):
-            await say(one, dialect, name)
-            ended = await one.here.event("interception.ended", number)
+            await say(simulated, dialect, name)
+            ended = await simulated.here.event("interception.ended", number)
             assert (ended.outcome, bool(ended.error)) == ("failed", True), name
-        assert not [one.id for one in one.here.events("tokens.used") if not one.output]
-    for name, started in zip(BROKEN, one.here.events("interception.started"), strict=True):
+        assert not [event.id for event in simulated.here.events("tokens.used") if not event.output]
+    for name, started in zip(BROKEN, simulated.here.events("interception.started"), strict=True):
         said = told_by(api, ANSWERS[name])
         read_of = told_in(recorded(place, started.id))
         assert len(read_of.thoughts) <= len(said.thoughts)
@@ -98,10 +104,10 @@ async def tells_how_broken_ones_ended(api: str, dialect: Dialect, place: Path) -
 
 
 async def goes_on(api: str, dialect: Dialect, place: Path) -> None:
-    async with simulation(record=RecordSettings(path=place / "record.db")) as one:
+    async with simulation(record=RecordSettings(path=place / "record.db")) as simulated:
         body = {"model": "m", "stream": True, **dialect.asking_on, **dialect.session}
-        await ask(one.here.port, body, path=dialect.path, headers=[("anthropic-version", "2023-06-01")])
-        ended = await one.here.event("interception.ended")
+        await ask(simulated.here.port, body, path=dialect.path, headers=[("anthropic-version", "2023-06-01")])
+        ended = await simulated.here.event("interception.ended")
     told = recorded(place, ended.id)
     assert told["prompts"] == []
     assert (told["correlating_tool_call_id"], told["session_id"]) == (dialect.goes_on_from, "s-1")
@@ -133,37 +139,37 @@ async def keeps_alive(_api: str, dialect: Dialect, _: Path) -> None:
 
 
 async def refuses_nonsense(_api: str, dialect: Dialect, _: Path) -> None:
-    async with simulation() as one:
-        got = await ask(one.here.port, b"nonsense", path=dialect.path)
+    async with simulation() as simulated:
+        got = await ask(simulated.here.port, b"nonsense", path=dialect.path)
         assert (got.status, shape(got.json)) == (400, dialect.wrong)
-        got = await ask(one.here.port, b"", path=dialect.path, method="PUT")
+        got = await ask(simulated.here.port, b"", path=dialect.path, method="PUT")
         assert (got.status, got.header("allow")) == (405, "POST")
         assert "error" in got.json
-    assert one.exchanges == []
+    assert simulated.exchanges == []
 
 
 async def answers_exhaustion(_api: str, dialect: Dialect, _: Path) -> None:
-    async with simulation(fated("429:7", "ok")) as one:
-        got = await say(one, dialect)
+    async with simulation(fated("429:7", "ok")) as simulated:
+        got = await say(simulated, dialect)
         assert (got.status, shape(got.json)) == (429, dialect.limited)
         assert got.header("retry-after") == "1"
         assert "the only API key" in got.json["error"]["message"]
-    async with simulation(fated("401")) as one:
-        got = await say(one, dialect)
+    async with simulation(fated("401")) as simulated:
+        got = await say(simulated, dialect)
         assert (got.status, shape(got.json), got.header("retry-after")) == (502, dialect.dead, None)
-    async with simulation(fated("insufficient_quota")) as one:
-        got = await say(one, dialect)
+    async with simulation(fated("insufficient_quota")) as simulated:
+        got = await say(simulated, dialect)
         assert (got.status, shape(got.json)) == (429, dialect.limited)
         assert "quota" in got.json["error"]["message"]
 
 
 async def relays_errors(_api: str, dialect: Dialect, _: Path) -> None:
     for fate in ("403", "403:model", "500", "503", "529"):
-        async with simulation(fated(fate)) as one:
-            got = await say(one, dialect)
-            exchange = await one.exchange(1)
+        async with simulation(fated(fate)) as simulated:
+            got = await say(simulated, dialect)
+            exchange = await simulated.exchange(1)
             assert (got.status, got.body) == (exchange.reply.status, sent_by(exchange)), fate
-            ended = await one.here.event("interception.ended")
+            ended = await simulated.here.event("interception.ended")
             assert (ended.outcome, ended.status) == ("failed", got.status)
 
 
@@ -206,4 +212,4 @@ async def test_cell(feature: str, api: str, tmp_path: Path) -> None:
 
 def test_the_table_has_no_empty_cell() -> None:
     assert set(DIALECTS) == {"responses", "chat_completions", "messages"}
-    assert all(getattr(dialect, one.name) for dialect in DIALECTS.values() for one in fields(Dialect))
+    assert all(getattr(dialect, field.name) for dialect in DIALECTS.values() for field in fields(Dialect))

@@ -16,7 +16,7 @@ LINE = re.compile(r"\d\d:\d\d:\d\d\.\d{3}  [0-9a-f ]{8}  [a-z]+\.[a-z]+ ")
 
 def leftovers(here: Home) -> list[str]:
     """What a command left in the directory for temporary files."""
-    return [one.name for one in (here.path / "tmp").iterdir()]
+    return [path.name for path in (here.path / "tmp").iterdir()]
 
 
 async def test_the_demo_shows_a_failover_thoughts_tools_and_tokens() -> None:

@@ -144,7 +144,7 @@ async def test_an_attempt_is_told_as_failed_once() -> None:
         answer = await ask(here.port, {"model": "m", "input": "x"})
         await here.event("interception.ended")
         assert answer.status == 504
-        assert [one.reason for one in here.events("attempt.failed")] == ["rate_limited"]
+        assert [event.reason for event in here.events("attempt.failed")] == ["rate_limited"]
 
 
 async def test_a_bug_is_answered_and_told_with_its_status(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -172,8 +172,8 @@ async def test_a_key_that_comes_in_pieces_is_whole_in_no_snapshot() -> None:
     async with provider(handle) as url, world(url) as here:
         await ask(here.port)
         await here.event("interception.ended")
-        (one,) = here.bridge.hub.snapshot().interceptions
-        assert one.answer == "sk-c...0001"
+        (interception,) = here.bridge.hub.snapshot().interceptions
+        assert interception.answer == "sk-c...0001"
 
 
 @pytest.mark.parametrize("path", ["/healthz", "/metrics"])

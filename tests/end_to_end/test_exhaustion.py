@@ -15,7 +15,7 @@ async def test_all_keys_cooling_is_429_until_the_first_is_back() -> None:
         answers = [await ask(here.port), await ask(here.port)]
         ended = await here.event("interception.ended", 2)
         assert upstream.keys == list(KEYS)  # the second request asked nobody
-        assert [one[2:] for one in failures(here)] == [
+        assert [failure[2:] for failure in failures(here)] == [
             (429, "rate_limited", 30.0),
             (429, "rate_limited", 6.5),
             (429, "rate_limited", 60.0),
@@ -41,7 +41,7 @@ async def test_all_keys_dead_is_502() -> None:
     async with provider(upstream) as url, world(url, KEYS) as here:
         answer = await ask(here.port)
         ended = await here.event("interception.ended")
-        assert {one.state for one in here.bridge.providers["openai"].pool.keys} == {"permanent"}
+        assert {key.state for key in here.bridge.providers["openai"].pool.keys} == {"permanent"}
     assert answer.status == 502
     assert (answer.json["error"]["type"], answer.json["error"]["code"]) == ("api_error", "server_error")
     assert answer.header("retry-after") is None
@@ -78,8 +78,8 @@ async def test_where_every_key_is_forbidden_the_last_answer_is_relayed() -> None
     async with provider(handle) as url, world(url, KEYS) as here:
         answer = await ask(here.port)
         ended = await here.event("interception.ended")
-        assert {one.state for one in here.bridge.providers["openai"].pool.keys} == {"valid"}
-        assert [one.reason for one in here.events("attempt.failed")] == ["forbidden"] * 3
+        assert {key.state for key in here.bridge.providers["openai"].pool.keys} == {"valid"}
+        assert [event.reason for event in here.events("attempt.failed")] == ["forbidden"] * 3
     assert (answer.status, answer.body, answer.header("x-request-id")) == (403, body + b"\n\n", "req_2")
     assert (ended.outcome, ended.status, ended.attempts) == ("failed", 403, 3)
 

@@ -32,11 +32,13 @@ async def test_a_limited_and_a_dead_key_are_passed_over_unseen() -> None:
         assert (answer.status, answer.body, answer.complete) == (200, b"".join(HELLO), True)
         assert answer.header("retry-after") is None
         assert upstream.keys == list(KEYS)
-        assert {(one.target, one.body) for one in upstream.asked} == {("/v1/responses", upstream.asked[0].body)}
+        assert {(request.target, request.body) for request in upstream.asked} == {
+            ("/v1/responses", upstream.asked[0].body)
+        }
         assert failures(here) == [(1, FIRST, 429, "rate_limited", 7.0), (2, SECOND, 401, "unauthorized", None)]
         assert (ended.outcome, ended.status, ended.attempts, ended.error) == ("completed", 200, 3, None)
-        changed = [one for one in here.events("key.changed") if one.state != "valid"]
-        assert [(one.key, one.state, one.reason, one.source) for one in changed] == [
+        changed = [event for event in here.events("key.changed") if event.state != "valid"]
+        assert [(event.key, event.state, event.reason, event.source) for event in changed] == [
             (FIRST, "temporary", "rate_limited", "header"),
             (SECOND, "permanent", "unauthorized", None),
         ]
@@ -86,9 +88,9 @@ async def test_a_key_that_is_forbidden_everything_is_dead() -> None:
         assert (await ask(here.port)).status == 200
         with trio.fail_after(5):
             await checked.wait()
-        while not [one for one in here.events("key.changed") if one.state == "permanent"]:
+        while not [event for event in here.events("key.changed") if event.state == "permanent"]:
             await here.event("key.changed", len(here.events("key.changed")) + 1)
-        (dead,) = [one for one in here.events("key.changed") if one.state == "permanent"]
+        (dead,) = [event for event in here.events("key.changed") if event.state == "permanent"]
         assert (dead.key, dead.reason) == (FIRST, "forbidden")
 
 
@@ -98,7 +100,7 @@ async def test_an_account_out_of_quota_rests_for_an_hour() -> None:
         assert (await ask(here.port)).status == 200
         await here.event("interception.ended")
         assert failures(here) == [(1, FIRST, 429, "quota_exhausted", 3600.0)]
-        (changed,) = [one for one in here.events("key.changed") if one.state != "valid"]
+        (changed,) = [event for event in here.events("key.changed") if event.state != "valid"]
         assert (changed.state, changed.reason, changed.source) == ("temporary", "quota_exhausted", "default")
 
 
@@ -108,7 +110,7 @@ async def test_overload_moves_on_and_is_relayed_where_there_is_no_other_key() ->
         assert (await ask(here.port)).status == 200
         await here.event("interception.ended")
         assert failures(here) == [(1, FIRST, 529, "overloaded", None)]
-        assert {one.state for one in here.bridge.providers["openai"].pool.keys} == {"valid"}
+        assert {key.state for key in here.bridge.providers["openai"].pool.keys} == {"valid"}
     async with provider(upstream) as url, world(url, KEYS[:1]) as here:
         answer = await ask(here.port)
         assert (answer.status, answer.json) == OVERLOADED

@@ -164,7 +164,9 @@ async def test_cell(api: str, *, streaming: bool, name: str, rest: str) -> None:
         assert ended.status == answer.status, tell
         failed = here.events("attempt.failed")
         if case.reason:
-            assert [(one.attempt, one.reason, one.status) for one in failed] == [(1, case.reason, case.status)], tell
+            assert [(event.attempt, event.reason, event.status) for event in failed] == [
+                (1, case.reason, case.status)
+            ], tell
             if case.cooldown is None:
                 assert failed[0].cooldown_s is None
             else:

@@ -104,16 +104,16 @@ async def test_only_what_was_under_way_fails_over(clock: trio.testing.MockClock)
     async with provider(handle) as url, world(url, FIVE[:2]) as here:
         statuses: list[int] = []
 
-        async def one() -> None:
+        async def request() -> None:
             statuses.append((await ask(here.port)).status)
 
         async with trio.open_nursery() as nursery:
             for _ in range(20):
-                nursery.start_soon(one)
+                nursery.start_soon(request)
             await limited.wait()
             await cooling(here)
             for _ in range(80):
-                nursery.start_soon(one)
+                nursery.start_soon(request)
         assert statuses == [200] * 100
         assert used.count(FIVE[0]) == 20
         assert used.count(FIVE[1]) == 100
@@ -125,5 +125,5 @@ async def test_only_what_was_under_way_fails_over(clock: trio.testing.MockClock)
 
 async def cooling(here: World) -> None:
     """Waits until the first key is marked, without any time passing."""
-    while not any(one.state == "temporary" for one in here.events("key.changed")):
+    while not any(event.state == "temporary" for event in here.events("key.changed")):
         await trio.lowlevel.checkpoint()

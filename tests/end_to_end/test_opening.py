@@ -58,7 +58,7 @@ async def test_the_client_never_knows(error: bytes, reason: str, state: KeyState
         (failed,) = here.events("attempt.failed")
         assert (failed.attempt, failed.status, failed.reason, failed.cooldown_s) == (1, 200, reason, cooldown)
         assert here.bridge.hub.picture.keys["openai", failed.key].state is state
-        assert [one.attempt for one in here.events("response.started")] == [2]
+        assert [event.attempt for event in here.events("response.started")] == [2]
 
 
 async def test_with_no_further_key_it_goes_out_as_it_came() -> None:
@@ -85,8 +85,8 @@ async def test_an_error_after_content_is_relayed_and_the_key_cools() -> None:
         answer = await ask(here.port)
         assert answer.body == b"".join(bad)
         assert (await here.event("interception.ended")).attempts == 1
-        cooling = [one for one in here.events("key.changed") if one.state is KeyState.TEMPORARY]
-        assert [(one.reason, one.source) for one in cooling] == [("rate_limited", "body")]
+        cooling = [event for event in here.events("key.changed") if event.state is KeyState.TEMPORARY]
+        assert [(event.reason, event.source) for event in cooling] == [("rate_limited", "body")]
 
 
 async def test_content_releases_what_was_held_at_once() -> None:

@@ -132,7 +132,7 @@ async def test_the_routes_that_are_served() -> None:
             ended = await here.event("interception.ended", len(seen))
             assert ended.outcome == "completed"
             assert answer.header("x-clearspan-interception") == ended.id
-        assert {one.api for one in here.events("interception.started")} == {"passthrough"}
+        assert {event.api for event in here.events("interception.started")} == {"passthrough"}
         assert len(seen) == len(SERVED)
         assert here.events("prompt.recorded", "tokens.used", "thought.recorded") == []
 
@@ -276,10 +276,10 @@ async def test_errors_have_the_providers_shape(kind: str, named: str) -> None:
     async with provider(handle) as url, both(url) as here:
         answer = await ask(here.port, b"", path=f"/{kind}/v1/models", method="GET")
         again = await ask(here.port, b"", path=f"/{kind}/v1/models", method="GET")
-    for one in (answer, again):
-        assert (one.status, one.json["error"]["type"]) == (429, named)
-        assert 1 <= int(one.header("retry-after") or 0) <= 7
-        assert (one.json.get("type") == "error") is (kind == "anthropic")
+    for response in (answer, again):
+        assert (response.status, response.json["error"]["type"]) == (429, named)
+        assert 1 <= int(response.header("retry-after") or 0) <= 7
+        assert (response.json.get("type") == "error") is (kind == "anthropic")
 
 
 async def test_a_stream_comes_down_as_it_comes() -> None:

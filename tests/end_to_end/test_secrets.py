@@ -52,7 +52,7 @@ def spellings(secret: str) -> set[str]:
 def leaks(text: str | bytes) -> list[str]:
     """The canaries in a text."""
     raw = text.encode() if isinstance(text, str) else text
-    return [secret for secret in CANARIES if any(one.encode() in raw for one in spellings(secret))]
+    return [secret for secret in CANARIES if any(spelling.encode() in raw for spelling in spellings(secret))]
 
 
 async def unkind(asked: Asked, reply: Reply) -> None:
@@ -145,7 +145,8 @@ async def test_no_canary_is_found_anywhere(form: str) -> None:
                 await bridge.ends(signal.SIGTERM)
                 await raw.ends()
                 await readable.ends()
-            _search(here, answers, [*said, *(one.decode() for one in (raw.out, raw.err, readable.out, readable.err))])
+            outputs = [raw.out, raw.err, readable.out, readable.err]
+            _search(here, answers, [*said, *(output.decode() for output in outputs)])
             _search(here, [], [bridge.out.decode(), bridge.err.decode()])
             assert "Traceback" not in bridge.err.decode()
 
@@ -218,4 +219,4 @@ async def test_a_key_that_upstream_says_back_is_told_to_nobody_else(key: str) ->
         answer = await ask(here.port, headers=own)
         await here.event("interception.ended")
         assert leaks(answer.body) == [GOOD]
-        assert not leaks(b"".join(encode(one) for one in here.envelopes))
+        assert not leaks(b"".join(encode(envelope) for envelope in here.envelopes))

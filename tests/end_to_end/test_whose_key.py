@@ -28,7 +28,7 @@ async def test_a_callers_own_key_touches_no_pool(fate: Fate, header: tuple[str, 
         (attempt,) = here.events("attempt.started")
         assert started.credential == Credential("byok", "sk-s...9999")
         assert attempt.key == "sk-s...9999"
-        assert [one.state for one in here.bridge.providers["openai"].pool.keys] == ["valid"] * 3
+        assert [key.state for key in here.bridge.providers["openai"].pool.keys] == ["valid"] * 3
         assert len(here.events("key.changed")) == 3
     (asked,) = seen
     assert asked.header(header[0].lower()) == header[1]

@@ -56,7 +56,7 @@ def line(event: Event) -> str:
 
 
 def is_harmless(text: str) -> bool:
-    return all(one == " " or one.isprintable() for one in text) and text.encode() is not None
+    return all(character == " " or character.isprintable() for character in text) and text.encode() is not None
 
 
 @pytest.mark.parametrize("text", HOSTILE)
@@ -94,7 +94,7 @@ def test_every_event_is_one_harmless_line(event: Event) -> None:
 def test_any_text_is_harmless_and_short(text: str) -> None:
     shown = visible(text)
     assert is_harmless(shown)
-    assert not {unicodedata.category(one) for one in shown} & {"Cc", "Cf", "Cs", "Zl", "Zp"}
+    assert not {unicodedata.category(character) for character in shown} & {"Cc", "Cf", "Cs", "Zl", "Zp"}
     assert (visible(text[: TEXT_WIDTH - 1]) + "…" == shown) is (len(text) > TEXT_WIDTH)
 
 

@@ -12,7 +12,7 @@ from bridge.events import hub as hub_module
 from bridge.events.hub import Hub, Subscriber
 from bridge.events.vocabulary import AnswerDelta, BridgeStopping, Event, EventsDropped
 from bridge.events.wire import Envelope, Message, Snapshot, decode
-from tests.events.test_picture import started
+from tests.events.interceptions import started
 from tests.support.event_samples import START
 
 
@@ -39,8 +39,8 @@ def test_events_are_numbered_from_one_without_a_gap() -> None:
     hub.add_sink(seen.append)
     for number in range(5):
         hub.publish(delta(number))
-    assert [(one.seq, one.event) for one in seen] == [(number + 1, delta(number)) for number in range(5)]
-    assert [one.at for one in seen] == [START + timedelta(seconds=number) for number in range(5)]
+    assert [(envelope.seq, envelope.event) for envelope in seen] == [(number + 1, delta(number)) for number in range(5)]
+    assert [envelope.at for envelope in seen] == [START + timedelta(seconds=number) for number in range(5)]
     assert hub.snapshot().seq == 5
 
 
@@ -67,7 +67,7 @@ async def test_every_subscriber_gets_every_event_in_order() -> None:
     for number in range(2, 2000):
         hub.publish(delta(number))
     first, second = await taken(early), await taken(late)
-    assert [one.seq for one in first if isinstance(one, Envelope)] == list(range(1, 2000))
+    assert [message.seq for message in first if isinstance(message, Envelope)] == list(range(1, 2000))
     assert second == first[1:]
     assert hub.subscribers == 2
     hub.unsubscribe(early)
@@ -88,7 +88,7 @@ async def test_taking_waits_for_the_next_event(nursery: trio.Nursery) -> None:
     assert not got
     hub.publish(delta(1))
     await wait_all_tasks_blocked()
-    assert [one.event for one in got[0] if isinstance(one, Envelope)] == [delta(1)]
+    assert [message.event for message in got[0] if isinstance(message, Envelope)] == [delta(1)]
 
 
 async def test_what_is_taken_is_a_checkpoint() -> None:

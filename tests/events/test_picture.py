@@ -16,7 +16,6 @@ from bridge.events.vocabulary import (
     AnswerDelta,
     AttemptFailed,
     AttemptStarted,
-    Credential,
     Event,
     FailureReason,
     InterceptionEnded,
@@ -36,17 +35,10 @@ from bridge.events.vocabulary import (
     WithheldReason,
 )
 from bridge.events.wire import Snapshot, decode, encode, unstructure
+from tests.events.interceptions import ended, started
 from tests.support.event_samples import START, TEXTS, histories
 
 SUMMARY = ThoughtSource.REASONING_SUMMARY
-
-
-def started(name: str) -> InterceptionStarted:
-    return InterceptionStarted(name, "openai", "responses", "POST", "/x", Credential("centralized"))
-
-
-def ended(name: str, outcome: Outcome = Outcome.COMPLETED) -> InterceptionEnded:
-    return InterceptionEnded(name, outcome, 200, None, attempts=1, duration_ms=5.0, bytes_out=3)
 
 
 def picture(*events: Event) -> Picture:
@@ -83,19 +75,21 @@ def test_an_interceptions_whole_story() -> None:
         TokensUsed("a", "resp_1", 10, 5, 3, 0, {"output_reasoning": 2}),
         TokensUsed("a", "resp_2", 1, 1, 1, 1, {"output_reasoning": 2}, 0.5),
     )
-    one = made.interceptions["a"]
-    first, second = one.attempts
+    interception = made.interceptions["a"]
+    first, second = interception.attempts
     assert (first.status, first.reason, first.cooldown_s) == (429, FailureReason.RATE_LIMITED, 7.0)
     assert (second.status, second.reason, second.key) == (200, None, "sk...2")
-    assert (one.waiting_until, one.upstream_request_id, one.prompt, one.answer) == (None, "req_1", "why?", "Because")
-    said, withheld = one.thoughts
+    assert (interception.waiting_until, interception.upstream_request_id) == (None, "req_1")
+    assert (interception.prompt, interception.answer) == ("why?", "Because")
+    said, withheld = interception.thoughts
     assert (said.text, said.recorded, said.source) == ("Let me think.", True, SUMMARY)
     assert (withheld.withheld, withheld.bytes, withheld.text) == (WithheldReason.ENCRYPTED, 512, "")
-    assert (one.tools[0].tool, one.tools[0].arguments) == ("look", {"at": 1})
-    assert one.tokens == made.totals.tokens == Tokens(11, 6, 4, 1, {"output_reasoning": 4}, 0.5)
-    assert (one.live, made.totals.failovers) == (True, 1)
+    assert (interception.tools[0].tool, interception.tools[0].arguments) == ("look", {"at": 1})
+    assert interception.tokens == made.totals.tokens == Tokens(11, 6, 4, 1, {"output_reasoning": 4}, 0.5)
+    assert (interception.live, made.totals.failovers) == (True, 1)
     made.apply(ended("a"), START)
-    assert (one.live, one.outcome, one.duration_ms, one.ended_at) == (False, Outcome.COMPLETED, 5.0, START)
+    assert (interception.live, interception.outcome) == (False, Outcome.COMPLETED)
+    assert (interception.duration_ms, interception.ended_at) == (5.0, START)
 
 
 def test_a_snapshot_has_the_contracts_form() -> None:
@@ -106,8 +100,8 @@ def test_a_snapshot_has_the_contracts_form() -> None:
     live, over = told["interceptions"]
     of_start = {field.name for field in attrs.fields(InterceptionStarted)}
     of_end = {field.name for field in attrs.fields(InterceptionEnded)}
-    for one in (live, over):
-        assert one.keys() >= of_start | of_end | {"attempts", "thoughts", "tools", "tokens", "answer"}
+    for interception in (live, over):
+        assert interception.keys() >= of_start | of_end | {"attempts", "thoughts", "tools", "tokens", "answer"}
     assert {live[name] for name in of_end - {"id", "attempts"}} == {None}
     assert (over["outcome"], over["status"], over["duration_ms"], over["bytes_out"]) == ("completed", 200, 5.0, 3)
 
@@ -129,10 +123,10 @@ def test_the_first_to_end_is_forgotten_first_also_after_a_snapshot() -> None:
     names = [f"i{number}" for number in range(KEPT_ENDED)]
     made = picture(*map(started, names), *map(ended, reversed(names)), started("late"))
     copy = through_the_wire(made)
-    for one in (made, copy):
-        one.apply(ended("late"), START + timedelta(hours=1))
-        assert names[-1] not in one.interceptions
-        assert names[0] in one.interceptions
+    for kept in (made, copy):
+        kept.apply(ended("late"), START + timedelta(hours=1))
+        assert names[-1] not in kept.interceptions
+        assert names[0] in kept.interceptions
     assert copy == made
 
 
@@ -141,12 +135,12 @@ def test_an_event_about_nothing_known_changes_nothing(event: Event) -> None:
     assert picture(event) == Picture()
 
 
-def _answer(one: Interception) -> str:
-    return one.answer
+def _answer(interception: Interception) -> str:
+    return interception.answer
 
 
-def _thought(one: Interception) -> str:
-    return one.thoughts[0].text
+def _thought(interception: Interception) -> str:
+    return interception.thoughts[0].text
 
 
 TEXT_EVENTS: list[tuple[Any, Any]] = [
@@ -168,8 +162,8 @@ def test_a_growing_text_is_kept_up_to_64_kib(delta: Any, text_of: Any, piece: st
 def test_a_whole_text_is_kept_up_to_64_kib() -> None:
     text = "思" * TEXT_LIMIT
     made = picture(started("a"), PromptRecorded("a", "r", text), ThoughtRecorded("a", "r", 0, SUMMARY, text))
-    one = made.interceptions["a"]
-    assert len((one.prompt or "").encode()) == len(one.thoughts[0].text.encode()) == TEXT_LIMIT - 1
+    interception = made.interceptions["a"]
+    assert len((interception.prompt or "").encode()) == len(interception.thoughts[0].text.encode()) == TEXT_LIMIT - 1
     kept = picture(started("a"), PromptRecorded("a", "r", "x" * TEXT_LIMIT)).interceptions["a"].prompt
     assert kept == "x" * TEXT_LIMIT
 

@@ -55,7 +55,8 @@ async def nothing_left(here: World | None = None) -> AsyncIterator[None]:
         yield
         assert await settled(before, here) == {}
     if here is not None:
-        assert [one.upstream.in_use for one in here.bridge.providers.values()] == [0] * len(here.bridge.providers)
+        in_use = [provider.upstream.in_use for provider in here.bridge.providers.values()]
+        assert in_use == [0] * len(in_use)
         started = sorted(event.id for event in here.events("interception.started"))
         assert started == sorted(event.id for event in here.events("interception.ended"))
 

@@ -100,7 +100,7 @@ async def _storm(here: World, connections: int, concurrency: int, report: Report
     before = census()
     room = trio.Semaphore(concurrency)
 
-    async def one(number: int) -> None:
+    async def behave(number: int) -> None:
         with trio.move_on_after(PATIENCE_S) as patience:
             report.clients[await run_client(here.port, number, report.seed, report.violations)] += 1
         if patience.cancelled_caught:
@@ -110,7 +110,7 @@ async def _storm(here: World, connections: int, concurrency: int, report: Report
     async with trio.open_nursery() as nursery:
         for number in range(1, connections + 1):
             await room.acquire()
-            nursery.start_soon(one, number)
+            nursery.start_soon(behave, number)
     await _check_left(here, before, report)
     for _ in range(10):
         answer = await ask(here.port, b'{"metadata":{"wish":"0:none:0:0"}}', headers=[("Authorization", "Bearer own")])
@@ -121,9 +121,9 @@ async def _storm(here: World, connections: int, concurrency: int, report: Report
 async def _check_left(here: World, before: Census, report: Report) -> None:
     if more := await settled(before, here):
         report.violations.append(f"left behind: {more}")
-    for one in here.bridge.providers.values():
-        if one.upstream.in_use:
-            report.violations.append(f"{one.upstream.in_use} places upstream are not given back")
+    for name, of_bridge in here.bridge.providers.items():
+        if of_bridge.upstream.in_use:
+            report.violations.append(f"{name}: {of_bridge.upstream.in_use} places upstream are not given back")
 
 
 def _check_events(here: World, report: Report) -> None:

@@ -53,70 +53,70 @@ class ChaosClient:
             got = "nothing" if answer is None else f"{answer.status}, {len(answer.body)} bytes, {answer.complete}"
             self.wrong.append(f"connection {self.number}: {wish.fault} gave {got}")
 
-    async def behave(self, one: Client) -> None:
+    async def behave(self, connection: Client) -> None:
         """Asks a few times, and reads the answers."""
         for _ in range(self.chance.randrange(1, 4)):
             wish = self.wish(*ANY_FAULT)
-            await one.send(self.request(wish))
-            if await one.answer() is None or wish.fault == "silent":  # one such wait is enough
+            await connection.send(self.request(wish))
+            if await connection.answer() is None or wish.fault == "silent":  # one such wait is enough
                 return
 
-    async def expect(self, one: Client) -> None:
+    async def expect(self, connection: Client) -> None:
         """Asks for what must be answered in full, with or without a line end after it."""
         for _ in range(self.chance.randrange(1, 4)):
             wish = self.wish(*HARMLESS)
-            await one.send(self.request(wish, own_key=True) + self.chance.choice([b"", b"\r\n"]))
-            self.check(wish, await one.answer())
+            await connection.send(self.request(wish, own_key=True) + self.chance.choice([b"", b"\r\n"]))
+            self.check(wish, await connection.answer())
 
-    async def pipeline(self, one: Client) -> None:
+    async def pipeline(self, connection: Client) -> None:
         """Sends several requests at once; reads all answers, or some."""
         wishes = [self.wish(*HARMLESS) for _ in range(self.chance.randrange(2, 9))]
-        await one.send(b"".join(self.request(wish, own_key=True) for wish in wishes))
+        await connection.send(b"".join(self.request(wish, own_key=True) for wish in wishes))
         for wish in wishes[: self.chance.randrange(2 * len(wishes))]:
-            self.check(wish, await one.answer())
-        await self._leave(one)
+            self.check(wish, await connection.answer())
+        await self._leave(connection)
 
-    async def read_slowly(self, one: Client) -> None:
+    async def read_slowly(self, connection: Client) -> None:
         """Takes the answer a little at a time."""
-        await one.send(self.request(self.wish("huge event", "flood", "none", "slow")))
+        await connection.send(self.request(self.wish("huge event", "flood", "none", "slow")))
         with trio.move_on_after(ENOUGH_S):
             for _ in range(self.chance.randrange(100)):
-                if not await one.stream.receive_some(self.chance.randrange(1, 2000)):
+                if not await connection.stream.receive_some(self.chance.randrange(1, 2000)):
                     return
                 await trio.sleep(self.chance.random() * 0.004)
 
-    async def stop_reading(self, one: Client) -> None:
+    async def stop_reading(self, connection: Client) -> None:
         """Reads nothing, for longer than the bridge allows, or not quite."""
-        await one.send(self.request(self.wish("flood", "huge event")))
+        await connection.send(self.request(self.wish("flood", "huge event")))
         await trio.sleep(self.chance.random())
 
-    async def leave_early(self, one: Client) -> None:
+    async def leave_early(self, connection: Client) -> None:
         """Leaves at some point of the request or the answer, in some manner."""
         wish = self.wish(*ANY_FAULT, "flood")
         said = self.request(wish) + self.chance.choice([b"", b"", b"\r\n", b"x" * 100_000])
         point = self.chance.randrange(len(said) + 800) if self.chance.random() < 0.8 else 0
-        await one.send(said[:point])
+        await connection.send(said[:point])
         if point > len(said):
             got = 0
             with trio.move_on_after(ENOUGH_S):
-                while got < point - len(said) and (data := await one.stream.receive_some(500)):
+                while got < point - len(said) and (data := await connection.stream.receive_some(500)):
                     got += len(data)
         elif self.chance.random() < 0.5:
             await trio.sleep(self.chance.random() * 0.02)
-        await self._leave(one)
+        await self._leave(connection)
 
-    async def _leave(self, one: Client) -> None:
+    async def _leave(self, connection: Client) -> None:
         manner = self.chance.choice(["orderly", "reset", "half-close"])
         if manner == "half-close":
-            await one.stream.send_eof()
-            await one.until_closed()
+            await connection.stream.send_eof()
+            await connection.until_closed()
         else:
-            await one.leave(reset=manner == "reset")
+            await connection.leave(reset=manner == "reset")
 
-    async def babble(self, one: Client) -> None:
+    async def babble(self, connection: Client) -> None:
         """Says what is no HTTP, or no good one."""
         head = self.request(self.wish("none")).partition(b"\r\n\r\n")[0]
-        await one.send(
+        await connection.send(
             self.chance.choice(
                 [
                     self.chance.randbytes(self.chance.randrange(1, 3000)) + b"\r\n\r\n",
@@ -131,11 +131,11 @@ class ChaosClient:
                 ]
             )
         )
-        await one.answer()
+        await connection.answer()
 
-    async def say_nothing(self, one: Client) -> None:
+    async def say_nothing(self, connection: Client) -> None:
         """Connects and leaves."""
-        await self._leave(one)
+        await self._leave(connection)
 
 
 Behaviour = Callable[[ChaosClient, Client], Awaitable[None]]
@@ -159,7 +159,7 @@ async def run_client(port: int, number: int, seed: int, wrong: list[str]) -> str
     (name,) = chance.choices(list(BEHAVIOURS), [weight for _, weight in BEHAVIOURS.values()])
     behaviour, _ = BEHAVIOURS[name]
     small = name in {"slow", "not reading"}
-    async with client(port, receive_buffer=SMALL_BUFFER if small else None) as one:
+    async with client(port, receive_buffer=SMALL_BUFFER if small else None) as connection:
         with suppress(trio.BrokenResourceError, trio.ClosedResourceError):  # the bridge ended it, as it may
-            await behaviour(ChaosClient(port, number, chance, wrong), one)
+            await behaviour(ChaosClient(port, number, chance, wrong), connection)
     return name

@@ -45,7 +45,9 @@ class Contained:
     def events(self) -> set[str]:
         """What was contained."""
         return {
-            one["event"] for one in self.logs if one["log_level"] == "error" or one["event"] == "a connection failed"
+            line["event"]
+            for line in self.logs
+            if line["log_level"] == "error" or line["event"] == "a connection failed"
         }
 
 

@@ -54,7 +54,7 @@ class Subscriber:
 async def subscriber(path: Path) -> AsyncIterator[Subscriber]:
     """A subscriber that has had its `hello` and `snapshot`."""
     async with await trio.open_unix_socket(path) as stream:
-        one = Subscriber(stream)
-        await one.until("hello")
-        await one.until("snapshot")
-        yield one
+        listening = Subscriber(stream)
+        await listening.until("hello")
+        await listening.until("snapshot")
+        yield listening

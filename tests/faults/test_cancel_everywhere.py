@@ -61,19 +61,19 @@ class Good:
         await say_hello(asked, reply)
 
 
-async def serve_one(here: World, one: Client) -> bool:
+async def serve_one(here: World, connection: Client) -> bool:
     """One request in two parts. Returns whether it was answered well; a half answer ends the connection."""
     said = request(here.port)
-    await one.send(said[:-10])
+    await connection.send(said[:-10])
     await trio.lowlevel.checkpoint()
-    await one.send(said[-10:])
-    answer = await one.answer()
+    await connection.send(said[-10:])
+    answer = await connection.answer()
     if answer is None or not answer.complete:
-        assert await one.until_closed() == b""
+        assert await connection.until_closed() == b""
         return False
     if answer.header("connection") != "close":  # then it must be fit for the next request
-        await one.send(health(here.port))
-        after = await one.answer()
+        await connection.send(health(here.port))
+        after = await connection.answer()
         assert after is not None
         assert after.status == 200
     if answer.status != 200:
@@ -100,8 +100,8 @@ async def test_cancelled_by_its_owner_at_every_step(refused_keys: int) -> None:
             trap = StepTrap(at, lambda: cancel_all(here))
             before = good.streams, len(here.events("interception.ended"))
             trio.lowlevel.add_instrument(trap)
-            async with nothing_left(here), client(here.port) as one:
-                served = await serve_one(here, one)
+            async with nothing_left(here), client(here.port) as connection:
+                served = await serve_one(here, connection)
                 trio.lowlevel.remove_instrument(trap)
             ended = here.events("interception.ended")[before[1] :]
             assert len(ended) == 1
@@ -121,14 +121,14 @@ async def test_the_bridge_is_cut_off_at_every_step(refused_keys: int) -> None:
         async with provider(good.handle) as url, nothing_left(), world(url, KEYS) as here:
             trap = StepTrap(at, here.bridge.abort)
             trio.lowlevel.add_instrument(trap)
-            async with client(here.port) as one:
+            async with client(here.port) as connection:
                 said = request(here.port)
-                await one.send(said[:-10])
-                await one.send(said[-10:])
-                await one.answer()
+                await connection.send(said[:-10])
+                await connection.send(said[-10:])
+                await connection.answer()
             trio.lowlevel.remove_instrument(trap)
         started, ended = here.events("interception.started"), here.events("interception.ended")
-        assert [one.id for one in started] == [one.id for one in ended]
+        assert [event.id for event in started] == [event.id for event in ended]
         assert good.streams <= 1
         assert all(event.outcome in {"cancelled", "completed"} for event in ended)
         if trap.steps < at:

@@ -99,10 +99,10 @@ async def test_in_a_sink(contained: Contained) -> None:
 @pytest.mark.usefixtures("autojump_clock")
 async def test_no_descriptor_left_to_accept_a_client() -> None:
     """It waits and tries again; clients wait in the kernel's queue meanwhile."""
-    one, _ = trio.testing.memory_stream_pair()
-    outcomes: list[Any] = [OSError(errno.EMFILE, "too many"), OSError(errno.ENOBUFS, "no room"), one]
+    stream, _ = trio.testing.memory_stream_pair()
+    outcomes: list[Any] = [OSError(errno.EMFILE, "too many"), OSError(errno.ENOBUFS, "no room"), stream]
     scarce = cast("trio.SocketListener", Scripted(outcomes))
-    assert await accept(scarce, logger("test")) is cast("trio.SocketStream", one)
+    assert await accept(scarce, logger("test")) is cast("trio.SocketStream", stream)
 
 
 async def test_an_unknown_fault_of_a_listener_is_told_and_not_tried_again() -> None:

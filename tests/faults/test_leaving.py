@@ -69,39 +69,39 @@ async def silent_world(begins: bytes | None) -> AsyncIterator[tuple[World, Silen
 
 @pytest.mark.parametrize("manner", MANNERS)
 async def test_mid_stream(manner: str) -> None:
-    async with silent_world(BEGUN) as (here, silent), client(here.port) as one:
-        await one.send(request(here.port))
-        await one.received(BEGUN)
-        await leave(one, manner)
+    async with silent_world(BEGUN) as (here, silent), client(here.port) as connection:
+        await connection.send(request(here.port))
+        await connection.received(BEGUN)
+        await leave(connection, manner)
         await until_cancelled(here)
         assert len(silent.asked) == 1
 
 
 @pytest.mark.parametrize("manner", MANNERS)
 async def test_inside_an_event(manner: str) -> None:
-    async with silent_world(BEGUN + HELLO[1][:-3]) as (here, _), client(here.port) as one:
-        await one.send(request(here.port))
-        await one.received(BEGUN + HELLO[1][:-3])
-        await leave(one, manner)
+    async with silent_world(BEGUN + HELLO[1][:-3]) as (here, _), client(here.port) as connection:
+        await connection.send(request(here.port))
+        await connection.received(BEGUN + HELLO[1][:-3])
+        await leave(connection, manner)
         await until_cancelled(here)
 
 
 @pytest.mark.parametrize("manner", MANNERS)
 async def test_before_the_answer_begins(manner: str) -> None:
-    async with silent_world(None) as (here, _), client(here.port) as one:
-        await one.send(request(here.port))
+    async with silent_world(None) as (here, _), client(here.port) as connection:
+        await connection.send(request(here.port))
         await here.event("attempt.started")
-        await leave(one, manner)
+        await leave(connection, manner)
         await until_cancelled(here)
 
 
 @pytest.mark.parametrize("manner", MANNERS)
 async def test_while_the_opening_is_held_back(manner: str) -> None:
-    async with silent_world(HELLO[0]) as (here, silent), client(here.port) as one:
-        await one.send(request(here.port))
+    async with silent_world(HELLO[0]) as (here, silent), client(here.port) as connection:
+        await connection.send(request(here.port))
         while not silent.asked:  # noqa: ASYNC110  # the client has nothing of it yet
             await trio.sleep(0.001)
-        await leave(one, manner)
+        await leave(connection, manner)
         await until_cancelled(here)
 
 
@@ -128,11 +128,11 @@ async def test_while_waiting_for_a_key(manner: str) -> None:
         provider(handle) as url,
         world(url, wait_for_key=60.0) as here,
         nothing_left(here),
-        client(here.port) as one,
+        client(here.port) as connection,
     ):
-        await one.send(request(here.port))
+        await connection.send(request(here.port))
         await here.event("interception.waiting")
-        await leave(one, manner)
+        await leave(connection, manner)
         assert (await here.event("interception.ended")).outcome == "cancelled"
 
 
@@ -140,11 +140,11 @@ async def test_while_waiting_for_a_key(manner: str) -> None:
 @pytest.mark.parametrize("sent", [0, 1, len(BODY) - 1])
 async def test_during_the_request_body(manner: str, sent: int) -> None:
     async with silent_world(BEGUN) as (here, silent):
-        async with client(here.port) as one:
-            await one.send(request(here.port)[: sent - len(BODY)])
+        async with client(here.port) as connection:
+            await connection.send(request(here.port)[: sent - len(BODY)])
             while not here.bridge.health()["live"]:  # noqa: ASYNC110  # a reset could overtake the head
                 await trio.sleep(0.001)
-            await leave(one, manner)
+            await leave(connection, manner)
             await until_cancelled(here)
         assert silent.asked == []
 
@@ -152,10 +152,10 @@ async def test_during_the_request_body(manner: str, sent: int) -> None:
 @pytest.mark.parametrize("manner", MANNERS)
 async def test_behind_bytes_that_nobody_reads(manner: str) -> None:
     """What was sent ahead must not hide that the client has left; see `READ_AHEAD`."""
-    async with silent_world(BEGUN) as (here, silent), client(here.port) as one:
-        await one.send(request(here.port) + request(here.port, b"x" * 60_000) * 3)
-        await one.received(BEGUN)
-        await leave(one, manner)
+    async with silent_world(BEGUN) as (here, silent), client(here.port) as connection:
+        await connection.send(request(here.port) + request(here.port, b"x" * 60_000) * 3)
+        await connection.received(BEGUN)
+        await leave(connection, manner)
         await until_cancelled(here)
         assert len(silent.asked) == 1
 
@@ -173,22 +173,22 @@ async def test_with_much_on_its_way(manner: str) -> None:
         provider(handle) as url,
         world(url) as here,
         nothing_left(here),
-        client(here.port, receive_buffer=4096) as one,
+        client(here.port, receive_buffer=4096) as connection,
     ):
-        await one.send(request(here.port))
-        await one.received(b"Hello")
+        await connection.send(request(here.port))
+        await connection.received(b"Hello")
         await trio.testing.wait_all_tasks_blocked(0.01)  # all buffers are full
-        await leave(one, manner)
+        await leave(connection, manner)
         await until_cancelled(here)
 
 
 @pytest.mark.parametrize("manner", MANNERS)
 async def test_after_the_whole_answer(manner: str) -> None:
     async with provider(say_hello) as url, world(url) as here:
-        async with nothing_left(here), client(here.port) as one:
-            await one.send(request(here.port))
-            assert (await one.answer()) is not None
-            await leave(one, manner)
+        async with nothing_left(here), client(here.port) as connection:
+            await connection.send(request(here.port))
+            assert (await connection.answer()) is not None
+            await leave(connection, manner)
         assert (await here.event("interception.ended")).outcome == "completed"
 
 
@@ -201,10 +201,10 @@ async def test_killed_again_and_again(manner: str) -> None:
     async with provider(handle) as url, world(url, KEYS) as here:
         async with nothing_left(here):
             for _ in range(KILLS):
-                async with client(here.port) as one:
-                    await one.send(request(here.port))
-                    await one.received(BEGUN)
-                    await leave(one, manner)
+                async with client(here.port) as connection:
+                    await connection.send(request(here.port))
+                    await connection.received(BEGUN)
+                    await leave(connection, manner)
             await here.event("interception.ended", KILLS)
         assert {event.outcome for event in here.events("interception.ended")} == {"cancelled"}
         assert silent.closed == KILLS

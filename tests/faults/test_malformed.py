@@ -187,9 +187,9 @@ async def test_it_is_refused(name: str) -> None:
         message = said.replace(b"PORT", str(here.port).encode())
         async with nothing_left(here):
             for _ in range(TIMES):
-                async with client(here.port) as one:
-                    await one.send(message)
-                    check_refused(await one.answer(), status)
+                async with client(here.port) as connection:
+                    await connection.send(message)
+                    check_refused(await connection.answer(), status)
         assert (await ask(here.port)).body == b"".join(HELLO)
 
 
@@ -197,8 +197,8 @@ async def test_random_bytes_leave_nothing_behind() -> None:
     async with provider(say_hello) as url, world(url) as here:
         async with nothing_left(here):
             for seed in range(TIMES):
-                async with client(here.port) as one:
-                    await random_bytes(one, here.port, seed=seed)
+                async with client(here.port) as connection:
+                    await random_bytes(connection, here.port, seed=seed)
         assert (await ask(here.port)).body == b"".join(HELLO)
 
 
@@ -208,8 +208,8 @@ async def test_it_leaves_nothing_behind(name: str) -> None:
     async with provider(answer_by_model) as url, world(url, server={"max_request_bytes": 2 * 1024 * 1024}) as here:
         async with nothing_left(here):
             for _ in range(TIMES):
-                async with client(here.port) as one:
-                    await probe(one, here.port)
+                async with client(here.port) as connection:
+                    await probe(connection, here.port)
         assert (await ask(here.port)).body == b"".join(HELLO)
 
 
@@ -227,8 +227,8 @@ async def test_all_of_it_at_once_beside_a_good_stream() -> None:
         await reply.end()
 
     async def throw(probe: Probe, port: int) -> None:
-        async with client(port) as one:
-            await probe(one, port)
+        async with client(port) as connection:
+            await probe(connection, port)
 
     async def say(said: bytes, here: Client, port: int) -> None:
         await here.send(said.replace(b"PORT", str(port).encode()))
@@ -255,18 +255,18 @@ async def test_all_of_it_at_once_beside_a_good_stream() -> None:
 
 
 async def test_200_mib_are_refused_while_they_come() -> None:
-    async with provider(say_hello) as url, world(url) as here, nothing_left(here), client(here.port) as one:
+    async with provider(say_hello) as url, world(url) as here, nothing_left(here), client(here.port) as connection:
         piece = b"100000\r\n%s\r\n" % bytes(0x100000)
         answers: list[Answered | None] = []
 
         async def send() -> None:
-            await one.send(chunked(here.port))
+            await connection.send(chunked(here.port))
             for _ in range(200):
-                await one.send(piece)
+                await connection.send(piece)
 
         async with trio.open_nursery() as nursery:
             nursery.start_soon(send)
-            answers.append(await one.answer())
+            answers.append(await connection.answer())
             nursery.cancel_scope.cancel()
         check_refused(answers[0], 413)
 
@@ -274,9 +274,9 @@ async def test_200_mib_are_refused_while_they_come() -> None:
 @pytest.mark.parametrize("end", [b"\r\n", b"\n", b"\r\n\r\n"])
 async def test_a_trailing_line_end_is_no_request(end: bytes) -> None:
     """RFC 9112, 2.2: a server should ignore empty lines before a request line."""
-    async with provider(say_hello) as url, world(url) as here, client(here.port) as one:
+    async with provider(say_hello) as url, world(url) as here, client(here.port) as connection:
         for _ in range(3):
-            await one.send(request(here.port) + end)
-            answer = await one.answer()
+            await connection.send(request(here.port) + end)
+            answer = await connection.answer()
             assert answer is not None
             assert answer.status == 200

@@ -36,9 +36,9 @@ async def test_a_request_that_does_not_come_is_not_waited_for(
 ) -> None:
     monkeypatch.setattr(connection, limit, 0.05)
     async with provider(say_hello) as url, world(url) as here, nothing_left(here):
-        async with client(here.port) as one:
-            await one.send(said.replace(b"PORT", str(here.port).encode()))
-            got = await one.until_closed()
+        async with client(here.port) as sender:
+            await sender.send(said.replace(b"PORT", str(here.port).encode()))
+            got = await sender.until_closed()
         assert got.startswith(answered)
         assert bool(got) == bool(answered)
 
@@ -48,11 +48,11 @@ async def test_a_client_that_stops_reading_is_cut_off(monkeypatch: pytest.Monkey
     async with provider(never_end) as url, world(url) as here:
         async with nothing_left(here):
             stalled = [client(here.port, receive_buffer=4096) for _ in range(TIMES)]
-            for one in stalled:
-                await (await one.__aenter__()).send(request(here.port))
+            for stalling in stalled:
+                await (await stalling.__aenter__()).send(request(here.port))
             await here.event("interception.ended", TIMES)
-            for one in stalled:
-                await one.__aexit__(None, None, None)
+            for stalling in stalled:
+                await stalling.__aexit__(None, None, None)
         assert {event.outcome for event in here.events("interception.ended")} == {"cancelled"}
 
 

@@ -91,14 +91,14 @@ async def test_a_running_stream_finishes_within_the_grace(number: signal.Signals
         await reply.chunk(HELLO[2])
         await reply.end()
 
-    async with provider(handle) as url, served(url, tmp_path, "60s") as here, client(here.port) as one:
+    async with provider(handle) as url, served(url, tmp_path, "60s") as here, client(here.port) as connection:
         async with subscriber(here.socket) as listening:
-            await one.send(request(here.port))
-            await one.received(BEGUN)
+            await connection.send(request(here.port))
+            await connection.received(BEGUN)
             here.process.send_signal(number)
             assert (await listening.until("bridge.stopping"))["reason"] == number.name
             resume.set()
-            answer = await one.answer()
+            answer = await connection.answer()
             assert answer is not None
             assert (answer.body, answer.complete) == (b"".join(HELLO), True)
             assert (await listening.until("interception.ended"))["outcome"] == "completed"
@@ -112,12 +112,12 @@ async def test_a_stream_that_never_ends_is_cut_off_when_the_grace_is_over(tmp_pa
         await reply.chunk(BEGUN)
         await reply.until_closed()
 
-    async with provider(handle) as url, served(url, tmp_path, "100ms") as here, client(here.port) as one:
+    async with provider(handle) as url, served(url, tmp_path, "100ms") as here, client(here.port) as connection:
         async with subscriber(here.socket) as listening:
-            await one.send(request(here.port))
-            await one.received(BEGUN)
+            await connection.send(request(here.port))
+            await connection.received(BEGUN)
             here.process.send_signal(signal.SIGTERM)
-            answer = await one.answer()
+            answer = await connection.answer()
             assert answer is not None
             assert (b"event: error" in answer.body, answer.complete) == (True, False)
             assert (await listening.until("interception.ended"))["outcome"] == "cancelled"
@@ -130,14 +130,14 @@ async def test_a_second_signal_ends_it_at_once(tmp_path: Path) -> None:
         await reply.chunk(BEGUN)
         await reply.until_closed()
 
-    async with provider(handle) as url, served(url, tmp_path, "1h") as here, client(here.port) as one:
+    async with provider(handle) as url, served(url, tmp_path, "1h") as here, client(here.port) as connection:
         async with subscriber(here.socket) as listening:
-            await one.send(request(here.port))
-            await one.received(BEGUN)
+            await connection.send(request(here.port))
+            await connection.received(BEGUN)
             here.process.send_signal(signal.SIGINT)
             await listening.until("bridge.stopping")
             here.process.send_signal(signal.SIGTERM)
-            answer = await one.answer()
+            answer = await connection.answer()
             assert answer is not None
             assert not answer.complete
             assert (await listening.until("interception.ended"))["outcome"] == "cancelled"

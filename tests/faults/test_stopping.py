@@ -45,10 +45,10 @@ async def ends_in_time() -> AsyncIterator[None]:
         yield
 
 
-async def begun(here: World, one: Client, text: bytes = BEGUN) -> None:
+async def begun(here: World, connection: Client, text: bytes = BEGUN) -> None:
     """A request whose answer has begun."""
-    await one.send(request(here.port))
-    await one.received(text)
+    await connection.send(request(here.port))
+    await connection.received(text)
 
 
 async def test_a_running_stream_has_its_grace_and_new_requests_are_turned_away() -> None:
@@ -75,13 +75,13 @@ async def test_a_running_stream_has_its_grace_and_new_requests_are_turned_away()
         assert (await idle.answer()) is not None
         here.bridge.stop("for a test")
         assert (await listening.until("bridge.stopping"))["reason"] == "for a test"
-        for one in (new, idle):  # a connection from before is no way round it
-            await one.send(request(here.port))
-            refused = await one.answer()
+        for connection in (new, idle):  # a connection from before is no way round it
+            await connection.send(request(here.port))
+            refused = await connection.answer()
             assert refused is not None
             assert (refused.status, refused.header("retry-after"), refused.header("connection")) == (503, "1", "close")
             assert refused.json["error"]["code"] == "service_unavailable"
-            assert await one.until_closed() == b""
+            assert await connection.until_closed() == b""
         resume.set()
         answer = await running.answer()
         assert answer is not None
@@ -95,12 +95,12 @@ async def test_a_stream_that_never_ends_is_cancelled_and_told() -> None:
         ends_in_time(),
         provider(begin_and_hang) as url,
         world(url, grace=GRACE_S) as here,
-        client(here.port) as one,
+        client(here.port) as connection,
         subscriber(here.socket) as listening,
     ):
-        await begun(here, one)
+        await begun(here, connection)
         here.bridge.stop("for a test")
-        answer = await one.answer()
+        answer = await connection.answer()
         assert answer is not None
         assert not answer.complete
         assert answer.body.startswith(BEGUN + b"event: error\n")
@@ -112,22 +112,32 @@ async def test_a_stream_that_never_ends_is_cancelled_and_told() -> None:
 
 
 async def test_a_request_without_an_answer_yet_gets_503_when_the_grace_is_over() -> None:
-    async with ends_in_time(), provider(hang) as url, world(url, grace=GRACE_S) as here, client(here.port) as one:
-        await one.send(request(here.port))
+    async with (
+        ends_in_time(),
+        provider(hang) as url,
+        world(url, grace=GRACE_S) as here,
+        client(here.port) as connection,
+    ):
+        await connection.send(request(here.port))
         await here.event("attempt.started")
         here.bridge.stop("for a test")
-        answer = await one.answer()
+        answer = await connection.answer()
         assert answer is not None
         assert (answer.status, answer.json["error"]["message"]) == (503, "the bridge is stopping")
 
 
 async def test_half_a_request_gets_503_when_the_grace_is_over() -> None:
-    async with ends_in_time(), provider(hang) as url, world(url, grace=GRACE_S) as here, client(here.port) as one:
-        await one.send(request(here.port)[:-5])
+    async with (
+        ends_in_time(),
+        provider(hang) as url,
+        world(url, grace=GRACE_S) as here,
+        client(here.port) as connection,
+    ):
+        await connection.send(request(here.port)[:-5])
         while not here.bridge.health()["live"]:  # noqa: ASYNC110  # nothing is told of it before its body is here
             await trio.sleep(0.001)
         here.bridge.stop("for a test")
-        answer = await one.answer()
+        answer = await connection.answer()
         assert answer is not None
         assert answer.status == 503
         assert (await here.event("interception.ended")).outcome == "cancelled"
@@ -153,9 +163,9 @@ async def test_answers_that_nobody_takes_do_not_hold_it_up(monkeypatch: pytest.M
     """Refusals of the bridge's own are no interceptions: what cancels those does not reach them."""
     monkeypatch.setattr(app, "CUT_OFF_S", GRACE_S)
     async with stopped_around(hang) as (here, clients):
-        one = await clients.enter_async_context(client(here.port, receive_buffer=4096))
+        connection = await clients.enter_async_context(client(here.port, receive_buffer=4096))
         with trio.move_on_after(0.5):  # it takes no more at some point
-            await one.send(request(here.port, b"", method="GET", path="/nothing") * 50_000)
+            await connection.send(request(here.port, b"", method="GET", path="/nothing") * 50_000)
 
 
 async def test_idle_connections_are_closed() -> None:
@@ -171,7 +181,7 @@ async def test_idle_connections_are_closed() -> None:
         assert (await used.answer()) is not None
         await begun_head.send(b"GET /heal")
         here.bridge.stop("for a test")
-        assert [await one.until_closed() for one in (fresh, used, begun_head)] == [b"", b"", b""]
+        assert [await connection.until_closed() for connection in (fresh, used, begun_head)] == [b"", b"", b""]
 
 
 async def test_ended_from_outside_it_still_says_how_each_request_ended() -> None:
@@ -180,9 +190,9 @@ async def test_ended_from_outside_it_still_says_how_each_request_ended() -> None
         provider(begin_and_hang) as url,
         trio.open_nursery() as nursery,
         world(url, grace=60.0) as here,
-        client(here.port) as one,
+        client(here.port) as connection,
     ):
-        await begun(here, one)
+        await begun(here, connection)
         nursery.cancel_scope.cancel()
     (ended,) = here.events("interception.ended")
     assert (ended.outcome, ended.error) == ("cancelled", "the bridge is stopping")

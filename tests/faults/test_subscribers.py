@@ -99,66 +99,66 @@ async def test_one_that_leaves_is_forgotten() -> None:
     ids=lambda value: ascii(value[:40]),
 )
 async def test_a_bad_line_has_one_reply_and_the_connection_stays(line: bytes, error: str) -> None:
-    async with provider(say_hello) as url, world(url) as here, subscriber(here.socket) as one:
+    async with provider(say_hello) as url, world(url) as here, subscriber(here.socket) as listening:
         for _ in range(3):
-            await one.say(line)
-            reply = await one.until("reply")
+            await listening.say(line)
+            reply = await listening.until("reply")
             assert reply["ok"] is False
             assert reply["error"].startswith(error)
-        assert (await one.command(5, "snapshot"))["ok"] is True
-        assert [message["to"] for message in one.lines if message["type"] == "reply"][3:] == [5]
+        assert (await listening.command(5, "snapshot"))["ok"] is True
+        assert [message["to"] for message in listening.lines if message["type"] == "reply"][3:] == [5]
 
 
 async def test_the_longest_line_and_empty_ones() -> None:
-    async with provider(say_hello) as url, world(url) as here, subscriber(here.socket) as one:
-        await one.say(b"\n\r\n  ")
+    async with provider(say_hello) as url, world(url) as here, subscriber(here.socket) as listening:
+        await listening.say(b"\n\r\n  ")
         command = b'{"n":1,"command":"snapshot"}'
-        await one.say(command + b" " * (LINE_LIMIT - len(command)))
-        assert (await one.until("reply"))["to"] == 1
-        await one.stream.send_all(b'{"n":2,"com')
+        await listening.say(command + b" " * (LINE_LIMIT - len(command)))
+        assert (await listening.until("reply"))["to"] == 1
+        await listening.stream.send_all(b'{"n":2,"com')
         await trio.testing.wait_all_tasks_blocked()
-        await one.stream.send_all(b'mand":"snapshot"}\n{"n":3,"command":"snapshot"}\n')
-        assert [(await one.until("reply"))["to"] for _ in range(2)] == [2, 3]
+        await listening.stream.send_all(b'mand":"snapshot"}\n{"n":3,"command":"snapshot"}\n')
+        assert [(await listening.until("reply"))["to"] for _ in range(2)] == [2, 3]
 
 
 async def test_a_running_interception_is_cancelled_by_command() -> None:
-    async with provider(begin_and_hang) as url, world(url) as here, subscriber(here.socket) as one:
+    async with provider(begin_and_hang) as url, world(url) as here, subscriber(here.socket) as listening:
         async with nothing_left(here), client(here.port) as asking:
             await asking.send(request(here.port))
-            started = await one.until("interception.started")
+            started = await listening.until("interception.started")
             await asking.received(BEGUN)
-            assert (await one.command(1, "cancel", id=started["id"]))["ok"] is True
-            ended = await one.until("interception.ended", id=started["id"])
+            assert (await listening.command(1, "cancel", id=started["id"]))["ok"] is True
+            ended = await listening.until("interception.ended", id=started["id"])
             assert (ended["outcome"], ended["error"]) == ("cancelled", "cancelled by the bridge's owner")
             answer = await asking.answer()
             assert answer is not None
             assert (b"event: error" in answer.body, answer.complete) == (True, False)
-        assert (await one.command(2, "cancel", id=started["id"]))["ok"] is False
+        assert (await listening.command(2, "cancel", id=started["id"]))["ok"] is False
 
 
 async def test_keys_are_changed_by_command() -> None:
     first = hint(KEYS[0])
-    async with provider(say_hello) as url, world(url, KEYS[:2]) as here, subscriber(here.socket) as one:
+    async with provider(say_hello) as url, world(url, KEYS[:2]) as here, subscriber(here.socket) as listening:
         for number, (command, state) in enumerate([("disable", "disabled"), ("enable", "valid")]):
-            assert (await one.command(number, f"key.{command}", provider="openai", key=first))["ok"] is True
-            assert (await one.until("key.changed"))["state"] == state
-        assert (await one.command(9, "key.reset", provider="openai", key=first))["ok"] is True
+            assert (await listening.command(number, f"key.{command}", provider="openai", key=first))["ok"] is True
+            assert (await listening.until("key.changed"))["state"] == state
+        assert (await listening.command(9, "key.reset", provider="openai", key=first))["ok"] is True
 
 
 async def test_a_filter_leaves_out_the_rest() -> None:
-    async with provider(say_hello) as url, world(url) as here, subscriber(here.socket) as one:
-        assert (await one.command(1, "filter", types=["interception.ended"]))["ok"] is True
+    async with provider(say_hello) as url, world(url) as here, subscriber(here.socket) as listening:
+        assert (await listening.command(1, "filter", types=["interception.ended"]))["ok"] is True
         await ask(here.port)
-        assert (await one.next() or {})["type"] == "interception.ended"
+        assert (await listening.next() or {})["type"] == "interception.ended"
 
 
 async def test_a_second_bridge_on_the_same_socket_is_refused() -> None:
-    async with provider(say_hello) as url, world(url) as here, subscriber(here.socket) as one:
+    async with provider(say_hello) as url, world(url) as here, subscriber(here.socket) as listening:
         async with nothing_left():
             second = Bridge(evolve(here.bridge._settings))
             with pytest.raises(StartError, match=f"another bridge already uses the event socket {here.socket}"):
                 await second.run()
-        assert (await one.command(1, "snapshot"))["ok"] is True  # the first one's is as it was
+        assert (await listening.command(1, "snapshot"))["ok"] is True  # the first one's is as it was
 
 
 @asynccontextmanager

@@ -105,15 +105,15 @@ async def test_in_a_tcp_connect() -> None:
         listener.listen(0)
         address = listener.getsockname()
         waiting = [socket.socket() for _ in range(4)]
-        for one in waiting:
-            one.setblocking(False)
-            one.connect_ex(address)
+        for connecting in waiting:
+            connecting.setblocking(False)
+            connecting.connect_ex(address)
         upstream = Upstream(f"http://127.0.0.1:{address[1]}/v1")
         async with nothing_left():
             for _ in range(TIMES):
                 await cancelled_when(upstream, lambda: upstream.in_use)
-        for one in waiting:
-            one.close()
+        for connecting in waiting:
+            connecting.close()
 
 
 async def test_in_a_tls_handshake(tls: Tls) -> None:

@@ -34,7 +34,7 @@ def test_a_cooldown_goes_on_for_the_rest(bench: Bench) -> None:
     new = restarted(bench, offline=5)
     assert new.events == []
     snapshot = new.pool.snapshot()
-    assert [one.state for one in snapshot] == [KeyState.TEMPORARY, KeyState.VALID, KeyState.VALID]
+    assert [status.state for status in snapshot] == [KeyState.TEMPORARY, KeyState.VALID, KeyState.VALID]
     assert snapshot[0].retry_at == NOON + timedelta(seconds=30)
     assert (snapshot[0].reason, snapshot[0].source) == ("rate_limited", "header")
     assert new.pool.next_deadline() == pytest.approx(17.5 + 15)

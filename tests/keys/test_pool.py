@@ -23,7 +23,7 @@ def test_a_mark_is_seen_at_once_by_walks_already_under_way(bench: Bench) -> None
     key = walks[0].next()
     assert key is not None
     walks[0].fail(key, limited(7))
-    assert {one.hint for walk in walks if (one := walk.next()) is not None} == {BRAVO.hint}
+    assert {key.hint for key in [walk.next() for walk in walks] if key is not None} == {BRAVO.hint}
 
 
 def test_only_requests_in_flight_fail_over(bench: Bench) -> None:
@@ -195,7 +195,7 @@ def test_a_snapshot_shows_every_key_as_it_is_now(bench: Bench) -> None:
     bench.pool.fail(first, limited(7))
     bench.pool.fail(second, UNAUTHORIZED)
     bench.clocks.pass_time(7)
-    assert [(one.key, one.state) for one in bench.pool.snapshot()] == [
+    assert [(status.key, status.state) for status in bench.pool.snapshot()] == [
         (first.hint, VALID),
         (second.hint, PERMANENT),
         (third.hint, VALID),
@@ -213,4 +213,4 @@ def test_hooks_are_optional() -> None:
     pool = KeyPool("x", [ALPHA], publish=lambda _: None, clock=lambda: clocks.monotonic, wall=lambda: clocks.wall)
     pool.fail(pool.keys[0], limited(7))
     clocks.pass_time(8)
-    assert [one.state for one in pool.snapshot()] == [VALID]
+    assert [status.state for status in pool.snapshot()] == [VALID]

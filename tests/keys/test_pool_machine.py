@@ -1,4 +1,4 @@
-"""The pool against a simple model: random answers, clocks, walkers, owners, reloads and restarts (issue 4).
+"""The pool against a simple model: random answers, clocks, walkers, owners, reloads and restarts.
 
 The model keeps for each key three facts in plain numbers and says after each step who may be used and what people
 should see. It shares no code with the pool. Each step is checked at once, and each event as it is told.
@@ -81,8 +81,8 @@ class PoolMachine(RuleBasedStateMachine):
         bench.pool.on_reschedule = poked
 
     def settle_all(self) -> None:
-        for one in self.model.values():
-            one.settle(self.now)
+        for modelled in self.model.values():
+            modelled.settle(self.now)
 
     @initialize(count=st.integers(0, 9))
     def start(self, count: int) -> None:
@@ -116,7 +116,9 @@ class PoolMachine(RuleBasedStateMachine):
         tried = self.tried.setdefault(walk, [])
         self.settle_all()
         secrets = [key.secret for key in tried if not key.retired]
-        free = [secret for secret, one in self.model.items() if secret not in secrets and one.usable(self.now)]
+        free = [
+            secret for secret, modelled in self.model.items() if secret not in secrets and modelled.usable(self.now)
+        ]
         key = walk.next()
         assert (key.secret if key else None) == (free[0] if free else None)
         if key is None:
@@ -125,10 +127,10 @@ class PoolMachine(RuleBasedStateMachine):
         assert key not in tried
         tried.append(key)
         self.in_flight.append((walk, key))
-        one = self.model[key.secret]
-        if one.rests_until > self.now:
-            one.on_probe = True
-            one.probe_at = self.now + 600 if one.rests_until - self.now > 600 else None
+        modelled = self.model[key.secret]
+        if modelled.rests_until > self.now:
+            modelled.on_probe = True
+            modelled.probe_at = self.now + 600 if modelled.rests_until - self.now > 600 else None
 
     @precondition(lambda self: self.in_flight)
     @rule(which=st.integers(0, 5), failure=failures)
@@ -141,24 +143,24 @@ class PoolMachine(RuleBasedStateMachine):
         told = walk.fail(key, failure)
         if key.retired:
             return
-        one = self.model[key.secret]
-        one.on_probe = False
+        modelled = self.model[key.secret]
+        modelled.on_probe = False
         if failure.permanent:
-            one.suspect = False
-            if not one.refused_for:
-                one.refused_for, one.checks = failure.reason, 0
-                one.plan_check(self.now)
+            modelled.suspect = False
+            if not modelled.refused_for:
+                modelled.refused_for, modelled.checks = failure.reason, 0
+                modelled.plan_check(self.now)
         elif failure.recheck:
-            if not one.refused_for:
-                one.suspect, one.check_at, one.checks = True, self.now, 0
+            if not modelled.refused_for:
+                modelled.suspect, modelled.check_at, modelled.checks = True, self.now, 0
         elif failure.cooldown_s is not None:
-            one.rest(self.now + failure.cooldown_s, failure.reason, self.now)
-        if failure.cooldown_s is None or one.refused_for:
+            modelled.rest(self.now + failure.cooldown_s, failure.reason, self.now)
+        if failure.cooldown_s is None or modelled.refused_for:
             assert told is None
         else:
             assert told is not None
             assert told >= failure.cooldown_s
-            assert abs(told - max(one.rests_until - self.now, 0)) < 1e-6
+            assert abs(told - max(modelled.rests_until - self.now, 0)) < 1e-6
 
     @precondition(lambda self: self.in_flight)
     @rule(which=st.integers(0, 5))
@@ -168,13 +170,13 @@ class PoolMachine(RuleBasedStateMachine):
         self.bench.pool.succeed(key)
         if key.retired:
             return
-        one = self.model[key.secret]
-        if one.on_probe:
-            one.wake()
+        modelled = self.model[key.secret]
+        if modelled.on_probe:
+            modelled.wake()
             self.may_shorten = True
-        one.suspect = False
-        if not one.refused_for:
-            one.check_at, one.checks = None, 0
+        modelled.suspect = False
+        if not modelled.refused_for:
+            modelled.check_at, modelled.checks = None, 0
 
     @precondition(lambda self: self.walks)
     @rule(which=st.integers(0, 5))
@@ -186,12 +188,12 @@ class PoolMachine(RuleBasedStateMachine):
 
     def check_exhaustion(self, walk: Walk) -> None:
         exhausted = self.bench.pool.exhaustion(walk)
-        resting = [one for one in self.model.values() if one.shown()[0] is KeyState.TEMPORARY]
+        resting = [modelled for modelled in self.model.values() if modelled.shown()[0] is KeyState.TEMPORARY]
         if resting:
             assert exhausted.kind == "cooling"
             assert exhausted.retry_after_s is not None
             assert exhausted.wait_until is not None
-            earliest = min(one.rests_until for one in resting) - self.now
+            earliest = min(modelled.rests_until for modelled in resting) - self.now
             assert 1 <= exhausted.retry_after_s <= max(earliest + 1, 1)
             assert exhausted.retry_after_s >= earliest - 1e-6 or self.over_for(walk)
             assert exhausted.wait_until >= self.now
@@ -236,37 +238,40 @@ class PoolMachine(RuleBasedStateMachine):
 
     # Checks
 
-    @precondition(lambda self: any(one.check_at is not None for one in self.model.values()))
+    @precondition(lambda self: any(modelled.check_at is not None for modelled in self.model.values()))
     @rule()
     def checks_are_sent(self) -> None:
         self.settle_all()
         due = [
             secret
-            for secret, one in self.model.items()
-            if one.check_at is not None and one.check_at <= self.now and not one.in_check and not one.off
+            for secret, modelled in self.model.items()
+            if modelled.check_at is not None
+            and modelled.check_at <= self.now
+            and not modelled.in_check
+            and not modelled.off
         ]
         assert [key.secret for key in self.bench.pool.due_checks()] == due
         for secret in due:
             self.model[secret].in_check = True
 
-    @precondition(lambda self: any(one.in_check for one in self.model.values()))
+    @precondition(lambda self: any(modelled.in_check for modelled in self.model.values()))
     @rule(data=st.data(), status=st.sampled_from([200, 200, 401, 403, 404, 429, 500, 529, None]))
     def a_check_comes_back(self, data: st.DataObject, status: int | None) -> None:
-        secret = data.draw(st.sampled_from([secret for secret, one in self.model.items() if one.in_check]))
-        one = self.model[secret]
+        secret = data.draw(st.sampled_from([secret for secret, modelled in self.model.items() if modelled.in_check]))
+        modelled = self.model[secret]
         self.settle_all()
         self.may_end_refusal = status == 200
         self.bench.pool.checked(self.key(secret), status)
-        one.in_check = False
+        modelled.in_check = False
         if status == 200:
-            one.refused_for, one.suspect, one.check_at, one.checks = "", False, None, 0
-        elif status in (401, 403) and one.suspect:
-            one.suspect, one.refused_for, one.checks = False, "forbidden", 0
-            one.plan_check(self.now)
-        elif one.suspect or one.refused_for:
-            one.plan_check(self.now)
+            modelled.refused_for, modelled.suspect, modelled.check_at, modelled.checks = "", False, None, 0
+        elif status in (401, 403) and modelled.suspect:
+            modelled.suspect, modelled.refused_for, modelled.checks = False, "forbidden", 0
+            modelled.plan_check(self.now)
+        elif modelled.suspect or modelled.refused_for:
+            modelled.plan_check(self.now)
         else:
-            one.check_at = None
+            modelled.check_at = None
 
     def key(self, secret: Secret) -> Key:
         return next(key for key in self.bench.pool.keys if key.secret == secret)
@@ -277,16 +282,16 @@ class PoolMachine(RuleBasedStateMachine):
     @rule(data=st.data(), command=st.sampled_from(["reset", "disable", "enable"]))
     def the_owner_speaks(self, data: st.DataObject, command: str) -> None:
         secret = data.draw(st.sampled_from(list(self.model)))
-        one = self.model[secret]
+        modelled = self.model[secret]
         self.settle_all()
         getattr(self.bench.pool, command)(self.key(secret).hint)
         if command == "reset":
-            one.wake()
+            modelled.wake()
             self.may_shorten = True
-        if one.refused_for and (command == "reset" or (command == "enable" and one.off)):
-            one.check_at, one.checks = self.now, 0
+        if modelled.refused_for and (command == "reset" or (command == "enable" and modelled.off)):
+            modelled.check_at, modelled.checks = self.now, 0
         if command != "reset":
-            one.off = command == "disable"
+            modelled.off = command == "disable"
 
     @precondition(lambda self: self.quiet_steps > 12)
     @rule(secrets=st.lists(st.sampled_from(SECRETS), unique=True, max_size=4))
@@ -313,18 +318,20 @@ class PoolMachine(RuleBasedStateMachine):
         assert bench.events == []
         self.quiet_steps, self.tried, self.walks, self.in_flight = 0, {}, [], []
         self.begin(bench)
-        for secret, one in self.model.items():
+        for secret, modelled in self.model.items():
             key = self.key(secret)
-            left = max(one.rests_until - before - offline, 0.0)
+            left = max(modelled.rests_until - before - offline, 0.0)
             until = key.cooldown.until if key.cooldown else 0.0
             assert abs(max(until - self.now, 0.0) - left) < 1e-4
-            new = Modelled(refused_for=one.refused_for, off=one.off)
-            new.rest(until, one.rests_for, self.now)
-            if one.refused_for:
+            new = Modelled(refused_for=modelled.refused_for, off=modelled.off)
+            new.rest(until, modelled.rests_for, self.now)
+            if modelled.refused_for:
                 assert key.check_at is not None
-                due = self.now if one.check_at is None else self.now + max(one.check_at - before - offline, 0.0)
+                due = self.now
+                if modelled.check_at is not None:
+                    due += max(modelled.check_at - before - offline, 0.0)
                 assert abs(key.check_at - due) < 1e-4
-                new = evolve(new, check_at=key.check_at, checks=min(one.checks, key.checks))
+                new = evolve(new, check_at=key.check_at, checks=min(modelled.checks, key.checks))
             self.model[secret] = new
 
     # What always holds
@@ -374,11 +381,11 @@ class PoolMachine(RuleBasedStateMachine):
     def the_timer_knows(self) -> None:
         wanted = [
             at
-            for one in self.model.values()
-            if not one.off
+            for modelled in self.model.values()
+            if not modelled.off
             for at in (
-                one.rests_until if one.shown()[0] is KeyState.TEMPORARY else None,
-                None if one.in_check else one.check_at,
+                modelled.rests_until if modelled.shown()[0] is KeyState.TEMPORARY else None,
+                None if modelled.in_check else modelled.check_at,
             )
             if at is not None
         ]

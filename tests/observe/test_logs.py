@@ -28,7 +28,7 @@ def _logging() -> Iterator[None]:
     """What is set up for logging is the process's: put back as it was."""
     with logging_put_back():
         secrets = [Secret(CANARY), Secret(ODD), Secret(CANARY + "-longer")]
-        logs.redactor.learn((one.reveal(), one.hint) for one in secrets)
+        logs.redactor.learn((secret.reveal(), secret.hint) for secret in secrets)
         yield
 
 
@@ -103,7 +103,7 @@ def test_json_lines_are_json(capsys: pytest.CaptureFixture[str]) -> None:
     logs.logger("test").info("half a character \ud83d, ESC \x1b[2J, \n a line", bad=b"\xff", more={1: object()})
     lines = capsys.readouterr().err.splitlines()
     said = [json.loads(line) for line in lines]
-    assert all({"event", "level", "timestamp"} <= one.keys() for one in said)
+    assert all({"event", "level", "timestamp"} <= line.keys() for line in said)
     assert said[0]["part"] == "test"
     assert lines[-1].isascii()
     assert lines[-1].isprintable()

@@ -33,8 +33,8 @@ class Page:
     @classmethod
     def read(cls, body: bytes) -> Page:
         families = text_string_to_metric_families(body.decode())
-        told = (one for family in families for one in family.samples)
-        return cls({(one.name, frozenset(one.labels.items())): one.value for one in told})
+        told = (sample for family in families for sample in family.samples)
+        return cls({(sample.name, frozenset(sample.labels.items())): sample.value for sample in told})
 
     def __call__(self, name: str, **labels: str) -> float:
         """A sample's value."""

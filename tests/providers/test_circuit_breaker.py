@@ -175,8 +175,8 @@ async def test_an_open_circuit_is_answered_503_and_told() -> None:
     assert calls == 2
     assert answers[2].json["error"]["message"] == "circuit breaker is open"
     assert 0 < int(answers[2].header("retry-after") or 0) <= 30
-    assert [one.state for one in here.events("circuit.changed")] == ["open"]
-    assert [(one.outcome, one.error) for one in here.events("interception.ended")][2] == (
+    assert [event.state for event in here.events("circuit.changed")] == ["open"]
+    assert [(event.outcome, event.error) for event in here.events("interception.ended")][2] == (
         "rejected",
         "circuit breaker is open",
     )

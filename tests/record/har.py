@@ -49,8 +49,8 @@ def boolean(value: Any, place: str) -> None:
 def rows(check: Check) -> Check:
     def every(value: Any, place: str) -> None:
         _is(isinstance(value, list), place, "should be an array")
-        for number, one in enumerate(value):
-            check(one, f"{place}[{number}]")
+        for number, item in enumerate(value):
+            check(item, f"{place}[{number}]")
 
     return every
 
@@ -62,10 +62,10 @@ def table(required: dict[str, Check], optional: dict[str, Check] | None = None) 
         _is(isinstance(value, dict), place, "should be an object")
         for name in required:
             _is(name in value, place, f"{name} is missing")
-        for name, one in value.items():
+        for name, item in value.items():
             if not name.startswith("_"):
                 _is(name in known, place, f"{name} is no field of it")
-                known[name](one, f"{place}.{name}")
+                known[name](item, f"{place}.{name}")
 
     return every
 

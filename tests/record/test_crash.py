@@ -69,15 +69,15 @@ async def test_kill_9_amid_fifty_streams(tmp_path: Path) -> None:
         told = bridge.of_type("interception.started", "attempt.started", "thought.recorded")
         left = traces(path)
         check(path)
-        assert len({one["id"] for one in told}) == STREAMS
+        assert len({event["id"] for event in told}) == STREAMS
         # What was written is the beginning of what happened: nothing is missing in its middle.
-        missing = [one for one in told if trace(one) not in left]
-        written_up_to = max(one["seq"] for one in told if trace(one) in left)
-        assert all(one["seq"] > written_up_to for one in missing)
+        missing = [event for event in told if trace(event) not in left]
+        written_up_to = max(event["seq"] for event in told if trace(event) in left)
+        assert all(event["seq"] > written_up_to for event in missing)
         # No event is missing that was older than 250 ms, or than a busy machine makes of them.
         at_most = max(LOSES_AT_MOST, 2 * behind)
         last = datetime.fromisoformat(told[-1]["at"])
-        assert [one for one in missing if last - datetime.fromisoformat(one["at"]) > at_most] == []
+        assert [event for event in missing if last - datetime.fromisoformat(event["at"]) > at_most] == []
         assert {row["outcome"] for row in rows(path, "interceptions")} == {None}
         async with served(tmp_path, url.removesuffix("/v1")) as again:
             ends = [(row["outcome"], row["error"]) for row in rows(path, "interceptions")]
@@ -96,7 +96,7 @@ async def listen(port: int) -> None:
 async def until_current(bridge: Served, path: Path) -> timedelta:
     """Waits until the record has what the subscriber has heard by now. Returns how long that took."""
     began = trio.current_time()
-    seen = [trace(one) for one in bridge.of_type("thought.recorded")]
+    seen = [trace(event) for event in bridge.of_type("thought.recorded")]
     with trio.fail_after(30):
         while not traces(path).issuperset(seen):  # noqa: ASYNC110  # another process writes it
             await trio.sleep(0.005)

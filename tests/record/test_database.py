@@ -175,7 +175,7 @@ async def test_the_health_of_keys_survives_a_restart(file: Path) -> None:
     assert cooling.retry_at is not None
     assert was.retry_at is not None
     assert abs((cooling.retry_at - was.retry_at).total_seconds()) < 2  # both tell one moment, by the wall clock
-    everything = b"".join(one.read_bytes() for one in file.parent.iterdir())
+    everything = b"".join(path.read_bytes() for path in file.parent.iterdir())
     assert b"cooldown_until" in everything
     assert not any(key.encode() in everything for key in KEYS)
 

@@ -44,11 +44,11 @@ ONE: list[Event] = [
 TIMES = ("started_at", "ended_at", "attempts")
 
 
-def facts(one: Interception) -> dict[str, Any]:
+def facts(interception: Interception) -> dict[str, Any]:
     """All of it but the times, which the record keeps to the millisecond."""
     names = [field.name for field in Interception.__attrs_attrs__ if field.name not in TIMES]
-    tries = [(each.attempt, each.key, each.status, each.reason, each.cooldown_s) for each in one.attempts]
-    return {**{name: getattr(one, name) for name in names}, "attempts": tries}
+    tries = [(each.attempt, each.key, each.status, each.reason, each.cooldown_s) for each in interception.attempts]
+    return {**{name: getattr(interception, name) for name in names}, "attempts": tries}
 
 
 async def test_what_was_recorded_is_told_again(tmp_path: Path) -> None:

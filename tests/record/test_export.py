@@ -11,9 +11,9 @@ import pytest
 
 from bridge.config.settings import RecordSettings
 from bridge.simulator.scenario.file import everyday
-from tests.end_to_end.dialects import DIALECTS, fated, say
 from tests.record.commands import printed
 from tests.record.har import NotHar, check_archive
+from tests.support.dialects import DIALECTS, fated, say
 from tests.support.record_desk import desk, ids, started
 from tests.support.simulated import simulation
 from tests.support.world import KEYS, ask
@@ -22,15 +22,15 @@ from tests.support.world import KEYS, ask
 async def fill(place: Path) -> list[str]:
     """A record with every kind of ending; returns the ids."""
     record = RecordSettings(path=place / "clearspan.db")
-    async with simulation(record=record) as one:
+    async with simulation(record=record) as simulated:
         for dialect in DIALECTS.values():
             for name in everyday().answers:
-                await say(one, dialect, name)
-            await say(one, dialect, stream=False)
-            await ask(one.here.port, b"nonsense", path=dialect.path)
-        await ask(one.here.port, b"", path="/openai/v1/models?limit=2", method="GET")
-    async with simulation(fated("401"), KEYS[1:2], record=record) as one:
-        await say(one, DIALECTS["messages"])
+                await say(simulated, dialect, name)
+            await say(simulated, dialect, stream=False)
+            await ask(simulated.here.port, b"nonsense", path=dialect.path)
+        await ask(simulated.here.port, b"", path="/openai/v1/models?limit=2", method="GET")
+    async with simulation(fated("401"), KEYS[1:2], record=record) as simulated:
+        await say(simulated, DIALECTS["messages"])
     return ids(place / "clearspan.db")
 
 
@@ -79,8 +79,8 @@ def spoil(entry: dict[str, Any], path: str, value: Any) -> None:
 )
 async def test_the_validator_sees_faults(tmp_path: Path, path: str, value: Any) -> None:
     record = RecordSettings(path=tmp_path / "clearspan.db")
-    async with simulation(record=record) as one:
-        await say(one, DIALECTS["responses"])
+    async with simulation(record=record) as simulated:
+        await say(simulated, DIALECTS["responses"])
     archive = orjson.loads(printed(tmp_path, "export", *ids(tmp_path / "clearspan.db"), "--format", "har"))
     spoilt = copy.deepcopy(archive)
     spoil(spoilt["log"]["entries"][0], path, value)

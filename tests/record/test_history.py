@@ -201,9 +201,9 @@ def test_signs_that_mean_something_in_a_pattern_mean_themselves(
 def test_no_text_reaches_the_terminal_as_a_command(place: Path, words: tuple[str, ...]) -> None:
     output = printed(place, *words)
     assert "owned" in output
-    assert not [one for one in output if ord(one) < 32 and one != "\n"]
+    assert not [character for character in output if ord(character) < 32 and character != "\n"]
     if "--json" not in words and words[0] != "export":  # for people
-        assert not [one for one in output if not one.isprintable() and one != "\n"]
+        assert not [character for character in output if not character.isprintable() and character != "\n"]
 
 
 def test_a_story_tells_everything(place: Path) -> None:
@@ -212,7 +212,7 @@ def test_a_story_tells_everything(place: Path) -> None:
     parts += ["Tool call", "input", "cache_read_input", "$0.5000", "failed with status 200"]
     assert [part for part in parts if part not in shown] == []
     told = orjson.loads(printed(place, "show", "hostile", "--json"))
-    assert [one["status"] for one in told["attempts"]] == [429, 200]
+    assert [attempt["status"] for attempt in told["attempts"]] == [429, 200]
     assert told["tools"][0]["arguments"] == {HOSTILE: [HOSTILE]}
     assert told["tools"][1]["arguments"] == HOSTILE
     assert told["tokens"][0]["extra"] == {HOSTILE: 5}
@@ -226,7 +226,7 @@ def test_json_lines_can_be_read_one_by_one(place: Path) -> None:
     fields = [orjson.loads(line) for line in lines]
     assert {"id", "credential", "prompt", "input", "cost_usd", "streaming"} <= set(fields[0])
     assert "run" not in fields[0]
-    assert [one["id"] for one in fields][:2] == ["running", "hostile"]
+    assert [row["id"] for row in fields][:2] == ["running", "hostile"]
     exported = printed(place, "export", "under", "back").splitlines()
     assert [orjson.loads(line)["prompts"][0]["text"] for line in exported] == [TEXTS["under"], TEXTS["back"]]
     assert [orjson.loads(line)["name"] for line in printed(place, "stats", "--json").splitlines()] == ["2026-11-24"]

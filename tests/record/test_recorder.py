@@ -133,7 +133,9 @@ async def test_a_start_leaves_every_field(tmp_path: Path) -> None:
     async with desk(tmp_path / "r.db") as here:
         here.publish(START)
     (row,) = rows(tmp_path / "r.db", "interceptions")
-    told = {one.name: getattr(START, one.name) for one in fields(InterceptionStarted) if one.name != "credential"}
+    told = {
+        field.name: getattr(START, field.name) for field in fields(InterceptionStarted) if field.name != "credential"
+    }
     told |= {"credential_kind": "byok", "credential_hint": "sk...1", "streaming": 1, "started_at": STAMP}
     told |= {"previous_tool_ms": '{"read":1.5}', "outcome": None, "ended_at": None}
     assert {name: row[name] for name in told} == told
@@ -162,7 +164,7 @@ async def test_columns_are_named_as_the_fields(tmp_path: Path) -> None:
     renamed = {"id": "interception_id"}
     for kind, (_, table, _) in LEAVES.items():
         columns = set(rows(tmp_path / "r.db", table)[0])
-        names = {one.name for one in fields(kind)}
+        names = {field.name for field in fields(kind)}
         if table == "interceptions":
             names -= {"attempt"} if kind is ResponseStarted else set()
             assert names <= columns
@@ -174,7 +176,7 @@ async def test_other_events_leave_nothing(tmp_path: Path) -> None:
     async with desk(tmp_path / "r.db") as here:
         here.publish(ThoughtDelta("i", 0, ThoughtSource.THINKING, "t"), AnswerDelta("i", "a"))
     assert contents(tmp_path / "r.db") == {}
-    assert {one for one, kind in EVENT_TYPES.items() if kind in LEAVES} | {"interception.started"} == Rows.TYPES
+    assert {name for name, kind in EVENT_TYPES.items() if kind in LEAVES} | {"interception.started"} == Rows.TYPES
 
 
 async def test_what_the_owner_does_not_want_is_not_kept(tmp_path: Path) -> None:
@@ -280,6 +282,6 @@ async def test_only_the_owner_can_read_it(tmp_path: Path) -> None:
     async with desk(path) as here:
         here.publish(started("i"))
         await here.until(lambda: ids(path))
-        modes = {one.name: stat.S_IMODE(one.stat().st_mode) for one in path.parent.iterdir()}
+        modes = {entry.name: stat.S_IMODE(entry.stat().st_mode) for entry in path.parent.iterdir()}
     assert modes == dict.fromkeys(("r.db", "r.db-wal", "r.db-shm"), 0o600)
     assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700

@@ -87,7 +87,7 @@ async def test_whichever_statement_fails_nothing_is_lost_or_doubled(
     assert [row["outcome"] for row in kept["interceptions"]] == ["completed"] * 2
     assert [row["interception_id"] for row in kept["prompts"]] == ["a", "b"]
     assert [row["interception_id"] for row in kept["token_usages"]] == ["a", "b"]
-    assert [one.type for one in here.said] == (["record.failed", "record.recovered"] if plan["hit"] else [])
+    assert [event.type for event in here.said] == (["record.failed", "record.recovered"] if plan["hit"] else [])
 
 
 async def test_it_says_what_is_wrong_and_how_much_waits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -104,7 +104,7 @@ async def test_it_says_what_is_wrong_and_how_much_waits(tmp_path: Path, monkeypa
         recovered = await here.until_said("record.recovered")
         assert (recovered.error, recovered.queued) == (None, 0)
     assert ids(tmp_path / "r.db") == ["a", "b"]
-    assert [one.type for one in here.said] == ["record.failed", "record.recovered"]
+    assert [event.type for event in here.said] == ["record.failed", "record.recovered"]
 
 
 async def test_the_queue_is_bounded_and_the_loss_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -71,13 +71,13 @@ async def test_one_round_tells_every_story_to_its_end() -> None:
     app = provider(DEMO_SCENARIO, on_exchange=exchanges.append)
     async with serving(app) as url:
         await run_agents(f"{url}/v1", rounds=1, speed=SPEED)
-    told = [one.reply.answer for one in exchanges if one.delivered.ending is Ending.TOLD]
+    told = [exchange.reply.answer for exchange in exchanges if exchange.delivered.ending is Ending.TOLD]
     assert set(names()) <= set(told)
     broken = [name for name, answer in DEMO_SCENARIO.answers.items() if name.endswith("_broken")]
-    assert set(broken) <= {one.reply.answer for one in exchanges}
+    assert set(broken) <= {exchange.reply.answer for exchange in exchanges}
     assert Counter(told).most_common(1)[0][1] == 1
-    assert [one.delivered.ending for one in exchanges].count(Ending.DROPPED) == 1
-    agents = {one.request.headers["user-agent"].partition("/")[0] for one in exchanges}
+    assert [exchange.delivered.ending for exchange in exchanges].count(Ending.DROPPED) == 1
+    agents = {exchange.request.headers["user-agent"].partition("/")[0] for exchange in exchanges}
     assert agents == {"codex_exec", "connect-es", "AsyncOpenAI"}
 
 
@@ -124,4 +124,4 @@ async def test_agents_go_on_for_ever() -> None:
         with trio.fail_after(30):
             await twice.wait()
         agents.cancel_scope.cancel()
-    assert Counter(one.reply.answer for one in exchanges).most_common(1)[0][1] > 1
+    assert Counter(exchange.reply.answer for exchange in exchanges).most_common(1)[0][1] > 1

@@ -145,9 +145,9 @@ def test_the_same_requests_in_the_same_order_give_the_same_bytes_and_times() -> 
 
 
 def test_a_request_for_models_does_not_disturb_the_order() -> None:
-    one, other = provider(), provider()
+    first, other = provider(), provider()
     other.plan(Incoming("GET", "/v1/models", AUTH), 0.0)
-    assert one.plan(request(), 0.0) == other.plan(request(), 0.0)
+    assert first.plan(request(), 0.0) == other.plan(request(), 0.0)
 
 
 def test_answers_take_turns_and_follow_the_text() -> None:

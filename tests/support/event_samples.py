@@ -39,7 +39,7 @@ def values(kind: Any) -> st.SearchStrategy[Any]:
     if kind in PLAIN:
         return PLAIN[kind]
     if get_origin(kind) in {Union, types.UnionType}:
-        return st.one_of([values(one) for one in get_args(kind)])
+        return st.one_of([values(argument) for argument in get_args(kind)])
     if get_origin(kind) is dict:
         return st.dictionaries(TEXTS, values(get_args(kind)[1]), max_size=3)
     if issubclass(kind, Enum):

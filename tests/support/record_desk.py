@@ -58,8 +58,8 @@ class Desk:
 
     async def until_said(self, kind: str) -> Any:
         """Waits for the first event of that type about the record."""
-        await self.until(lambda: [one for one in self.said if one.type == kind])
-        return next(one for one in self.said if one.type == kind)
+        await self.until(lambda: [event for event in self.said if event.type == kind])
+        return next(event for event in self.said if event.type == kind)
 
 
 @asynccontextmanager

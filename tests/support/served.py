@@ -28,7 +28,7 @@ class Served:
 
     def of_type(self, *types: str) -> list[dict[str, Any]]:
         """The events of these types so far."""
-        return [one for one in self.events if one["type"] in types]
+        return [event for event in self.events if event["type"] in types]
 
     async def until(self, kind: str, count: int = 1) -> dict[str, Any]:
         """Waits for the count-th event of that type."""

@@ -113,19 +113,19 @@ def told_by(api: str, answer: Answer) -> Told:
         case "responses":
             sources = {Thought: "reasoning_summary", Commentary: "commentary"}
             read = [(sources[type(part)], part.text) for part in answer.parts if isinstance(part, Thought | Commentary)]
-            return Told(read, ["not_summarized" if one.omitted else "encrypted" for one in hidden], calls)
+            return Told(read, ["not_summarized" if thought.omitted else "encrypted" for thought in hidden], calls)
         case "chat_completions":  # knows nothing of hidden thoughts, and all others are one text
             return Told([("thinking", "\n\n".join(thoughts))] if thoughts else [], [], as_object)
         case _:
-            withheld = ["omitted" if one.omitted else "redacted" for one in hidden]
+            withheld = ["omitted" if thought.omitted else "redacted" for thought in hidden]
             return Told([("thinking", text) for text in thoughts], withheld, as_object)
 
 
 def told_in(story: Fields) -> Told:
     """What the record tells of an answer."""
-    thoughts = [(one["source"], one["text"]) for one in story["thoughts"] if one["text"] is not None]
-    withheld = [one["reason"] for one in story["thoughts"] if one["text"] is None]
-    return Told(thoughts, withheld, [(one["tool"], one["arguments"]) for one in story["tools"]])
+    thoughts = [(thought["source"], thought["text"]) for thought in story["thoughts"] if thought["text"] is not None]
+    withheld = [thought["reason"] for thought in story["thoughts"] if thought["text"] is None]
+    return Told(thoughts, withheld, [(tool["tool"], tool["arguments"]) for tool in story["tools"]])
 
 
 def events_in(stream: bytes) -> list[Fields]:

@@ -158,7 +158,7 @@ class World:
 
     def events(self, *types: str) -> list[Any]:
         """The events of these types so far, in order; all where none is named."""
-        return [one.event for one in self.envelopes if not types or one.event.type in types]
+        return [envelope.event for envelope in self.envelopes if not types or envelope.event.type in types]
 
     async def event(self, kind: str, count: int = 1) -> Any:
         """Waits for the count-th event of that type."""
@@ -179,8 +179,8 @@ async def world(
     **provider_settings: Any,
 ) -> AsyncIterator[World]:
     """A bridge with one provider `openai`. On leaving, it is stopped gracefully."""
-    one = ProviderSettings(type="openai", base_url=base_url, keys=tuple(Secret(key) for key in keys))
-    providers = {"openai": evolve(one, **provider_settings)}
+    settings = ProviderSettings(type="openai", base_url=base_url, keys=tuple(Secret(key) for key in keys))
+    providers = {"openai": evolve(settings, **provider_settings)}
     async with running(providers, server=server, record=record, grace=grace) as here:
         yield here
 

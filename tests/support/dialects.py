@@ -106,12 +106,12 @@ DIALECTS = {
 
 
 async def say(
-    one: Simulation, dialect: Dialect, answer: str = "plain", *, stream: bool = True, **more: Any
+    simulated: Simulation, dialect: Dialect, answer: str = "plain", *, stream: bool = True, **more: Any
 ) -> Answered:
     """Asks for an answer by its name."""
     body = {"model": "some-model", **dialect.asking, "stream": stream, **more}
     headers = [("x-simulate-answer", answer), ("anthropic-version", "2023-06-01")]
-    return await ask(one.here.port, body, path=dialect.path, headers=headers)
+    return await ask(simulated.here.port, body, path=dialect.path, headers=headers)
 
 
 def without_usage_chunk(upstream: bytes) -> bytes:
@@ -124,7 +124,10 @@ def without_usage_chunk(upstream: bytes) -> bytes:
 
 def shape(error: Fields) -> Fields:
     """An error of the bridge's own without its words."""
-    return {**error, "error": {name: one for name, one in error["error"].items() if name not in {"message", "param"}}}
+    return {
+        **error,
+        "error": {name: value for name, value in error["error"].items() if name not in {"message", "param"}},
+    }
 
 
 def fated(*fates: str) -> Scenario:

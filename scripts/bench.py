@@ -1,0 +1,79 @@
+"""Measures Clearspan. `scripts/bench history`: how fast the record's commands answer on 100,000 interceptions;
+`scripts/bench monitor`: how the dashboard stands 100,000 events at 2,000 a second; `scripts/bench relay`: what crossing
+the bridge costs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from scripts import bench_relay, monitor_load
+from tests.support.generated_record import identity, make_record
+
+HISTORY: dict[str, list[str]] = {
+    "list": [],
+    "list, JSON": ["--json"],
+    "since": ["--since", "2026-11-24T11:00Z"],
+    "model": ["--model", "gpt-5.2"],
+    "model, none": ["--model", "none"],
+    "client": ["--client", "codex"],
+    "session": ["--session", "session-3"],
+    "provider": ["--provider", "anthropic"],
+    "outcome": ["--outcome", "failed"],
+    "text, everywhere": ["--text", "parse_header"],
+    "text, once": ["--text", "number 077777"],
+    "text, nowhere": ["--text", "nowhere in it"],
+    "text and outcome": ["--text", "parse_header", "--outcome", "failed"],
+}
+
+
+def history(options: argparse.Namespace) -> None:
+    """Prints the time of each command, its process and its start included."""
+    with tempfile.TemporaryDirectory(prefix="clearspan-bench-") as place:
+        print(f"making {options.size:,} interceptions", file=sys.stderr)
+        make_record(Path(place) / "clearspan.db", options.size)
+        (Path(place) / "config.toml").write_text("")
+        common = ["--config", f"{place}/config.toml", "--data-dir", place]
+        _report("(start alone)", ["--version"], options.times)
+        for name, words in HISTORY.items():
+            _report(name, ["history", *common, *words], options.times)
+        _report("show", ["show", *common, identity(options.size // 2)], options.times)
+        _report("stats by day", ["stats", *common], options.times)
+
+
+def _report(name: str, words: list[str], times: int) -> None:
+    took = []
+    for _ in range(times):
+        before = time.perf_counter()
+        subprocess.run([sys.executable, "-P", "-m", "bridge", *words], stdout=subprocess.DEVNULL, check=True)  # noqa: S603  # our own command
+        took.append((time.perf_counter() - before) * 1000)
+    print(f"{name:<20}{statistics.median(took):7.0f} ms  (best {min(took):.0f}, worst {max(took):.0f})", flush=True)
+
+
+def main() -> None:
+    """Reads the command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    commands = parser.add_subparsers(dest="command", required=True)
+    command = commands.add_parser("history", help="the record's commands on a large record")
+    command.add_argument("--size", type=int, default=100_000, help="interceptions")
+    command.add_argument("--times", type=int, default=5, help="runs of each command; the median is shown")
+    command.set_defaults(run=history)
+    command = commands.add_parser("monitor", help="the dashboard while events rain on it")
+    command.add_argument("--events", type=int, default=100_000)
+    command.add_argument("--rate", type=float, default=2_000, help="events a second")
+    command.set_defaults(run=monitor_load.measure)
+    command = commands.add_parser("relay", help="requests and events a second, direct and across the bridge")
+    command.add_argument("--events", type=int, default=5_000, help="events of each stream")
+    command.set_defaults(run=lambda options: bench_relay.relay(options.events))
+    options = parser.parse_args()
+    options.run(options)
+
+
+if __name__ == "__main__":
+    main()
