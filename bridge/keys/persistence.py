@@ -15,7 +15,7 @@ from typing import Any, get_args
 
 from bridge.events.vocabulary import FailureReason
 from bridge.keys.key import CHECKS_S, Cooldown, Key
-from bridge.keys.retry_after import LONGEST_S
+from bridge.keys.rate_limits import LONGEST_S
 from bridge.keys.secret import Secret
 from bridge.keys.verdict import Source
 

@@ -16,9 +16,8 @@ from typing import Any
 from bridge.events.vocabulary import Event, FailureReason, KeyChanged, KeyState, Limits
 from bridge.keys import persistence
 from bridge.keys.exhaustion import Exhausted, exhausted
-from bridge.keys.headers import Headers
 from bridge.keys.key import Cooldown, Key
-from bridge.keys.rate_limits import read_limits
+from bridge.keys.rate_limits import Headers, read_limits
 from bridge.keys.secret import Secret
 from bridge.keys.strategy import in_order, strategy_named
 from bridge.keys.verdict import Failure

@@ -11,9 +11,7 @@ from attrs import frozen
 
 from bridge.apis.quota import QUOTA_CODES
 from bridge.events.vocabulary import FailureReason
-from bridge.keys.duration import DURATION, duration_s
-from bridge.keys.headers import Headers
-from bridge.keys.retry_after import retry_after, within_bounds
+from bridge.keys.rate_limits import DURATION, Headers, duration_s, retry_after, within_bounds
 
 Source = Literal["header", "body", "default"]
 """Who said how long: a header, the error's text, or nobody."""

@@ -7,8 +7,8 @@ from collections.abc import Set as AbstractSet
 
 from attrs import Factory, define, field
 
-from bridge.keys.headers import Headers
 from bridge.keys.key import Key
+from bridge.keys.rate_limits import Headers
 from bridge.keys.verdict import Failure
 
 Pick = Callable[[AbstractSet[Key]], Key | None]
