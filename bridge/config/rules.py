@@ -8,7 +8,8 @@ from collections import Counter
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
-from bridge.config.settings import PROVIDER_NAME, RESERVED_NAMES, STRATEGIES, ProviderSettings, ServerSettings, Settings
+from bridge.config.settings import PROVIDER_NAME, RESERVED_NAMES, ProviderSettings, ServerSettings, Settings
+from bridge.keys.strategy import STRATEGIES
 
 TYPES = ("openai", "anthropic")
 HEADER_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")

@@ -18,7 +18,6 @@ from bridge.keys.secret import Secret, hint
 Seconds = NewType("Seconds", float)
 
 PROVIDER_NAME = re.compile(r"^[a-z0-9]+(-[a-z0-9]+)*$")
-STRATEGIES = ("fallback", "round_robin", "most_headroom")
 RESERVED_NAMES = frozenset({"healthz", "metrics"})
 
 POOL_WORD = "clearspan"

@@ -77,19 +77,6 @@ def read_limits(headers: Headers, before: Limits, now: datetime) -> Limits:
     )
 
 
-def headroom(limits: Limits, now: datetime) -> float:
-    """How much of its allowance a key has left, 0 to 1, by its tightest gauge. Unknown, or reset since, is all."""
-    return min(_share(limits.requests, now), _share(limits.tokens, now))
-
-
-def _share(gauge: Limit, now: datetime) -> float:
-    if gauge.remaining is None or (gauge.reset_at is not None and gauge.reset_at <= now):
-        return 1.0
-    if not gauge.limit:
-        return 1.0 if gauge.remaining else 0.0
-    return min(gauge.remaining / gauge.limit, 1.0)
-
-
 def _newer(before: Limit, read: list[Limit | None]) -> Limit:
     gauges = [gauge for gauge in read if gauge is not None]
     if not gauges:
