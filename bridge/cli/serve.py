@@ -30,7 +30,7 @@ def serve(loaded: Loaded, load: Callable[[], Loaded]) -> int:
     logs.configure(settings.log.level, settings.log.format)
 
     async def follow(bridge: Bridge) -> None:
-        await follow_configuration(bridge, load, loaded)
+        await follow_configuration(bridge.reconfigure, load, loaded)
 
     return until_it_ends(partial(run_beside, settings, follow, announce))
 
@@ -46,7 +46,7 @@ def up(loaded: Loaded, load: Callable[[], Loaded]) -> int:
 
     async def show(bridge: Bridge) -> None:
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(follow_configuration, bridge, load, loaded)
+            nursery.start_soon(follow_configuration, bridge.reconfigure, load, loaded)
             await (show_monitor if terminal else print_events)(bridge)
             nursery.cancel_scope.cancel()
 
