@@ -29,7 +29,7 @@ async def follow_configuration(
 ) -> None:
     """Runs until cancelled. `reconfigure` takes over what changed in a running bridge.
 
-    `load` reads everything anew, in a thread: a key may come from a slow command. `first` is what the bridge began with.
+    `load` reads everything anew, in a thread: a key may come from a slow command. `first` is what it began with.
     """
     file = first.file or default_file()
     seen = _stamp(file)
