@@ -13,7 +13,7 @@ from typing import Protocol
 from attrs import frozen
 
 from bridge.errors import ErrorKind, Refused
-from bridge.events.vocabulary import Event, FailureReason
+from bridge.events.vocabulary import ApiName, Event, FailureReason
 
 
 class UnreadableRequest(Refused):
@@ -106,8 +106,8 @@ class ClientFilter(Protocol):
 class Api(Protocol):
     """One provider API."""
 
-    name: str
-    """Its name in events: `responses`, `chat_completions`, `messages`, `passthrough`."""
+    name: ApiName
+    """Its name in events."""
 
     understood: bool
     """Whether its requests and responses are read and recorded; else they cross as they are, whatever they say."""

@@ -39,7 +39,7 @@ class Commands(click.Group):
         try:
             return super().invoke(ctx)
         except BrokenPipeError:  # `clearspan tail | head`: whoever reads has seen enough
-            from bridge.cli.terminal import close_output
+            from bridge.cli.tables import close_output
 
             close_output()
             ctx.exit(0)
@@ -56,15 +56,17 @@ def cli() -> None:
 @click.pass_context
 def up(context: click.Context, /, **_: Any) -> None:
     """Bridge and monitor in this terminal; the demo where no key is configured."""
-    from bridge.cli import serve
-
     load = partial(settings_from, context, keys=True, tokens=True)
     loaded = load()
     if loaded.settings.has_keys:
+        from bridge.cli import serve
+
         sys.exit(serve.up(loaded, load))
+    from bridge.cli import demo
+
     click.echo("No API key is configured, so this is the demo: simulated provider, scripted agents.", err=True)
     click.echo("Set OPENAI_API_KEY or ANTHROPIC_API_KEY, or write a configuration, to use the real ones.", err=True)
-    sys.exit(serve.demo(loaded.settings, chosen=_place(context)))
+    sys.exit(demo.demo(loaded.settings, chosen=_place(context)))
 
 
 @cli.command()
@@ -105,7 +107,7 @@ def monitor(context: click.Context, /, **chosen: Any) -> None:
 @click.pass_context
 def demo(context: click.Context, /, headless: bool, once: bool, seed: int, speed: float, step: bool, **_: Any) -> None:
     """Bridge, simulated provider, scripted agents and monitor: no key, no network."""
-    from bridge.cli import serve
+    from bridge.cli import demo
 
     if step and (headless or not (sys.stdin.isatty() and sys.stdout.isatty())):
         raise click.UsageError("--step shows the monitor, which needs a terminal")
@@ -113,7 +115,7 @@ def demo(context: click.Context, /, headless: bool, once: bool, seed: int, speed
     keep = said(context)["data_dir"] is not None  # whoever names a place wants to find something there
     chosen = _place(context)
     sys.exit(
-        serve.demo(settings, headless=headless, once=once, seed=seed, speed=speed, keep=keep, step=step, chosen=chosen)
+        demo.demo(settings, headless=headless, once=once, seed=seed, speed=speed, keep=keep, step=step, chosen=chosen)
     )
 
 
@@ -125,9 +127,9 @@ def demo(context: click.Context, /, headless: bool, once: bool, seed: int, speed
 @click.pass_context
 def simulate(context: click.Context, /, scenario: Path | None, seed: int, speed: float, **_: Any) -> None:
     """A simulated provider alone: a real server that speaks the providers' APIs."""
-    from bridge.cli import serve
+    from bridge.cli import simulate
 
-    sys.exit(serve.simulate(settings_from(context).settings, scenario, seed=seed, speed=speed))
+    sys.exit(simulate.simulate(settings_from(context).settings, scenario, seed=seed, speed=speed))
 
 
 @cli.command()
@@ -135,7 +137,7 @@ def simulate(context: click.Context, /, scenario: Path | None, seed: int, speed:
 @click.pass_context
 def check(context: click.Context, /, **_: Any) -> None:
     """Validate the configuration; print every setting in force and where it comes from."""
-    from bridge.cli.terminal import settings_table
+    from bridge.cli.tables import settings_table
 
     for line in settings_table(settings_from(context, keys=True, tokens=True)):
         click.echo(line)
@@ -168,7 +170,7 @@ def keys(context: click.Context, /, as_json: bool, **_: Any) -> None:
     """Key health as a table."""
     import orjson
 
-    from bridge.cli.terminal import circuit_table, key_table, keys_json
+    from bridge.cli.tables import circuit_table, key_table, keys_json
     from bridge.events.client import read_snapshot
 
     found = read_snapshot(_socket(context))
@@ -239,7 +241,7 @@ def main() -> NoReturn:
         click.echo(f"clearspan: {error}", err=True)
         sys.exit(1)
     except OSError as error:  # the disk is full under our output, say
-        from bridge.cli.terminal import close_output
+        from bridge.cli.tables import close_output
 
         close_output()
         click.echo(f"clearspan: {error.strerror or error}", err=True)

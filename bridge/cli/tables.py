@@ -1,30 +1,135 @@
-"""The record for people: a table of interceptions, one of them as a story, sums. All text is safe for a terminal."""
+"""How the short commands print: tables for people, JSON for programs. All text is safe for a terminal."""
 
 from __future__ import annotations
 
+import os
+import re
+import sys
 import textwrap
-from collections.abc import Iterable, Iterator
-from datetime import datetime
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
+import attrs
 import orjson
 
-from bridge.cli.terminal import table
+from bridge.config.load import Loaded
+from bridge.config.rules import without_effect
+from bridge.config.settings import Seconds, format_duration
 from bridge.events.describe import harmless, visible
+from bridge.events.vocabulary import CircuitChanged, KeyChanged
+from bridge.events.wire import unstructure
+from bridge.keys.secret import Secret, hint
 
 Fields = dict[str, Any]
 
 WIDTH = 100
 PROMPT_WIDTH = 48
 
+HEADER_SETTING = re.compile(r"\.(extra_)?headers\.")
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
+    """Rows in aligned columns, under their names."""
+    lines = [head, *rows]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(head))]
+    for line in lines:
+        yield "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
+
+
+def key_table(keys: Sequence[KeyChanged]) -> Iterator[str]:
+    """Every key with its health."""
+    head = ("PROVIDER", "KEY", "STATE", "REASON", "COOLDOWN", "SOURCE", "REQUESTS LEFT", "TOKENS LEFT")
+    return table(head, (_key_row(key) for key in keys))
+
+
+def _key_row(key: KeyChanged) -> tuple[str, ...]:
+    left = [(one.remaining, one.limit) for one in (key.limits.requests, key.limits.tokens)]
+    gauges = ["-" if remaining is None else f"{remaining}/{limit or '?'}" for remaining, limit in left]
+    cooldown = "-" if key.retry_at is None else f"{_seconds_left(key):.1f} s"
+    cells = (key.provider, key.key, key.state.value, key.reason or "-", cooldown, key.source or "-", *gauges)
+    return tuple(visible(cell) for cell in cells)
+
+
+def _seconds_left(key: KeyChanged) -> float:
+    return 0.0 if key.retry_at is None else max(0.0, (key.retry_at - datetime.now(UTC)).total_seconds())
+
+
+def circuit_table(circuits: Sequence[CircuitChanged]) -> Iterator[str]:
+    """The circuits that are not closed."""
+    head = ("PROVIDER", "ENDPOINT", "MODEL", "CIRCUIT")
+    rows = ((one.provider, one.endpoint, one.model or "-", one.state) for one in circuits)
+    return table(head, (tuple(visible(cell) for cell in row) for row in rows))
+
+
+def keys_json(keys: Sequence[KeyChanged]) -> list[dict[str, Any]]:
+    """The keys as `key.changed` says them, with the seconds that a cooldown still lasts."""
+    return [
+        {**unstructure(key), "cooldown_s": None if key.retry_at is None else round(_seconds_left(key), 3)}
+        for key in keys
+    ]
+
+
+def settings_table(loaded: Loaded) -> Iterator[str]:
+    """Every setting in force and where it came from. Keys and tokens are masked."""
+    yield f"configuration file: {loaded.file or 'none'}"
+    rows = [(name, _shown(name, value), _source(name, loaded)) for name, value in _flatten("", loaded.settings)]
+    yield from table(("SETTING", "VALUE", "FROM"), rows)
+    for name, fact in without_effect(loaded.settings):
+        yield f"{name} has no effect: {fact}"
+    for name, provider in loaded.settings.providers.items():
+        if not provider.keys:
+            yield f"providers.{name} has no keys: only requests that bring their own are served"
+
+
+def _flatten(prefix: str, value: Any) -> Iterator[tuple[str, Any]]:
+    """Every setting with its dotted name."""
+    if attrs.has(type(value)):
+        value = {field.name: _written(field, getattr(value, field.name)) for field in attrs.fields(type(value))}
+    elif not isinstance(value, dict) or not value:
+        yield prefix, value
+        return
+    for name, one in value.items():
+        shown = "mcp.servers" if name == "mcp_servers" else name
+        yield from _flatten(f"{prefix}.{shown}" if prefix else shown, one)
+
+
+def _written(field: attrs.Attribute[Any], value: Any) -> Any:
+    """A duration as it is written in a file; anything else as it is."""
+    return format_duration(value) if field.type in {Seconds, "Seconds"} else value
+
+
+def _shown(name: str, value: Any) -> str:
+    match value:
+        case Secret():
+            return value.hint
+        case str() if HEADER_SETTING.search(name):
+            return hint(value)  # who adds a header may well add a credential
+        case tuple():
+            return "[" + ", ".join(_shown(name, one) for one in value) + "]"
+        case Path() | None:
+            return "off" if value is None else str(value)
+        case _:
+            return orjson.dumps(value).decode()
+
+
+def _source(name: str, loaded: Loaded) -> str:
+    """Where a setting was said: itself, or the inline table it stands in."""
+    while name:
+        if name in loaded.sources:
+            return loaded.sources[name]
+        name = name.rpartition(".")[0]
+    return "default"
+
 
 def interception_table(rows: Iterable[Fields]) -> Iterator[str]:
     """Interceptions, one a line."""
     head = ("ID", "STARTED", "CLIENT", "MODEL", "OUTCOME", "STATUS", "TRIES", "TIME", "IN", "OUT", "COST", "PROMPT")
-    return table(head, (_row(one) for one in rows))
+    return table(head, (_interception_row(one) for one in rows))
 
 
-def _row(one: Fields) -> tuple[str, ...]:
+def _interception_row(one: Fields) -> tuple[str, ...]:
     prompt = one["prompt"] or ("" if one["error"] is None else f"! {one['error']}")
     cells = (
         one["id"][:8],
@@ -144,3 +249,8 @@ def dollars(cost: float | None) -> str:
 
 def _local(stamp: str) -> str:
     return datetime.fromisoformat(stamp).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+
+
+def close_output() -> None:
+    """Whoever read our output has left (`clearspan tail | head`): what is still said, or buffered, goes nowhere."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, get_origin
+from typing import Any
 
 import attrs
-from cattrs import BaseValidationError, Converter, transform_error
-from cattrs.cols import homogenous_tuple_structure_factory, mapping_structure_factory
+from cattrs import BaseValidationError, Converter
 from cattrs.errors import ForbiddenExtraKeysError
-from cattrs.gen import make_dict_structure_fn
 
+from bridge import strict_toml
 from bridge.config import key_sources
 from bridge.config.settings import Seconds, Settings, parse_duration
 from bridge.errors import ConfigurationError
@@ -29,11 +27,9 @@ PLACES_TO_BE_CHOSEN = (("server", "socket"), ("record", "path"))
 def parse(text: str, file: Path | None) -> dict[str, Any]:
     """The file as TOML. Raises ConfigurationError."""
     try:
-        return tomllib.loads(text)
-    except RecursionError:
-        raise ConfigurationError([f"{file}: not valid TOML: nested too deep"]) from None
-    except ValueError as error:  # TOMLDecodeError is one, a number of 5,000 digits another
-        raise ConfigurationError([f"{file}: not valid TOML: {error}"]) from None
+        return strict_toml.parse(text)
+    except strict_toml.NotToml as error:
+        raise ConfigurationError([f"{file}: {error}"]) from None
 
 
 class Places:
@@ -85,14 +81,14 @@ def structure(body: dict[str, Any], places: Places, key: Resolve, token: Resolve
     try:
         settings = _converter(key, token).structure({**known, "mcp_servers": mcp.get("servers", {})}, Settings)
     except BaseValidationError as error:
-        for line in transform_error(error, "", format_exception=_explain):
-            faults += _named(line)
+        for place, messages in strict_toml.faults(error, _explain):
+            faults += _named(place, messages)
     if faults:
-        raise ConfigurationError([told(places.where(name), name, fault) for name, fault in faults])
+        raise ConfigurationError([fault_line(places.where(name), name, fault) for name, fault in faults])
     return settings
 
 
-def told(where: str, name: str, fault: str) -> str:
+def fault_line(where: str, name: str, fault: str) -> str:
     """A fault on one line, whatever characters somebody put into the setting's name."""
     return f"{where}: {name}: {fault}" if name.isprintable() else f"{where}: {name!r}: {fault}"
 
@@ -103,8 +99,6 @@ def _tables(value: Any) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def _converter(resolve_key: Resolve, resolve_token: Resolve) -> Converter:
-    """Takes each type as it is written and nothing that could be made into it: "8484" is no port, true is no number."""
-
     def keys(value: Any, _: Any) -> tuple[Secret, ...]:
         if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
             raise TypeError('must be a list of strings such as ["env:OPENAI_API_KEY"]')
@@ -125,41 +119,13 @@ def _converter(resolve_key: Resolve, resolve_token: Resolve) -> Converter:
             raise ValueError("must be one token")
         return found[0]
 
-    converter = Converter()
-    _take_tables_and_lists(converter)
-    for kind in (int, str, bool):
-        converter.register_structure_hook(kind, lambda value, asked: _exactly(asked, value))
+    converter = strict_toml.strict_converter(_exactly)
     converter.register_structure_hook_func(lambda kind: kind == tuple[Secret, ...], keys)
     converter.register_structure_hook(Secret, token)
     converter.register_structure_hook_func(lambda kind: kind == Path | None, lambda value, _: _path_or_none(value))
     converter.register_structure_hook(Path, lambda value, _: _path(value))
     converter.register_structure_hook_func(lambda kind: kind is Seconds, lambda value, _: parse_duration(value))
     return converter
-
-
-def _take_tables_and_lists(converter: Converter) -> None:
-    @converter.register_structure_hook_factory(attrs.has)
-    def table(kind: type[attrs.AttrsInstance]) -> Callable[[Any, Any], Any]:
-        structure = make_dict_structure_fn(kind, converter, _cattrs_forbid_extra_keys=True)
-        return lambda value, asked: structure(_exactly(dict, value), asked)
-
-    @converter.register_structure_hook_factory(_is_mapping)
-    def names(kind: Any) -> Callable[[Any, Any], Any]:
-        structure = mapping_structure_factory(kind, converter)
-        return lambda value, asked: structure(_exactly(dict, value), asked)
-
-    @converter.register_structure_hook_factory(_is_row)
-    def row(kind: Any) -> Callable[[Any, Any], Any]:
-        structure = homogenous_tuple_structure_factory(kind, converter)
-        return lambda value, asked: structure(_exactly(list, value), asked)
-
-
-def _is_mapping(kind: Any) -> bool:
-    return get_origin(kind) is dict
-
-
-def _is_row(kind: Any) -> bool:
-    return get_origin(kind) is tuple
 
 
 IN_WORDS: dict[type, str] = {
@@ -212,10 +178,9 @@ def _unknown(name: str, known: Sequence[str]) -> str:
     return f"unknown setting {name!r}; {hint}"
 
 
-def _named(line: str) -> Iterator[tuple[str, str]]:
-    """`message @ .providers['x'].keys` as (`providers.x.keys`, message)."""
-    messages, _, path = line.rpartition(" @ ")
-    name = re.sub(r"""\[(['"]?)(.*?)\1\](?=[.\[]|$)""", r".\2", path).strip(".").replace("mcp_servers", "mcp.servers")
+def _named(place: str, messages: str) -> Iterator[tuple[str, str]]:
+    """The messages, one a line, about `.providers['x'].keys`, with the setting's name as `providers.x.keys`."""
+    name = re.sub(r"""\[(['"]?)(.*?)\1\](?=[.\[]|$)""", r".\2", place).strip(".").replace("mcp_servers", "mcp.servers")
     for message in messages.split("\n"):
         extra = re.match("unknown setting '([^']*)'", message)
         yield (f"{name}.{extra[1]}" if extra else name), message

@@ -15,7 +15,7 @@ import platformdirs
 from attrs import evolve, field, frozen
 
 from bridge.config import key_sources
-from bridge.config.file import Places, parse, structure, told
+from bridge.config.file import Places, fault_line, parse, structure
 from bridge.config.rules import broken_rules
 from bridge.config.settings import ProviderSettings, Settings
 from bridge.errors import ConfigurationError
@@ -74,7 +74,7 @@ def load(options: Options, environment: Mapping[str, str], *, keys: bool = True,
     sources |= options.sources
     if "data_dir" in options.sources and settings.record.path is not None:
         sources["record.path"] = options.sources["data_dir"]
-    if faults := [told(_where(name, sources, places), name, fault) for name, fault in broken_rules(settings)]:
+    if faults := [fault_line(_where(name, sources, places), name, fault) for name, fault in broken_rules(settings)]:
         raise ConfigurationError(faults)
     return Loaded(settings, file, sources)
 

@@ -18,25 +18,29 @@ from bridge.config.rules import broken_rules
 from bridge.config.settings import Settings
 from bridge.errors import ConfigurationError
 from bridge.observe.logs import logger
-from bridge.server import Bridge
 
 log = logger("configuration")
 
 LOOK_S = 1.0
 
 
-async def follow_configuration(bridge: Bridge, load: Callable[[], Loaded], first: Loaded) -> None:
-    """Runs until cancelled. `load` reads everything anew, in a thread: a key may come from a slow command."""
+async def follow_configuration(
+    reconfigure: Callable[[Settings], None], load: Callable[[], Loaded], first: Loaded
+) -> None:
+    """Runs until cancelled. `reconfigure` takes over what changed in a running bridge.
+
+    `load` reads everything anew, in a thread: a key may come from a slow command. `first` is what it began with.
+    """
     file = first.file or default_file()
     seen = _stamp(file)
     in_force = first.settings
     with trio.open_signal_receiver(signal.SIGHUP) as hangups:
         while True:
-            told = False
+            received = False
             with trio.move_on_after(LOOK_S):
                 await anext(hangups)
-                told = True
-            if not told and _stamp(file) == seen:
+                received = True
+            if not received and _stamp(file) == seen:
                 continue
             seen = _stamp(file)
             try:
@@ -52,7 +56,7 @@ async def follow_configuration(bridge: Bridge, load: Callable[[], Loaded], first
                 continue
             for name in fixed_settings(in_force, loaded.settings):
                 log.warning("this setting takes effect with the next start", setting=name)
-            bridge.reconfigure(loaded.settings)
+            reconfigure(loaded.settings)
             in_force = loaded.settings
             log.info("the configuration was read again", file=str(file))
 

@@ -8,8 +8,9 @@ from collections import Counter
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
-from bridge.config.settings import PROVIDER_NAME, RESERVED_NAMES, STRATEGIES, ProviderSettings, ServerSettings, Settings
+from bridge.config.settings import PROVIDER_NAME, RESERVED_NAMES, ProviderSettings, ServerSettings, Settings
 from bridge.http.fields import HOP_BY_HOP, TRANSPORT
+from bridge.keys.strategy import STRATEGIES
 from bridge.providers.kinds import KINDS, KINDS_IN_WORDS
 
 HEADER_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")

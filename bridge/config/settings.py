@@ -20,7 +20,6 @@ from bridge.providers.kinds import KINDS
 Seconds = NewType("Seconds", float)
 
 PROVIDER_NAME = re.compile(r"^[a-z0-9]+(-[a-z0-9]+)*$")
-STRATEGIES = ("fallback", "round_robin", "most_headroom")
 RESERVED_NAMES = frozenset({"healthz", "metrics"})
 
 POOL_WORD = "clearspan"

@@ -75,7 +75,7 @@ def _claimed(path: Path) -> Iterator[trio.SocketListener]:
         raise StartError(
             f"another bridge already uses the event socket {path}; stop it, or choose another with --socket"
         ) from None
-    if _answers(path):
+    if _has_listener(path):
         os.close(lock)
         raise StartError(f"another program answers on the event socket {path}; choose another with --socket")
     if path.exists() and not path.is_socket():
@@ -121,7 +121,7 @@ def _private_directory(directory: Path) -> None:
         )
 
 
-def _answers(path: Path) -> bool:
+def _has_listener(path: Path) -> bool:
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
         probe.settimeout(1)
         try:
@@ -149,7 +149,7 @@ async def _serve(stream: trio.SocketStream, hub: Hub, hello: Callable[[], Hello]
                     replies = _Replies(stream)
                     await replies.send(first)
                     nursery.start_soon(_write, subscriber, replies)
-                    await _obey(stream, subscriber, replies, hub, perform)
+                    await _handle_commands(stream, subscriber, replies, hub, perform)
                     nursery.cancel_scope.cancel()
             finally:
                 hub.unsubscribe(subscriber)
@@ -176,26 +176,26 @@ async def _write(subscriber: Subscriber, replies: _Replies) -> None:
         await replies.send(await subscriber.take())
 
 
-async def _obey(
+async def _handle_commands(
     stream: trio.SocketStream, subscriber: Subscriber, replies: _Replies, hub: Hub, perform: Perform
 ) -> None:
     pending = bytearray()
-    refused = False  # the line that is coming was too long already, and has had its answer
+    refused = False  # the line that is coming was too long already, and has had its reply
     while chunk := await stream.receive_some(LINE_LIMIT):
         pending += chunk
         *lines, pending = pending.split(b"\n")
         for line in lines:
             if not refused and line.strip():
-                await replies.send(_answer(bytes(line), subscriber, hub, perform))
+                await replies.send(_reply_to(bytes(line), subscriber, hub, perform))
             refused = False
         if len(pending) > LINE_LIMIT:
             if not refused:
-                await replies.send(_answer(bytes(pending), subscriber, hub, perform))
+                await replies.send(_reply_to(bytes(pending), subscriber, hub, perform))
             refused = True
             pending.clear()
 
 
-def _answer(line: bytes, subscriber: Subscriber, hub: Hub, perform: Perform) -> bytes:
+def _reply_to(line: bytes, subscriber: Subscriber, hub: Hub, perform: Perform) -> bytes:
     if len(line) > LINE_LIMIT:
         return encode(Reply(None, ok=False, error=f"a line is at most {LINE_LIMIT} bytes"))
     try:

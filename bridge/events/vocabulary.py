@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 from attrs import Factory, field, frozen
 
@@ -64,11 +64,24 @@ class WithheldReason(StrEnum):
     NOT_SUMMARIZED = "not_summarized"
 
 
+ApiName = Literal["responses", "chat_completions", "messages", "passthrough"]
+"""Which API a request speaks; `passthrough`: it is relayed without being read."""
+
+CircuitState = Literal["closed", "half_open", "open"]
+"""Whether an endpoint is used, tried with a few requests, or left alone."""
+
+DeadlineSource = Literal["header", "body", "default"]
+"""Who said how long a key rests: a header, the error's text, or nobody."""
+
+CredentialKind = Literal["centralized", "byok"]
+"""Whose key it is: the pool's, or the caller's own (bring your own key)."""
+
+
 @frozen
 class Credential:
-    """With whose key a request goes upstream: the pool's (`centralized`) or the caller's (`byok`, with its hint)."""
+    """With whose key a request goes upstream; a caller's own with its hint."""
 
-    kind: str
+    kind: CredentialKind
     hint: str | None = None
 
 
@@ -101,7 +114,7 @@ class InterceptionStarted(Event):
     type: ClassVar[str] = "interception.started"
     id: str
     provider: str
-    api: str
+    api: ApiName
     method: str
     path: str
     credential: Credential
@@ -117,6 +130,11 @@ class InterceptionStarted(Event):
     previous_tool_ms: dict[str, float] | None = None
     initiator: str | None = None
     correlating_tool_call_id: str | None = None
+
+    @property
+    def passed_through(self) -> bool:
+        """Whether the request is relayed without being read."""
+        return self.api == "passthrough"
 
 
 @frozen
@@ -244,7 +262,7 @@ class InterceptionEnded(Event):
 
 @frozen
 class KeyChanged(Event):
-    """A key's whole health after a change. `source` says where the deadline came from: header, body or default."""
+    """A key's whole health after a change. `source` says where the deadline came from."""
 
     type: ClassVar[str] = "key.changed"
     provider: str
@@ -252,7 +270,7 @@ class KeyChanged(Event):
     state: KeyState
     reason: str | None = None
     retry_at: datetime | None = None
-    source: str | None = None
+    source: DeadlineSource | None = None
     limits: Limits = Factory(Limits)
 
 
@@ -262,7 +280,7 @@ class CircuitChanged(Event):
     provider: str
     endpoint: str
     model: str | None
-    state: str
+    state: CircuitState
 
 
 @frozen

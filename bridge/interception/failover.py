@@ -20,10 +20,9 @@ from bridge.events.vocabulary import FailureReason
 from bridge.interception.caller import Caller
 from bridge.interception.lifecycle import Reporter
 from bridge.interception.opening import look_at_opening
-from bridge.keys.exhaustion import Exhausted
 from bridge.keys.key import Key
 from bridge.keys.verdict import Failure, judge, judge_stream_failure
-from bridge.keys.walk import Walk
+from bridge.keys.walk import Exhausted, Walk
 from bridge.providers.attempt import Call, Response, UpstreamBusy, UpstreamError, UpstreamTimeout
 from bridge.providers.circuit_breaker import Permit
 from bridge.providers.provider import Provider

@@ -14,9 +14,9 @@ from __future__ import annotations
 
 from attrs import Factory, define, field, frozen
 
-from bridge.events.vocabulary import FailureReason, KeyState, Limits
+from bridge.events.vocabulary import DeadlineSource, FailureReason, KeyState, Limits
 from bridge.keys.secret import Secret
-from bridge.keys.verdict import Failure, Source
+from bridge.keys.verdict import Failure
 
 CHECKS_S = (60.0, 120.0, 300.0, 600.0, 1200.0, 2400.0, 3600.0)
 """Seconds from one check of a refused key to the next, the last for ever (behaviour 2.3)."""
@@ -31,7 +31,7 @@ class Cooldown:
 
     until: float
     reason: FailureReason
-    source: Source
+    source: DeadlineSource
 
 
 @define(eq=False)

@@ -13,11 +13,10 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, get_args
 
-from bridge.events.vocabulary import FailureReason
+from bridge.events.vocabulary import DeadlineSource, FailureReason
 from bridge.keys.key import CHECKS_S, Cooldown, Key
-from bridge.keys.retry_after import LONGEST_S
+from bridge.keys.rate_limits import LONGEST_S
 from bridge.keys.secret import Secret
-from bridge.keys.verdict import Source
 
 Row = dict[str, str | float | int | bool | None]
 """Flat, ready for JSON or a table."""
@@ -96,5 +95,5 @@ def _member(value: object) -> FailureReason | None:
     return next((reason for reason in FailureReason if reason == value), None)
 
 
-def _source(value: object) -> Source | None:
-    return next((source for source in get_args(Source) if source == value), None)
+def _source(value: object) -> DeadlineSource | None:
+    return next((source for source in get_args(DeadlineSource) if source == value), None)

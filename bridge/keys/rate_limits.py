@@ -1,28 +1,54 @@
-"""What is left on a key, from the rate-limit headers of both providers (behaviour 2.6)."""
+"""What a provider's response headers say of a key's limits: what is left on it, and how long to leave it alone.
+
+Headers are read as they come off the wire: names in any case, as often as they like, values in each provider's own
+notation of a length of time.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
 from typing import TypeVar
 
 from attrs import evolve
 
 from bridge.events.vocabulary import Limit, Limits
-from bridge.keys.duration import duration_s
-from bridge.keys.headers import Headers, values
 
 T = TypeVar("T")
+
+Headers = Sequence[tuple[bytes, bytes]]
+"""Raw names and values, in the order in which they came."""
+
+LONGEST_S = 24 * 3600.0
+"""No header, and no clock that stands wrong, may rest a key for longer than this."""
 
 HORIZON = timedelta(days=366)
 """A reset further away than this, on either side, is nonsense."""
 
 SAME_RESET = timedelta(seconds=1)
-"""Two resets this close are one: providers tell a length of time, and the way here takes a moment."""
+"""Two resets this close are one: providers send a length of time, and the way here takes a moment."""
 
 LONGEST_COUNT = 15  # digits; more would not survive JSON's numbers
 
 PREFIXES = (b"x-ratelimit-", b"anthropic-ratelimit-")
+
+UNIT_S = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001, "us": 1e-6, "ns": 1e-9}
+
+NUMBER = r"(?:\d{1,15}(?:\.\d{0,15})?|\.\d{1,15})"
+UNIT = (
+    r"(?:ms|milliseconds?|us|µs|ns|s|secs?|seconds?|m|mins?|minutes?|h|hrs?|hours?)"
+    r"(?![a-zµ])"  # a unit is a whole word
+)
+DURATION = rf"{NUMBER}\s?{UNIT}(?:\s?{NUMBER}\s?{UNIT})*"
+"""Matches a duration with units (lower case), with or without blanks between its parts."""
+
+_DURATION_PART = re.compile(rf"({NUMBER})\s?({UNIT})")
+_WHOLE_DURATION = re.compile(DURATION)
+_BARE_NUMBER = re.compile(NUMBER)
+
+_SIGNED_NUMBER = re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)")
 
 
 def read_limits(headers: Headers, before: Limits, now: datetime) -> Limits:
@@ -34,7 +60,7 @@ def read_limits(headers: Headers, before: Limits, now: datetime) -> Limits:
     """
     if not any(name.lower().startswith(PREFIXES) for name, _ in headers):
         return before
-    told = {
+    gauges = {
         kind: [
             _gauge(headers, now, f"x-ratelimit-{{}}-{kind}"),
             *(_gauge(headers, now, f"anthropic-ratelimit-{name}-{{}}") for name in names),
@@ -46,26 +72,13 @@ def read_limits(headers: Headers, before: Limits, now: datetime) -> Limits:
     }
     return evolve(
         before,
-        requests=_newer(before.requests, told["requests"]),
-        tokens=_newer(before.tokens, told["tokens"]),
+        requests=_newer(before.requests, gauges["requests"]),
+        tokens=_newer(before.tokens, gauges["tokens"]),
     )
 
 
-def headroom(limits: Limits, now: datetime) -> float:
-    """How much of its allowance a key has left, 0 to 1, by its tightest gauge. Unknown, or reset since, is all."""
-    return min(_share(limits.requests, now), _share(limits.tokens, now))
-
-
-def _share(gauge: Limit, now: datetime) -> float:
-    if gauge.remaining is None or (gauge.reset_at is not None and gauge.reset_at <= now):
-        return 1.0
-    if not gauge.limit:
-        return 1.0 if gauge.remaining else 0.0
-    return min(gauge.remaining / gauge.limit, 1.0)
-
-
-def _newer(before: Limit, told: list[Limit | None]) -> Limit:
-    gauges = [gauge for gauge in told if gauge is not None]
+def _newer(before: Limit, read: list[Limit | None]) -> Limit:
+    gauges = [gauge for gauge in read if gauge is not None]
     if not gauges:
         return before
     gauge = min(gauges, key=_tightness)
@@ -79,18 +92,16 @@ def _tightness(gauge: Limit) -> tuple[float, int]:
     return (gauge.remaining / gauge.limit if gauge.limit else 1.0, gauge.remaining)
 
 
-def _close(one: datetime | None, other: datetime | None) -> bool:
-    return one is not None and other is not None and abs(one - other) < SAME_RESET
+def _close(reset: datetime | None, other: datetime | None) -> bool:
+    return reset is not None and other is not None and abs(reset - other) < SAME_RESET
 
 
 def _gauge(headers: Headers, now: datetime, name: str) -> Limit | None:
-    def told(part: str, read: Callable[[str], T | None]) -> T | None:
-        return next(
-            (found for value in values(headers, name.format(part)) if (found := read(value)) is not None),
-            None,
-        )
+    def first(part: str, read: Callable[[str], T | None]) -> T | None:
+        texts = _values(headers, name.format(part))
+        return next((value for text in texts if (value := read(text)) is not None), None)
 
-    gauge = Limit(told("limit", _count), told("remaining", _count), told("reset", lambda text: _moment(text, now)))
+    gauge = Limit(first("limit", _count), first("remaining", _count), first("reset", lambda text: _moment(text, now)))
     return None if gauge == Limit() else gauge
 
 
@@ -109,3 +120,74 @@ def _moment(text: str, now: datetime) -> datetime | None:
         return moment.astimezone(UTC) if abs(moment - now) <= HORIZON else None
     except (ValueError, OverflowError):
         return None
+
+
+def retry_after(headers: Headers, now: datetime) -> float | None:
+    """Seconds from 0 to 24 h, or None where the headers say nothing that makes sense. `now` is aware.
+
+    `retry-after-ms` (milliseconds) goes before `retry-after`, which is seconds or an HTTP date (RFC 9110 sections
+    10.2.3 and 5.6.7, all three forms). Fractions are fine. Of several headers the first that makes sense counts.
+    """
+    for value in _values(headers, "retry-after-ms"):
+        milliseconds = _number(value)
+        if milliseconds is not None:
+            return within_bounds(milliseconds / 1000)
+    for value in _values(headers, "retry-after"):
+        seconds = _number(value)
+        if seconds is None:
+            seconds = _seconds_until(value, now)
+        if seconds is not None:
+            return within_bounds(seconds)
+    return None
+
+
+def within_bounds(seconds: float) -> float:
+    """The nearest cooldown that may be: never negative, at most 24 h."""
+    return min(max(seconds, 0.0), LONGEST_S)
+
+
+def _number(text: str) -> float | None:
+    # `float` alone would take "nan", "inf", "1e9" and "1_0".
+    return float(text) if _SIGNED_NUMBER.fullmatch(text) else None
+
+
+def _seconds_until(text: str, now: datetime) -> float | None:
+    try:
+        moment = parsedate_to_datetime(text)
+        if moment.tzinfo is None:  # "-0000", and asctime's form, which has no zone: both mean UTC
+            moment = moment.replace(tzinfo=UTC)
+        return (moment - now).total_seconds()
+    except (ValueError, TypeError, IndexError, OverflowError):  # what the parser raises for what is no date
+        return None
+
+
+def duration_s(text: str) -> float | None:
+    """Seconds of `6m0s`, `120ms`, `1h2m3.5s`, `20 seconds`, never negative; None for what is no duration.
+
+    A bare number counts seconds.
+    """
+    text = text.strip().lower()
+    if _BARE_NUMBER.fullmatch(text):
+        return float(text)
+    if not _WHOLE_DURATION.fullmatch(text):
+        return None
+    return sum(float(number) * UNIT_S[_short(unit)] for number, unit in _DURATION_PART.findall(text))
+
+
+def _short(unit: str) -> str:
+    if unit in ("ms", "us", "ns"):
+        return unit
+    if unit == "µs":
+        return "us"
+    return "ms" if unit.startswith("milli") else unit[0]
+
+
+def _values(headers: Headers, name: str) -> Iterator[str]:
+    """The values of a header in order, without surrounding blanks. `name` is in lower case.
+
+    A value that is no ASCII is left out: every header read here is a number, a duration or a date.
+    """
+    wanted = name.encode("ascii")
+    for key, value in headers:
+        if key.lower() == wanted and value.isascii():
+            yield value.decode("ascii").strip(" \t")

@@ -1,13 +1,15 @@
-"""In which order the keys of a pool are tried (behaviour 2.1)."""
+"""In which order the keys of a pool are tried (docs/behaviour.md, Key pool). A strategy is known here alone."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Literal, get_args
+from typing import TYPE_CHECKING, Literal, get_args
 
-from bridge.keys.key import Key
-from bridge.keys.rate_limits import headroom
+from bridge.events.vocabulary import Limit, Limits
+
+if TYPE_CHECKING:  # the configuration asks for STRATEGIES, and would wait for all of the pool
+    from bridge.keys.key import Key
 
 Strategy = Literal["fallback", "round_robin", "most_headroom"]
 
@@ -36,3 +38,16 @@ def strategy_named(name: str) -> Strategy:
         if strategy == name:
             return strategy
     raise ValueError(f"unknown strategy {name!r}: must be one of {', '.join(STRATEGIES)}")
+
+
+def headroom(limits: Limits, now: datetime) -> float:
+    """How much of its allowance a key has left, 0 to 1, by its tightest gauge. Unknown, or reset since, is all."""
+    return min(_share(limits.requests, now), _share(limits.tokens, now))
+
+
+def _share(gauge: Limit, now: datetime) -> float:
+    if gauge.remaining is None or (gauge.reset_at is not None and gauge.reset_at <= now):
+        return 1.0
+    if not gauge.limit:
+        return 1.0 if gauge.remaining else 0.0
+    return min(gauge.remaining / gauge.limit, 1.0)

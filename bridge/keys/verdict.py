@@ -4,19 +4,14 @@ from __future__ import annotations
 
 import re
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any
 
 import orjson
 from attrs import frozen
 
 from bridge.apis.quota import QUOTA_CODES
-from bridge.events.vocabulary import FailureReason
-from bridge.keys.duration import DURATION, duration_s
-from bridge.keys.headers import Headers
-from bridge.keys.retry_after import retry_after, within_bounds
-
-Source = Literal["header", "body", "default"]
-"""Who said how long: a header, the error's text, or nobody."""
+from bridge.events.vocabulary import DeadlineSource, FailureReason
+from bridge.keys.rate_limits import DURATION, Headers, duration_s, retry_after, within_bounds
 
 RATE_LIMIT_S = 60.0
 QUOTA_S = 3600.0
@@ -39,7 +34,7 @@ class Failure:
 
     reason: FailureReason
     cooldown_s: float | None = None
-    source: Source | None = None
+    source: DeadlineSource | None = None
     permanent: bool = False
     recheck: bool = False
 

@@ -11,6 +11,7 @@ from bridge.events.hub import Hub
 from bridge.events.vocabulary import (
     AttemptStarted,
     CircuitChanged,
+    CircuitState,
     Event,
     InterceptionEnded,
     InterceptionStarted,
@@ -25,6 +26,7 @@ from bridge.events.wire import Envelope
 from bridge.providers.circuit_breaker import CIRCUIT_IS_OPEN
 
 PREFIX = "clearspan"
+CIRCUIT_LEVEL: dict[CircuitState, int] = {"closed": 0, "half_open": 1, "open": 2}
 SECONDS = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600)
 
 
@@ -97,7 +99,7 @@ class Metrics:
         return CONTENT_TYPE_PLAIN_0_0_4.encode(), generate_latest(self._registry)
 
     def count(self, envelope: Envelope) -> None:
-        """Takes one event in."""
+        """Takes an event in."""
         self._count(envelope.event)
 
     @singledispatchmethod
@@ -108,7 +110,7 @@ class Metrics:
     def _(self, event: InterceptionStarted) -> None:
         self._models[event.id] = labels = (event.provider, event.model or "")
         self._inflight.labels(*labels).inc()
-        if event.api == "passthrough":
+        if event.passed_through:
             self._passthrough.labels(event.provider).inc()
 
     @_count.register
@@ -145,7 +147,7 @@ class Metrics:
     @_count.register
     def _(self, event: CircuitChanged) -> None:
         labels = (event.provider, event.endpoint, event.model or "")
-        self._circuit.labels(*labels).set({"closed": 0, "half_open": 1, "open": 2}[event.state])
+        self._circuit.labels(*labels).set(CIRCUIT_LEVEL[event.state])
         if event.state == "open":
             self._trips.labels(*labels).inc()
 

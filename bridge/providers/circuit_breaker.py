@@ -9,13 +9,13 @@ from __future__ import annotations
 import math
 from collections import OrderedDict
 from collections.abc import Callable
-from typing import Self
+from typing import Final, Self
 
 from attrs import define
 
 from bridge.config.settings import CircuitBreakerSettings
 from bridge.errors import ErrorKind, Refused
-from bridge.events.vocabulary import CircuitChanged, Event
+from bridge.events.vocabulary import CircuitChanged, CircuitState, Event
 
 ABOUT_KEYS = frozenset({401, 403, 429})
 
@@ -25,7 +25,9 @@ REMEMBERED = 1000
 CIRCUIT_IS_OPEN = "circuit breaker is open"
 """What the client is told."""
 
-CLOSED, HALF_OPEN, OPEN = "closed", "half_open", "open"
+CLOSED: Final = "closed"
+HALF_OPEN: Final = "half_open"
+OPEN: Final = "open"
 
 
 class CircuitOpen(Refused):
@@ -38,7 +40,7 @@ class CircuitOpen(Refused):
 
 @define(eq=False)
 class _Circuit:
-    state: str = CLOSED
+    state: CircuitState = CLOSED
     failures: int = 0
     failed_at: float = -math.inf
     opened_at: float = -math.inf
@@ -134,7 +136,7 @@ class Circuits:
                 circuit.failures = 0
                 self._change(permit.name, circuit, CLOSED)
 
-    def _change(self, name: tuple[str, str | None], circuit: _Circuit, state: str) -> None:
+    def _change(self, name: tuple[str, str | None], circuit: _Circuit, state: CircuitState) -> None:
         circuit.state = state
         endpoint, model = name
         self._publish(CircuitChanged(self._provider, endpoint, model, state))

@@ -26,7 +26,7 @@ from bridge.events.wire import Envelope
 from bridge.observe.logs import logger
 from bridge.record import housekeeping
 from bridge.record.database import RecordError, open_for_writing
-from bridge.record.statements import Rows, Statement
+from bridge.record.statements import Statement, Statements
 
 log = logger("record")
 
@@ -36,7 +36,7 @@ CLEAN_EVERY_S = 3600.0
 QUEUE_EVENTS = 100_000
 """How many events wait while nothing can be written; beyond, the oldest are lost, and counted."""
 
-KeyRows = Mapping[str, Sequence[Mapping[str, Any]]]
+SavedKeys = Mapping[str, Sequence[Mapping[str, Any]]]
 Item = Envelope | list[Statement]
 
 OF_THE_EVENT = (sqlite3.IntegrityError, sqlite3.DataError, sqlite3.InterfaceError, sqlite3.ProgrammingError)
@@ -57,7 +57,7 @@ class Recorder:
         self._stopping = threading.Event()
         self._token: trio.lowlevel.TrioToken | None = None
         self._database: sqlite3.Connection | None = None
-        self._rows = Rows(settings, run=0)
+        self._statements = Statements(settings, run=0)
         self._failing = False
         self._clean_at = 0.0
         self.salt = b""
@@ -65,14 +65,14 @@ class Recorder:
 
     def take(self, envelope: Envelope) -> None:
         """Queues an event. Never waits."""
-        if envelope.event.type in Rows.TYPES:
+        if envelope.event.type in Statements.TYPES:
             self._put(envelope)
 
     def save_keys(self, provider: str, rows: Sequence[Mapping[str, Any]]) -> None:
         """Queues the states of a provider's keys, in the place of those saved before."""
         self._put(housekeeping.key_statements(provider, rows))
 
-    async def run(self, task_status: trio.TaskStatus[KeyRows] = trio.TASK_STATUS_IGNORED) -> None:
+    async def run(self, task_status: trio.TaskStatus[SavedKeys] = trio.TASK_STATUS_IGNORED) -> None:
         """Runs until cancelled, then writes what is queued. `task_status` gets the saved states of keys.
 
         Starts also where the record can't be opened; it is tried again then.
@@ -99,8 +99,8 @@ class Recorder:
 
     # All below runs in the thread.
 
-    def _work(self, task_status: trio.TaskStatus[KeyRows]) -> None:
-        saved: KeyRows = {}
+    def _work(self, task_status: trio.TaskStatus[SavedKeys]) -> None:
+        saved: SavedKeys = {}
         try:
             saved = self._open()
         except (sqlite3.Error, OSError, RecordError) as error:
@@ -168,7 +168,7 @@ class Recorder:
         database.execute("BEGIN IMMEDIATE")
         try:
             for item in batch:
-                for sql, values in self._rows.of(item) if isinstance(item, Envelope) else item:
+                for sql, values in self._statements.of(item) if isinstance(item, Envelope) else item:
                     database.execute(sql, values)
             database.execute("COMMIT")
         except BaseException:
@@ -176,11 +176,13 @@ class Recorder:
                 database.execute("ROLLBACK")
             raise
 
-    def _open(self) -> KeyRows:
+    def _open(self) -> SavedKeys:
         database = open_for_writing(self._path)
         try:
-            if not housekeeping.knows_run(database, self._rows.run, os.getpid()):
-                self._rows = Rows(self._settings, run=housekeeping.begin_run(database, os.getpid(), utc_now()))
+            if not housekeeping.knows_run(database, self._statements.run, os.getpid()):
+                self._statements = Statements(
+                    self._settings, run=housekeeping.begin_run(database, os.getpid(), utc_now())
+                )
             self.salt = housekeeping.salt(database)
             saved = housekeeping.saved_keys(database)
         except BaseException:
@@ -200,7 +202,7 @@ class Recorder:
             log.warning("the record misses events", queued=len(self._queue), lost=self._lost)
         if self._database is not None:
             try:
-                housekeeping.end_run(self._database, self._rows.run, utc_now())
+                housekeeping.end_run(self._database, self._statements.run, utc_now())
             except sqlite3.Error as error:
                 log.warning("the record could not be closed well", error=str(error))
             self._database.close()

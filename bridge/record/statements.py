@@ -49,7 +49,7 @@ def _insert(table: str, **values: Any) -> Statement:
 
 
 @frozen
-class Rows:
+class Statements:
     """Turns events into statements, leaving out what the owner does not want kept."""
 
     TYPES: ClassVar[frozenset[str]] = frozenset(

@@ -13,7 +13,7 @@ from attrs import evolve
 from openai import AsyncOpenAI, OpenAI
 from openai.types.responses import ResponseFunctionToolCall
 
-from bridge.cli.serve import _simulated
+from bridge.cli.simulate import simulated_provider
 from bridge.keys.secret import Secret
 from bridge.simulator.fates import OK, KeyScript, parse_fates
 from bridge.simulator.provider import SimulatedProvider
@@ -38,7 +38,7 @@ async def simulated(*fates: str, **settings: Any) -> AsyncIterator[World]:
     """A bridge with one key to a simulated provider that treats the key so, or well."""
     key = KeyScript(KEY, tuple(fate for word in fates for fate in parse_fates(word)) or (OK,))
     app = SimulatedProvider(evolve(everyday(), keys=(key,)), speed=SPEED)
-    async with _simulated(app, "127.0.0.1", 0) as url, world(f"{url}/v1", [KEY], **settings) as here:
+    async with simulated_provider(app, "127.0.0.1", 0) as url, world(f"{url}/v1", [KEY], **settings) as here:
         yield here
 
 

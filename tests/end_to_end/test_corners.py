@@ -102,7 +102,7 @@ async def test_a_reload_can_not_open_the_pool_to_the_network(
         world(url, server={"client_tokens": tokens}) as here,
         trio.open_nursery() as nursery,
     ):
-        nursery.start_soon(follow_configuration, here.bridge, read, read())
+        nursery.start_soon(follow_configuration, here.bridge.reconfigure, read, read())
         await trio.testing.wait_all_tasks_blocked()
         file.write_text(rest)
         told = ""

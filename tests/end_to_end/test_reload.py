@@ -36,7 +36,7 @@ async def followed(here: World, file: Path) -> AsyncIterator[Callable[[], Loaded
         return load(Options(config=file), {})
 
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(follow_configuration, here.bridge, read, read())
+        nursery.start_soon(follow_configuration, here.bridge.reconfigure, read, read())
         await trio.testing.wait_all_tasks_blocked()
         yield read
         nursery.cancel_scope.cancel()

@@ -79,9 +79,9 @@ async def test_in_the_engine(monkeypatch: pytest.MonkeyPatch, contained: Contain
         with monkeypatch.context() as broken, trio.fail_after(5):
             broken.setattr(Http1, "_create_stream", fail)
             for _ in range(20):
-                async with client(here.port) as one:
-                    await one.send(request(here.port))
-                    assert await one.until_closed() == b""
+                async with client(here.port) as odd_client:
+                    await odd_client.send(request(here.port))
+                    assert await odd_client.until_closed() == b""
         assert (await ask(here.port)).body == b"".join(HELLO)
 
 

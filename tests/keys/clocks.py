@@ -8,7 +8,8 @@ from datetime import UTC, datetime, timedelta
 from attrs import define, field
 
 from bridge.events.vocabulary import Event, KeyChanged
-from bridge.keys.pool import Key, KeyPool
+from bridge.keys.key import Key
+from bridge.keys.pool import KeyPool
 from bridge.keys.secret import Secret
 
 NOON = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.keys.duration import duration_s
+from bridge.keys.rate_limits import duration_s
 
 
 @pytest.mark.parametrize(

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from bridge.events.vocabulary import FailureReason
-from bridge.keys.exhaustion import Exhausted
 from bridge.keys.verdict import Failure
+from bridge.keys.walk import Exhausted
 from tests.keys.clocks import ALPHA, BRAVO, CHARLIE, Bench
 from tests.keys.failures import FORBIDDEN, OVERLOADED, QUOTA, UNAUTHORIZED, limited
 
@@ -46,7 +46,6 @@ def test_some_key_comes_back(failures: list[Failure], wait: float, retry_after_s
     exhausted = after(*failures, wait=wait)
     assert exhausted.kind == "cooling"
     assert exhausted.retry_after_s == retry_after_s
-    assert not exhausted.relay_last
 
 
 @pytest.mark.parametrize(
@@ -67,7 +66,6 @@ def test_some_key_comes_back(failures: list[Failure], wait: float, retry_after_s
 def test_no_key_comes_back_by_itself(failures: list[Failure], kind: str) -> None:
     exhausted = after(*failures)
     assert exhausted.kind == kind
-    assert exhausted.relay_last == (kind == "relay")
     assert exhausted.retry_after_s is None
     assert exhausted.wait_until is None
 

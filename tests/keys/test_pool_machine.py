@@ -15,9 +15,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from bridge.events.vocabulary import FailureReason, KeyChanged, KeyState
-from bridge.keys.pool import Key, Walk
+from bridge.keys.key import Key
 from bridge.keys.secret import Secret
 from bridge.keys.verdict import Failure
+from bridge.keys.walk import Walk
 from tests.keys.clocks import Bench, Clocks
 from tests.keys.key_model import Modelled
 

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.events.vocabulary import Limit, Limits
-from bridge.keys.headers import Headers
-from bridge.keys.rate_limits import headroom, read_limits
+from bridge.keys.rate_limits import Headers, read_limits
+from bridge.keys.strategy import headroom
 from tests.keys.clocks import NOON
 
 NOTHING = Limits()

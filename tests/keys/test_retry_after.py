@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.keys.retry_after import LONGEST_S, retry_after
+from bridge.keys.rate_limits import LONGEST_S, retry_after
 from tests.keys.clocks import NOON
 
 

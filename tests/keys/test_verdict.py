@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from bridge.apis.quota import QUOTA_CODES
 from bridge.events.vocabulary import FailureReason
-from bridge.keys.headers import Headers
+from bridge.keys.rate_limits import Headers
 from bridge.keys.verdict import LONGEST_BODY, Failure, judge, judge_stream_failure
 from tests.keys.clocks import NOON
 

@@ -34,7 +34,7 @@ from bridge.events.vocabulary import (
     WithheldReason,
 )
 from bridge.record import recorder
-from bridge.record.statements import Rows
+from bridge.record.statements import Statements
 from tests.support.record_desk import STAMP, Desk, contents, desk, ended, ids, rows, started
 
 START = InterceptionStarted(
@@ -176,7 +176,7 @@ async def test_other_events_leave_nothing(tmp_path: Path) -> None:
     async with desk(tmp_path / "r.db") as here:
         here.publish(ThoughtDelta("i", 0, ThoughtSource.THINKING, "t"), AnswerDelta("i", "a"))
     assert contents(tmp_path / "r.db") == {}
-    assert {name for name, kind in EVENT_TYPES.items() if kind in LEAVES} | {"interception.started"} == Rows.TYPES
+    assert {name for name, kind in EVENT_TYPES.items() if kind in LEAVES} | {"interception.started"} == Statements.TYPES
 
 
 async def test_what_the_owner_does_not_want_is_not_kept(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import types
 from datetime import UTC, datetime, timedelta
 from enum import Enum
-from typing import Any, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import attrs
 from hypothesis import strategies as st
@@ -42,6 +42,8 @@ def values(kind: Any) -> st.SearchStrategy[Any]:
         return st.one_of([values(argument) for argument in get_args(kind)])
     if get_origin(kind) is dict:
         return st.dictionaries(TEXTS, values(get_args(kind)[1]), max_size=3)
+    if get_origin(kind) is Literal:
+        return st.sampled_from(get_args(kind))
     if issubclass(kind, Enum):
         return st.sampled_from(list(kind))
     hints = get_type_hints(kind)

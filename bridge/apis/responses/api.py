@@ -14,6 +14,7 @@ from bridge.apis.request import joined_texts, last_of, request_object, string
 from bridge.apis.responses.answer import ResponsesAnswer, stream_failure
 from bridge.apis.transcript import Transcript
 from bridge.errors import ErrorKind
+from bridge.events.vocabulary import ApiName
 
 _HELD = frozenset({b"response.created", b"response.queued", b"response.in_progress"})
 _FAILURES = frozenset({b"error", b"response.failed"})
@@ -23,7 +24,7 @@ _TOOL_OUTPUTS = ("function_call_output", "custom_tool_call_output")
 class Responses:
     """The API behind `POST /v1/responses`."""
 
-    name = "responses"
+    name: ApiName = "responses"
     understood = True
     keep_alive = b": keep-alive\n\n"
 

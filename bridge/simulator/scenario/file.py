@@ -6,18 +6,15 @@
 from __future__ import annotations
 
 import re
-import tomllib
-from collections.abc import Callable
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
-from types import GenericAlias
-from typing import Any, TypeVar, get_args, get_origin
+from typing import Any, TypeVar
 
 import attrs
-from cattrs import BaseValidationError, Converter, ForbiddenExtraKeysError, transform_error
-from cattrs.gen import make_dict_structure_fn
+from cattrs import BaseValidationError, Converter, ForbiddenExtraKeysError
 
+from bridge import strict_toml
 from bridge.simulator.answers import Commentary, HiddenThought, Part, Place, Text, Thought, ToolCall
 from bridge.simulator.fates import Fate, parse_fates
 from bridge.simulator.scenario.scenario import Scenario
@@ -53,20 +50,19 @@ def everyday() -> Scenario:
 def parse(text: str, source: str, kind: type[T]) -> T:
     """Any of the classes of a scenario from a TOML text. Raises ScenarioError."""
     try:
-        return _converter.structure(tomllib.loads(text), kind)
-    except tomllib.TOMLDecodeError as error:
-        raise ScenarioError(f"{source}: not valid TOML: {error}") from error
+        return _converter.structure(strict_toml.parse(text), kind)
+    except strict_toml.NotToml as error:
+        raise ScenarioError(f"{source}: {error}") from error
     except (BaseValidationError, ValueError) as error:
         raise ScenarioError("\n".join(_faults(error, source))) from error
 
 
 def _faults(error: Exception, source: str) -> list[str]:
     """One line a fault: file, place in it, what is wrong."""
-    lines = []
-    for line in transform_error(error, "", _words):
-        fault, _, place = line.rpartition(" @ ")
-        lines.append(f"{source}: {place.lstrip('.')}: {fault}" if place else f"{source}: {fault}")
-    return lines
+    return [
+        f"{source}: {place.lstrip('.')}: {fault}" if place else f"{source}: {fault}"
+        for place, fault in strict_toml.faults(error, _words)
+    ]
 
 
 def _words(error: BaseException, _kind: type | None) -> str:
@@ -80,9 +76,18 @@ def _words(error: BaseException, _kind: type | None) -> str:
             return str(error)
 
 
-def _exactly(kind: type[T], words: str, value: Any) -> T:
-    if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
-        raise TypeError(f"should be {words}, not {value!r}")
+_KINDS: dict[type, str] = {
+    bool: "true or false",
+    int: "a whole number",
+    str: "a text in quotes",
+    list: "a list",
+    dict: "a table",
+}
+
+
+def _exactly(kind: type[T], value: Any, words: str | None = None) -> T:
+    if type(value) is not kind:
+        raise TypeError(f"should be {words or _KINDS[kind]}, not {value!r}")
     return value
 
 
@@ -100,18 +105,18 @@ def _place(value: Any, _: Any) -> Place:
 
 def _pattern(value: Any, _: type) -> re.Pattern[str]:
     try:
-        return re.compile(_exactly(str, "a regular expression", value))
+        return re.compile(_exactly(str, value, "a regular expression"))
     except re.error as error:
         raise ValueError(f"{value!r} is no regular expression: {error}") from error
 
 
 def _fates(value: Any, _: type) -> tuple[Fate, ...]:
-    words = _exactly(list, "a list of fates", value)
-    return tuple(fate for word in words for fate in parse_fates(_exactly(str, "a fate in quotes", word)))
+    words = _exactly(list, value, "a list of fates")
+    return tuple(fate for word in words for fate in parse_fates(_exactly(str, word, "a fate in quotes")))
 
 
 def _part(value: Any, _: Any) -> Part:
-    match _exactly(dict, "a table", value):
+    match _exactly(dict, value):
         case {"thought": str(text), **rest} if not rest:
             return Thought(text)
         case {"hidden": int(length), **rest} if not rest:
@@ -130,32 +135,13 @@ def _part(value: Any, _: Any) -> Part:
     )
 
 
-def _is_row(kind: Any) -> bool:
-    return get_origin(kind) is tuple
-
-
 def _make_converter() -> Converter:
-    converter = Converter(forbid_extra_keys=True)
-    converter.register_structure_hook(str, lambda value, _: _exactly(str, "a text in quotes", value))
-    converter.register_structure_hook(int, lambda value, _: _exactly(int, "a whole number", value))
-    converter.register_structure_hook(bool, lambda value, _: _exactly(bool, "true or false", value))
+    converter = strict_toml.strict_converter(_exactly)
     converter.register_structure_hook(float, _number)
     converter.register_structure_hook_func(lambda kind: kind == re.Pattern[str], _pattern)
     converter.register_structure_hook_func(lambda kind: kind == Place, _place)
     converter.register_structure_hook_func(lambda kind: kind == Part, _part)
-
-    @converter.register_structure_hook_factory(attrs.has)
-    def table(kind: type[attrs.AttrsInstance]) -> Callable[[Any, Any], Any]:
-        structure = make_dict_structure_fn(kind, converter, _cattrs_forbid_extra_keys=True)
-        return lambda value, asked: structure(_exactly(dict, "a table", value), asked)
-
-    @converter.register_structure_hook_factory(_is_row)
-    def row(kind: Any) -> Callable[[Any, Any], Any]:
-        if kind == tuple[Fate, ...]:
-            return _fates
-        items: Any = GenericAlias(list, get_args(kind)[:1])
-        return lambda value, _: tuple(converter.structure(_exactly(list, "a list", value), items))
-
+    converter.register_structure_hook_func(lambda kind: kind == tuple[Fate, ...], _fates)
     return converter
 
 
