@@ -127,6 +127,16 @@ def test_base_urls_are_described(tmp_path: Path) -> None:
     assert {provider.base_url for provider in providers.values()} <= named(section(CONFIGURATION, "[providers.NAME]"))
 
 
+def test_the_example_of_a_configuration_is_one(tmp_path: Path) -> None:
+    [example] = re.findall(
+        r"^```toml\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL
+    )
+    file = tmp_path / "config.toml"
+    file.write_text(example, encoding="utf-8")
+
+    assert load(Options(config=file), {}, keys=False, tokens=False).file == file
+
+
 def check_default(row: list[str], setting: attrs.Attribute[object]) -> None:
     """Fails where the third cell of a row is not the setting's default."""
     shown = row[2].strip("`")
