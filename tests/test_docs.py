@@ -1,0 +1,196 @@
+"""The pages in docs/ say what the code says: every event and field, every setting with its default, every link."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import attrs
+import orjson
+import pytest
+
+from bridge.config.load import Options, load
+from bridge.config.settings import (
+    CircuitBreakerSettings,
+    LogSettings,
+    McpServerSettings,
+    ProviderSettings,
+    RecordSettings,
+    Seconds,
+    ServerSettings,
+    Settings,
+    format_duration,
+)
+from bridge.events.picture import Attempt, Interception, Thought, Tokens, Tool, Totals
+from bridge.events.vocabulary import EVENT_TYPES, Event
+from bridge.events.wire import Hello, Reply, Snapshot, decode
+
+ROOT = Path(__file__).parent.parent
+EVENTS = (ROOT / "docs/events.md").read_text(encoding="utf-8")
+CONFIGURATION = (ROOT / "docs/configuration.md").read_text(encoding="utf-8")
+
+TABLES: dict[str, type[attrs.AttrsInstance]] = {
+    "[server]": ServerSettings,
+    "[record]": RecordSettings,
+    "[providers.NAME]": ProviderSettings,
+    "[providers.NAME.circuit_breaker]": CircuitBreakerSettings,
+    "[mcp.servers.NAME]": McpServerSettings,
+    "Log": LogSettings,
+}
+"""The headings of docs/configuration.md, each with the settings below it."""
+
+OWN_TABLE = {"circuit_breaker"}
+"""Settings that are a table, with a heading of their own."""
+
+PLACES = {"socket": "events.sock", "path": "clearspan.db", "data_dir": "clearspan"}
+"""Defaults that differ from machine to machine, and what the page has to name of them."""
+
+
+def section(page: str, heading: str) -> str:
+    """What stands below a heading, up to the next of the same level or a higher one."""
+    found = re.search(rf"^(#+) {re.escape(heading)}$", page, re.MULTILINE)
+    assert found, f"no heading {heading!r}"
+    rest = page[found.end() :]
+    end = re.search(rf"^#{{1,{len(found[1])}}} ", rest, re.MULTILINE)
+    return rest[: end.start()] if end else rest
+
+
+def named(text: str) -> set[str]:
+    """The words in code type."""
+    return set(re.findall(r"`([^`\n]+)`", text))
+
+
+def fields(cls: type[attrs.AttrsInstance]) -> set[str]:
+    """The names of a class's fields."""
+    return {field.name for field in attrs.fields(cls) if not field.name.startswith("_")}
+
+
+def rows(text: str) -> dict[str, list[str]]:
+    """The rows of the tables in a text, by the name in their first column."""
+    found = {}
+    for line in text.splitlines():
+        cells = [cell.strip() for cell in line.strip().strip("|").split(" | ")]
+        if line.startswith("| `"):
+            found[cells[0].strip("`")] = cells
+    return found
+
+
+@pytest.mark.parametrize("kind", EVENT_TYPES)
+def test_events_are_described_with_every_field(kind: str) -> None:
+    cls: type[Event] = EVENT_TYPES[kind]
+
+    assert fields(cls) <= named(section(EVENTS, f"`{kind}`"))
+
+
+def test_no_event_is_described_that_does_not_exist() -> None:
+    described = re.findall(r"^### `([a-z.]+)`$", EVENTS, re.MULTILINE)
+
+    assert described == list(EVENT_TYPES)
+
+
+@pytest.mark.parametrize("cls", [Hello, Snapshot, Interception, Attempt, Thought, Tool, Tokens, Totals, Reply])
+def test_messages_and_their_parts_are_described_with_every_field(cls: type[attrs.AttrsInstance]) -> None:
+    place = {Hello: "The socket", Reply: "Commands"}.get(cls, "Snapshots")
+
+    assert fields(cls) <= named(section(EVENTS, place))
+
+
+def test_examples_of_messages_are_messages() -> None:
+    blocks = re.findall(r"^ *```json\n(.*?)```", EVENTS, re.MULTILINE | re.DOTALL)
+    shown = [orjson.loads(block) for block in blocks]
+
+    for example in shown:
+        assert decode(orjson.dumps(example)) is not None
+    assert {example["type"] for example in shown} == {*EVENT_TYPES, "hello", "snapshot", "reply"}
+
+
+@pytest.mark.parametrize("heading", TABLES)
+def test_settings_are_described_with_their_defaults(heading: str) -> None:
+    described = rows(section(CONFIGURATION, heading))
+
+    for setting in attrs.fields(TABLES[heading]):
+        if setting.name not in OWN_TABLE:
+            check_default(described[setting.name], setting)
+    assert described.keys() <= {setting.name for setting in attrs.fields(TABLES[heading])}
+
+
+def test_the_data_directory_is_described() -> None:
+    check_default(rows(section(CONFIGURATION, "Data directory"))["data_dir"], attrs.fields_dict(Settings)["data_dir"])
+
+
+def test_base_urls_are_described(tmp_path: Path) -> None:
+    empty = tmp_path / "config.toml"
+    empty.touch()
+
+    providers = load(Options(config=empty), {}).settings.providers
+
+    assert {provider.base_url for provider in providers.values()} <= named(section(CONFIGURATION, "[providers.NAME]"))
+
+
+def test_the_example_of_a_configuration_is_one(tmp_path: Path) -> None:
+    [example] = re.findall(
+        r"^```toml\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL
+    )
+    file = tmp_path / "config.toml"
+    file.write_text(example, encoding="utf-8")
+
+    assert load(Options(config=file), {}, keys=False, tokens=False).file == file
+
+
+def check_default(row: list[str], setting: attrs.Attribute[object]) -> None:
+    """Fails where the third cell of a row is not the setting's default."""
+    shown = row[2].strip("`")
+    if setting.name in PLACES:
+        assert PLACES[setting.name] in shown
+    elif setting.default is attrs.NOTHING:
+        assert shown in {"needed", "by type"}
+    else:
+        assert shown == written(setting)
+
+
+def written(setting: attrs.Attribute[object]) -> str:
+    """A default as it would be written in the file."""
+    default = setting.default
+    factory = getattr(default, "factory", None)
+    if factory is not None:
+        default = factory()
+    if setting.type in (Seconds, "Seconds"):
+        assert isinstance(default, int | float)
+        return f'"{format_duration(default)}"'
+    return '""' if default is None else orjson.dumps(default).decode()
+
+
+def pages() -> list[Path]:
+    """The Markdown files of the repository."""
+    return [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")]
+
+
+def test_links_and_pictures_exist() -> None:
+    broken = [
+        f"{page.relative_to(ROOT)}: {target}"
+        for page in pages()
+        for target in re.findall(r"\]\(([^)\s]+)\)", page.read_text(encoding="utf-8"))
+        if not target.startswith(("https://", "http://")) and not leads_somewhere(page, target)
+    ]
+
+    assert broken == []
+
+
+def leads_somewhere(page: Path, target: str) -> bool:
+    """Whether a relative link's file exists and has the heading that the link names."""
+    path, _, anchor = target.partition("#")
+    file = page.parent / path if path else page
+    if not file.exists():
+        return False
+    return not anchor or anchor in {slug(heading) for heading in headings(file.read_text(encoding="utf-8"))}
+
+
+def headings(page: str) -> list[str]:
+    """The headings of a page, of all levels, without those in code."""
+    outside = re.sub(r"^```.*?^```", "", page, flags=re.MULTILINE | re.DOTALL)
+    return re.findall(r"^#+ (.+)$", outside, re.MULTILINE)
+
+
+def slug(heading: str) -> str:
+    """A heading's anchor, as the common renderers make it."""
+    return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
