@@ -17,6 +17,7 @@ from typing import ClassVar
 import platformdirs
 from rich.segment import Segments
 from rich.text import Text
+from textual import on
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.filter import LineFilter, Monochrome
@@ -152,7 +153,8 @@ class MonitorApp(App[None]):
         """The view in front; it goes on under an overlay."""
         return next((screen for screen in reversed(self.screen_stack) if isinstance(screen, View)), None)
 
-    def on_view_shown(self) -> None:
+    @on(View.Shown)
+    def _draw_shown_view(self) -> None:
         self.paint()
 
     def action_view(self, name: str) -> None:
@@ -174,28 +176,35 @@ class MonitorApp(App[None]):
         else:
             self.switch_screen(name)
 
-    def on_views_bar_chosen(self, message: ViewsBar.Chosen) -> None:
+    @on(ViewsBar.Chosen)
+    def _open_view(self, message: ViewsBar.Chosen) -> None:
         self.action_view(message.view)
 
-    def on_view_left(self) -> None:
+    @on(View.Left)
+    def _go_back(self) -> None:
         self.action_view(self._came_from)
 
-    def on_live_screen_open(self, message: LiveScreen.Open) -> None:
+    @on(LiveScreen.Open)
+    def _open_request(self, message: LiveScreen.Open) -> None:
         self.request.open(message.one.id)
         self.action_view("request")
 
-    def on_reasoning_screen_open(self, message: ReasoningScreen.Open) -> None:
+    @on(ReasoningScreen.Open)
+    def _open_request_read(self, message: ReasoningScreen.Open) -> None:
         self.request.open(message.request)
         self.action_view("request")
 
-    def on_request_screen_read(self, message: RequestScreen.Read) -> None:
+    @on(RequestScreen.Read)
+    def _read_session(self, message: RequestScreen.Read) -> None:
         self.reasoning.choose(message.request)
         self.action_view("reasoning")
 
-    def on_keys_screen_ask(self, message: KeysScreen.Ask) -> None:
+    @on(KeysScreen.Ask)
+    def _send_key_command(self, message: KeysScreen.Ask) -> None:
         self.run_worker(self._ask(message.command, message.done), name="key")
 
-    def on_request_screen_export(self, message: RequestScreen.Export) -> None:
+    @on(RequestScreen.Export)
+    def _export_request(self, message: RequestScreen.Export) -> None:
         self.run_worker(self._export(message.name, message.text), name="export")
 
     async def _export(self, name: str, text: str) -> None:
@@ -206,7 +215,8 @@ class MonitorApp(App[None]):
         else:
             self.say(f"exported to {path}", "good")
 
-    def on_view_copied(self, message: View.Copied) -> None:
+    @on(View.Copied)
+    def _copy(self, message: View.Copied) -> None:
         self.copy_to_clipboard(message.text)
         self.say(f"copied {message.what}, {len(message.text):,} characters", "good")
 
@@ -244,7 +254,8 @@ class MonitorApp(App[None]):
         """Shows all keys."""
         self.push_screen(HelpScreen(self.view.NAME if self.view else EVERYWHERE))
 
-    def on_live_screen_cancel(self, message: LiveScreen.Cancel) -> None:
+    @on(LiveScreen.Cancel)
+    def _cancel(self, message: LiveScreen.Cancel) -> None:
         one = message.one
         if not one.live:
             self.say(f"{subject(one)} has ended already", "muted")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import ClassVar
 
+from textual import on
 from textual.binding import Binding, BindingType
 from textual.css.query import NoMatches
 from textual.widgets import Input
@@ -96,6 +97,7 @@ class ReplayApp(MonitorApp):
         self.replay.change_speed(steps)
         self._show_bar()
 
-    def on_replay_bar_sought(self, message: ReplayBar.Sought) -> None:
+    @on(ReplayBar.Sought)
+    def _seek_share(self, message: ReplayBar.Sought) -> None:
         length = (self.replay.end - self.replay.begin).total_seconds()
         self.replay.seek_to(self.replay.begin + timedelta(seconds=message.share * length))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.message import Message
@@ -99,11 +100,13 @@ class LiveScreen(View):
         entitle(self.requests, self.listing.title() + (f" · /{query[:40]}" if query else ""))
         entitle(self.story, "Nothing matches" if one is None else title(one, then) + self.story.more())
 
-    def on_request_table_moved(self, message: RequestTable.Moved) -> None:
+    @on(RequestTable.Moved)
+    def _move_selection(self, message: RequestTable.Moved) -> None:
         self.listing.selection.go(self.listing.rows, message.index)
         self.redraw()
 
-    def on_request_table_opened(self) -> None:
+    @on(RequestTable.Opened)
+    def _open_selected(self) -> None:
         self.action_open()
 
     def action_follow(self) -> None:
@@ -123,11 +126,13 @@ class LiveScreen(View):
         """Lists only what matches what is typed."""
         self.typed.open()
 
-    def on_typed_line_typed(self, message: TypedLine.Typed) -> None:
+    @on(TypedLine.Typed)
+    def _take_filter(self, message: TypedLine.Typed) -> None:
         self.listing.sift.ask(message.text)
         self.redraw()
 
-    def on_typed_line_closed(self) -> None:
+    @on(TypedLine.Closed)
+    def _leave_filter(self) -> None:
         self.requests.focus()
         self.redraw()
 

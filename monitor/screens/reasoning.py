@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from textual import events
+from textual import events, on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Container
@@ -126,7 +126,8 @@ class ReasoningScreen(View):
             self.desk.at = self.panes.index(event.widget)
             self.redraw()
 
-    def on_session_strip_chosen(self, message: SessionStrip.Chosen) -> None:
+    @on(SessionStrip.Chosen)
+    def _open_session(self, message: SessionStrip.Chosen) -> None:
         self.desk.follow = False
         self.desk.choose(message.session)
         self.redraw()
@@ -146,13 +147,15 @@ class ReasoningScreen(View):
         """Finds what is typed in the story."""
         self.typed.open()
 
-    def on_typed_line_typed(self, message: TypedLine.Typed) -> None:
+    @on(TypedLine.Typed)
+    def _take_search(self, message: TypedLine.Typed) -> None:
         self._query = message.text
         for pane in self.panes:
             pane.look_for(message.text)
         self.redraw()
 
-    def on_typed_line_closed(self) -> None:
+    @on(TypedLine.Closed)
+    def _leave_search(self) -> None:
         self.pane.focus()
         self.redraw()
 
