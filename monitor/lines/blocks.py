@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from attrs import frozen
 
-from monitor.lines.request_row import Line, Span
 from monitor.lines.request_story import Block
+from monitor.lines.span import Line, Span
 
 EDGE = "▎ "
 

@@ -8,8 +8,8 @@ from datetime import datetime
 
 from bridge.events.vocabulary import KeyChanged, KeyState
 from monitor.lines import format as fmt
-from monitor.lines.request_row import Line, Span
 from monitor.lines.request_story import words
+from monitor.lines.span import Line, Span
 from monitor.state.state import MonitorState
 
 HEALTH = {

@@ -11,8 +11,8 @@ from attrs import frozen
 from bridge.events.vocabulary import CircuitChanged, KeyChanged, KeyState, Limit
 from monitor.lines import format as fmt
 from monitor.lines.key_lines import HEALTH
-from monitor.lines.request_row import Line, Span
 from monitor.lines.request_story import words
+from monitor.lines.span import Line, Span
 from monitor.state.buckets import sparkline
 from monitor.state.state import MonitorState
 from monitor.state.usage import USE_COUNT

@@ -7,8 +7,9 @@ from datetime import datetime
 
 from bridge.events.picture import Interception
 from monitor.lines import format as fmt
-from monitor.lines.request_row import Line, Span, running_ms, tokens_in, tokens_per_second
+from monitor.lines.request_row import running_ms, tokens_in, tokens_per_second
 from monitor.lines.request_story import words
+from monitor.lines.span import Line, Span
 from monitor.state.state import MonitorState
 
 BAR = 10

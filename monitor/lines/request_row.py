@@ -13,12 +13,8 @@ from attrs import frozen
 from bridge.events.picture import Interception
 from bridge.events.vocabulary import Outcome
 from monitor.lines import format as fmt
+from monitor.lines.span import Line, Span
 from monitor.state.state import MonitorState
-
-Span = tuple[str, str]
-"""A piece of text and the tone it is painted in (`monitor/monitor.tcss` says what a tone looks like)."""
-
-Line = tuple[Span, ...]
 
 GAP = 1
 

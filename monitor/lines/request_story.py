@@ -16,7 +16,8 @@ from attrs import frozen
 from bridge.events.picture import TEXT_LIMIT, Attempt, Interception, Thought, Tool
 from bridge.events.vocabulary import Outcome, ThoughtSource, WithheldReason
 from monitor.lines import format as fmt
-from monitor.lines.request_row import Line, Span, mark, phase, running_ms, tokens_in
+from monitor.lines.request_row import mark, phase, running_ms, tokens_in
+from monitor.lines.span import Line, Span
 
 SOURCES = {
     ThoughtSource.REASONING_SUMMARY: "summary",

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 
 from attrs import frozen
 
-from monitor.lines.request_row import Line
+from monitor.lines.span import Line
 
 
 @frozen

@@ -11,8 +11,9 @@ from attrs import Factory, define, evolve
 
 from bridge.events.picture import Interception, Tool
 from monitor.lines import format as fmt
-from monitor.lines.request_row import Line, Span, mark, phase, running_ms, tokens_in
+from monitor.lines.request_row import mark, phase, running_ms, tokens_in
 from monitor.lines.request_story import SEPARATOR, Block, tell
+from monitor.lines.span import Line, Span
 from monitor.state.sessions import Session
 
 READ = ("prompt", "thought", "tool", "answer")

@@ -9,7 +9,7 @@ from typing import Literal
 from attrs import frozen
 
 from monitor.lines import format as fmt
-from monitor.lines.request_row import Line, Span
+from monitor.lines.span import Line, Span
 from monitor.state.buckets import sparkline
 from monitor.state.usage import LONG_COUNT, SHORT_COUNT, Account, Ledger, Tally
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from monitor.lines.request_row import Line
+from monitor.lines.span import Line
 from monitor.lines.walkthrough import Step
 from monitor.lines.wrap import wrap
 

@@ -11,7 +11,7 @@ from itertools import groupby, pairwise
 
 from attrs import Factory, define, frozen
 
-from monitor.lines.request_row import Line
+from monitor.lines.span import Line
 from monitor.lines.walkthrough import Place, Step
 
 HEIGHT = 10

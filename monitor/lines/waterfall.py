@@ -20,8 +20,9 @@ from bridge.events.vocabulary import (
     ToolCalled,
 )
 from monitor.lines import format as fmt
-from monitor.lines.request_row import Line, mark, phase, running_ms
+from monitor.lines.request_row import mark, phase, running_ms
 from monitor.lines.request_story import SOURCES, words
+from monitor.lines.span import Line
 from monitor.state.trace import Entry, Trace
 
 POINT = "◆"

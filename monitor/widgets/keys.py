@@ -11,7 +11,7 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from monitor.lines import key_lines
-from monitor.lines.request_row import Line
+from monitor.lines.span import Line
 from monitor.state.state import MonitorState
 from monitor.widgets.paint import GROUND, paint
 

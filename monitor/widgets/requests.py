@@ -16,7 +16,7 @@ from textual.strip import Strip
 
 from bridge.events.picture import Interception
 from monitor.lines import request_row
-from monitor.lines.request_row import Line
+from monitor.lines.span import Line
 from monitor.state.state import MonitorState
 from monitor.widgets.paint import GROUND, paint
 

@@ -11,9 +11,9 @@ from textual.strip import Strip
 
 from monitor.lines import search
 from monitor.lines.blocks import EDGE
-from monitor.lines.request_row import Line
 from monitor.lines.request_story import Block
 from monitor.lines.search import Place
+from monitor.lines.span import Line
 from monitor.widgets.paint import paint
 from monitor.widgets.story import StoryView
 

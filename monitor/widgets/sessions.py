@@ -10,7 +10,7 @@ from textual.message import Message
 from textual.strip import Strip
 from textual.widget import Widget
 
-from monitor.lines.request_row import Line, Span
+from monitor.lines.span import Line, Span
 from monitor.state.desk import Desk
 from monitor.state.sessions import Session
 from monitor.widgets.paint import GROUND, paint

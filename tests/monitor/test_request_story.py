@@ -26,8 +26,8 @@ from bridge.events.vocabulary import (
 )
 from bridge.events.wire import Envelope, Snapshot
 from monitor.lines import key_lines, request_row
-from monitor.lines.request_row import Line
 from monitor.lines.request_story import WITHHELD, arguments, tell, title
+from monitor.lines.span import Line
 from monitor.state.state import MonitorState
 from tests.support.play import HELLO, START, SUMMARY, ended, keys, spent, started, story
 

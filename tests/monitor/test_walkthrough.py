@@ -25,7 +25,7 @@ from bridge.events.vocabulary import (
     WithheldReason,
 )
 from bridge.events.wire import Snapshot
-from monitor.lines.request_row import Line
+from monitor.lines.span import Line
 from monitor.lines.walkthrough import Place, steps
 from monitor.lines.walkthrough_lines import explanation, overview
 from monitor.lines.walkthrough_picture import HEIGHT, NARROWEST, WIDEST, draw, plan
