@@ -28,6 +28,7 @@ from bridge.events.wire import Command
 from monitor import export, themes
 from monitor.lines.format import neutralise
 from monitor.lines.request_story import subject
+from monitor.lines.span import Tone
 from monitor.screens import palette
 from monitor.screens.help import EVERYWHERE, HelpScreen
 from monitor.screens.keys import KeysScreen
@@ -270,7 +271,7 @@ class MonitorApp(App[None]):
         else:
             self.say(f"could not {command.command.removeprefix('key.')}: {reply.error}", "bad")
 
-    def say(self, text: str, tone: str) -> None:
+    def say(self, text: str, tone: Tone) -> None:
         """Tells something in the last line for a few seconds."""
         if self.view is not None:
             self.view.say(text, tone, self.clock() + timedelta(seconds=SAID_S))

@@ -9,10 +9,10 @@ from datetime import datetime
 from bridge.events.vocabulary import KeyChanged, KeyState
 from monitor.lines import format as fmt
 from monitor.lines.request_story import words
-from monitor.lines.span import Line, Span
+from monitor.lines.span import Line, Span, Tone
 from monitor.state.state import MonitorState
 
-HEALTH = {
+HEALTH: dict[KeyState, tuple[str, str, Tone]] = {
     KeyState.VALID: ("●", "valid", "good"),
     KeyState.TEMPORARY: ("◐", "cooling", "warn"),
     KeyState.PERMANENT: ("✗", "dead", "bad"),

@@ -12,7 +12,7 @@ from bridge.events.vocabulary import CircuitChanged, KeyChanged, KeyState, Limit
 from monitor.lines import format as fmt
 from monitor.lines.key_lines import HEALTH
 from monitor.lines.request_story import words
-from monitor.lines.span import Line, Span
+from monitor.lines.span import Line, Span, Tone
 from monitor.state.buckets import sparkline
 from monitor.state.state import MonitorState
 from monitor.state.usage import USE_COUNT
@@ -57,7 +57,7 @@ def table(state: MonitorState, now: datetime, width: int) -> Table:
 
 def _provider(name: str, pool: list[KeyChanged]) -> Line:
     valid = sum(key.state is KeyState.VALID for key in pool)
-    tone = "good" if pool and valid == len(pool) else "warn" if valid else "bad"
+    tone: Tone = "good" if pool and valid == len(pool) else "warn" if valid else "bad"
     return (fmt.one_line(name), "strong"), (f"  {valid} of {fmt.plural(len(pool), 'key')} valid", tone)
 
 
@@ -145,7 +145,7 @@ def _limits(key: KeyChanged, now: datetime, width: int) -> Iterator[Line]:
 def _gauge(name: str, limit: Limit, now: datetime, *, wide: bool) -> list[Span]:
     remaining = limit.remaining or 0
     spans: list[Span] = [(f"{name if wide else name[:3]} ", "muted")]
-    tone = "good"
+    tone: Tone = "good"
     if limit.limit:
         share = remaining / limit.limit
         full, empty = fmt.bar(share, 16 if wide else 6)
@@ -163,5 +163,5 @@ def _gauge(name: str, limit: Limit, now: datetime, *, wide: bool) -> list[Span]:
 
 def _circuit(one: CircuitChanged) -> Line:
     where = f"{fmt.one_line(one.endpoint)} {fmt.one_line(one.model, default='')}".strip()
-    tone = "bad" if one.state == "open" else "warn"
+    tone: Tone = "bad" if one.state == "open" else "warn"
     return (" ⌁ ", tone), (f"circuit {words(one.state)}  ", tone), (where, "muted")

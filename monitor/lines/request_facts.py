@@ -9,7 +9,7 @@ from bridge.events.picture import Interception
 from monitor.lines import format as fmt
 from monitor.lines.request_row import running_ms, tokens_in, tokens_per_second
 from monitor.lines.request_story import words
-from monitor.lines.span import Line, Span
+from monitor.lines.span import Line, Span, Tone
 from monitor.state.state import MonitorState
 
 BAR = 10
@@ -88,7 +88,7 @@ def _who(one: Interception) -> Iterator[Line]:
             yield (f"{name:<13} ", "muted"), (fmt.one_line(value), "plain")
 
 
-def _fact(name: str, value: str, tone: str = "plain") -> Line:
+def _fact(name: str, value: str, tone: Tone = "plain") -> Line:
     return (f"{name:<13} ", "muted"), (f"{value:>9}", tone)
 
 

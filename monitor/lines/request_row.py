@@ -31,17 +31,20 @@ class Column:
     right: bool = False
 
 
+ENDED: dict[Outcome, Span] = {
+    Outcome.FAILED: ("✗", "bad"),
+    Outcome.CANCELLED: ("⊘", "muted"),
+    Outcome.REJECTED: ("!", "warn"),
+}
+
+
 def mark(one: Interception) -> Span:
     """One cell that says how a request stands."""
     if one.outcome is None:
         return ("◌", "warn") if one.waiting_until else ("●", "live")
     if one.outcome is Outcome.COMPLETED:
         return ("✓", "good") if (one.status or 200) < 400 else ("✗", "bad")
-    return {
-        Outcome.FAILED: ("✗", "bad"),
-        Outcome.CANCELLED: ("⊘", "muted"),
-        Outcome.REJECTED: ("!", "warn"),
-    }[one.outcome]
+    return ENDED[one.outcome]
 
 
 def phase(one: Interception) -> Span:
@@ -49,8 +52,7 @@ def phase(one: Interception) -> Span:
     if one.outcome is not None:
         if one.outcome is Outcome.COMPLETED:
             return ("done", "muted") if (one.status or 200) < 400 else (f"HTTP {one.status}", "bad")
-        tone = {Outcome.FAILED: "bad", Outcome.REJECTED: "warn"}.get(one.outcome, "muted")
-        return one.outcome.value, tone
+        return one.outcome.value, ENDED[one.outcome][1]
     if one.waiting_until:
         return "no key", "warn"
     for seen, word in ((one.answer, "answering"), (one.tools, "tool call"), (one.thoughts, "thinking")):

@@ -17,12 +17,19 @@ from bridge.events.picture import TEXT_LIMIT, Attempt, Interception, Thought, To
 from bridge.events.vocabulary import Outcome, ThoughtSource, WithheldReason
 from monitor.lines import format as fmt
 from monitor.lines.request_row import mark, phase, running_ms, tokens_in
-from monitor.lines.span import Line, Span
+from monitor.lines.span import Line, Span, Tone
 
 SOURCES = {
     ThoughtSource.REASONING_SUMMARY: "summary",
     ThoughtSource.COMMENTARY: "commentary",
     ThoughtSource.THINKING: "thinking",
+}
+
+TONES: dict[ThoughtSource | None, Tone] = {
+    ThoughtSource.REASONING_SUMMARY: "reasoning-summary",
+    ThoughtSource.COMMENTARY: "commentary",
+    ThoughtSource.THINKING: "thinking",
+    None: "thinking",
 }
 
 WITHHELD = {
@@ -32,7 +39,7 @@ WITHHELD = {
     WithheldReason.NOT_SUMMARIZED: "the model reasoned, but gave no summary",
 }
 
-SEPARATOR = (" · ", "muted")
+SEPARATOR: Span = (" · ", "muted")
 
 
 @frozen
@@ -40,7 +47,7 @@ class Block:
     """A part of the story. `key` names it within its request; `tone` colours its edge and heading."""
 
     key: str
-    tone: str
+    tone: Tone
     heading: Line
     lines: tuple[Line, ...] = ()
     text: str = ""
@@ -96,9 +103,9 @@ def _request(one: Interception) -> Block:
         "type": one.agent_type,
         "after": one.correlating_tool_call_id,
     }
-    known = [(f"{name} {fmt.one_line(value)}", "muted") for name, value in facts.items() if value]
-    own = [("the caller's own key", "muted")] if one.credential.kind == "byok" else []
-    path = (f"{fmt.one_line(one.method)} {fmt.one_line(one.path)}", "muted")
+    known: list[Span] = [(f"{name} {fmt.one_line(value)}", "muted") for name, value in facts.items() if value]
+    own: list[Span] = [("the caller's own key", "muted")] if one.credential.kind == "byok" else []
+    path: Span = (f"{fmt.one_line(one.method)} {fmt.one_line(one.path)}", "muted")
     lines = [_join([path, *own])]
     lines += [_join(known[i : i + 3]) for i in range(0, len(known), 3)]
     return Block("request", "muted", heading, tuple(lines))
@@ -147,8 +154,8 @@ def _thought(thought: Thought) -> Block:
         why: Line = ((f"no text: {WITHHELD[thought.withheld]}{amount}", "withheld"),)
         return Block(key, "withheld", heading, (why,), thought.text)
     source = SOURCES[thought.source] if thought.source else ""
-    tone = thought.source.value.replace("_", "-") if thought.source else "thinking"
-    pending = () if thought.recorded else (("  …", "live"),)
+    tone = TONES[thought.source]
+    pending: Line = () if thought.recorded else (("  …", "live"),)
     return Block(key, tone, (("Thought", tone), (f"  {source}", "muted"), *pending), text=thought.text)
 
 
@@ -192,16 +199,18 @@ def _json(value: Any) -> str:
 
 def _end(one: Interception) -> Block:
     glyph, tone = mark(one)
-    status = [(f"HTTP {one.status}", "plain")] if one.status is not None else []
+    status: list[Span] = [(f"HTTP {one.status}", "plain")] if one.status is not None else []
     heading = _join([(f"{glyph} {phase(one)[0]}", tone), *status, (fmt.duration(one.duration_ms), "plain")])
     lines: list[Line] = []
     if one.error:
-        error_tone = "muted" if one.outcome is Outcome.CANCELLED else "bad"
+        error_tone: Tone = "muted" if one.outcome is Outcome.CANCELLED else "bad"
         lines.append(((fmt.one_line(one.error), error_tone),))
     if one.tokens:
         lines.append(_spent(one))
     times = {"first byte": one.first_byte_ms, "first token": one.first_token_ms}
-    known = [(f"{name} {fmt.duration(value)}", "muted") for name, value in times.items() if value is not None]
+    known: list[Span] = [
+        (f"{name} {fmt.duration(value)}", "muted") for name, value in times.items() if value is not None
+    ]
     if one.bytes_out:
         known.append((f"{fmt.size(one.bytes_out)} relayed", "muted"))
     if known:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 
 from attrs import frozen
 
-from monitor.lines.span import Line
+from monitor.lines.span import Line, Span
 
 
 @frozen
@@ -46,7 +46,7 @@ def highlight(line: Line, wanted: re.Pattern[str]) -> Line:
     matches = [match.span() for match in wanted.finditer(text)]
     if not matches:
         return line
-    shown: list[tuple[str, str]] = []
+    shown: list[Span] = []
     at = 0
     for span, tone in line:
         end = at + len(span)

@@ -9,7 +9,7 @@ from typing import Literal
 from attrs import frozen
 
 from monitor.lines import format as fmt
-from monitor.lines.span import Line, Span
+from monitor.lines.span import Line, Span, Tone
 from monitor.state.buckets import sparkline
 from monitor.state.usage import LONG_COUNT, SHORT_COUNT, Account, Ledger, Tally
 
@@ -34,7 +34,7 @@ class Row:
     title: str
     take: Callable[[Tally], float | None]
     show: Callable[[float | None], str]
-    tone: str = "plain"
+    tone: Tone = "plain"
 
 
 def _count(value: float | None) -> str:

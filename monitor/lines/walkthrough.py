@@ -16,6 +16,7 @@ from bridge.events.vocabulary import FailureReason, Outcome, ThoughtSource
 from monitor.lines import format as fmt
 from monitor.lines.request_row import tokens_in
 from monitor.lines.request_story import WITHHELD, arguments, words
+from monitor.lines.span import Tone
 
 
 class Place(StrEnum):
@@ -41,7 +42,7 @@ class Step:
     text: str
     event: str = ""
     quote: str = ""
-    tone: str = "live"
+    tone: Tone = "live"
     attempt: int = 0
     hint: str = ""
 
@@ -130,7 +131,7 @@ def _answered(answer: Step, attempt: Attempt, provider: str) -> Step:
     return _evolved(answer, text, "response.started", "warn")
 
 
-def _evolved(step: Step, text: str, event: str, tone: str) -> Step:
+def _evolved(step: Step, text: str, event: str, tone: Tone) -> Step:
     return Step(step.key, step.place, text, event, "", tone, step.attempt, step.hint)
 
 
@@ -191,7 +192,8 @@ def _ended(one: Interception) -> Iterator[Step]:
         return
     took = fmt.duration(one.duration_ms)
     error = f": {fmt.one_line(one.error)}" if one.error else ""
-    place, tone = Place.CLIENT, "good"
+    place = Place.CLIENT
+    tone: Tone = "good"
     match one.outcome:
         case Outcome.COMPLETED:
             amount = f"{fmt.size(one.bytes_out)} in " if one.bytes_out else ""

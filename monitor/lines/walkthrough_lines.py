@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from monitor.lines.span import Line
+from monitor.lines.span import Line, Span, Tone
 from monitor.lines.walkthrough import Step
 from monitor.lines.wrap import wrap
 
@@ -20,7 +20,7 @@ def explanation(
     wide = max(20, min(width - 1, WIDEST))
     place = f"{current + 1} of {len(steps)}"
     lines: list[Line] = [((head[:wide], "muted"),), ()]
-    heading: list[tuple[str, str]] = [(f"{place}  ", "muted"), (step.place.value, "strong")]
+    heading: list[Span] = [(f"{place}  ", "muted"), (step.place.value, "strong")]
     if step.event:
         heading.append((f"  {step.event}", "title"))
     if auto:
@@ -46,7 +46,7 @@ def overview(steps: list[Step], current: int, height: int) -> list[Line]:
     for index, step in enumerate(steps[first : first + height], first):
         name = f"{step.place.value} {step.attempt}" if step.attempt else step.place.value
         what = step.event.partition(".")[0] if step.place.value == "reader" and step.event else ""
-        tone = "strong" if index == current else "muted" if index < current else "faint"
-        sign = ("▶ ", "live") if index == current else ("✓ ", "faint") if index < current else ("  ", "faint")
+        tone: Tone = "strong" if index == current else "muted" if index < current else "faint"
+        sign: Span = ("▶ ", "live") if index == current else ("✓ ", "faint") if index < current else ("  ", "faint")
         lines.append((sign, (f"{name} {what}".rstrip(), tone)))
     return lines

@@ -21,8 +21,8 @@ from bridge.events.vocabulary import (
 )
 from monitor.lines import format as fmt
 from monitor.lines.request_row import mark, phase, running_ms
-from monitor.lines.request_story import SOURCES, words
-from monitor.lines.span import Line
+from monitor.lines.request_story import SOURCES, TONES, words
+from monitor.lines.span import Line, Tone
 from monitor.state.trace import Entry, Trace
 
 POINT = "◆"
@@ -44,7 +44,7 @@ class Bar:
     label: str
     begin: float
     end: float | None
-    tone: str
+    tone: Tone
 
 
 def bars(one: Interception, trace: Trace, now: datetime) -> list[Bar]:
@@ -74,7 +74,7 @@ def _parts(one: Interception, trace: Trace, now: datetime) -> Iterator[Bar]:
         end = ms(until) if until else one.first_byte_ms if served and one.first_byte_ms is not None else None
         if end is None and one.live and served:
             end = total
-        tone = "bad" if attempt.reason else "good" if attempt.status is not None else "live"
+        tone: Tone = "bad" if attempt.reason else "good" if attempt.status is not None else "live"
         yield Bar(label, begin, begin if end is None else max(begin, end), tone)
         if headers is not None and failed is None:
             yield Bar(f"headers {attempt.status or ''}".strip(), ms(headers), None, "good")
@@ -100,7 +100,7 @@ def _said(one: Interception, trace: Trace, ms: Clock) -> Iterator[Bar]:
         found = [entry for entry in trace.entries if entry.kind in THOUGHT and entry.number == thought.index]
         if found:
             source = "withheld" if thought.withheld else SOURCES[thought.source] if thought.source else ""
-            tone = "withheld" if thought.withheld else (thought.source or "thinking").replace("_", "-")
+            tone: Tone = "withheld" if thought.withheld else TONES[thought.source]
             yield _span(f"thought, {source}", ms(found[0].at), ms(found[-1].until), tone)
     for entry in trace.entries:
         if entry.kind == ToolCalled.type:
@@ -110,7 +110,7 @@ def _said(one: Interception, trace: Trace, ms: Clock) -> Iterator[Bar]:
         yield _span("answer", ms(answer[0].at), ms(answer[-1].until), "answer")
 
 
-def _span(label: str, begin: float, end: float, tone: str) -> Bar:
+def _span(label: str, begin: float, end: float, tone: Tone) -> Bar:
     """What came in one piece is a point."""
     return Bar(label, begin, end if end > begin else None, tone)
 

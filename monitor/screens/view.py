@@ -14,6 +14,7 @@ from textual.message import Message
 from textual.screen import Screen
 from textual.widget import Widget
 
+from monitor.lines.span import Tone
 from monitor.state.state import MonitorState, Status
 from monitor.widgets.banner import Banner
 from monitor.widgets.header import HeaderBar
@@ -116,7 +117,7 @@ class View(Screen[None]):
         if self.moment is not None:
             self.draw(self.moment)
 
-    def say(self, text: str, tone: str, until: datetime) -> None:
+    def say(self, text: str, tone: Tone, until: datetime) -> None:
         """Tells what happened in the last line until then."""
         self._said_until = until
         self.status.say(text, tone)

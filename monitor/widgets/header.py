@@ -13,7 +13,7 @@ from monitor.lines.span import Line, Span
 from monitor.state.state import MonitorState, Status
 from monitor.widgets.paint import GROUND, paint
 
-CONNECTION = {
+CONNECTION: dict[Status, Span] = {
     Status.CONNECTING: ("◌", "warn"),
     Status.LIVE: ("●", "good"),
     Status.STOPPING: ("◍", "warn"),

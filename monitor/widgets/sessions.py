@@ -10,7 +10,7 @@ from textual.message import Message
 from textual.strip import Strip
 from textual.widget import Widget
 
-from monitor.lines.span import Line, Span
+from monitor.lines.span import Line, Span, Tone
 from monitor.state.desk import Desk
 from monitor.state.sessions import Session
 from monitor.widgets.paint import GROUND, paint
@@ -69,7 +69,7 @@ def _line(found: list[Session], desk: Desk, width: int) -> tuple[Line, list[tupl
         if used > width and index > first:
             spans.append(("▸", "muted"))
             break
-        tone = "here" if session.id == here else "plain" if session.id in desk.open else "muted"
+        tone: Tone = "here" if session.id == here else "plain" if session.id in desk.open else "muted"
         spans += [("● " if session.live else "○ ", "live" if session.live else "faint"), (names[index], tone)]
         ends.append((used, session.id))
     return tuple(spans), ends

@@ -13,6 +13,7 @@ from rich.cells import cell_len
 from bridge.events.vocabulary import AnswerDelta, Event, PromptRecorded, ToolCalled
 from monitor.lines import search
 from monitor.lines.session_story import Reader, plain, request_of
+from monitor.lines.span import Span
 from monitor.state import sessions
 from monitor.state.desk import Desk
 from monitor.state.sessions import Session
@@ -186,7 +187,7 @@ def test_a_search_finds_lines(query: str, places: list[tuple[str, int]]) -> None
 
 
 @given(st.lists(st.tuples(st.text(), st.sampled_from(["plain", "muted"]))), st.text(min_size=1))
-def test_marking_matches_changes_no_text(spans: list[tuple[str, str]], query: str) -> None:
+def test_marking_matches_changes_no_text(spans: list[Span], query: str) -> None:
     wanted = search.pattern(query)
     if wanted is not None:
         marked = search.highlight(tuple(spans), wanted)
