@@ -14,8 +14,10 @@ from typing import Any
 
 from bridge.events.picture import Interception, Totals
 from bridge.events.wire import Snapshot, encode, format_time
-from monitor.lines.format import UNKNOWN
 from monitor.state.trace import Trace
+
+UNKNOWN = "–"  # noqa: RUF001  an en dash
+"""Stands in for a prompt that was not recorded."""
 
 DEFAULT_URL = "http://127.0.0.1:8484"
 

@@ -13,7 +13,6 @@ from monitor.lines import format as fmt
 from monitor.lines.key_lines import HEALTH
 from monitor.lines.request_story import words
 from monitor.lines.span import Line, Span, Tone
-from monitor.state.buckets import sparkline
 from monitor.state.state import MonitorState
 from monitor.state.usage import USE_COUNT
 
@@ -122,7 +121,7 @@ def _uses(key: KeyChanged, state: MonitorState, now: datetime) -> tuple[Span, ..
     tried = [float(one.tried) if one else 0.0 for one in counted]
     failed = sum(one.failed for one in counted if one)
     total = int(sum(tried))
-    line = sparkline(tried, 15) if tried else " " * 15
+    line = fmt.sparkline(tried, 15) if tried else " " * 15
     bad = f"{failed} ✗" if failed else ""
     return (
         (line, "live"),

@@ -7,9 +7,10 @@ from datetime import datetime
 
 from bridge.events.picture import Interception
 from monitor.lines import format as fmt
-from monitor.lines.request_row import running_ms, tokens_in, tokens_per_second
+from monitor.lines.request_row import tokens_in, tokens_per_second
 from monitor.lines.request_story import words
 from monitor.lines.span import Line, Span, Tone
+from monitor.state.phase import running_ms
 from monitor.state.state import MonitorState
 
 BAR = 10

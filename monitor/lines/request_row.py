@@ -14,6 +14,8 @@ from bridge.events.picture import Interception
 from bridge.events.vocabulary import Outcome
 from monitor.lines import format as fmt
 from monitor.lines.span import Line, Span
+from monitor.state.phase import phase
+from monitor.state.request_list import Listing
 from monitor.state.state import MonitorState
 
 GAP = 1
@@ -47,28 +49,9 @@ def mark(one: Interception) -> Span:
     return ENDED[one.outcome]
 
 
-def phase(one: Interception) -> Span:
-    """In a word, what is going on, or how it ended."""
-    if one.outcome is not None:
-        if one.outcome is Outcome.COMPLETED:
-            return ("done", "muted") if (one.status or 200) < 400 else (f"HTTP {one.status}", "bad")
-        return one.outcome.value, ENDED[one.outcome][1]
-    if one.waiting_until:
-        return "no key", "warn"
-    for seen, word in ((one.answer, "answering"), (one.tools, "tool call"), (one.thoughts, "thinking")):
-        if seen:
-            return word, "live"
-    trying = one.attempts[-1] if one.attempts else None
-    if trying is None or trying.reason is not None:
-        return "accepted", "live"
-    return ("sent" if trying.status is None else "streaming"), "live"
-
-
-def running_ms(one: Interception, now: datetime) -> float:
-    """Milliseconds that it took, or has taken until now."""
-    if one.duration_ms is not None:
-        return one.duration_ms
-    return fmt.seconds_between(one.started_at, now) * 1000
+def _phase(one: Interception) -> Span:
+    tone = mark(one)[1]
+    return phase(one), "muted" if tone == "good" else tone
 
 
 def tokens_in(one: Interception) -> int | None:
@@ -115,7 +98,7 @@ def _subject(one: Interception) -> Span:
 
 COLUMNS = (
     Column("", 1, lambda one, _state, _now: mark(one)),
-    Column("state", 9, lambda one, _state, _now: phase(one), room=96),
+    Column("state", 9, lambda one, _state, _now: _phase(one), room=96),
     Column("client", 9, lambda one, _state, _now: (fmt.one_line(one.client), "plain"), most=18),
     Column("model", 14, lambda one, _state, _now: _subject(one), most=28),
     Column("session", 8, lambda one, _state, _now: (fmt.one_line(one.session_id), "muted"), room=112, most=12),
@@ -176,3 +159,14 @@ def row(one: Interception, state: MonitorState, now: datetime, layout: list[tupl
         spans.append((fmt.fit(text, width, right=column.right), tone))
         spans.append((" " * GAP, "plain"))
     return tuple(spans[:-1])
+
+
+def title(listing: Listing) -> str:
+    """What stands above the table: Requests  3 of 40 · slowest first · following the newest."""
+    count = str(listing.total) if len(listing.rows) == listing.total else f"{len(listing.rows)} of {listing.total}"
+    parts = [f"Requests  {count}"]
+    if listing.slowest_first:
+        parts.append("slowest first")
+    if listing.selection.follow:
+        parts.append("following the newest")
+    return " · ".join(parts)

@@ -16,8 +16,9 @@ from attrs import frozen
 from bridge.events.picture import TEXT_LIMIT, Attempt, Interception, Thought, Tool
 from bridge.events.vocabulary import Outcome, ThoughtSource, WithheldReason
 from monitor.lines import format as fmt
-from monitor.lines.request_row import mark, phase, running_ms, tokens_in
+from monitor.lines.request_row import mark, tokens_in
 from monitor.lines.span import Line, Span, Tone
+from monitor.state.phase import phase, running_ms
 
 SOURCES = {
     ThoughtSource.REASONING_SUMMARY: "summary",
@@ -74,9 +75,8 @@ def tell(one: Interception, now: datetime) -> list[Block]:
 def title(one: Interception, now: datetime) -> str:
     """What stands above the story: which request, and how it goes."""
     glyph, _tone = mark(one)
-    word, _tone = phase(one)
     time = fmt.clock(running_ms(one, now) / 1000) if one.live else fmt.duration(one.duration_ms)
-    return f"{subject(one)} · {fmt.one_line(one.id)[:8]} · {glyph} {word} {time}"
+    return f"{subject(one)} · {fmt.one_line(one.id)[:8]} · {glyph} {phase(one)} {time}"
 
 
 def subject(one: Interception) -> str:
@@ -200,7 +200,7 @@ def _json(value: Any) -> str:
 def _end(one: Interception) -> Block:
     glyph, tone = mark(one)
     status: list[Span] = [(f"HTTP {one.status}", "plain")] if one.status is not None else []
-    heading = _join([(f"{glyph} {phase(one)[0]}", tone), *status, (fmt.duration(one.duration_ms), "plain")])
+    heading = _join([(f"{glyph} {phase(one)}", tone), *status, (fmt.duration(one.duration_ms), "plain")])
     lines: list[Line] = []
     if one.error:
         error_tone: Tone = "muted" if one.outcome is Outcome.CANCELLED else "bad"

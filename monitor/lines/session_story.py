@@ -11,10 +11,17 @@ from attrs import Factory, define, evolve
 
 from bridge.events.picture import Interception, Tool
 from monitor.lines import format as fmt
-from monitor.lines.request_row import mark, phase, running_ms, tokens_in
+from monitor.lines.request_row import mark, tokens_in
 from monitor.lines.request_story import SEPARATOR, Block, tell
 from monitor.lines.span import Line, Span
+from monitor.state.phase import phase, running_ms
 from monitor.state.sessions import Session
+
+
+def session_name(session: Session) -> str:
+    """Who it is, in a few words: Codex 019a4c1e."""
+    return f"{fmt.one_line(session.client)} {fmt.one_line(session.session_id or session.requests[0].id)[:8]}"
+
 
 READ = ("prompt", "thought", "tool", "answer")
 """The kinds of blocks that make the story; a block's key begins with its kind."""
@@ -63,7 +70,7 @@ def _request(one: Interception, now: datetime, *, asked: str | None, called: lis
     for block in tell(one, now):
         kind = block.key.partition(" ")[0]
         told_before = kind == "prompt" and one.prompt == asked  # agents send the same prompt with every result
-        trouble = {"attempts": _troubled(one), "end": one.error is not None or phase(one)[1] == "bad"}
+        trouble = {"attempts": _troubled(one), "end": one.error is not None or mark(one)[1] == "bad"}
         if trouble.get(kind, kind in READ and not told_before):
             blocks.append(block)
     return [evolve(block, key=f"{block.key}{MARK}{one.id}") for block in blocks]
@@ -82,7 +89,7 @@ def _divider(one: Interception, now: datetime) -> Block:
         parts.append((f"agent {fmt.one_line(one.agent_id)[:12]}", "muted"))
     if one.request_class:
         parts.append((fmt.one_line(one.request_class), "muted"))
-    parts.append((f"{phase(one)[0]} {time}", tone if one.live or tone == "bad" else "muted"))
+    parts.append((f"{phase(one)} {time}", tone if one.live or tone == "bad" else "muted"))
     if one.tokens:
         parts.append((f"{fmt.tokens(tokens_in(one))} in {fmt.tokens(one.tokens.output)} out", "muted"))
     line: list[Span] = [(f"{glyph} ", tone), (f"{started:%H:%M:%S}", "plain")]

@@ -10,7 +10,6 @@ from attrs import frozen
 
 from monitor.lines import format as fmt
 from monitor.lines.span import Line, Span, Tone
-from monitor.state.buckets import sparkline
 from monitor.state.usage import LONG_COUNT, SHORT_COUNT, Account, Ledger, Tally
 
 By = Literal["models", "clients"]
@@ -102,7 +101,7 @@ def _number(row: Row, tally: Tally) -> Span:
 
 def _course(row: Row, tallies: list[Tally | None], cells: int) -> Span:
     values = [(row.take(tally) or 0.0) if tally else 0.0 for tally in tallies]
-    return sparkline(values, cells), row.tone if row.tone != "plain" else "live"
+    return fmt.sparkline(values, cells), row.tone if row.tone != "plain" else "live"
 
 
 def _rates(ledger: Ledger, sums: list[Account], now: datetime) -> Line:

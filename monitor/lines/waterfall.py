@@ -20,9 +20,10 @@ from bridge.events.vocabulary import (
     ToolCalled,
 )
 from monitor.lines import format as fmt
-from monitor.lines.request_row import mark, phase, running_ms
+from monitor.lines.request_row import mark
 from monitor.lines.request_story import SOURCES, TONES, words
 from monitor.lines.span import Line, Tone
+from monitor.state.phase import phase, running_ms
 from monitor.state.trace import Entry, Trace
 
 POINT = "◆"
@@ -123,7 +124,7 @@ def _end(one: Interception) -> list[Bar]:
     if one.live or one.duration_ms is None:
         return []
     glyph_tone = mark(one)[1]
-    return [Bar(phase(one)[0], one.duration_ms, None, glyph_tone)]
+    return [Bar(phase(one), one.duration_ms, None, glyph_tone)]
 
 
 def lines(shown: list[Bar], total: float, width: int) -> list[Line]:

@@ -10,6 +10,7 @@ from textual.binding import Binding, BindingType
 from textual.message import Message
 
 from bridge.events.picture import Interception
+from monitor.lines import request_row
 from monitor.lines.request_story import tell, title
 from monitor.screens.view import Moment, View, entitle
 from monitor.state.request_list import Listing
@@ -97,7 +98,7 @@ class LiveScreen(View):
             self.story.show(one.id, tell(one, then), live=one.live)
         self.keys.show(state, moment.now)
         query = self.listing.sift.query.strip()
-        entitle(self.requests, self.listing.title() + (f" · /{query[:40]}" if query else ""))
+        entitle(self.requests, request_row.title(self.listing) + (f" · /{query[:40]}" if query else ""))
         entitle(self.story, "Nothing matches" if one is None else title(one, then) + self.story.more())
 
     @on(RequestTable.Moved)

@@ -11,7 +11,7 @@ from textual.containers import Container
 from textual.message import Message
 
 from monitor.lines import format as fmt
-from monitor.lines.session_story import Reader, plain, request_of
+from monitor.lines.session_story import Reader, plain, request_of, session_name
 from monitor.screens.view import Moment, View, entitle
 from monitor.state import sessions
 from monitor.state.desk import Desk
@@ -109,7 +109,7 @@ class ReasoningScreen(View):
 
     def _show(self, pane: SessionView, session: Session, moment: Moment) -> None:
         pane.show(session.id, self._reader.read(session, moment.then), live=session.live)
-        parts = [session.name, fmt.plural(len(session.requests), "request")]
+        parts = [session_name(session), fmt.plural(len(session.requests), "request")]
         if pane.searching:
             parts.append(f"/{self._query[:30]} {pane.matches()}")
         elif self.desk.follow and len(self.desk.open) < len(self._found):

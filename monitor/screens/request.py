@@ -12,11 +12,11 @@ from textual.message import Message
 from bridge.events.picture import Interception
 from monitor import export
 from monitor.lines import request_facts, waterfall
-from monitor.lines.request_row import running_ms
 from monitor.lines.request_story import title
 from monitor.lines.span import Line
 from monitor.screens.live import LiveScreen
 from monitor.screens.view import Moment, View, entitle
+from monitor.state.phase import running_ms
 from monitor.state.request_list import Listing
 from monitor.state.trace import HEAD, Trace
 from monitor.widgets.notice import Notice

@@ -7,7 +7,7 @@ from datetime import datetime
 from attrs import Factory, define
 
 from bridge.events.picture import Interception
-from monitor.lines.request_row import running_ms
+from monitor.state.phase import running_ms
 from monitor.state.selection import Selection
 from monitor.state.sift import Sift
 from monitor.state.state import MonitorState
@@ -38,13 +38,3 @@ class Listing:
     def selected(self) -> Interception | None:
         """The selected request, where there is one."""
         return self.rows[self.selection.index] if self.rows else None
-
-    def title(self) -> str:
-        """Requests  3 of 40 · slowest first · following the newest."""
-        count = str(self.total) if len(self.rows) == self.total else f"{len(self.rows)} of {self.total}"
-        parts = [f"Requests  {count}"]
-        if self.slowest_first:
-            parts.append("slowest first")
-        if self.selection.follow:
-            parts.append("following the newest")
-        return " · ".join(parts)

@@ -9,7 +9,6 @@ from __future__ import annotations
 from attrs import Factory, define
 
 from bridge.events.picture import Interception, Picture
-from monitor.lines import format as fmt
 
 
 @define
@@ -30,11 +29,6 @@ class Session:
     def last(self) -> Interception:
         """Its newest request."""
         return self.requests[-1]
-
-    @property
-    def name(self) -> str:
-        """Who it is, in a few words: Codex 019a4c1e."""
-        return f"{fmt.one_line(self.client)} {fmt.one_line(self.session_id or self.requests[0].id)[:8]}"
 
 
 def sessions(picture: Picture) -> list[Session]:

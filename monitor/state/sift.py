@@ -11,11 +11,11 @@ from collections.abc import Callable, Iterator
 from attrs import Factory, define, frozen
 
 from bridge.events.picture import Interception
-from monitor.lines.request_row import phase
+from monitor.state.phase import phase
 
 
 def _state(one: Interception) -> Iterator[str | None]:
-    yield from ("live" if one.live else "ended", phase(one)[0], one.outcome)
+    yield from ("live" if one.live else "ended", phase(one), one.outcome)
     yield from (attempt.reason for attempt in one.attempts)
 
 

@@ -10,6 +10,7 @@ from textual.message import Message
 from textual.strip import Strip
 from textual.widget import Widget
 
+from monitor.lines.session_story import session_name
 from monitor.lines.span import Line, Span, Tone
 from monitor.state.desk import Desk
 from monitor.state.sessions import Session
@@ -55,7 +56,7 @@ class SessionStrip(Widget):
 
 
 def _line(found: list[Session], desk: Desk, width: int) -> tuple[Line, list[tuple[int, str]]]:
-    names = [f"{session.name}  " for session in found]
+    names = [f"{session_name(session)}  " for session in found]
     here = desk.open[desk.at] if desk.open else None
     chosen = next((index for index, session in enumerate(found) if session.id == here), 0)
     first = 0

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.events.vocabulary import Outcome
+from monitor.lines.request_row import title
 from monitor.state.request_list import Listing
 from monitor.state.sift import Sift, words
 from tests.monitor.test_request_story import after
@@ -89,7 +90,7 @@ def test_the_slowest_come_first_when_asked() -> None:
     listing = Listing(slowest_first=True)
     listing.update(STATE, START + timedelta(seconds=60))
     assert [one.id for one in listing.rows] == ["b", "c", "a"]
-    assert listing.title() == "Requests  3 · slowest first · following the newest"
+    assert title(listing) == "Requests  3 · slowest first · following the newest"
     listing.slowest_first = False
     listing.update(STATE, START)
     assert [one.id for one in listing.rows] == ["c", "b", "a"]
@@ -108,7 +109,7 @@ def test_the_selection_stays_through_filter_and_order() -> None:
     listing.sift.ask("nothing like it")
     listing.update(STATE, START)
     assert not listing.rows
-    assert listing.title() == "Requests  0 of 3"
+    assert title(listing) == "Requests  0 of 3"
     listing.sift.ask("")
     listing.update(STATE, START)
     assert listing.selected is not None

@@ -28,6 +28,7 @@ from bridge.events.wire import Envelope, Snapshot
 from monitor.lines import key_lines, request_row
 from monitor.lines.request_story import WITHHELD, arguments, tell, title
 from monitor.lines.span import Line
+from monitor.state.phase import phase
 from monitor.state.state import MonitorState
 from tests.support.play import HELLO, START, SUMMARY, ended, keys, spent, started, story
 
@@ -149,7 +150,7 @@ def test_arguments_are_made_readable(value: Any, text: str) -> None:
 )
 def test_a_request_says_in_a_word_how_it_stands(events: list[Event], word: str) -> None:
     one = request(started("a"), *events)
-    assert f"{request_row.mark(one)[0]} {request_row.phase(one)[0]}" == word
+    assert f"{request_row.mark(one)[0]} {phase(one)}" == word
     assert word in title(one, START)
 
 

@@ -12,7 +12,7 @@ from rich.cells import cell_len
 
 from bridge.events.vocabulary import AnswerDelta, Event, PromptRecorded, ToolCalled
 from monitor.lines import search
-from monitor.lines.session_story import Reader, plain, request_of
+from monitor.lines.session_story import Reader, plain, request_of, session_name
 from monitor.lines.span import Span
 from monitor.state import sessions
 from monitor.state.desk import Desk
@@ -53,7 +53,7 @@ def test_the_session_of_a_request_is_found() -> None:
     all_of_them = sessions.sessions(after(started("a"), started("b", session_id="s")).picture)
     assert sessions.of(all_of_them, "b") is all_of_them[1]
     assert sessions.of(all_of_them, "x") is None
-    assert all_of_them[1].name == "Codex s"
+    assert session_name(all_of_them[1]) == "Codex s"
 
 
 def read(state: MonitorState, reader: Reader | None = None) -> list[str]:

@@ -20,7 +20,8 @@ from bridge.events.vocabulary import (
 )
 from bridge.events.wire import Envelope
 from monitor.lines import totals
-from monitor.state.buckets import BLOCKS, Buckets, sparkline
+from monitor.lines.format import BLOCKS, sparkline
+from monitor.state.buckets import Buckets
 from monitor.state.usage import KEYS, NAMES, OTHERS, Account, Ledger, Tally
 from tests.monitor.test_request_story import plain
 from tests.monitor.test_state import HISTORIES, envelopes, fold, snapshot_after, travelled
