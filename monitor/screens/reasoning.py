@@ -14,8 +14,7 @@ from monitor.lines import format as fmt
 from monitor.lines.session_story import Reader, plain, request_of, session_name
 from monitor.screens.view import Moment, View, entitle
 from monitor.state import sessions
-from monitor.state.desk import Desk
-from monitor.state.sessions import Session
+from monitor.state.sessions import Desk, Session
 from monitor.widgets.notice import Notice
 from monitor.widgets.session import SessionView, heading
 from monitor.widgets.sessions import SessionStrip

@@ -12,8 +12,7 @@ from textual.widget import Widget
 
 from monitor.lines.session_story import session_name
 from monitor.lines.span import Line, Span, Tone
-from monitor.state.desk import Desk
-from monitor.state.sessions import Session
+from monitor.state.sessions import Desk, Session
 from monitor.widgets.paint import GROUND, paint
 
 

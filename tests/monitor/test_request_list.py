@@ -10,8 +10,7 @@ from hypothesis import strategies as st
 
 from bridge.events.vocabulary import Outcome
 from monitor.lines.request_row import title
-from monitor.state.request_list import Listing
-from monitor.state.sift import Sift, words
+from monitor.state.request_list import Listing, Sift, words
 from tests.monitor.test_request_story import after
 from tests.support.play import START, ended, started, story
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from bridge.events.picture import Interception, Picture
-from monitor.state.selection import Selection
+from monitor.state.request_list import Selection
 from tests.support.play import started
 
 

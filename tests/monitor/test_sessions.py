@@ -15,8 +15,7 @@ from monitor.lines import search
 from monitor.lines.session_story import Reader, plain, request_of, session_name
 from monitor.lines.span import Span
 from monitor.state import sessions
-from monitor.state.desk import Desk
-from monitor.state.sessions import Session
+from monitor.state.sessions import Desk, Session
 from monitor.state.state import MonitorState
 from tests.monitor.test_request_story import after
 from tests.support.play import START, ended, started
