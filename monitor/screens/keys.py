@@ -11,7 +11,7 @@ from textual.message import Message
 from bridge.events.vocabulary import KeyChanged, KeyState
 from bridge.events.wire import Command
 from monitor.lines import format as fmt
-from monitor.lines import key_lines, key_table
+from monitor.lines import key_table
 from monitor.lines.key_table import Table
 from monitor.screens.confirm import ConfirmScreen
 from monitor.screens.view import Moment, View, entitle
@@ -80,7 +80,7 @@ class KeysScreen(View):
             self._offered = offered
             self.refresh_bindings()
         self.panel.show(self._table.lines, self._table.place(self.name_chosen))
-        entitle(self.panel, f"Keys  {key_lines.summary(state)} · uses of the last 10 minutes")
+        entitle(self.panel, f"Keys  {key_table.summary(state)} · uses of the last 10 minutes")
 
     def _settle(self) -> None:
         """Where the selected key is gone, the one that took its place is selected."""

@@ -25,7 +25,7 @@ from bridge.events.vocabulary import (
     WithheldReason,
 )
 from bridge.events.wire import Envelope, Snapshot
-from monitor.lines import key_lines, request_row
+from monitor.lines import key_table, request_row
 from monitor.lines.request_story import WITHHELD, arguments, tell, title
 from monitor.lines.span import Line
 from monitor.state.phase import phase
@@ -171,7 +171,7 @@ def test_more_room_shows_more_columns() -> None:
 
 
 def shown_keys(state: MonitorState, seconds: float, width: int, room: int = 20) -> list[str]:
-    return [plain(line).rstrip() for line in key_lines.lines(state, START + timedelta(seconds=seconds), width, room)]
+    return [plain(line).rstrip() for line in key_table.panel(state, START + timedelta(seconds=seconds), width, room)]
 
 
 def test_a_cooldown_runs_down() -> None:
@@ -205,4 +205,4 @@ def test_keys_in_trouble_are_seen_where_there_is_little_room() -> None:
 
 
 def test_the_summary_counts_each_health() -> None:
-    assert key_lines.summary(after(*keys())) == "2 valid · 1 cooling · 1 dead"
+    assert key_table.summary(after(*keys())) == "2 valid · 1 cooling · 1 dead"
