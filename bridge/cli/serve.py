@@ -202,9 +202,9 @@ async def _show_then_stop(show: Beside, bridge: Bridge, nursery: trio.Nursery) -
 
 async def _show_monitor(bridge: Bridge, *, step: bool = False) -> None:
     """The dashboard in this terminal, as a process of its own; returns when it is closed."""
-    from monitor.command import Wish, command_line
+    from monitor.command import MonitorOptions, command_line
 
-    await trio.run_process(command_line(Wish(bridge.socket, step=step)), stdin=None, check=False)
+    await trio.run_process(command_line(MonitorOptions(bridge.socket, step=step)), stdin=None, check=False)
 
 
 async def _print_events(bridge: Bridge) -> None:
