@@ -3,7 +3,7 @@
 Requests with the same client and session are together. Without a session id, a request belongs to the one whose tool
 call it answers (`correlating_tool_call_id`), or else stands alone.
 
-`Desk` says which of them lie open side by side: one in each pane, chosen by hand or, while following, by what goes on.
+`Panes` says which of them lie open side by side: one in each pane, chosen by hand or, while following, by what goes on.
 Following is calm: a session that is still running keeps its pane; one that is over makes room for one that runs.
 """
 
@@ -57,24 +57,24 @@ def of(found: list[Session], request: str | None) -> Session | None:
 
 
 @define
-class Desk:
+class Panes:
     """The sessions' ids by pane; `at` is the pane that a person is in."""
 
     open: list[str] = Factory(list)
     at: int = 0
     follow: bool = True
 
-    def settle(self, found: list[Session], panes: int) -> None:
+    def settle(self, found: list[Session], room: int) -> None:
         """Fills as many panes as there are sessions for; what is gone makes room for the latest."""
         by_id = {session.id: session for session in found}
         latest = sorted(found, key=lambda session: (session.live, session.last.started_at), reverse=True)
         self.open = [id_ for id_ in self.open if id_ in by_id]
-        if self.at >= panes and self.at < len(self.open):  # a narrower terminal: keep what was being read
+        if self.at >= room and self.at < len(self.open):  # a narrower terminal: keep what was being read
             self.open.insert(0, self.open.pop(self.at))
             self.at = 0
-        del self.open[panes:]
+        del self.open[room:]
         waiting = [session for session in latest if session.id not in self.open]
-        while waiting and len(self.open) < panes:
+        while waiting and len(self.open) < room:
             self.open.append(waiting.pop(0).id)
         if self.follow:
             for pane, id_ in enumerate(self.open):

@@ -15,7 +15,7 @@ from monitor.lines import search
 from monitor.lines.session_story import Reader, plain, request_of, session_name
 from monitor.lines.span import Span
 from monitor.state import sessions
-from monitor.state.sessions import Desk, Session
+from monitor.state.sessions import Panes, Session
 from monitor.state.state import MonitorState
 from tests.monitor.test_request_story import after
 from tests.support.play import START, ended, started
@@ -114,34 +114,34 @@ def lying(*sessions_: tuple[str, bool]) -> list[Session]:
 
 
 def test_the_desk_opens_what_runs_and_keeps_it() -> None:
-    desk = Desk()
-    desk.settle(lying(("a", False), ("b", True), ("c", False)), 1)
-    assert desk.open == ["b"]
-    desk.settle(lying(("a", False), ("b", True), ("c", False), ("d", True)), 1)
-    assert desk.open == ["b"]  # it runs still
-    desk.settle(lying(("a", False), ("b", False), ("c", False), ("d", True)), 1)
-    assert desk.open == ["d"]
-    desk.settle(lying(("a", False), ("b", False), ("c", False), ("d", True)), 3)
-    assert desk.open == ["d", "c", "b"]
+    panes = Panes()
+    panes.settle(lying(("a", False), ("b", True), ("c", False)), 1)
+    assert panes.open == ["b"]
+    panes.settle(lying(("a", False), ("b", True), ("c", False), ("d", True)), 1)
+    assert panes.open == ["b"]  # it runs still
+    panes.settle(lying(("a", False), ("b", False), ("c", False), ("d", True)), 1)
+    assert panes.open == ["d"]
+    panes.settle(lying(("a", False), ("b", False), ("c", False), ("d", True)), 3)
+    assert panes.open == ["d", "c", "b"]
 
 
 def test_a_choice_by_hand_stays() -> None:
-    desk = Desk()
+    panes = Panes()
     all_of_them = lying(("a", False), ("b", True), ("c", True))
-    desk.settle(all_of_them, 1)
-    desk.move(all_of_them, -2)
-    assert (desk.open, desk.follow) == (["a"], False)
-    desk.settle(all_of_them, 1)
-    assert desk.open == ["a"]
-    desk.move(all_of_them, -1)
-    assert desk.open == ["a"]
-    desk.settle(all_of_them, 2)
-    desk.move(all_of_them, 1)
-    assert desk.open == ["b", "c"]  # passing by what is open elsewhere
-    desk.choose("c")
-    assert desk.at == 1
-    desk.settle(all_of_them, 1)
-    assert (desk.open, desk.at) == (["c"], 0)  # what was being read
+    panes.settle(all_of_them, 1)
+    panes.move(all_of_them, -2)
+    assert (panes.open, panes.follow) == (["a"], False)
+    panes.settle(all_of_them, 1)
+    assert panes.open == ["a"]
+    panes.move(all_of_them, -1)
+    assert panes.open == ["a"]
+    panes.settle(all_of_them, 2)
+    panes.move(all_of_them, 1)
+    assert panes.open == ["b", "c"]  # passing by what is open elsewhere
+    panes.choose("c")
+    assert panes.at == 1
+    panes.settle(all_of_them, 1)
+    assert (panes.open, panes.at) == (["c"], 0)  # what was being read
 
 
 @given(
@@ -151,21 +151,21 @@ def test_a_choice_by_hand_stays() -> None:
 def test_whatever_is_done_each_pane_holds_another_session(
     sessions_: list[tuple[str, bool]], acts: list[tuple[str, int]]
 ) -> None:
-    desk, all_of_them = Desk(), lying(*sessions_)
+    panes, all_of_them = Panes(), lying(*sessions_)
     for act, number in [*acts, ("settle", 2)]:
         match act:
             case "settle":
-                desk.settle(all_of_them, abs(number) or 1)
+                panes.settle(all_of_them, abs(number) or 1)
             case "move":
-                desk.move(all_of_them, number)
+                panes.move(all_of_them, number)
             case "choose":
-                desk.choose(all_of_them[number % len(all_of_them)].id)
+                panes.choose(all_of_them[number % len(all_of_them)].id)
             case "at":
-                desk.at = number % max(1, len(desk.open))
+                panes.at = number % max(1, len(panes.open))
             case "follow":
-                desk.follow = not desk.follow
-        assert len(set(desk.open)) == len(desk.open)
-        assert 0 <= desk.at < max(1, len(desk.open))
+                panes.follow = not panes.follow
+        assert len(set(panes.open)) == len(panes.open)
+        assert 0 <= panes.at < max(1, len(panes.open))
 
 
 @pytest.mark.parametrize(
