@@ -97,7 +97,7 @@ class LiveScreen(View):
         else:
             self.story.show(one.id, tell(one, then), live=one.live)
         self.keys.show(state, moment.now)
-        query = self.listing.sift.query.strip()
+        query = self.listing.filter.query.strip()
         entitle(self.requests, request_row.title(self.listing) + (f" · /{query[:40]}" if query else ""))
         entitle(self.story, "Nothing matches" if one is None else title(one, then) + self.story.more())
 
@@ -129,7 +129,7 @@ class LiveScreen(View):
 
     @on(TypedLine.Typed)
     def _take_filter(self, message: TypedLine.Typed) -> None:
-        self.listing.sift.ask(message.text)
+        self.listing.filter.ask(message.text)
         self.redraw()
 
     @on(TypedLine.Closed)
@@ -168,6 +168,6 @@ class LiveScreen(View):
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """The footer shows the keys that do something now."""
         if action == "back" and not parameters:
-            return self.has_class("-enlarged") or bool(self.listing.sift.query)
+            return self.has_class("-enlarged") or bool(self.listing.filter.query)
         asks_for_request = action in ("cancel", "follow", "sort", "filter", "open", "enlarge") and not parameters
         return not (asks_for_request and self.has_class("-blank"))

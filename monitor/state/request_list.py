@@ -108,7 +108,7 @@ def words(query: str) -> list[Word]:
 
 
 @define
-class Sift:
+class RequestFilter:
     """A query at work. What it found of an ended request is remembered: that cannot change any more."""
 
     query: str = ""
@@ -145,7 +145,7 @@ class Listing:
     """What is listed now. `total` counts the requests before the filter."""
 
     selection: Selection = Factory(Selection)
-    sift: Sift = Factory(Sift)
+    filter: RequestFilter = Factory(RequestFilter)
     slowest_first: bool = False
     rows: list[Interception] = Factory(list)
     total: int = 0
@@ -154,7 +154,7 @@ class Listing:
         """Brings it to the state."""
         ordered = state.ordered()
         self.total = len(ordered)
-        self.rows = self.sift.keep(ordered)
+        self.rows = self.filter.keep(ordered)
         if self.slowest_first:
             self.rows.sort(key=lambda one: running_ms(one, now), reverse=True)  # stable: the newest of equals first
         listed = {one.id for one in self.rows}
