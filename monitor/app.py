@@ -37,7 +37,7 @@ from monitor.screens.reasoning import ReasoningScreen
 from monitor.screens.request import RequestScreen
 from monitor.screens.teach import TeachScreen
 from monitor.screens.totals import TotalsScreen
-from monitor.screens.view import SAID_S, Moment, View
+from monitor.screens.view import SAID_S, Frame, View
 from monitor.sources.bridge_socket import Source
 from monitor.state.request_list import Listing
 from monitor.state.state import Incoming, MonitorState
@@ -98,7 +98,7 @@ class MonitorApp(App[None]):
         self._url = url
         self._theme = theme or themes.DARK.name
         self._step = step
-        self._frame: Timer | None = None
+        self._frame_timer: Timer | None = None
         self._painted_at = float("-inf")
         self._asked_for_snapshot = False
 
@@ -128,9 +128,9 @@ class MonitorApp(App[None]):
         if self.state.gap and not self._asked_for_snapshot:
             self._asked_for_snapshot = True
             self.run_worker(self._catch_up(), name="catch up")
-        if self._frame is None:
+        if self._frame_timer is None:
             wait = FRAME_S - (asyncio.get_running_loop().time() - self._painted_at)
-            self._frame = self.set_timer(max(0.001, wait), self.paint)
+            self._frame_timer = self.set_timer(max(0.001, wait), self.paint)
 
     async def _catch_up(self) -> None:
         """Events are missing that nobody announced: a fresh snapshot makes the picture whole."""
@@ -141,13 +141,13 @@ class MonitorApp(App[None]):
 
     def paint(self) -> None:
         """Draws the state as it is now."""
-        self._frame = None
+        self._frame_timer = None
         self._painted_at = asyncio.get_running_loop().time()
         hello = self.state.hello
-        moment = Moment(self.state, self.clock(), hello.url if hello else self._url, self.place)
+        frame = Frame(self.state, self.clock(), hello.url if hello else self._url, self.place)
         view = self.view
         if view is not None and view.is_mounted:
-            view.draw(moment)
+            view.draw(frame)
 
     @property
     def view(self) -> View | None:

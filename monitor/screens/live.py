@@ -12,7 +12,7 @@ from textual.message import Message
 from bridge.events.picture import Interception
 from monitor.lines import request_row
 from monitor.lines.request_story import tell, title
-from monitor.screens.view import Moment, View, entitle
+from monitor.screens.view import Frame, View, entitle
 from monitor.state.request_list import Listing
 from monitor.state.state import Status
 from monitor.widgets.keys import KeysPanel
@@ -76,8 +76,8 @@ class LiveScreen(View):
         """The selected request, where there is one."""
         return self.listing.selected
 
-    def draw_body(self, moment: Moment) -> None:
-        state, then = moment.state, moment.then
+    def draw_body(self, frame: Frame) -> None:
+        state, then = frame.state, frame.then
         self.listing.update(state, then)
         blank = not self.listing.total
         if self.has_class("-blank") != blank:
@@ -89,14 +89,14 @@ class LiveScreen(View):
                 self.requests.focus()
         self.set_class(state.status is Status.CONNECTING, "-unmet")
         if blank:
-            self.notice.show(state, moment.url, moment.place)
+            self.notice.show(state, frame.url, frame.place)
         self.requests.show(state, self.listing.rows, self.listing.selection.index, then)
         one = self.selected
         if one is None:
             self.story.show(None, [], live=False)
         else:
             self.story.show(one.id, tell(one, then), live=one.live)
-        self.keys.show(state, moment.now)
+        self.keys.show(state, frame.now)
         query = self.listing.filter.query.strip()
         entitle(self.requests, request_row.title(self.listing) + (f" · /{query[:40]}" if query else ""))
         entitle(self.story, "Nothing matches" if one is None else title(one, then) + self.story.more())

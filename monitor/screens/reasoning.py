@@ -12,7 +12,7 @@ from textual.message import Message
 
 from monitor.lines import format as fmt
 from monitor.lines.session_story import Reader, plain, request_of, session_name
-from monitor.screens.view import Moment, View, entitle
+from monitor.screens.view import Frame, View, entitle
 from monitor.state import sessions
 from monitor.state.sessions import Panes, Session
 from monitor.widgets.notice import Notice
@@ -75,14 +75,14 @@ class ReasoningScreen(View):
 
     def choose(self, request: str | None) -> None:
         """Opens the session of that request, from the next frame on."""
-        if self.moment is not None:
-            self._found = sessions.sessions(self.moment.state.picture)
+        if self.frame is not None:
+            self._found = sessions.sessions(self.frame.state.picture)
         session = sessions.of(self._found, request)
         if session is not None:
             self.panes.choose(session.id)
 
-    def draw_body(self, moment: Moment) -> None:
-        picture = moment.state.picture
+    def draw_body(self, frame: Frame) -> None:
+        picture = frame.state.picture
         self._found = sessions.sessions(picture)
         self._reader.forget(set(picture.interceptions))
         blank = not self._found
@@ -90,7 +90,7 @@ class ReasoningScreen(View):
             self.set_class(blank, "-blank")
             self.refresh_bindings()
         if blank:
-            self.notice.show(moment.state, moment.url, moment.place)
+            self.notice.show(frame.state, frame.url, frame.place)
             return
         room = next(count for width, count in ROOM if self.size.width >= width)
         self.panes.settle(self._found, min(room, len(self._found)))
@@ -101,13 +101,13 @@ class ReasoningScreen(View):
             if pane.display != shown:
                 pane.display = shown
             if shown:
-                self._show(pane, by_id[self.panes.open[number]], moment)
+                self._show(pane, by_id[self.panes.open[number]], frame)
         here = self.session_views[self.panes.at]
         if self.focused not in (here, self.typed.field):
             here.focus()
 
-    def _show(self, pane: SessionView, session: Session, moment: Moment) -> None:
-        pane.show(session.id, self._reader.read(session, moment.then), live=session.live)
+    def _show(self, pane: SessionView, session: Session, frame: Frame) -> None:
+        pane.show(session.id, self._reader.read(session, frame.then), live=session.live)
         parts = [session_name(session), fmt.plural(len(session.requests), "request")]
         if pane.searching:
             parts.append(f"/{self._query[:30]} {pane.matches()}")

@@ -15,7 +15,7 @@ from monitor.lines import request_facts, waterfall
 from monitor.lines.request_story import title
 from monitor.lines.span import Line
 from monitor.screens.live import LiveScreen
-from monitor.screens.view import Moment, View, entitle
+from monitor.screens.view import Frame, View, entitle
 from monitor.state.phase import running_ms
 from monitor.state.request_list import Listing
 from monitor.state.trace import HEAD, Trace
@@ -76,14 +76,14 @@ class RequestScreen(View):
         """Shows that request from the next frame on; None leaves what is shown."""
         self._wanted = request or self._wanted
 
-    def draw_body(self, moment: Moment) -> None:
-        self.listing.update(moment.state, moment.then)
+    def draw_body(self, frame: Frame) -> None:
+        self.listing.update(frame.state, frame.then)
         if self._wanted is None:
             self._wanted = self.listing.selection.id
-        known = moment.state.picture.interceptions.get(self._wanted or "")
+        known = frame.state.picture.interceptions.get(self._wanted or "")
         if known is not None:  # what the picture has forgotten is shown as it was
             another = self.one is None or self.one.id != known.id
-            self.one, self._trace = known, moment.state.trace(known.id)
+            self.one, self._trace = known, frame.state.trace(known.id)
             if another:
                 for panel in (self.waterfall, self.events, self.facts):
                     panel.restart()
@@ -94,16 +94,16 @@ class RequestScreen(View):
             if not blank:
                 self.events.focus()
         if self.one is None:
-            self.notice.show(moment.state, moment.url, moment.place)
+            self.notice.show(frame.state, frame.url, frame.place)
         else:
-            self._draw(self.one, moment)
+            self._draw(self.one, frame)
 
-    def _draw(self, one: Interception, moment: Moment) -> None:
-        then = moment.then
+    def _draw(self, one: Interception, frame: Frame) -> None:
+        then = frame.then
         bars = waterfall.bars(one, self._trace, then)
         self.waterfall.show(waterfall.lines(bars, running_ms(one, then), self.waterfall.content_width))
         self.events.show(_events(one, self._trace))
-        self.facts.show(request_facts.lines(one, moment.state, then, wide=self.size.width >= WIDE))
+        self.facts.show(request_facts.lines(one, frame.state, then, wide=self.size.width >= WIDE))
         entitle(self.waterfall, title(one, then))
         entitle(self.events, f"Events  {len(self._trace.entries) + self._trace.left_out}")
         entitle(self.facts, "Tokens, cost, times")
@@ -124,8 +124,8 @@ class RequestScreen(View):
 
     def action_curl(self) -> None:
         """Copies a command that asks the same again."""
-        if self.one is not None and self.moment is not None:
-            self.post_message(self.Copied(export.curl(self.one, self.moment.url), "a curl command"))
+        if self.one is not None and self.frame is not None:
+            self.post_message(self.Copied(export.curl(self.one, self.frame.url), "a curl command"))
 
     def action_cancel(self) -> None:
         """Asks for its end."""

@@ -18,7 +18,7 @@ from monitor.lines.request_story import title
 from monitor.lines.walkthrough import Step, steps
 from monitor.lines.walkthrough_lines import explanation, overview
 from monitor.lines.walkthrough_picture import draw
-from monitor.screens.view import Moment, View
+from monitor.screens.view import Frame, View
 from monitor.widgets.lines import Lines
 
 HOP_FRAMES = 10
@@ -63,8 +63,8 @@ class TeachScreen(View):
             yield self._overview
             yield self._text
 
-    def draw_body(self, moment: Moment) -> None:
-        known = moment.state.picture.interceptions
+    def draw_body(self, frame: Frame) -> None:
+        known = frame.state.picture.interceptions
         if self.one is None:
             self.one = next(iter(known.values()), None)
         elif self.one.id in known:
@@ -76,16 +76,16 @@ class TeachScreen(View):
         self.steps = steps(self.one)
         self.current = next((index for index, step in enumerate(self.steps) if step.key == here), self.current)
         self.current = min(self.current, len(self.steps) - 1)
-        self._draw(moment)
+        self._draw(frame)
 
-    def _draw(self, moment: Moment) -> None:
+    def _draw(self, frame: Frame) -> None:
         if self.one is None:
             return
         self._picture.show(draw(self.size.width - 4, self.steps, self.current, self._hop))
         self._overview.show(overview(self.steps, self.current, self._overview.size.height))
         auto = f"auto, {SPEEDS[self._speed]:g}x" if self._auto else ""
         last = self.current == len(self.steps) - 1
-        head = title(self.one, moment.then)
+        head = title(self.one, frame.then)
         live = self.one.live and last
         room = self._text.size
         self._text.show(explanation(self.steps, self.current, (room.width, room.height), head, auto=auto, more=live))
@@ -108,8 +108,8 @@ class TeachScreen(View):
         if self._hop >= 1.0 and self._hopping is not None:
             self._hopping.stop()
             self._hopping = None
-        if self.moment is not None:
-            self._draw(self.moment)
+        if self.frame is not None:
+            self._draw(self.frame)
 
     def action_next(self) -> None:
         """A step on; from the end of what is over, to the request after it."""
@@ -132,9 +132,9 @@ class TeachScreen(View):
 
     def action_request(self, by: int) -> None:
         """To the request that came after this one, or before it."""
-        if self.moment is None or self.one is None:
+        if self.frame is None or self.one is None:
             return
-        known = self.moment.state.picture.interceptions
+        known = self.frame.state.picture.interceptions
         ids = list(known)
         index = ids.index(self.one.id) + by if self.one.id in known else 0
         if 0 <= index < len(ids):

@@ -9,7 +9,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import Container
 
 from monitor.lines import totals
-from monitor.screens.view import Moment, View, entitle
+from monitor.screens.view import Frame, View, entitle
 from monitor.widgets.panel import LinesPanel
 
 
@@ -36,8 +36,8 @@ class TotalsScreen(View):
             yield self.models
             yield self.clients
 
-    def draw_body(self, moment: Moment) -> None:
-        ledger, now = moment.state.ledger, moment.then
+    def draw_body(self, frame: Frame) -> None:
+        ledger, now = frame.state.ledger, frame.then
         self.sums.show(totals.table(ledger, now, self.sums.content_width))
         entitle(self.sums, f"Totals{totals.since(ledger, now)}")
         window = totals.WINDOWS[self.window]
