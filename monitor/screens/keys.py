@@ -15,7 +15,7 @@ from monitor.lines import key_table
 from monitor.lines.key_table import Table
 from monitor.screens.confirm import ConfirmScreen
 from monitor.screens.view import Frame, View, entitle
-from monitor.widgets.notice import Notice
+from monitor.widgets.empty_state import EmptyState
 from monitor.widgets.panel import LinesPanel
 
 
@@ -54,11 +54,11 @@ class KeysScreen(View):
         self._index = 0
         self._offered: KeyState | None = None
         self._table = Table((), ())
-        self.notice = Notice()
+        self.empty_state = EmptyState()
         self.panel = KeyTable(id="key-table")
 
     def body(self) -> ComposeResult:
-        yield self.notice
+        yield self.empty_state
         yield self.panel
 
     def draw_body(self, frame: Frame) -> None:
@@ -70,7 +70,7 @@ class KeysScreen(View):
             if not blank:
                 self.panel.focus()
         if blank:
-            self.notice.show(state, frame.url, frame.place)
+            self.empty_state.show(state, frame.url, frame.place)
             return
         self._table = key_table.table(state, frame.now, self.panel.content_width)
         self._settle()

@@ -15,8 +15,8 @@ from monitor.lines.request_story import tell, title
 from monitor.screens.view import Frame, View, entitle
 from monitor.state.request_list import Listing
 from monitor.state.state import Status
+from monitor.widgets.empty_state import EmptyState
 from monitor.widgets.keys import KeysPanel
-from monitor.widgets.notice import Notice
 from monitor.widgets.requests import RequestTable
 from monitor.widgets.story import StoryView
 from monitor.widgets.typed import TypedLine
@@ -55,14 +55,14 @@ class LiveScreen(View):
     def __init__(self, listing: Listing) -> None:
         super().__init__(classes="-blank -unmet")
         self.listing = listing
-        self.notice = Notice()
+        self.empty_state = EmptyState()
         self.requests = RequestTable()
         self.story = StoryView()
         self.keys = KeysPanel()
         self.typed = TypedLine(" / ", HINT)
 
     def body(self) -> ComposeResult:
-        yield self.notice
+        yield self.empty_state
         yield self.requests
         yield self.story
         yield self.keys
@@ -89,7 +89,7 @@ class LiveScreen(View):
                 self.requests.focus()
         self.set_class(state.status is Status.CONNECTING, "-unmet")
         if blank:
-            self.notice.show(state, frame.url, frame.place)
+            self.empty_state.show(state, frame.url, frame.place)
         self.requests.show(state, self.listing.rows, self.listing.selection.index, then)
         one = self.selected
         if one is None:

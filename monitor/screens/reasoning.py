@@ -15,7 +15,7 @@ from monitor.lines.session_story import Reader, plain, request_of, session_name
 from monitor.screens.view import Frame, View, entitle
 from monitor.state import sessions
 from monitor.state.sessions import Panes, Session
-from monitor.widgets.notice import Notice
+from monitor.widgets.empty_state import EmptyState
 from monitor.widgets.session import SessionView, heading
 from monitor.widgets.sessions import SessionStrip
 from monitor.widgets.typed import TypedLine
@@ -52,13 +52,13 @@ class ReasoningScreen(View):
         self._found: list[Session] = []
         self._reader = Reader()
         self._query = ""
-        self.notice = Notice()
+        self.empty_state = EmptyState()
         self.strip = SessionStrip()
         self.session_views = [SessionView() for _ in range(ROOM[0][1])]
         self.typed = TypedLine(" / ", "words to find in the story; then n and N")
 
     def body(self) -> ComposeResult:
-        yield self.notice
+        yield self.empty_state
         yield self.strip
         with Container(id="panes"):
             yield from self.session_views
@@ -90,7 +90,7 @@ class ReasoningScreen(View):
             self.set_class(blank, "-blank")
             self.refresh_bindings()
         if blank:
-            self.notice.show(frame.state, frame.url, frame.place)
+            self.empty_state.show(frame.state, frame.url, frame.place)
             return
         room = next(count for width, count in ROOM if self.size.width >= width)
         self.panes.settle(self._found, min(room, len(self._found)))

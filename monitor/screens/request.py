@@ -19,7 +19,7 @@ from monitor.screens.view import Frame, View, entitle
 from monitor.state.phase import running_ms
 from monitor.state.request_list import Listing
 from monitor.state.trace import HEAD, Trace
-from monitor.widgets.notice import Notice
+from monitor.widgets.empty_state import EmptyState
 from monitor.widgets.panel import LinesPanel
 
 WIDE = 110
@@ -60,13 +60,13 @@ class RequestScreen(View):
         self.one: Interception | None = None
         self._trace = Trace()
         self._wanted: str | None = None
-        self.notice = Notice()
+        self.empty_state = EmptyState()
         self.waterfall = LinesPanel(id="waterfall")
         self.events = LinesPanel(tail=True, id="events")
         self.facts = LinesPanel(id="facts")
 
     def body(self) -> ComposeResult:
-        yield self.notice
+        yield self.empty_state
         with Container(id="parts"):
             yield self.waterfall
             yield self.events
@@ -94,7 +94,7 @@ class RequestScreen(View):
             if not blank:
                 self.events.focus()
         if self.one is None:
-            self.notice.show(frame.state, frame.url, frame.place)
+            self.empty_state.show(frame.state, frame.url, frame.place)
         else:
             self._draw(self.one, frame)
 

@@ -14,7 +14,7 @@ from monitor.state.state import MonitorState, Status
 from monitor.widgets.paint import GROUND, paint
 
 
-class Notice(Widget):
+class EmptyState(Widget):
     """A few centred lines."""
 
     COMPONENT_CLASSES: ClassVar[set[str]] = GROUND
