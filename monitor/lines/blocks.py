@@ -11,8 +11,8 @@ EDGE = "▎ "
 
 
 @frozen
-class Part:
-    """A block with its text's lines, which the flow that made them goes on changing: `count` says how many are its."""
+class LaidOutBlock:
+    """A block with the lines of its text. The flow that made them goes on changing them: `count` says how many are its."""
 
     block: Block
     flow: list[str]

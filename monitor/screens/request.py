@@ -67,7 +67,7 @@ class RequestScreen(View):
 
     def body(self) -> ComposeResult:
         yield self.empty_state
-        with Container(id="parts"):
+        with Container(id="panels"):
             yield self.waterfall
             yield self.events
             yield self.facts
