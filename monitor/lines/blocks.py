@@ -12,7 +12,7 @@ EDGE = "▎ "
 
 @frozen
 class LaidOutBlock:
-    """A block with the lines of its text. The flow that made them goes on changing them: `count` says how many are its."""
+    """A block with its text's lines. The flow that made them goes on changing them: `count` says how many are its."""
 
     block: Block
     flow: list[str]

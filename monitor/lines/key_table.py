@@ -130,7 +130,7 @@ def _fitted(spans: list[Span], width: int) -> list[Span]:
 
 def _uses(key: KeyChanged, state: MonitorState, now: datetime) -> tuple[Span, ...]:
     """Its uses over the last ten minutes, and how many of them failed."""
-    buckets = state.ledger.keys.get((key.provider, key.key))
+    buckets = state.usage.keys.get((key.provider, key.key))
     counted = [] if buckets is None else buckets.last(now, USE_COUNT)
     tried = [float(one.tried) if one else 0.0 for one in counted]
     failed = sum(one.failed for one in counted if one)

@@ -37,16 +37,16 @@ class TotalsScreen(View):
             yield self.clients
 
     def draw_body(self, frame: Frame) -> None:
-        ledger, now = frame.state.ledger, frame.then
-        self.sums.show(totals.table(ledger, now, self.sums.content_width))
-        entitle(self.sums, f"Totals{totals.since(ledger, now)}")
+        usage, now = frame.state.usage, frame.then
+        self.sums.show(totals.table(usage, now, self.sums.content_width))
+        entitle(self.sums, f"Totals{totals.since(usage, now)}")
         window = totals.WINDOWS[self.window]
         named: tuple[tuple[LinesPanel, totals.By, str], ...] = (
             (self.models, "models", "By model"),
             (self.clients, "clients", "By client"),
         )
         for panel, by, title in named:
-            panel.show(totals.by_name(ledger, by, window, now, panel.content_width))
+            panel.show(totals.by_name(usage, by, window, now, panel.content_width))
             entitle(panel, f"{title} · {window.title}")
         if self.focused is None:
             self.models.focus()

@@ -30,7 +30,7 @@ from bridge.events.vocabulary import (
 )
 from bridge.events.wire import Envelope, Hello, Message, Reply, Snapshot
 from monitor.state.trace import Trace
-from monitor.state.usage import Ledger
+from monitor.state.usage import UsageHistory
 
 
 class Status(StrEnum):
@@ -78,13 +78,13 @@ class MonitorState:
     key_changed_at: dict[tuple[str, str], datetime] = Factory(dict)
     first_token_at: dict[str, datetime] = Factory(dict)
     traces: dict[str, Trace] = Factory(dict)
-    ledger: Ledger = Factory(Ledger)
+    usage: UsageHistory = Factory(UsageHistory)
     earlier: dict[str, Interception] = Factory(dict)
     """Requests of bridges that are gone, which the one that runs knows nothing of."""
 
     def apply(self, incoming: Incoming, now: datetime) -> None:
         """Takes one message in; `now` is when it was delivered, and its zone says where a day begins."""
-        self.ledger.zone = now.tzinfo or self.ledger.zone
+        self.usage.zone = now.tzinfo or self.usage.zone
         match incoming:
             case Envelope():
                 self._hear(incoming, now)
@@ -131,7 +131,7 @@ class MonitorState:
         known, before = self.picture, self.picture.keys
         self.picture = snapshot.picture()
         self.seq, self.gap = snapshot.seq, False
-        self.ledger.catch_up(known, self.picture, snapshot.at)
+        self.usage.catch_up(known, self.picture, snapshot.at)
         if self.earlier:
             self.picture = self._with_earlier(self.picture)
         self.traces = {id_: self.traces.get(id_) or Trace() for id_ in self.picture.interceptions}
@@ -154,7 +154,7 @@ class MonitorState:
         self.picture.apply(event, envelope.at)
         self._note(event, envelope.at)
         self._trace(event, envelope.at)
-        self.ledger.note(event, envelope.at, self.picture)
+        self.usage.note(event, envelope.at, self.picture)
         if isinstance(event, BridgeStopping):
             self.status, self.since, self.problem = Status.STOPPING, now, event.reason
 

@@ -87,7 +87,7 @@ def test_a_second_snapshot_adds_nothing(events: list[Event], cut: int) -> None:
     once = fold(HELLO, travelled(snapshot_after(told[:cut])))
     twice = fold(HELLO, *[travelled(snapshot_after(told[:cut]))] * 2)
     assert once.traces == twice.traces
-    assert once.ledger == twice.ledger
+    assert once.usage == twice.usage
 
 
 def bars(state: MonitorState, seconds: float = 100) -> list[tuple[str, float, float | None]]:
