@@ -35,9 +35,9 @@ from monitor.screens.keys import KeysScreen
 from monitor.screens.live import LiveScreen
 from monitor.screens.reasoning import ReasoningScreen
 from monitor.screens.request import RequestScreen
-from monitor.screens.teach import TeachScreen
 from monitor.screens.totals import TotalsScreen
 from monitor.screens.view import SAID_S, Frame, View
+from monitor.screens.walkthrough import WalkthroughScreen
 from monitor.sources.bridge_socket import Source
 from monitor.state.request_list import Listing
 from monitor.state.state import Incoming, MonitorState
@@ -60,7 +60,7 @@ class MonitorApp(App[None]):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+c", "quit", "Quit", show=False, priority=True),
         *(Binding(str(number), f"view('{name}')", show=False) for number, name in enumerate(VIEWS, 1)),
-        Binding("t", "teach", "Steps"),
+        Binding("t", "walkthrough", "Steps"),
         Binding("T", "next_theme", "Next theme", show=False),
         Binding("question_mark", "help", "Help", key_display="?"),
         Binding("q", "quit", "Quit"),
@@ -111,7 +111,7 @@ class MonitorApp(App[None]):
             self.register_theme(theme)
         self.theme = self._theme
         if self._step:
-            self.push_screen(TeachScreen())
+            self.push_screen(WalkthroughScreen())
         self.call_after_refresh(self.paint)
         self.run_worker(self.source.run(self.receive), name="source")
         self.set_interval(TICK_S, self.paint)
@@ -160,7 +160,7 @@ class MonitorApp(App[None]):
 
     def action_view(self, name: str) -> None:
         """Brings a view to the front; it is as it was left, about what was selected in the one before."""
-        if isinstance(self.screen, TeachScreen):
+        if isinstance(self.screen, WalkthroughScreen):
             self.pop_screen()
         before, after = self.screen, self.views[name]
         if before is after or not isinstance(before, View):
@@ -221,15 +221,15 @@ class MonitorApp(App[None]):
         self.copy_to_clipboard(message.text)
         self.say(f"copied {message.what}, {len(message.text):,} characters", "good")
 
-    def action_teach(self) -> None:
+    def action_walkthrough(self) -> None:
         """Goes through the selected request step by step."""
         one = self.listing.selected
-        if one is not None and isinstance(self.screen, View) and not isinstance(self.screen, TeachScreen):
-            self.push_screen(TeachScreen(one))
+        if one is not None and isinstance(self.screen, View) and not isinstance(self.screen, WalkthroughScreen):
+            self.push_screen(WalkthroughScreen(one))
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Where one steps through a request already, there is no key for it."""
-        return not (action == "teach" and isinstance(self.screen, TeachScreen)) and super().check_action(
+        return not (action == "walkthrough" and isinstance(self.screen, WalkthroughScreen)) and super().check_action(
             action, parameters
         )
 

@@ -25,7 +25,7 @@ class MonitorError(Exception):
 
 @frozen
 class MonitorOptions:
-    """What to show. `socket` is the bridge's; `replay` a log to play in its place; `step` opens the teaching view."""
+    """What to show. `socket` is the bridge's; `replay` a log to play in its place; `step` opens the walkthrough."""
 
     socket: Path
     url: str | None = None

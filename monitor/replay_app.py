@@ -11,8 +11,8 @@ from textual.css.query import NoMatches
 from textual.widgets import Input
 
 from monitor.app import MonitorApp
-from monitor.screens.teach import TeachScreen
 from monitor.screens.view import View
+from monitor.screens.walkthrough import WalkthroughScreen
 from monitor.sources.replay import STEP_S, Replay
 from monitor.state.state import MonitorState, Status
 from monitor.widgets.replay import ReplayBar
@@ -69,7 +69,7 @@ class ReplayApp(MonitorApp):
         if action in STEERING:
             return (
                 isinstance(self.screen, View)
-                and not isinstance(self.screen, TeachScreen)
+                and not isinstance(self.screen, WalkthroughScreen)
                 and not isinstance(self.focused, Input)
             )
         return super().check_action(action, parameters)

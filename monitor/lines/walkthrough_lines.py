@@ -1,4 +1,4 @@
-"""The words beside the teaching picture: the current step in a sentence, and the row of all steps. Pure."""
+"""The words beside the picture: the current step in a sentence, and the row of all steps. Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The teaching view: one request on its way through the bridge, a step at a time.
+"""The walkthrough: one request on its way through the bridge, a step at a time.
 
 What comes in is folded as ever; here it waits for the person. A step is gone to by its name, so that what is found
 later in a running request does not move the place where one stands.
@@ -27,10 +27,10 @@ AUTO_S = 4.0
 SPEEDS = (0.25, 0.5, 1.0, 2.0, 4.0)
 
 
-class TeachScreen(View):
+class WalkthroughScreen(View):
     """Opened on a request, or on the first that comes."""
 
-    NAME = "teach"
+    NAME = "walkthrough"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("space,right,n,enter", "next", "Next", key_display="space"),
         Binding("left,b,backspace", "previous", "Back", key_display="←"),
@@ -59,7 +59,7 @@ class TeachScreen(View):
 
     def body(self) -> ComposeResult:
         yield self._picture
-        with Horizontal(id="told"):
+        with Horizontal(id="steps"):
             yield self._overview
             yield self._text
 
