@@ -38,7 +38,7 @@ class MonitorOptions:
 def show(options: MonitorOptions) -> int:
     """Shows the dashboard in this terminal until a person quits; the exit code. Raises MonitorError."""
     from monitor.app import MonitorApp
-    from monitor.sources.bridge_socket import Client
+    from monitor.sources.bridge_socket import BridgeSource
 
     try:
         theme = themes.chosen(options.theme, os.environ)
@@ -48,7 +48,9 @@ def show(options: MonitorOptions) -> int:
     if options.replay is not None:
         app = _replaying(options.replay, options.speed, theme)
     else:
-        app = MonitorApp(Client(options.socket), str(options.socket), url=options.url, theme=theme, step=options.step)
+        app = MonitorApp(
+            BridgeSource(options.socket), str(options.socket), url=options.url, theme=theme, step=options.step
+        )
     app.run()
     return app.return_code or 0
 

@@ -37,7 +37,7 @@ def request_of(key: str) -> str:
 
 
 @define
-class Reader:
+class StoryReader:
     """Tells sessions. The blocks of a request that has ended cannot change, and are told once."""
 
     _told: dict[str, list[Block]] = Factory(dict)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from monitor.lines.span import Line, Span, Tone
-from monitor.lines.walkthrough import Step
+from monitor.lines.walkthrough import WalkthroughStep
 from monitor.lines.wrap import wrap
 
 WIDEST = 84
@@ -13,7 +13,7 @@ EDGE = "▎ "
 
 
 def explanation(
-    steps: list[Step], current: int, room: tuple[int, int], head: str, *, auto: str = "", more: bool = False
+    steps: list[WalkthroughStep], current: int, room: tuple[int, int], head: str, *, auto: str = "", more: bool = False
 ) -> list[Line]:
     """The current step, for so many columns and rows. `head` names the request; `more` says that it still runs."""
     step, (width, height) = steps[current], room
@@ -39,7 +39,7 @@ def explanation(
     return lines
 
 
-def overview(steps: list[Step], current: int, height: int) -> list[Line]:
+def overview(steps: list[WalkthroughStep], current: int, height: int) -> list[Line]:
     """All steps, one a line, the current one in the middle where they don't all fit."""
     first = min(max(0, current - height // 2), max(0, len(steps) - height))
     lines: list[Line] = []

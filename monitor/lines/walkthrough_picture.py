@@ -12,7 +12,7 @@ from itertools import groupby, pairwise
 from attrs import Factory, define, frozen
 
 from monitor.lines.span import Line, Span, Tone
-from monitor.lines.walkthrough import Place, Step
+from monitor.lines.walkthrough import Place, WalkthroughStep
 
 HEIGHT = 10
 NARROWEST = 74
@@ -128,7 +128,7 @@ class _Canvas:
         return rows
 
 
-def draw(width: int, steps: list[Step], current: int, hop: float = 1.0) -> list[Line]:
+def draw(width: int, steps: list[WalkthroughStep], current: int, hop: float = 1.0) -> list[Line]:
     """The picture after `steps[current]`. `hop` is how far, from 0 to 1, the request has come from the step before."""
     there = plan(width)
     gone = [step.place for step in steps[: current + 1]]

@@ -24,7 +24,7 @@ from monitor.lines.request_row import mark
 from monitor.lines.request_story import SOURCES, TONES, words
 from monitor.lines.span import Line, Tone
 from monitor.state.phase import phase, running_ms
-from monitor.state.trace import Entry, Trace
+from monitor.state.trace import Trace, TraceEntry
 
 POINT = "◆"
 LABEL = (26, 30)
@@ -176,7 +176,7 @@ def _round_sizes() -> Iterator[float]:
         minutes *= 2
 
 
-def entry_line(entry: Entry, began: datetime) -> Line:
+def entry_line(entry: TraceEntry, began: datetime) -> Line:
     """An event as a line: when, what, and what it says."""
     offset = fmt.duration(fmt.seconds_between(began, entry.at) * 1000)
     number = "" if entry.number is None else f" {entry.number}"

@@ -11,7 +11,7 @@ from textual.containers import Container
 from textual.message import Message
 
 from monitor.lines import format as fmt
-from monitor.lines.session_story import Reader, plain, request_of, session_name
+from monitor.lines.session_story import StoryReader, plain, request_of, session_name
 from monitor.screens.view import Frame, View, entitle
 from monitor.state import sessions
 from monitor.state.sessions import Panes, Session
@@ -50,7 +50,7 @@ class ReasoningScreen(View):
         super().__init__(classes="-blank")
         self.panes = Panes()
         self._found: list[Session] = []
-        self._reader = Reader()
+        self._reader = StoryReader()
         self._query = ""
         self.empty_state = EmptyState()
         self.strip = SessionStrip()

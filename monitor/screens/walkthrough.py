@@ -15,7 +15,7 @@ from textual.timer import Timer
 
 from bridge.events.picture import Interception
 from monitor.lines.request_story import title
-from monitor.lines.walkthrough import Step, steps
+from monitor.lines.walkthrough import WalkthroughStep, steps
 from monitor.lines.walkthrough_lines import explanation, overview
 from monitor.lines.walkthrough_picture import draw
 from monitor.screens.view import Frame, View
@@ -47,7 +47,7 @@ class WalkthroughScreen(View):
     def __init__(self, one: Interception | None = None) -> None:
         super().__init__()
         self.one = one
-        self.steps: list[Step] = steps(one) if one else []
+        self.steps: list[WalkthroughStep] = steps(one) if one else []
         self.current = 0
         self._hop = 1.0
         self._hopping: Timer | None = None

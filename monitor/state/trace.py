@@ -37,7 +37,7 @@ TEXT = 200
 
 
 @define
-class Entry:
+class TraceEntry:
     """An event, or a run of pieces of one text from `at` until `until`. `number` is an attempt's or a thought's."""
 
     kind: str
@@ -53,7 +53,7 @@ class Entry:
 class Trace:
     """The entries in order; `left_out` counts those of the middle that are gone."""
 
-    entries: list[Entry] = Factory(list)
+    entries: list[TraceEntry] = Factory(list)
     whole: bool = True
     left_out: int = 0
 
@@ -74,21 +74,21 @@ class Trace:
         """Adds what a snapshot says of the request that is not in here yet."""
         started = InterceptionStarted.type
         if not self.entries:
-            self.entries.append(Entry(started, one.started_at, one.started_at, None, _route(one)))
+            self.entries.append(TraceEntry(started, one.started_at, one.started_at, None, _route(one)))
         seen = {(entry.kind, entry.number) for entry in self.entries}
         for attempt in one.attempts:
             self._catch_up_attempt(attempt, seen)
         if one.ended_at is not None and (InterceptionEnded.type, None) not in seen:
             text = f"{one.outcome} {one.error or ''}".strip()[:TEXT]
-            self._add(Entry(InterceptionEnded.type, one.ended_at, one.ended_at, None, text))
+            self._add(TraceEntry(InterceptionEnded.type, one.ended_at, one.ended_at, None, text))
         self.whole = False
 
     def _catch_up_attempt(self, attempt: Attempt, seen: set[tuple[str, int | None]]) -> None:
         at, number = attempt.started_at, attempt.attempt
         if (AttemptStarted.type, number) not in seen:
-            self._add(Entry(AttemptStarted.type, at, at, number, attempt.key[:TEXT]))
+            self._add(TraceEntry(AttemptStarted.type, at, at, number, attempt.key[:TEXT]))
 
-    def _add(self, entry: Entry) -> None:
+    def _add(self, entry: TraceEntry) -> None:
         self.entries.append(entry)
         if len(self.entries) > HEAD + TAIL:
             del self.entries[HEAD]
@@ -103,9 +103,9 @@ def _route(one: InterceptionStarted | Interception) -> str:
     return f"{one.method} {one.path} · {one.client} {one.model or ''}"[:TEXT]
 
 
-def _entry(event: Event, at: datetime) -> Entry:
+def _entry(event: Event, at: datetime) -> TraceEntry:
     number, text, size = _says(event)
-    return Entry(event.type, at, at, number, text[:TEXT], 1, size)
+    return TraceEntry(event.type, at, at, number, text[:TEXT], 1, size)
 
 
 def _says(event: Event) -> tuple[int | None, str, int]:

@@ -12,7 +12,7 @@ from textual.strip import Strip
 from monitor.lines import search
 from monitor.lines.blocks import EDGE
 from monitor.lines.request_story import Block
-from monitor.lines.search import Place
+from monitor.lines.search import MatchPlace
 from monitor.lines.span import Line
 from monitor.widgets.paint import paint
 from monitor.widgets.story import StoryView
@@ -33,7 +33,7 @@ class SessionView(StoryView):
     def __init__(self) -> None:
         super().__init__()
         self._wanted: re.Pattern[str] | None = None
-        self._found: Place | None = None
+        self._found: MatchPlace | None = None
         self._block: str | None = None
 
     @property
@@ -71,13 +71,13 @@ class SessionView(StoryView):
             return f"match {places.index(self._found) + 1} of {len(places)}"
         return f"{len(places)} matches"
 
-    def _places(self) -> list[Place]:
+    def _places(self) -> list[MatchPlace]:
         if self._wanted is None:
             return []
         blocks = ((laid_out.block.key, laid_out.texts()) for laid_out in self._laid_out)
         return list(search.find(self._wanted, blocks))
 
-    def _line_of(self, place: Place) -> int:
+    def _line_of(self, place: MatchPlace) -> int:
         for start, laid_out in zip(self._starts, self._laid_out, strict=True):
             if laid_out.block.key == place.key:
                 return start + place.line
@@ -146,7 +146,7 @@ class SessionView(StoryView):
         base = None
         if self._wanted is not None:
             line = search.highlight(line, self._wanted)
-            if self._found == Place(laid_out.block.key, offset):
+            if self._found == MatchPlace(laid_out.block.key, offset):
                 base = self.get_component_rich_style("row--selected")
         return paint(self, line, width, base)
 

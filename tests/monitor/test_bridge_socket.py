@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from bridge.events.picture import Picture
 from bridge.events.vocabulary import AnswerDelta
 from bridge.events.wire import Command, Envelope, Hello, Reply, Snapshot, decode_command, encode
-from monitor.sources.bridge_socket import Client, Lines
+from monitor.sources.bridge_socket import BridgeSource, LineSplitter
 from monitor.state.state import BadLine, Incoming, Lost
 from tests.support.play import HELLO, START
 
@@ -71,8 +71,8 @@ async def listening(path: Path, serve: Serve) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
-async def watching(path: Path) -> AsyncIterator[tuple[Client, Heard]]:
-    client, heard = Client(path), Heard()
+async def watching(path: Path) -> AsyncIterator[tuple[BridgeSource, Heard]]:
+    client, heard = BridgeSource(path), Heard()
     task = asyncio.create_task(client.run(heard.all.append))
     try:
         yield client, heard
@@ -204,7 +204,9 @@ def test_commands_get_their_own_replies() -> None:
 
 def test_a_command_without_a_bridge_says_so() -> None:
     async def test(path: Path) -> None:
-        assert await Client(path).ask(Command(0, "cancel", id="a")) == Reply(None, False, "not connected to the bridge")
+        assert await BridgeSource(path).ask(Command(0, "cancel", id="a")) == Reply(
+            None, False, "not connected to the bridge"
+        )
 
         async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             writer.write(encode(HELLO) + snapshot())
@@ -222,13 +224,13 @@ def test_a_command_without_a_bridge_says_so() -> None:
 def test_lines_are_the_same_however_the_bytes_were_cut(whole: list[bytes], data: st.DataObject) -> None:
     stream = b"".join(line + b"\n" for line in whole) + b"unfinished"
     cuts = sorted(data.draw(st.lists(st.integers(0, len(stream)))))
-    lines, got = Lines(1_000), []
+    lines, got = LineSplitter(1_000), []
     for start, end in zip([0, *cuts], [*cuts, len(stream)], strict=True):
         got += list(lines.feed(stream[start:end]))
     assert got == [line for line in whole if line]
 
 
 def test_a_line_without_end_is_dropped_and_the_next_is_whole() -> None:
-    lines = Lines(10)
+    lines = LineSplitter(10)
     got = [line for chunk in (b"x" * 8, b"x" * 8, b"x\nshort\n", b"0123456789\n") for line in lines.feed(chunk)]
     assert got == [None, b"short", b"0123456789"]

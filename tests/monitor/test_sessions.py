@@ -12,7 +12,7 @@ from rich.cells import cell_len
 
 from bridge.events.vocabulary import AnswerDelta, Event, PromptRecorded, ToolCalled
 from monitor.lines import search
-from monitor.lines.session_story import Reader, plain, request_of, session_name
+from monitor.lines.session_story import StoryReader, plain, request_of, session_name
 from monitor.lines.span import Span
 from monitor.state import sessions
 from monitor.state.sessions import Panes, Session
@@ -55,11 +55,11 @@ def test_the_session_of_a_request_is_found() -> None:
     assert session_name(all_of_them[1]) == "Codex s"
 
 
-def read(state: MonitorState, reader: Reader | None = None) -> list[str]:
+def read(state: MonitorState, reader: StoryReader | None = None) -> list[str]:
     (session,) = sessions.sessions(state.picture)
     return [
         "".join(text for text, _tone in block.heading)
-        for block in (reader or Reader()).read(session, START + timedelta(seconds=2))
+        for block in (reader or StoryReader()).read(session, START + timedelta(seconds=2))
     ]
 
 
@@ -86,7 +86,7 @@ def test_a_session_reads_as_one_story() -> None:
 
 def test_what_has_ended_is_told_once_and_forgotten_when_it_is_gone() -> None:
     state = after(started("a"), PromptRecorded("a", "r", "why?"), ended("a"), started("b"))
-    reader = Reader()
+    reader = StoryReader()
     (session,) = sessions.sessions(state.picture)
     first, second = reader.read(session, START), reader.read(session, START)
     assert all(one is other for one, other in zip(first[:2], second[:2], strict=True))
@@ -98,7 +98,7 @@ def test_what_has_ended_is_told_once_and_forgotten_when_it_is_gone() -> None:
 def test_a_copy_is_harmless_and_whole() -> None:
     state = after(started("a"), PromptRecorded("a", "r", "x" * 9_000 + "\x1b]52;c;x\x07\n[b]y"))
     (session,) = sessions.sessions(state.picture)
-    text = plain(Reader().read(session, START))
+    text = plain(StoryReader().read(session, START))
     assert "x" * 9_000 + "␛]52;c;x␇\n[b]y\n" in text
 
 
