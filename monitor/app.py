@@ -187,7 +187,7 @@ class MonitorApp(App[None]):
 
     @on(LiveScreen.Open)
     def _open_request(self, message: LiveScreen.Open) -> None:
-        self.request.open(message.one.id)
+        self.request.open(message.request.id)
         self.action_view("request")
 
     @on(ReasoningScreen.Open)
@@ -223,9 +223,9 @@ class MonitorApp(App[None]):
 
     def action_walkthrough(self) -> None:
         """Goes through the selected request step by step."""
-        one = self.listing.selected
-        if one is not None and isinstance(self.screen, View) and not isinstance(self.screen, WalkthroughScreen):
-            self.push_screen(WalkthroughScreen(one))
+        request = self.listing.selected
+        if request is not None and isinstance(self.screen, View) and not isinstance(self.screen, WalkthroughScreen):
+            self.push_screen(WalkthroughScreen(request))
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Where one steps through a request already, there is no key for it."""
@@ -245,7 +245,7 @@ class MonitorApp(App[None]):
         """What is done to colours at the very end. NO_COLOR has chosen a theme already, where nothing else did."""
         if self.theme == themes.MONO.name:
             return [themes.WithoutColour()]
-        return [one for one in super().get_line_filters() if not isinstance(one, Monochrome)]
+        return [line_filter for line_filter in super().get_line_filters() if not isinstance(line_filter, Monochrome)]
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         """What the command palette offers."""
@@ -257,11 +257,11 @@ class MonitorApp(App[None]):
 
     @on(LiveScreen.Cancel)
     def _cancel(self, message: LiveScreen.Cancel) -> None:
-        one = message.one
-        if not one.live:
-            self.say(f"{subject(one)} has ended already", "muted")
+        request = message.request
+        if not request.live:
+            self.say(f"{subject(request)} has ended already", "muted")
             return
-        self.run_worker(self._ask(Command(0, "cancel", id=one.id), f"cancelled {subject(one)}"), name="cancel")
+        self.run_worker(self._ask(Command(0, "cancel", id=request.id), f"cancelled {subject(request)}"), name="cancel")
 
     async def _ask(self, command: Command, done: str) -> None:
         """Sends a command and says what came of it."""

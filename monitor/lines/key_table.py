@@ -57,16 +57,18 @@ def table(state: MonitorState, now: datetime, width: int) -> Table:
     lines: list[Line] = []
     places = []
     keys = sorted(state.picture.keys.values(), key=lambda key: key.provider)  # stable: a pool's order stays
-    circuits = sorted(state.picture.circuits.values(), key=lambda one: (one.provider, one.endpoint, one.model or ""))
-    for provider in sorted({key.provider for key in keys} | {one.provider for one in circuits}):
+    circuits = sorted(
+        state.picture.circuits.values(), key=lambda circuit: (circuit.provider, circuit.endpoint, circuit.model or "")
+    )
+    for provider in sorted({key.provider for key in keys} | {circuit.provider for circuit in circuits}):
         pool = [key for key in keys if key.provider == provider]
-        opened = [one for one in circuits if one.provider == provider]
+        opened = [circuit for circuit in circuits if circuit.provider == provider]
         lines += [(), _provider(provider, pool)] if lines else [_provider(provider, pool)]
         for key in pool:
             begin = len(lines)
             lines += _key(key, state, now, width)
             places.append(((key.provider, key.key), range(begin, len(lines))))
-        lines += [_circuit(one) for one in opened]
+        lines += [_circuit(circuit) for circuit in opened]
     return Table(tuple(lines), tuple(places))
 
 
@@ -132,8 +134,8 @@ def _uses(key: KeyChanged, state: MonitorState, now: datetime) -> tuple[Span, ..
     """Its uses over the last ten minutes, and how many of them failed."""
     buckets = state.usage.keys.get((key.provider, key.key))
     counted = [] if buckets is None else buckets.last(now, USE_COUNT)
-    tried = [float(one.tried) if one else 0.0 for one in counted]
-    failed = sum(one.failed for one in counted if one)
+    tried = [float(uses.tried) if uses else 0.0 for uses in counted]
+    failed = sum(uses.failed for uses in counted if uses)
     total = int(sum(tried))
     line = fmt.sparkline(tried, 15) if tried else " " * 15
     bad = f"{failed} ✗" if failed else ""
@@ -174,10 +176,10 @@ def _gauge(name: str, limit: Limit, now: datetime, *, wide: bool) -> list[Span]:
     return spans
 
 
-def _circuit(one: CircuitChanged) -> Line:
-    where = f"{fmt.one_line(one.endpoint)} {fmt.one_line(one.model, default='')}".strip()
-    tone: Tone = "bad" if one.state == "open" else "warn"
-    return (" ⌁ ", tone), (f"circuit {words(one.state)}  ", tone), (where, "muted")
+def _circuit(circuit: CircuitChanged) -> Line:
+    where = f"{fmt.one_line(circuit.endpoint)} {fmt.one_line(circuit.model, default='')}".strip()
+    tone: Tone = "bad" if circuit.state == "open" else "warn"
+    return (" ⌁ ", tone), (f"circuit {words(circuit.state)}  ", tone), (where, "muted")
 
 
 def _cooldown(

@@ -85,7 +85,7 @@ def table(usage: UsageHistory, now: datetime, width: int) -> list[Line]:
     lines: list[Line] = [((head + "".join(" " * GAP + fmt.fit(name, room) for name, _c, room in courses), "title"),)]
     for row in ROWS:
         line: list[Span] = [(fmt.fit(row.title, TITLE), "muted")]
-        line += [_number(row, one.whole) for one in sums]
+        line += [_number(row, total.whole) for total in sums]
         for _name, buckets, cells in courses:
             line += [(" " * GAP, "plain"), _course(row, [each.whole if each else None for each in buckets], cells)]
         lines.append(tuple(line))
@@ -106,9 +106,9 @@ def _course(row: Row, tallies: list[Tally | None], cells: int) -> Span:
 
 def _rates(usage: UsageHistory, sums: list[Breakdown], now: datetime) -> Line:
     line: list[Span] = [(fmt.fit("a minute", TITLE), "muted")]
-    for window, one in zip(WINDOWS, sums, strict=True):
+    for window, total in zip(WINDOWS, sums, strict=True):
         seconds = window.seconds if window.seconds is not None else _day_s(usage, now)
-        rate = one.whole.requests / max(1.0, seconds / 60)
+        rate = total.whole.requests / max(1.0, seconds / 60)
         line.append((fmt.fit(f"{rate:.1f}" if rate < 100 else _count(rate), NUMBER, right=True), "muted"))
     return tuple(line)
 

@@ -98,8 +98,8 @@ def _ways(boxes: dict[Place, Box]) -> dict[tuple[Place, Place], Way]:
     client, upstream = boxes[Place.CLIENT], boxes[Place.UPSTREAM]
     relay, reader, events = boxes[Place.RELAY], boxes[Place.READER], boxes[Place.EVENTS]
     ways = {
-        (one, other): tuple((x, TOP) for x in range(boxes[one].right, boxes[other].x))
-        for one, other in pairwise(OUTWARD)
+        (start, goal): tuple((x, TOP) for x in range(boxes[start].right, boxes[goal].x))
+        for start, goal in pairwise(OUTWARD)
     }
     down = [(upstream.middle, y) for y in range(TOP + 2, BACK)]
     ways[Place.UPSTREAM, Place.RELAY] = (*down, *((x, BACK) for x in range(upstream.middle, relay.right - 1, -1)))
@@ -132,12 +132,12 @@ def draw(width: int, steps: list[WalkthroughStep], current: int, hop: float = 1.
     """The picture after `steps[current]`. `hop` is how far, from 0 to 1, the request has come from the step before."""
     there = plan(width)
     gone = [step.place for step in steps[: current + 1]]
-    ways = [there.way(one, other) for one, other in pairwise(gone)]
+    ways = [there.way(start, goal) for start, goal in pairwise(gone)]
     canvas = _Canvas()
     arrived = hop >= 1.0
     _draw_ways(canvas, there, {cell for way in ways[: None if arrived else -1] for cell in way}, set(gone))
     step = steps[current]
-    tried = next((one for one in reversed(steps[: current + 1]) if one.attempt), step)
+    tried = next((earlier for earlier in reversed(steps[: current + 1]) if earlier.attempt), step)
     for place, box in there.boxes.items():
         tone: Tone = "faint"
         if place in gone[: None if arrived else -1]:

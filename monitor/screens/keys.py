@@ -119,8 +119,8 @@ class KeysScreen(View):
         key = self.chosen
         if key is None or self.frame is None:
             return
-        pool = [one for one in self.frame.state.picture.keys.values() if one.provider == key.provider]
-        others = sum(one.state is KeyState.VALID and one.key != key.key for one in pool)
+        pool = [other for other in self.frame.state.picture.keys.values() if other.provider == key.provider]
+        others = sum(other.state is KeyState.VALID and other.key != key.key for other in pool)
         rest = f"{fmt.plural(others, 'valid key')} of this provider would be left." if others else "It is the last."
         question = f"Disable {fmt.one_line(key.provider)} {fmt.one_line(key.key)}?"
 

@@ -41,16 +41,16 @@ class LiveScreen(View):
     class Cancel(Message):
         """Somebody wants that request cancelled."""
 
-        def __init__(self, one: Interception) -> None:
+        def __init__(self, request: Interception) -> None:
             super().__init__()
-            self.one = one
+            self.request = request
 
     class Open(Message):
         """Somebody wants to see that request alone."""
 
-        def __init__(self, one: Interception) -> None:
+        def __init__(self, request: Interception) -> None:
             super().__init__()
-            self.one = one
+            self.request = request
 
     def __init__(self, listing: Listing) -> None:
         super().__init__(classes="-blank -unmet")
@@ -91,15 +91,15 @@ class LiveScreen(View):
         if blank:
             self.empty_state.show(state, frame.url, frame.place)
         self.requests.show(state, self.listing.rows, self.listing.selection.index, then)
-        one = self.selected
-        if one is None:
+        request = self.selected
+        if request is None:
             self.story.show(None, [], live=False)
         else:
-            self.story.show(one.id, tell(one, then), live=one.live)
+            self.story.show(request.id, tell(request, then), live=request.live)
         self.keys.show(state, frame.now)
         query = self.listing.filter.query.strip()
         entitle(self.requests, request_row.title(self.listing) + (f" · /{query[:40]}" if query else ""))
-        entitle(self.story, "Nothing matches" if one is None else title(one, then) + self.story.more())
+        entitle(self.story, "Nothing matches" if request is None else title(request, then) + self.story.more())
 
     @on(RequestTable.Moved)
     def _move_selection(self, message: RequestTable.Moved) -> None:

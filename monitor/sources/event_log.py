@@ -98,8 +98,8 @@ def _entries(messages: Iterable[Message]) -> Iterator[LogEntry]:
                 yield LogEntry(at, evolve(message, seq=seq), seq)
 
 
-def _later(one: datetime | None, other: datetime) -> datetime:
-    return other if one is None else max(one, other)
+def _later(before: datetime | None, at: datetime) -> datetime:
+    return at if before is None else max(before, at)
 
 
 def _hello(at: datetime) -> Hello:

@@ -31,7 +31,7 @@ class Selection:
 
     def settle(self, ordered: list[Interception], newest: str | None) -> None:
         """Finds its place in what there is now; `newest` is the request that came last."""
-        ids = [one.id for one in ordered]
+        ids = [request.id for request in ordered]
         if not ids:
             return  # a bridge that has just restarted may still tell of it
         if self.follow and newest is not None and newest != self.newest:
@@ -53,26 +53,26 @@ class Selection:
             self.follow = False
 
 
-def _state(one: Interception) -> Iterator[str | None]:
-    yield from ("live" if one.live else "ended", phase(one), one.outcome)
-    yield from (attempt.reason for attempt in one.attempts)
+def _state(request: Interception) -> Iterator[str | None]:
+    yield from ("live" if request.live else "ended", phase(request), request.outcome)
+    yield from (attempt.reason for attempt in request.attempts)
 
 
-def _texts(one: Interception) -> Iterator[str | None]:
-    yield from (one.id, one.path, one.prompt, one.answer, one.error)
-    for thought in one.thoughts:
+def _texts(request: Interception) -> Iterator[str | None]:
+    yield from (request.id, request.path, request.prompt, request.answer, request.error)
+    for thought in request.thoughts:
         yield thought.text
-    for tool in one.tools:
+    for tool in request.tools:
         yield tool.tool
         yield tool.error
         yield str(tool.arguments)
 
 
 PLACES: dict[str, Callable[[Interception], Iterator[str | None]]] = {
-    "client": lambda one: iter((one.client, one.user_agent, one.initiator)),
-    "model": lambda one: iter((one.model, one.provider, one.api)),
-    "session": lambda one: iter((one.session_id, one.agent_id, one.parent_agent_id)),
-    "key": lambda one: (attempt.key for attempt in one.attempts),
+    "client": lambda request: iter((request.client, request.user_agent, request.initiator)),
+    "model": lambda request: iter((request.model, request.provider, request.api)),
+    "session": lambda request: iter((request.session_id, request.agent_id, request.parent_agent_id)),
+    "key": lambda request: (attempt.key for attempt in request.attempts),
     "state": _state,
     "text": _texts,
 }
@@ -88,9 +88,9 @@ class Word:
     places: tuple[str, ...]
     negated: bool = False
 
-    def matches(self, one: Interception) -> bool:
+    def matches(self, request: Interception) -> bool:
         """Whether the request meets it."""
-        found = any(text and self.text in text.lower() for place in self.places for text in PLACES[place](one))
+        found = any(text and self.text in text.lower() for place in self.places for text in PLACES[place](request))
         return found is not self.negated
 
 
@@ -124,19 +124,19 @@ class RequestFilter:
         """Those that match, in their order."""
         if not self._words:
             return requests
-        kept = [one for one in requests if self._matches(one)]
+        kept = [request for request in requests if self._matches(request)]
         if len(self._ended) > 2 * len(requests) + 100:
-            there = {one.id for one in requests}
+            there = {request.id for request in requests}
             self._ended = {id_: found for id_, found in self._ended.items() if id_ in there}
         return kept
 
-    def _matches(self, one: Interception) -> bool:
-        known = self._ended.get(one.id)
+    def _matches(self, request: Interception) -> bool:
+        known = self._ended.get(request.id)
         if known is not None:
             return known
-        found = all(word.matches(one) for word in self._words)
-        if not one.live:
-            self._ended[one.id] = found
+        found = all(word.matches(request) for word in self._words)
+        if not request.live:
+            self._ended[request.id] = found
         return found
 
 
@@ -156,8 +156,9 @@ class Listing:
         self.total = len(ordered)
         self.rows = self.filter.keep(ordered)
         if self.slowest_first:
-            self.rows.sort(key=lambda one: running_ms(one, now), reverse=True)  # stable: the newest of equals first
-        listed = {one.id for one in self.rows}
+            # Stable: the newest of equals comes first.
+            self.rows.sort(key=lambda request: running_ms(request, now), reverse=True)
+        listed = {request.id for request in self.rows}
         arrived = reversed(state.picture.interceptions)
         self.selection.settle(self.rows, next((id_ for id_ in arrived if id_ in listed), None))
 

@@ -26,7 +26,7 @@ class Session:
     @property
     def live(self) -> bool:
         """Whether one of its requests is running."""
-        return any(one.live for one in self.requests)
+        return any(request.live for request in self.requests)
 
     @property
     def last(self) -> Interception:
@@ -38,22 +38,22 @@ def sessions(picture: Picture) -> list[Session]:
     """All sessions, in the order in which they began: their places are stable while one reads."""
     found: dict[str, Session] = {}
     callers: dict[tuple[str, str], str] = {}  # client and tool call: the session that made the call
-    for one in picture.interceptions.values():
-        if one.session_id:
-            key = f"session {one.client} {one.session_id}"
+    for request in picture.interceptions.values():
+        if request.session_id:
+            key = f"session {request.client} {request.session_id}"
         else:
-            key = callers.get((one.client, one.correlating_tool_call_id or ""), f"request {one.id}")
-        session = found.setdefault(key, Session(key, one.client, one.session_id))
-        session.requests.append(one)
-        for tool in one.tools:
+            key = callers.get((request.client, request.correlating_tool_call_id or ""), f"request {request.id}")
+        session = found.setdefault(key, Session(key, request.client, request.session_id))
+        session.requests.append(request)
+        for tool in request.tools:
             if tool.tool_call_id:
-                callers[one.client, tool.tool_call_id] = key
+                callers[request.client, tool.tool_call_id] = key
     return list(found.values())
 
 
-def of(found: list[Session], request: str | None) -> Session | None:
+def of(found: list[Session], request_id: str | None) -> Session | None:
     """The session that a request belongs to."""
-    return next((session for session in found if any(one.id == request for one in session.requests)), None)
+    return next((session for session in found if any(request.id == request_id for request in session.requests)), None)
 
 
 @define

@@ -70,17 +70,17 @@ class Trace:
             return
         self._add(entry)
 
-    def catch_up(self, one: Interception) -> None:
+    def catch_up(self, request: Interception) -> None:
         """Adds what a snapshot says of the request that is not in here yet."""
         started = InterceptionStarted.type
         if not self.entries:
-            self.entries.append(TraceEntry(started, one.started_at, one.started_at, None, _route(one)))
+            self.entries.append(TraceEntry(started, request.started_at, request.started_at, None, _route(request)))
         seen = {(entry.kind, entry.number) for entry in self.entries}
-        for attempt in one.attempts:
+        for attempt in request.attempts:
             self._catch_up_attempt(attempt, seen)
-        if one.ended_at is not None and (InterceptionEnded.type, None) not in seen:
-            text = f"{one.outcome} {one.error or ''}".strip()[:TEXT]
-            self._add(TraceEntry(InterceptionEnded.type, one.ended_at, one.ended_at, None, text))
+        if request.ended_at is not None and (InterceptionEnded.type, None) not in seen:
+            text = f"{request.outcome} {request.error or ''}".strip()[:TEXT]
+            self._add(TraceEntry(InterceptionEnded.type, request.ended_at, request.ended_at, None, text))
         self.whole = False
 
     def _catch_up_attempt(self, attempt: Attempt, seen: set[tuple[str, int | None]]) -> None:
@@ -99,8 +99,8 @@ class Trace:
         return next((entry.at for entry in self.entries if entry.kind in kinds), None)
 
 
-def _route(one: InterceptionStarted | Interception) -> str:
-    return f"{one.method} {one.path} · {one.client} {one.model or ''}"[:TEXT]
+def _route(request: InterceptionStarted | Interception) -> str:
+    return f"{request.method} {request.path} · {request.client} {request.model or ''}"[:TEXT]
 
 
 def _entry(event: Event, at: datetime) -> TraceEntry:

@@ -114,46 +114,46 @@ class UsageHistory:
 
     def note(self, event: Event, at: datetime, picture: Picture) -> None:
         """Counts an event that the picture has taken in already."""
-        one = picture.interceptions.get(getattr(event, "id", ""))
-        if one is None:
+        request = picture.interceptions.get(getattr(event, "id", ""))
+        if request is None:
             return
         match event:
             case InterceptionStarted():
-                self._count(one, at, Tally(requests=1))
+                self._count(request, at, Tally(requests=1))
             case AttemptStarted():
-                self._tried(one, event.key, at, failed=0)
+                self._tried(request, event.key, at, failed=0)
                 if event.attempt > 1:
-                    self._count(one, at, Tally(failovers=1))
+                    self._count(request, at, Tally(failovers=1))
             case AttemptFailed():
-                self._use(one, event.key, at, KeyUses(0, 1))
+                self._use(request, event.key, at, KeyUses(0, 1))
             case TokensUsed():
                 used = Tokens()
                 used.add(event)
-                self._count(one, at, Tally(tokens=used))
+                self._count(request, at, Tally(tokens=used))
             case InterceptionEnded():
-                self._count(one, at, _ending(event.outcome))
+                self._count(request, at, _ending(event.outcome))
 
     def catch_up(self, before: Picture, after: Picture, at: datetime) -> None:
         """Counts what a snapshot tells that the picture before it did not."""
-        for one in after.interceptions.values():
-            known = before.interceptions.get(one.id)
+        for request in after.interceptions.values():
+            known = before.interceptions.get(request.id)
             if known is None:
-                self._count(one, one.started_at, Tally(requests=1))
+                self._count(request, request.started_at, Tally(requests=1))
             seen = {attempt.attempt: attempt for attempt in known.attempts} if known else {}
-            for attempt in one.attempts:
+            for attempt in request.attempts:
                 earlier = seen.get(attempt.attempt)
                 failed = attempt.reason is not None and (earlier is None or earlier.reason is None)
                 if earlier is None:
-                    self._tried(one, attempt.key, attempt.started_at, failed=int(failed))
+                    self._tried(request, attempt.key, attempt.started_at, failed=int(failed))
                     if attempt.attempt > 1:
-                        self._count(one, attempt.started_at, Tally(failovers=1))
+                        self._count(request, attempt.started_at, Tally(failovers=1))
                 elif failed:
-                    self._use(one, attempt.key, attempt.started_at, KeyUses(0, 1))
-            ended = one.ended_at or at
-            if one.tokens is not None:
-                self._count(one, ended, Tally(tokens=_difference(one.tokens, known.tokens if known else None)))
-            if one.outcome is not None and (known is None or known.outcome is None):
-                self._count(one, ended, _ending(one.outcome))
+                    self._use(request, attempt.key, attempt.started_at, KeyUses(0, 1))
+            ended = request.ended_at or at
+            if request.tokens is not None:
+                self._count(request, ended, Tally(tokens=_difference(request.tokens, known.tokens if known else None)))
+            if request.outcome is not None and (known is None or known.outcome is None):
+                self._count(request, ended, _ending(request.outcome))
 
     def over(self, now: datetime, seconds: int) -> Breakdown:
         """The sums over the last minutes, at most ten."""
@@ -167,7 +167,7 @@ class UsageHistory:
         """The sums of today."""
         return self.today if now.astimezone(self.zone).date() == self.day else Breakdown()
 
-    def _count(self, one: Interception, at: datetime, tally: Tally) -> None:
+    def _count(self, request: Interception, at: datetime, tally: Tally) -> None:
         day = at.astimezone(self.zone).date()
         if self.day is None or day > self.day:
             self.day, self.today = day, Breakdown()
@@ -175,14 +175,16 @@ class UsageHistory:
         breakdowns = [self.short.at(at), self.long.at(at), self.today if day == self.day else None]
         for breakdown in breakdowns:
             if breakdown is not None:
-                for mine in breakdown.tallies((one.model or one.path)[:LONGEST_NAME], one.client[:LONGEST_NAME]):
+                for mine in breakdown.tallies(
+                    (request.model or request.path)[:LONGEST_NAME], request.client[:LONGEST_NAME]
+                ):
                     mine.add(tally)
 
-    def _tried(self, one: Interception, key: str, at: datetime, *, failed: int) -> None:
-        self._use(one, key, at, KeyUses(1, failed))
+    def _tried(self, request: Interception, key: str, at: datetime, *, failed: int) -> None:
+        self._use(request, key, at, KeyUses(1, failed))
 
-    def _use(self, one: Interception, key: str, at: datetime, uses: KeyUses) -> None:
-        name = (one.provider, key)
+    def _use(self, request: Interception, key: str, at: datetime, uses: KeyUses) -> None:
+        name = (request.provider, key)
         buckets = self.keys.pop(name, None) or _uses()
         self.keys[name] = buckets  # last: the key used last is the last to be forgotten
         while len(self.keys) > KEYS:

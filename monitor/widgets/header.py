@@ -65,7 +65,7 @@ def _totals(state: MonitorState, *, roomy: bool) -> Line:
         return ()
     totals = state.picture.totals
     used = totals.tokens
-    live = sum(one.live for one in state.picture.interceptions.values())
+    live = sum(request.live for request in state.picture.interceptions.values())
     errors = totals.failed + totals.rejected
     tokens_in = fmt.tokens(used.input + used.cache_read_input + used.cache_write_input)
     spans: list[Span] = [(f"{live} live", "live" if live else "muted")]

@@ -46,7 +46,7 @@ class Heard:
                 await asyncio.sleep(0.005)
 
     def of(self, kind: type[Incoming]) -> list[Incoming]:
-        return [one for one in self.all if isinstance(one, kind)]
+        return [message for message in self.all if isinstance(message, kind)]
 
 
 @asynccontextmanager
@@ -99,7 +99,7 @@ def test_it_delivers_what_the_bridge_says_in_order() -> None:
             await heard.until(lambda: len(heard.all) == 2_002)
             assert isinstance(heard.all[0], Hello)
             assert isinstance(heard.all[1], Snapshot)
-            assert [one.seq for one in heard.all[2:] if isinstance(one, Envelope)] == list(range(1, 2_001))
+            assert [message.seq for message in heard.all[2:] if isinstance(message, Envelope)] == list(range(1, 2_001))
 
     in_a_directory(test)
 
@@ -154,7 +154,9 @@ def test_it_comes_back_when_the_bridge_does() -> None:
                 await heard.until(lambda: Lost("the bridge closed the connection") in heard.all)
             assert not heard.of(BadLine)
             async with listening(path, stay):
-                await heard.until(lambda: any(one.seq == 7 for one in heard.all if isinstance(one, Snapshot)))
+                await heard.until(
+                    lambda: any(message.seq == 7 for message in heard.all if isinstance(message, Snapshot))
+                )
 
     in_a_directory(test)
 
@@ -180,7 +182,7 @@ def test_commands_get_their_own_replies() -> None:
             for command in reversed(asked):  # not in the order of asking
                 unknown = command.command == "key.reset"
                 writer.write(encode(Reply(command.n, not unknown, "no such key" if unknown else None)))
-            assert {(one.command, one.id, one.provider, one.key) for one in asked} == {
+            assert {(command.command, command.id, command.provider, command.key) for command in asked} == {
                 ("cancel", "a", None, None),
                 ("key.reset", None, "openai", "sk-p...3f2a"),
                 ("key.disable", None, "openai", "sk-p...3f2a"),

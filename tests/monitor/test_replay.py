@@ -32,12 +32,12 @@ def log(events: int = 400, rate: float = 20.0) -> list[LogEntry]:
     told = list(flood(events, rate))
     begin = told[0].at
     opening = [LogEntry(begin, HELLO, 0), LogEntry(begin, encode(Snapshot.of(Picture(), 0, begin)), 0)]
-    return opening + [LogEntry(one.at, one, one.seq) for one in told]
+    return opening + [LogEntry(envelope.at, envelope, envelope.seq) for envelope in told]
 
 
 def at_seconds(*seconds: float) -> list[LogEntry]:
     opening = [LogEntry(START, HELLO, 0), LogEntry(START, encode(Snapshot.of(Picture(), 0, START)), 0)]
-    times = [START + timedelta(seconds=one) for one in seconds]
+    times = [START + timedelta(seconds=second) for second in seconds]
     return opening + [LogEntry(at, Envelope(n, at, AnswerDelta("a", "x")), n) for n, at in enumerate(times, 1)]
 
 

@@ -26,7 +26,7 @@ STATE = after(
 def found(query: str) -> str:
     request_filter = RequestFilter()
     request_filter.ask(query)
-    return "".join(sorted(one.id for one in request_filter.keep(STATE.ordered())))
+    return "".join(sorted(request.id for request in request_filter.keep(STATE.ordered())))
 
 
 @pytest.mark.parametrize(
@@ -88,11 +88,11 @@ def test_findings_of_forgotten_requests_are_forgotten() -> None:
 def test_the_slowest_come_first_when_asked() -> None:
     listing = Listing(slowest_first=True)
     listing.update(STATE, START + timedelta(seconds=60))
-    assert [one.id for one in listing.rows] == ["b", "c", "a"]
+    assert [request.id for request in listing.rows] == ["b", "c", "a"]
     assert title(listing) == "Requests  3 · slowest first · following the newest"
     listing.slowest_first = False
     listing.update(STATE, START)
-    assert [one.id for one in listing.rows] == ["c", "b", "a"]
+    assert [request.id for request in listing.rows] == ["c", "b", "a"]
 
 
 def test_the_selection_stays_through_filter_and_order() -> None:

@@ -149,16 +149,19 @@ def test_arguments_are_made_readable(value: Any, text: str) -> None:
     ],
 )
 def test_a_request_says_in_a_word_how_it_stands(events: list[Event], word: str) -> None:
-    one = request(started("a"), *events)
-    assert f"{request_row.mark(one)[0]} {phase(one)}" == word
-    assert word in title(one, START)
+    interception = request(started("a"), *events)
+    assert f"{request_row.mark(interception)[0]} {phase(interception)}" == word
+    assert word in title(interception, START)
 
 
 @pytest.mark.parametrize("width", [70, 77, 80, 96, 100, 117, 140, 196])
 def test_rows_fill_the_width_and_stand_under_their_titles(width: int) -> None:
     state = after(*story("a"), spent("a"), ended("a"), started("b", client="日本語のクライアント名", model="m" * 90))
     layout = request_row.shown(width)
-    lines = [request_row.header(layout), *(request_row.row(one, state, START, layout) for one in state.ordered())]
+    lines = [
+        request_row.header(layout),
+        *(request_row.row(interception, state, START, layout) for interception in state.ordered()),
+    ]
     cells = {cell_len(plain(line)) for line in lines}
     assert len(cells) == 1
     assert cells.pop() <= width

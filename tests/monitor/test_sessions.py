@@ -22,7 +22,7 @@ from tests.support.play import START, ended, started
 
 
 def found(*events: Event) -> list[list[str]]:
-    return [[one.id for one in session.requests] for session in sessions.sessions(after(*events).picture)]
+    return [[request.id for request in session.requests] for session in sessions.sessions(after(*events).picture)]
 
 
 def call(id: str, tool_call_id: str, arguments: Any = None) -> ToolCalled:  # noqa: A002  the event's own word
@@ -89,7 +89,7 @@ def test_what_has_ended_is_told_once_and_forgotten_when_it_is_gone() -> None:
     reader = StoryReader()
     (session,) = sessions.sessions(state.picture)
     first, second = reader.read(session, START), reader.read(session, START)
-    assert all(one is other for one, other in zip(first[:2], second[:2], strict=True))
+    assert all(before is after for before, after in zip(first[:2], second[:2], strict=True))
     assert {request_of(block.key) for block in first} == {"a", "b"}
     reader.forget({"b"})
     assert reader.read(session, START)[0] is not first[0]
@@ -107,9 +107,9 @@ def lying(*sessions_: tuple[str, bool]) -> list[Session]:
     made = []
     for number, (name, live) in enumerate(sessions_):
         state = after(started(name), *([] if live else [ended(name)]))
-        one = state.picture.interceptions[name]
-        one.started_at = START + timedelta(seconds=number)
-        made.append(Session(name, "Codex", name, [one]))
+        request = state.picture.interceptions[name]
+        request.started_at = START + timedelta(seconds=number)
+        made.append(Session(name, "Codex", name, [request]))
     return made
 
 
@@ -145,7 +145,7 @@ def test_a_choice_by_hand_stays() -> None:
 
 
 @given(
-    st.lists(st.tuples(st.sampled_from("abcdef"), st.booleans()), unique_by=lambda one: one[0], min_size=1),
+    st.lists(st.tuples(st.sampled_from("abcdef"), st.booleans()), unique_by=lambda pair: pair[0], min_size=1),
     st.lists(st.tuples(st.sampled_from(["settle", "move", "choose", "at", "follow"]), st.integers(-3, 3))),
 )
 def test_whatever_is_done_each_pane_holds_another_session(

@@ -87,8 +87,8 @@ def test_uses_of_a_key_are_counted() -> None:
         if attempt % 2:
             events.append((attempt * 30 + 1, AttemptFailed("a", attempt, "k", 529, FailureReason.OVERLOADED)))
     uses = counted(*events).keys["openai", "k"].last(now(200), 30)
-    assert sum(one.tried for one in uses if one) == 6
-    assert sum(one.failed for one in uses if one) == 3
+    assert sum(bucket.tried for bucket in uses if bucket) == 6
+    assert sum(bucket.failed for bucket in uses if bucket) == 3
 
 
 @given(HISTORIES, st.integers(0, 30))
@@ -106,7 +106,7 @@ def test_a_snapshot_and_the_rest_count_the_same(events: list[Event], cut: int) -
 
 def sums(usage: UsageHistory) -> tuple[object, ...]:
     uses = {
-        name: (sum(one.tried for one in kept if one), sum(one.failed for one in kept if one))
+        name: (sum(bucket.tried for bucket in kept if bucket), sum(bucket.failed for bucket in kept if bucket))
         for name, buckets in usage.keys.items()
         for kept in [buckets.last(now(100), 30)]
     }
@@ -134,8 +134,8 @@ def test_memory_is_bounded_over_days_and_names() -> None:
     picture, usage = Picture(), UsageHistory()
     for number in range(3_000):
         at = START + timedelta(seconds=number * 60)
-        one = started(f"r{number}", model=f"m{number}", client="x" * 500 + str(number))
-        for event in (one, AttemptStarted(one.id, 1, f"key{number}"), ended(one.id)):
+        begun = started(f"r{number}", model=f"m{number}", client="x" * 500 + str(number))
+        for event in (begun, AttemptStarted(begun.id, 1, f"key{number}"), ended(begun.id)):
             picture.apply(event, at)
             usage.note(event, at, picture)
     assert len(usage.short._kept) <= 120
@@ -155,7 +155,7 @@ def test_buckets_keep_the_latest(times: list[int], seconds: int, count: int) -> 
         bucket[0] += 1
     end = max(times, default=0)
     first = (end // seconds - count + 1) * seconds
-    kept = sum(one[0] for one in buckets.last(datetime.fromtimestamp(end, UTC), count) if one)
+    kept = sum(bucket[0] for bucket in buckets.last(datetime.fromtimestamp(end, UTC), count) if bucket)
     assert kept == sum(time >= first for time in times)
     assert len(buckets._kept) <= count
 

@@ -114,11 +114,11 @@ def test_a_picture_has_its_size_whatever_the_terminals(width: int, current: int,
 def test_every_step_to_another_place_has_a_way_that_is_not_broken(width: int) -> None:
     there = plan(width)
     places = [step.place for step in steps(whole())]
-    for one, other in pairwise(places):
-        way = there.way(one, other)
-        if one is other or (one, other) == (Place.EVENTS, Place.CLIENT):
+    for start, other in pairwise(places):
+        way = there.way(start, other)
+        if start is other or (start, other) == (Place.EVENTS, Place.CLIENT):
             continue
-        assert way, (one, other)
+        assert way, (start, other)
         for (x, y), (next_x, next_y) in pairwise(way):
             inside = any(box.x <= x <= box.right and box.y == y for box in there.boxes.values())
             assert abs(x - next_x) + abs(y - next_y) == 1 or inside
@@ -163,9 +163,12 @@ def test_keys_go_through_the_steps(size: tuple[int, int]) -> None:
         await pilot.press("home")
         assert "1 of 19" in await stage.paint(pilot)
         await pilot.press("end", "space")  # on to the request after it
-        assert (walkthrough(stage).current, walkthrough(stage).one) == (0, stage.app.state.picture.interceptions["b"])
+        assert (walkthrough(stage).current, walkthrough(stage).request) == (
+            0,
+            stage.app.state.picture.interceptions["b"],
+        )
         await pilot.press("k")
-        assert walkthrough(stage).one == stage.app.state.picture.interceptions["a"]
+        assert walkthrough(stage).request == stage.app.state.picture.interceptions["a"]
         await pilot.press("escape")
         assert stage.app.screen is stage.app.live
 
