@@ -56,8 +56,7 @@ def _phase(request: Interception) -> Span:
 
 def tokens_in(request: Interception) -> int | None:
     """All tokens of the prompt, those from a cache too."""
-    used = request.tokens
-    return None if used is None else used.input + used.cache_read_input + used.cache_write_input
+    return None if request.tokens is None else request.tokens.total_input
 
 
 def tokens_per_second(request: Interception, state: MonitorState) -> float | None:

@@ -45,11 +45,6 @@ def _reasoning(tally: Tally) -> float:
     return sum(count for name, count in tally.tokens.extra.items() if "reasoning" in name)
 
 
-def _tokens_in(tally: Tally) -> float:
-    used = tally.tokens
-    return used.input + used.cache_read_input + used.cache_write_input
-
-
 ROWS = (
     Row("requests", lambda tally: tally.requests, _count),
     Row("input", lambda tally: tally.tokens.input, _count),
@@ -131,7 +126,7 @@ def since(usage: UsageHistory, now: datetime) -> str:
 
 NAMED = (
     Row("requests", lambda tally: tally.requests, _count),
-    Row("in", _tokens_in, _count),
+    Row("in", lambda tally: tally.tokens.total_input, _count),
     Row("out", lambda tally: tally.tokens.output, _count),
     Row("cost", lambda tally: tally.tokens.cost_usd, fmt.cost),
     Row("failed", lambda tally: tally.errors, _count, "bad"),
@@ -146,7 +141,7 @@ def by_name(usage: UsageHistory, by: By, window: Window, now: datetime, width: i
     room = min(28, width - numbers - (course + GAP if course else 0))
     head = fmt.fit(by[:-1], room) + "".join(fmt.fit(row.title, NUMBER, right=True) for row in NAMED)
     lines: list[Line] = [((head, "title"),)]
-    order = sorted(named.items(), key=lambda item: (-_tokens_in(item[1]) - item[1].tokens.output, item[0]))
+    order = sorted(named.items(), key=lambda item: (-item[1].tokens.total_input - item[1].tokens.output, item[0]))
     day = window.seconds is None
     buckets = usage.long.last(now, LONG_COUNT) if day else usage.short.last(now, SHORT_COUNT)
     for name, tally in order:

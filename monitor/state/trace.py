@@ -11,7 +11,7 @@ from datetime import datetime
 
 from attrs import Factory, define
 
-from bridge.events.picture import Attempt, Interception
+from bridge.events.picture import Attempt, Interception, Tokens
 from bridge.events.vocabulary import (
     AnswerDelta,
     AttemptFailed,
@@ -143,7 +143,7 @@ def _says_more(event: Event) -> str:
         case ToolCalled():
             return f"{event.tool} {str(event.arguments)[:TEXT]}"
         case TokensUsed():
-            return f"{event.input + event.cache_read_input + event.cache_write_input} in, {event.output} out"
+            return f"{Tokens.of(event).total_input} in, {event.output} out"
         case InterceptionEnded():
             status = "" if event.status is None else f" {event.status}"
             return f"{event.outcome}{status} {event.error or ''}".strip()

@@ -65,7 +65,7 @@ class Tally:
         """Adds another's sums."""
         for name in ("requests", "completed", "failed", "cancelled", "rejected", "failovers"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
-        _add_tokens(self.tokens, other.tokens)
+        self.tokens.add(other.tokens)
 
 
 @define
@@ -127,9 +127,7 @@ class UsageHistory:
             case AttemptFailed():
                 self._use(request, event.key, at, KeyUses(0, 1))
             case TokensUsed():
-                used = Tokens()
-                used.add(event)
-                self._count(request, at, Tally(tokens=used))
+                self._count(request, at, Tally(tokens=Tokens.of(event)))
             case InterceptionEnded():
                 self._count(request, at, _ending(event.outcome))
 
@@ -205,15 +203,6 @@ def _named(tallies: dict[str, Tally], name: str) -> Tally:
     if name not in tallies and len(tallies) >= NAMES:
         name = OTHERS
     return tallies.setdefault(name, Tally())
-
-
-def _add_tokens(mine: Tokens, other: Tokens) -> None:
-    for name in ("input", "output", "cache_read_input", "cache_write_input"):
-        setattr(mine, name, getattr(mine, name) + getattr(other, name))
-    for name, count in other.extra.items():
-        mine.extra[name] = mine.extra.get(name, 0) + count
-    if other.cost_usd is not None:
-        mine.cost_usd = (mine.cost_usd or 0.0) + other.cost_usd
 
 
 def _difference(after: Tokens, before: Tokens | None) -> Tokens:

@@ -67,7 +67,7 @@ def _totals(state: MonitorState, *, roomy: bool) -> Line:
     used = totals.tokens
     live = sum(request.live for request in state.picture.interceptions.values())
     errors = totals.failed + totals.rejected
-    tokens_in = fmt.tokens(used.input + used.cache_read_input + used.cache_write_input)
+    tokens_in = fmt.tokens(used.total_input)
     spans: list[Span] = [(f"{live} live", "live" if live else "muted")]
     if roomy:
         spans.append((fmt.plural(totals.interceptions, "request"), "plain"))
