@@ -17,6 +17,7 @@ from typing import ClassVar
 import platformdirs
 from rich.segment import Segments
 from rich.text import Text
+from textual import on
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.filter import LineFilter, Monochrome
@@ -27,15 +28,16 @@ from bridge.events.wire import Command
 from monitor import export, themes
 from monitor.lines.format import neutralise
 from monitor.lines.request_story import subject
+from monitor.lines.span import Tone
 from monitor.screens import palette
 from monitor.screens.help import EVERYWHERE, HelpScreen
 from monitor.screens.keys import KeysScreen
 from monitor.screens.live import LiveScreen
 from monitor.screens.reasoning import ReasoningScreen
 from monitor.screens.request import RequestScreen
-from monitor.screens.teach import TeachScreen
 from monitor.screens.totals import TotalsScreen
-from monitor.screens.view import SAID_S, Moment, View
+from monitor.screens.view import SAID_S, Frame, View
+from monitor.screens.walkthrough import WalkthroughScreen
 from monitor.sources.bridge_socket import Source
 from monitor.state.request_list import Listing
 from monitor.state.state import Incoming, MonitorState
@@ -58,7 +60,7 @@ class MonitorApp(App[None]):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+c", "quit", "Quit", show=False, priority=True),
         *(Binding(str(number), f"view('{name}')", show=False) for number, name in enumerate(VIEWS, 1)),
-        Binding("t", "teach", "Steps"),
+        Binding("t", "walkthrough", "Steps"),
         Binding("T", "next_theme", "Next theme", show=False),
         Binding("question_mark", "help", "Help", key_display="?"),
         Binding("q", "quit", "Quit"),
@@ -96,7 +98,7 @@ class MonitorApp(App[None]):
         self._url = url
         self._theme = theme or themes.DARK.name
         self._step = step
-        self._frame: Timer | None = None
+        self._frame_timer: Timer | None = None
         self._painted_at = float("-inf")
         self._asked_for_snapshot = False
 
@@ -109,7 +111,7 @@ class MonitorApp(App[None]):
             self.register_theme(theme)
         self.theme = self._theme
         if self._step:
-            self.push_screen(TeachScreen())
+            self.push_screen(WalkthroughScreen())
         self.call_after_refresh(self.paint)
         self.run_worker(self.source.run(self.receive), name="source")
         self.set_interval(TICK_S, self.paint)
@@ -126,9 +128,9 @@ class MonitorApp(App[None]):
         if self.state.gap and not self._asked_for_snapshot:
             self._asked_for_snapshot = True
             self.run_worker(self._catch_up(), name="catch up")
-        if self._frame is None:
+        if self._frame_timer is None:
             wait = FRAME_S - (asyncio.get_running_loop().time() - self._painted_at)
-            self._frame = self.set_timer(max(0.001, wait), self.paint)
+            self._frame_timer = self.set_timer(max(0.001, wait), self.paint)
 
     async def _catch_up(self) -> None:
         """Events are missing that nobody announced: a fresh snapshot makes the picture whole."""
@@ -139,25 +141,26 @@ class MonitorApp(App[None]):
 
     def paint(self) -> None:
         """Draws the state as it is now."""
-        self._frame = None
+        self._frame_timer = None
         self._painted_at = asyncio.get_running_loop().time()
         hello = self.state.hello
-        moment = Moment(self.state, self.clock(), hello.url if hello else self._url, self.place)
+        frame = Frame(self.state, self.clock(), hello.url if hello else self._url, self.place)
         view = self.view
         if view is not None and view.is_mounted:
-            view.draw(moment)
+            view.draw(frame)
 
     @property
     def view(self) -> View | None:
         """The view in front; it goes on under an overlay."""
         return next((screen for screen in reversed(self.screen_stack) if isinstance(screen, View)), None)
 
-    def on_view_shown(self) -> None:
+    @on(View.Shown)
+    def _draw_shown_view(self) -> None:
         self.paint()
 
     def action_view(self, name: str) -> None:
         """Brings a view to the front; it is as it was left, about what was selected in the one before."""
-        if isinstance(self.screen, TeachScreen):
+        if isinstance(self.screen, WalkthroughScreen):
             self.pop_screen()
         before, after = self.screen, self.views[name]
         if before is after or not isinstance(before, View):
@@ -174,28 +177,35 @@ class MonitorApp(App[None]):
         else:
             self.switch_screen(name)
 
-    def on_views_bar_chosen(self, message: ViewsBar.Chosen) -> None:
+    @on(ViewsBar.Chosen)
+    def _open_view(self, message: ViewsBar.Chosen) -> None:
         self.action_view(message.view)
 
-    def on_view_left(self) -> None:
+    @on(View.Left)
+    def _go_back(self) -> None:
         self.action_view(self._came_from)
 
-    def on_live_screen_open(self, message: LiveScreen.Open) -> None:
-        self.request.open(message.one.id)
+    @on(LiveScreen.Open)
+    def _open_request(self, message: LiveScreen.Open) -> None:
+        self.request.open(message.request.id)
         self.action_view("request")
 
-    def on_reasoning_screen_open(self, message: ReasoningScreen.Open) -> None:
+    @on(ReasoningScreen.Open)
+    def _open_request_read(self, message: ReasoningScreen.Open) -> None:
         self.request.open(message.request)
         self.action_view("request")
 
-    def on_request_screen_read(self, message: RequestScreen.Read) -> None:
+    @on(RequestScreen.Read)
+    def _read_session(self, message: RequestScreen.Read) -> None:
         self.reasoning.choose(message.request)
         self.action_view("reasoning")
 
-    def on_keys_screen_ask(self, message: KeysScreen.Ask) -> None:
+    @on(KeysScreen.Ask)
+    def _send_key_command(self, message: KeysScreen.Ask) -> None:
         self.run_worker(self._ask(message.command, message.done), name="key")
 
-    def on_request_screen_export(self, message: RequestScreen.Export) -> None:
+    @on(RequestScreen.Export)
+    def _export_request(self, message: RequestScreen.Export) -> None:
         self.run_worker(self._export(message.name, message.text), name="export")
 
     async def _export(self, name: str, text: str) -> None:
@@ -206,19 +216,20 @@ class MonitorApp(App[None]):
         else:
             self.say(f"exported to {path}", "good")
 
-    def on_view_copied(self, message: View.Copied) -> None:
+    @on(View.Copied)
+    def _copy(self, message: View.Copied) -> None:
         self.copy_to_clipboard(message.text)
         self.say(f"copied {message.what}, {len(message.text):,} characters", "good")
 
-    def action_teach(self) -> None:
+    def action_walkthrough(self) -> None:
         """Goes through the selected request step by step."""
-        one = self.listing.selected
-        if one is not None and isinstance(self.screen, View) and not isinstance(self.screen, TeachScreen):
-            self.push_screen(TeachScreen(one))
+        request = self.listing.selected
+        if request is not None and isinstance(self.screen, View) and not isinstance(self.screen, WalkthroughScreen):
+            self.push_screen(WalkthroughScreen(request))
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Where one steps through a request already, there is no key for it."""
-        return not (action == "teach" and isinstance(self.screen, TeachScreen)) and super().check_action(
+        return not (action == "walkthrough" and isinstance(self.screen, WalkthroughScreen)) and super().check_action(
             action, parameters
         )
 
@@ -234,7 +245,7 @@ class MonitorApp(App[None]):
         """What is done to colours at the very end. NO_COLOR has chosen a theme already, where nothing else did."""
         if self.theme == themes.MONO.name:
             return [themes.WithoutColour()]
-        return [one for one in super().get_line_filters() if not isinstance(one, Monochrome)]
+        return [line_filter for line_filter in super().get_line_filters() if not isinstance(line_filter, Monochrome)]
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         """What the command palette offers."""
@@ -244,12 +255,13 @@ class MonitorApp(App[None]):
         """Shows all keys."""
         self.push_screen(HelpScreen(self.view.NAME if self.view else EVERYWHERE))
 
-    def on_live_screen_cancel(self, message: LiveScreen.Cancel) -> None:
-        one = message.one
-        if not one.live:
-            self.say(f"{subject(one)} has ended already", "muted")
+    @on(LiveScreen.Cancel)
+    def _cancel(self, message: LiveScreen.Cancel) -> None:
+        request = message.request
+        if not request.live:
+            self.say(f"{subject(request)} has ended already", "muted")
             return
-        self.run_worker(self._ask(Command(0, "cancel", id=one.id), f"cancelled {subject(one)}"), name="cancel")
+        self.run_worker(self._ask(Command(0, "cancel", id=request.id), f"cancelled {subject(request)}"), name="cancel")
 
     async def _ask(self, command: Command, done: str) -> None:
         """Sends a command and says what came of it."""
@@ -259,7 +271,7 @@ class MonitorApp(App[None]):
         else:
             self.say(f"could not {command.command.removeprefix('key.')}: {reply.error}", "bad")
 
-    def say(self, text: str, tone: str) -> None:
+    def say(self, text: str, tone: Tone) -> None:
         """Tells something in the last line for a few seconds."""
         if self.view is not None:
             self.view.say(text, tone, self.clock() + timedelta(seconds=SAID_S))

@@ -24,8 +24,8 @@ class MonitorError(Exception):
 
 
 @frozen
-class Wish:
-    """What to show. `socket` is the bridge's; `replay` a log to play in its place; `step` opens the teaching view."""
+class MonitorOptions:
+    """What to show. `socket` is the bridge's; `replay` a log to play in its place; `step` opens the walkthrough."""
 
     socket: Path
     url: str | None = None
@@ -35,20 +35,22 @@ class Wish:
     step: bool = False
 
 
-def show(wish: Wish) -> int:
+def show(options: MonitorOptions) -> int:
     """Shows the dashboard in this terminal until a person quits; the exit code. Raises MonitorError."""
     from monitor.app import MonitorApp
-    from monitor.sources.bridge_socket import Client
+    from monitor.sources.bridge_socket import BridgeSource
 
     try:
-        theme = themes.chosen(wish.theme, os.environ)
+        theme = themes.chosen(options.theme, os.environ)
     except themes.UnknownTheme as error:
         raise MonitorError(str(error)) from None
     app: MonitorApp
-    if wish.replay is not None:
-        app = _replaying(wish.replay, wish.speed, theme)
+    if options.replay is not None:
+        app = _replaying(options.replay, options.speed, theme)
     else:
-        app = MonitorApp(Client(wish.socket), str(wish.socket), url=wish.url, theme=theme, step=wish.step)
+        app = MonitorApp(
+            BridgeSource(options.socket), str(options.socket), url=options.url, theme=theme, step=options.step
+        )
     app.run()
     return app.return_code or 0
 
@@ -64,14 +66,14 @@ def _replaying(path: Path, speed: float, theme: str) -> MonitorApp:
         raise MonitorError(str(error)) from None
 
 
-def command_line(wish: Wish) -> list[str]:
+def command_line(options: MonitorOptions) -> list[str]:
     """The command that shows it in a process of its own. -P: the folder it starts in may hold another `monitor`."""
-    command = [sys.executable, "-P", "-m", "monitor", "--socket", str(wish.socket)]
-    if wish.replay is not None:
-        command += ["--replay", str(wish.replay), "--speed", str(wish.speed)]
-    if wish.theme is not None:
-        command += ["--theme", wish.theme]
-    if wish.step:
+    command = [sys.executable, "-P", "-m", "monitor", "--socket", str(options.socket)]
+    if options.replay is not None:
+        command += ["--replay", str(options.replay), "--speed", str(options.speed)]
+    if options.theme is not None:
+        command += ["--theme", options.theme]
+    if options.step:
         command.append("--step")
     return command
 
@@ -95,18 +97,18 @@ def main(argv: list[str] | None = None) -> NoReturn:
     parser.add_argument("--speed", type=positive, default=1.0, metavar="X", help="how fast a log is played")
     parser.add_argument("--theme", choices=list(themes.THEMES), help=f"colours; also {themes.VARIABLE}")
     parser.add_argument("--step", action="store_true", help="go through each request step by step")
-    options = parser.parse_args(argv)
+    arguments = parser.parse_args(argv)
     if not has_terminal():
         parser.error("the monitor needs a terminal; `clearspan tail` prints events as lines")
-    wish = Wish(
-        socket=options.socket or default_socket(),
-        replay=options.replay,
-        speed=options.speed,
-        theme=options.theme,
-        step=options.step,
+    options = MonitorOptions(
+        socket=arguments.socket or default_socket(),
+        replay=arguments.replay,
+        speed=arguments.speed,
+        theme=arguments.theme,
+        step=arguments.step,
     )
     try:
-        sys.exit(show(wish))
+        sys.exit(show(options))
     except MonitorError as error:
         parser.exit(2, f"clearspan monitor: {error}\n")
 

@@ -14,15 +14,17 @@ from typing import Any
 
 from bridge.events.picture import Interception, Totals
 from bridge.events.wire import Snapshot, encode, format_time
-from monitor.lines.format import UNKNOWN
 from monitor.state.trace import Trace
+
+UNKNOWN = "–"  # noqa: RUF001  an en dash
+"""Stands in for a prompt that was not recorded."""
 
 DEFAULT_URL = "http://127.0.0.1:8484"
 
 
-def as_json(one: Interception, trace: Trace) -> str:
+def as_json(request: Interception, trace: Trace) -> str:
     """The request as the event socket tells of it, and its events with their times. ASCII: safe to print."""
-    line = encode(Snapshot(0, one.started_at, [], [one], Totals()))
+    line = encode(Snapshot(0, request.started_at, [], [request], Totals()))
     fields: dict[str, Any] = json.loads(line)["interceptions"][0]
     fields["trace"] = {
         "whole": trace.whole and not trace.left_out,
@@ -70,42 +72,42 @@ def _create(text: str, name: str, directory: Path) -> Path:
     raise FileExistsError(f"{directory} holds a thousand exports of it already")
 
 
-def file_name(one: Interception) -> str:
+def file_name(request: Interception) -> str:
     """A name from the request's id, of letters, digits and dashes whatever the id is."""
-    safe = "".join(letter for letter in one.id if letter.isascii() and (letter.isalnum() or letter == "-"))
+    safe = "".join(letter for letter in request.id if letter.isascii() and (letter.isalnum() or letter == "-"))
     return f"clearspan-{safe[:8] or 'request'}"
 
 
-def curl(one: Interception, url: str | None) -> str:
+def curl(request: Interception, url: str | None) -> str:
     """A command that asks the same again: model and prompt as far as they are known; the bridge keeps no bodies.
 
     The query is left out: it may hold a key.
     """
     base = (url or DEFAULT_URL).rstrip("/")
-    path = one.path.partition("?")[0]
-    words = ["curl", "-sS", "-N"] if one.streaming else ["curl", "-sS"]
-    words += ["-X", one.method, f"{base}{path}", "-H", "Authorization: Bearer clearspan"]
-    body = _body(one)
+    path = request.path.partition("?")[0]
+    words = ["curl", "-sS", "-N"] if request.streaming else ["curl", "-sS"]
+    words += ["-X", request.method, f"{base}{path}", "-H", "Authorization: Bearer clearspan"]
+    body = _body(request)
     if body is not None:
         words += ["-H", "Content-Type: application/json", "-d", json.dumps(body)]
-    if one.api == "messages":
+    if request.api == "messages":
         words += ["-H", "anthropic-version: 2023-06-01"]
     return shlex.join(_printable(word) for word in words) + "\n"
 
 
-def _body(one: Interception) -> dict[str, Any] | None:
-    prompt = one.prompt if one.prompt is not None else UNKNOWN
+def _body(request: Interception) -> dict[str, Any] | None:
+    prompt = request.prompt if request.prompt is not None else UNKNOWN
     said = [{"role": "user", "content": prompt}]
-    match one.api:
+    match request.api:
         case "responses":
-            body: dict[str, Any] = {"model": one.model, "input": prompt}
+            body: dict[str, Any] = {"model": request.model, "input": prompt}
         case "chat_completions":
-            body = {"model": one.model, "messages": said}
+            body = {"model": request.model, "messages": said}
         case "messages":
-            body = {"model": one.model, "max_tokens": 4096, "messages": said}
+            body = {"model": request.model, "max_tokens": 4096, "messages": said}
         case _:
             return None
-    return {**body, "stream": one.streaming}
+    return {**body, "stream": request.streaming}
 
 
 def _printable(word: str) -> str:

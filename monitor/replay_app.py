@@ -5,13 +5,14 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import ClassVar
 
+from textual import on
 from textual.binding import Binding, BindingType
 from textual.css.query import NoMatches
 from textual.widgets import Input
 
 from monitor.app import MonitorApp
-from monitor.screens.teach import TeachScreen
 from monitor.screens.view import View
+from monitor.screens.walkthrough import WalkthroughScreen
 from monitor.sources.replay import STEP_S, Replay
 from monitor.state.state import MonitorState, Status
 from monitor.widgets.replay import ReplayBar
@@ -68,7 +69,7 @@ class ReplayApp(MonitorApp):
         if action in STEERING:
             return (
                 isinstance(self.screen, View)
-                and not isinstance(self.screen, TeachScreen)
+                and not isinstance(self.screen, WalkthroughScreen)
                 and not isinstance(self.focused, Input)
             )
         return super().check_action(action, parameters)
@@ -96,6 +97,7 @@ class ReplayApp(MonitorApp):
         self.replay.change_speed(steps)
         self._show_bar()
 
-    def on_replay_bar_sought(self, message: ReplayBar.Sought) -> None:
+    @on(ReplayBar.Sought)
+    def _seek_share(self, message: ReplayBar.Sought) -> None:
         length = (self.replay.end - self.replay.begin).total_seconds()
         self.replay.seek_to(self.replay.begin + timedelta(seconds=message.share * length))

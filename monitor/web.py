@@ -13,7 +13,7 @@ import socket
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from monitor.command import MonitorError, Wish, command_line
+from monitor.command import MonitorError, MonitorOptions, command_line
 
 HOST = "127.0.0.1"
 NAMES = ("127.0.0.1", "localhost", "[::1]")
@@ -39,7 +39,7 @@ def refusal(host: str | None, origin: str | None, site: str | None, port: int) -
     return None
 
 
-def serve(wish: Wish, port: int) -> int:
+def serve(options: MonitorOptions, port: int) -> int:
     """Serves the page until it is interrupted; prints its URL. Raises MonitorError where that can't be done."""
     try:
         served: Any = importlib.import_module("textual_serve.server")
@@ -56,7 +56,7 @@ def serve(wish: Wish, port: int) -> int:
         port = listener.getsockname()[1]
         url = f"http://{HOST}:{port}"
         # The page connects back to the address it was asked for, so the one that is printed is the one that works.
-        server = served.Server(shlex.join(command_line(wish)), HOST, port, title="Clearspan", public_url=url)
+        server = served.Server(shlex.join(command_line(options)), HOST, port, title="Clearspan", public_url=url)
 
         async def guarded() -> Any:
             app = await server._make_app()  # noqa: SLF001  its only way to get at the application before it runs

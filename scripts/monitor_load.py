@@ -14,7 +14,7 @@ from pathlib import Path
 from bridge.events.picture import Picture
 from bridge.events.wire import Hello, Snapshot, encode
 from monitor.app import MonitorApp
-from monitor.sources.bridge_socket import Client
+from monitor.sources.bridge_socket import BridgeSource
 from tests.support.flood import BEGAN, flood
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -44,7 +44,7 @@ async def _measure(socket: Path, events: int, rate: float) -> None:
     feeder = await asyncio.create_subprocess_exec(*arguments, env=environment)
     while not socket.exists():  # noqa: ASYNC110, ASYNC240  a file has no event, and one look at it takes no time
         await asyncio.sleep(0.05)
-    app = MonitorApp(Client(socket), str(socket))
+    app = MonitorApp(BridgeSource(socket), str(socket))
     try:
         async with app.run_test(size=SIZE) as pilot:
             await pilot.pause()

@@ -16,6 +16,7 @@ from attrs import evolve, field, frozen
 from bridge.events.picture import Picture
 from bridge.events.vocabulary import (
     AnswerDelta,
+    ApiName,
     AttemptFailed,
     AttemptStarted,
     Credential,
@@ -73,7 +74,7 @@ class Agent:
     session: str
     user_agent: str
     provider: str = "openai"
-    api: str = "responses"
+    api: ApiName = "responses"
     source: ThoughtSource = ThoughtSource.REASONING_SUMMARY
     streaming: bool = True
 
@@ -153,10 +154,10 @@ def _story(beginning: str) -> Story:
 def messages() -> list[Message]:
     """What a subscriber hears from the bridge's start to `LAST_S`: `hello`, `snapshot`, events."""
     keys = [(at + NOW_S * (at > 0), event) for at, event in _keys()]
-    told = sorted([*keys, *(one for play in plays() for one in _events(play))], key=lambda one: one[0])
+    told = sorted([*keys, *(timed for play in plays() for timed in _events(play))], key=lambda timed: timed[0])
     hello = Hello(1, "0.1.0", 4242, "http://127.0.0.1:8484", BEGAN)
     heard: list[Message] = [hello, Snapshot.of(Picture(), 0, BEGAN)]
-    for seq, (at, event) in enumerate((one for one in told if one[0] <= LAST_S), 1):
+    for seq, (at, event) in enumerate((timed for timed in told if timed[0] <= LAST_S), 1):
         heard.append(Envelope(seq, _time(at), event))
     return heard
 

@@ -92,9 +92,9 @@ def monitor(context: click.Context, /, **chosen: Any) -> None:
     """The terminal dashboard alone."""
     from bridge.cli import monitor
 
-    wish = {name: chosen[name] for name in ("replay", "speed", "theme")}
+    options = {name: chosen[name] for name in ("replay", "speed", "theme")}
     port = chosen["web_port"] if chosen["web"] else None
-    sys.exit(monitor.watch(settings_from(context).settings, web_port=port, **wish))
+    sys.exit(monitor.watch(settings_from(context).settings, web_port=port, **options))
 
 
 @cli.command()

@@ -16,17 +16,17 @@ NEWEST = 2_000
 
 def watch(settings: Settings, *, replay: Path | None, speed: float, theme: str | None, web_port: int | None) -> int:
     """Shows it until a person quits; the exit code. Raises ConfigurationError for what can't be shown."""
-    from monitor.command import MonitorError, Wish, has_terminal, show
+    from monitor.command import MonitorError, MonitorOptions, has_terminal, show
     from monitor.web import serve
 
     with _log(replay) as log:
-        wish = Wish(settings.server.socket, replay=log, speed=speed, theme=theme)
+        options = MonitorOptions(settings.server.socket, replay=log, speed=speed, theme=theme)
         try:
             if web_port is not None:
-                return serve(wish, web_port)
+                return serve(options, web_port)
             if not has_terminal():
                 raise ConfigurationError(["the monitor needs a terminal; `clearspan tail` prints events as lines"])
-            return show(wish)
+            return show(options)
         except MonitorError as error:
             raise ConfigurationError([str(error)]) from None
 

@@ -93,9 +93,9 @@ async def run_beside(settings: Settings, beside: Beside, ready: Callable[[str], 
 
 async def show_monitor(bridge: Bridge, *, step: bool = False) -> None:
     """The dashboard in this terminal, as a process of its own; returns when it is closed."""
-    from monitor.command import Wish, command_line
+    from monitor.command import MonitorOptions, command_line
 
-    await trio.run_process(command_line(Wish(bridge.socket, step=step)), stdin=None, check=False)
+    await trio.run_process(command_line(MonitorOptions(bridge.socket, step=step)), stdin=None, check=False)
 
 
 async def print_events(bridge: Bridge) -> None:

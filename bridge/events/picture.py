@@ -98,8 +98,20 @@ class Tokens:
     extra: dict[str, int] = field(factory=dict)
     cost_usd: float | None = None
 
-    def add(self, used: TokensUsed) -> None:
-        """Adds one response's tokens."""
+    @classmethod
+    def of(cls, used: TokensUsed) -> Tokens:
+        """One response's tokens."""
+        tokens = cls()
+        tokens.add(used)
+        return tokens
+
+    @property
+    def total_input(self) -> int:
+        """All tokens of the prompt, those read from a cache and those written to it included."""
+        return self.input + self.cache_read_input + self.cache_write_input
+
+    def add(self, used: TokensUsed | Tokens) -> None:
+        """Adds one response's tokens, or others' sums."""
         self.input += used.input
         self.output += used.output
         self.cache_read_input += used.cache_read_input

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from attrs import frozen
 
-from monitor.lines.request_row import Line, Span
 from monitor.lines.request_story import Block
+from monitor.lines.span import Line, Span, Tone
 
 EDGE = "▎ "
 
 
 @frozen
-class Part:
-    """A block with its text's lines, which the flow that made them goes on changing: `count` says how many are its."""
+class LaidOutBlock:
+    """A block with its text's lines. The flow that made them goes on changing them: `count` says how many are its."""
 
     block: Block
     flow: list[str]
@@ -43,7 +43,7 @@ class Part:
         return ()
 
 
-def _text(line: str, tone: str) -> Span:
+def _text(line: str, tone: Tone) -> Span:
     """A line of a block's text. A summary's own headings, which come as `**…**`, are set in bold."""
     if tone == "reasoning-summary" and len(line) > 4 and line.startswith("**") and line.endswith("**"):
         return line[2:-2], "strong"

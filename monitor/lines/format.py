@@ -18,6 +18,8 @@ LINE_LIMIT = 4096
 
 UNKNOWN = "–"  # noqa: RUF001  an en dash is what a value that is not known yet looks like
 
+BLOCKS = "▁▂▃▄▅▆▇"  # not the full one: lines of them would run into each other
+
 _HARMFUL = re.compile(
     "["
     "\x00-\x08\x0b-\x1f\x7f"  # C0 without tab and newline, DEL
@@ -177,3 +179,18 @@ def bar(share: float, width: int) -> tuple[str, str]:
     if share > 0 and full == 0 and width:
         full = 1
     return "━" * full, "─" * (width - full)
+
+
+def sparkline(values: list[float], width: int) -> str:
+    """The values as blocks, a cell each, the highest one full; with more values than cells, neighbours are summed."""
+    if width <= 0:
+        return ""
+    per_cell = max(1, -(-len(values) // width))
+    pad = -len(values) % per_cell
+    padded = [0.0] * pad + values
+    sums = [sum(padded[i : i + per_cell]) for i in range(0, len(padded), per_cell)]
+    highest = max(sums, default=0.0)
+    cells = [
+        " " if highest <= 0 or value <= 0 else BLOCKS[round(value / highest * (len(BLOCKS) - 1))] for value in sums
+    ]
+    return "".join(cells).rjust(width)[-width:]

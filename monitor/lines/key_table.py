@@ -1,8 +1,13 @@
-"""The keys view as lines: per provider its keys with health, deadline, limits and uses, then its circuits."""
+"""Keys as lines: the keys view's table, and the panel of keys beside the requests.
+
+The table says all that is known of each key, by provider, and which circuits are not closed. The panel has a line for
+each key. In both a cooldown is a bar that runs down.
+"""
 
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterator
 from datetime import datetime
 
@@ -10,12 +15,17 @@ from attrs import frozen
 
 from bridge.events.vocabulary import CircuitChanged, KeyChanged, KeyState, Limit
 from monitor.lines import format as fmt
-from monitor.lines.key_lines import HEALTH
-from monitor.lines.request_row import Line, Span
 from monitor.lines.request_story import words
-from monitor.state.buckets import sparkline
+from monitor.lines.span import Line, Span, Tone
 from monitor.state.state import MonitorState
 from monitor.state.usage import USE_COUNT
+
+HEALTH: dict[KeyState, tuple[str, str, Tone]] = {
+    KeyState.VALID: ("●", "valid", "good"),
+    KeyState.TEMPORARY: ("◐", "cooling", "warn"),
+    KeyState.PERMANENT: ("✗", "dead", "bad"),
+    KeyState.DISABLED: ("○", "off", "muted"),
+}
 
 SOURCES = {"header": "from the provider's headers", "body": "from the provider's answer", "default": "by default"}
 
@@ -23,6 +33,11 @@ INDENT: Span = (" " * 16, "plain")
 
 LOW = 0.2
 """Share of a limit from which on down its gauge warns."""
+
+TROUBLE = (KeyState.TEMPORARY, KeyState.PERMANENT, KeyState.DISABLED, KeyState.VALID)
+
+WIDE = 60
+"""Cells from which on a key has room for everything on one line, its provider in front."""
 
 
 @frozen
@@ -42,22 +57,24 @@ def table(state: MonitorState, now: datetime, width: int) -> Table:
     lines: list[Line] = []
     places = []
     keys = sorted(state.picture.keys.values(), key=lambda key: key.provider)  # stable: a pool's order stays
-    circuits = sorted(state.picture.circuits.values(), key=lambda one: (one.provider, one.endpoint, one.model or ""))
-    for provider in sorted({key.provider for key in keys} | {one.provider for one in circuits}):
+    circuits = sorted(
+        state.picture.circuits.values(), key=lambda circuit: (circuit.provider, circuit.endpoint, circuit.model or "")
+    )
+    for provider in sorted({key.provider for key in keys} | {circuit.provider for circuit in circuits}):
         pool = [key for key in keys if key.provider == provider]
-        opened = [one for one in circuits if one.provider == provider]
+        opened = [circuit for circuit in circuits if circuit.provider == provider]
         lines += [(), _provider(provider, pool)] if lines else [_provider(provider, pool)]
         for key in pool:
             begin = len(lines)
             lines += _key(key, state, now, width)
             places.append(((key.provider, key.key), range(begin, len(lines))))
-        lines += [_circuit(one) for one in opened]
+        lines += [_circuit(circuit) for circuit in opened]
     return Table(tuple(lines), tuple(places))
 
 
 def _provider(name: str, pool: list[KeyChanged]) -> Line:
     valid = sum(key.state is KeyState.VALID for key in pool)
-    tone = "good" if pool and valid == len(pool) else "warn" if valid else "bad"
+    tone: Tone = "good" if pool and valid == len(pool) else "warn" if valid else "bad"
     return (fmt.one_line(name), "strong"), (f"  {valid} of {fmt.plural(len(pool), 'key')} valid", tone)
 
 
@@ -81,13 +98,11 @@ def _deadline(key: KeyChanged, state: MonitorState, now: datetime, *, wide: bool
     """How long it still cools: a bar that runs down, and the time when it ends."""
     if key.state is not KeyState.TEMPORARY or key.retry_at is None:
         return []
-    left = fmt.seconds_between(now, key.retry_at)
-    whole = fmt.seconds_between(state.key_changed_at.get((key.provider, key.key), now), key.retry_at)
-    full, empty = fmt.bar(left / whole if whole else 0.0, 20 if wide else 8)
+    full, empty, left = _cooldown(key, key.retry_at, state, now, 20 if wide else 8)
     return [
-        (full, "warn"),
-        (empty, "faint"),
-        (f" {fmt.clock(math.ceil(left)):>4}", "plain"),
+        full,
+        empty,
+        (f" {left:>4}", "plain"),
         (f"  {'until' if wide else 'at'} {key.retry_at.astimezone(now.tzinfo):%H:%M:%S}", "muted"),
     ]
 
@@ -117,12 +132,12 @@ def _fitted(spans: list[Span], width: int) -> list[Span]:
 
 def _uses(key: KeyChanged, state: MonitorState, now: datetime) -> tuple[Span, ...]:
     """Its uses over the last ten minutes, and how many of them failed."""
-    buckets = state.ledger.keys.get((key.provider, key.key))
+    buckets = state.usage.keys.get((key.provider, key.key))
     counted = [] if buckets is None else buckets.last(now, USE_COUNT)
-    tried = [float(one.tried) if one else 0.0 for one in counted]
-    failed = sum(one.failed for one in counted if one)
+    tried = [float(uses.tried) if uses else 0.0 for uses in counted]
+    failed = sum(uses.failed for uses in counted if uses)
     total = int(sum(tried))
-    line = sparkline(tried, 15) if tried else " " * 15
+    line = fmt.sparkline(tried, 15) if tried else " " * 15
     bad = f"{failed} ✗" if failed else ""
     return (
         (line, "live"),
@@ -145,7 +160,7 @@ def _limits(key: KeyChanged, now: datetime, width: int) -> Iterator[Line]:
 def _gauge(name: str, limit: Limit, now: datetime, *, wide: bool) -> list[Span]:
     remaining = limit.remaining or 0
     spans: list[Span] = [(f"{name if wide else name[:3]} ", "muted")]
-    tone = "good"
+    tone: Tone = "good"
     if limit.limit:
         share = remaining / limit.limit
         full, empty = fmt.bar(share, 16 if wide else 6)
@@ -161,7 +176,67 @@ def _gauge(name: str, limit: Limit, now: datetime, *, wide: bool) -> list[Span]:
     return spans
 
 
-def _circuit(one: CircuitChanged) -> Line:
-    where = f"{fmt.one_line(one.endpoint)} {fmt.one_line(one.model, default='')}".strip()
-    tone = "bad" if one.state == "open" else "warn"
-    return (" ⌁ ", tone), (f"circuit {words(one.state)}  ", tone), (where, "muted")
+def _circuit(circuit: CircuitChanged) -> Line:
+    where = f"{fmt.one_line(circuit.endpoint)} {fmt.one_line(circuit.model, default='')}".strip()
+    tone: Tone = "bad" if circuit.state == "open" else "warn"
+    return (" ⌁ ", tone), (f"circuit {words(circuit.state)}  ", tone), (where, "muted")
+
+
+def _cooldown(
+    key: KeyChanged, until: datetime, state: MonitorState, now: datetime, width: int
+) -> tuple[Span, Span, str]:
+    """A bar that runs down, in its full and its empty part, and the time that is left: 0s only when it is over."""
+    left = fmt.seconds_between(now, until)
+    whole = fmt.seconds_between(state.key_changed_at.get((key.provider, key.key), now), until)
+    full, empty = fmt.bar(left / whole if whole else 0.0, width)
+    return (full, "warn"), (empty, "faint"), fmt.clock(math.ceil(left))
+
+
+def panel(state: MonitorState, now: datetime, width: int, room: int) -> list[Line]:
+    """The panel's lines for that width: the keys by provider, in the pool's order.
+
+    Where they are more than the panel has `room` for, those in trouble come first, so that they are seen.
+    """
+    keys = sorted(state.picture.keys.values(), key=lambda key: key.provider)  # stable: a pool's order stays
+    if width >= WIDE and len(keys) > room:
+        keys.sort(key=lambda key: TROUBLE.index(key.state))
+    wide = width >= WIDE
+    listed: list[Line] = []
+    provider = None
+    for key in keys:
+        new, provider = key.provider != provider, key.provider
+        name = fmt.one_line(key.provider)
+        if wide:
+            listed.append(((f"{fmt.fit(name if new else '', 12)} ", "muted"), *_panel_key(key, state, now, wide=True)))
+        else:
+            if new:
+                listed.append(((name, "muted"),))
+            listed.append(_panel_key(key, state, now, wide=False))
+    return listed
+
+
+def summary(state: MonitorState) -> str:
+    """How many keys are in which health: 3 valid, 1 cooling."""
+    counts = Counter(HEALTH[key.state][1] for key in state.picture.keys.values())
+    return " · ".join(f"{counts[name]} {name}" for _glyph, name, _tone in HEALTH.values() if counts[name])
+
+
+def _panel_key(key: KeyChanged, state: MonitorState, now: datetime, *, wide: bool) -> Line:
+    glyph, name, tone = HEALTH[key.state]
+    shown: Line = ((f"{glyph} ", tone), (f"{fmt.fit(fmt.one_line(key.key), 11)} ", "plain"))
+    health: Span = (f"{name:<8}", tone)
+    reason: Span = (words(key.reason) if key.reason else "", "muted")
+    if key.state is KeyState.VALID:
+        return (*shown, health, (_left(key, wide=wide), "muted"))
+    if key.state is not KeyState.TEMPORARY or key.retry_at is None:
+        return (*shown, health, reason)
+    full, empty, left = _cooldown(key, key.retry_at, state, now, 12 if wide else 7)
+    bar: Line = (full, empty, (f" {left:>5} ", "plain"))
+    return (*shown, health, *bar, reason) if wide else (*shown, *bar, reason)
+
+
+def _left(key: KeyChanged, *, wide: bool) -> str:
+    """What the provider last said is left on a healthy key."""
+    gauges = (("req", key.limits.requests), ("tok", key.limits.tokens))
+    told = [f"{fmt.tokens(gauge.remaining)} {name}" for name, gauge in gauges if gauge.remaining is not None]
+    return " · ".join(told) + (" left" if told and wide else "")

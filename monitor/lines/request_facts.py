@@ -7,20 +7,22 @@ from datetime import datetime
 
 from bridge.events.picture import Interception
 from monitor.lines import format as fmt
-from monitor.lines.request_row import Line, Span, running_ms, tokens_in, tokens_per_second
+from monitor.lines.request_row import tokens_in, tokens_per_second
 from monitor.lines.request_story import words
+from monitor.lines.span import Line, Span, Tone
+from monitor.state.phase import running_ms
 from monitor.state.state import MonitorState
 
 BAR = 10
 
 
-def lines(one: Interception, state: MonitorState, now: datetime, *, wide: bool) -> list[Line]:
+def lines(request: Interception, state: MonitorState, now: datetime, *, wide: bool) -> list[Line]:
     """All of it one under the other where there is a column for it, else in three lines."""
-    return list(_tall(one, state, now)) if wide else list(_flat(one, state))
+    return list(_tall(request, state, now)) if wide else list(_flat(request, state))
 
 
-def _counts(one: Interception) -> list[tuple[str, int]]:
-    used = one.tokens
+def _counts(request: Interception) -> list[tuple[str, int]]:
+    used = request.tokens
     if used is None:
         return []
     return [
@@ -31,25 +33,27 @@ def _counts(one: Interception) -> list[tuple[str, int]]:
     ]
 
 
-def _extra(one: Interception) -> list[tuple[str, int]]:
+def _extra(request: Interception) -> list[tuple[str, int]]:
     """What else the provider counted, without a sum of what stands there already."""
-    return [(name, count) for name, count in (one.tokens.extra if one.tokens else {}).items() if "total" not in name]
+    return [
+        (name, count) for name, count in (request.tokens.extra if request.tokens else {}).items() if "total" not in name
+    ]
 
 
-def _tall(one: Interception, state: MonitorState, now: datetime) -> Iterator[Line]:
-    used = one.tokens
+def _tall(request: Interception, state: MonitorState, now: datetime) -> Iterator[Line]:
+    used = request.tokens
     yield (("Tokens", "title"),)
     if used is None:
-        yield (("not known yet" if one.live else "none were reported", "muted"),)
+        yield (("not known yet" if request.live else "none were reported", "muted"),)
     else:
-        counts = _counts(one)
+        counts = _counts(request)
         most = max(1, *(count for _name, count in counts))
         for name, count in counts:
             full, empty = fmt.bar(count / most, BAR)
             yield (*_fact(name, f"{count:,}"), ("  ", "plain"), (full, "live"), (empty, "faint"))
-        for name, count in _extra(one):
+        for name, count in _extra(request):
             yield _fact(f"  {words(name)}", f"{count:,}", "muted")
-        total = tokens_in(one) or 0
+        total = tokens_in(request) or 0
         if total:
             yield _fact("cached", f"{used.cache_read_input / total:.0%}")
     yield ()
@@ -59,56 +63,56 @@ def _tall(one: Interception, state: MonitorState, now: datetime) -> Iterator[Lin
         yield _fact("per 1k output", fmt.cost(used.cost_usd / used.output * 1_000))
     yield ()
     yield (("Time", "title"),)
-    yield _fact("running" if one.live else "took", fmt.duration(running_ms(one, now)))
-    yield _fact("first byte", fmt.duration(one.first_byte_ms))
-    yield _fact("first token", fmt.duration(state.first_token_ms(one)))
-    speed = tokens_per_second(one, state)
+    yield _fact("running" if request.live else "took", fmt.duration(running_ms(request, now)))
+    yield _fact("first byte", fmt.duration(request.first_byte_ms))
+    yield _fact("first token", fmt.duration(state.first_token_ms(request)))
+    speed = tokens_per_second(request, state)
     yield _fact("tokens/s", fmt.UNKNOWN if speed is None else f"{speed:.0f}")
-    yield _fact("relayed", fmt.UNKNOWN if one.bytes_out is None else fmt.size(one.bytes_out))
+    yield _fact("relayed", fmt.UNKNOWN if request.bytes_out is None else fmt.size(request.bytes_out))
     yield ()
-    yield from _who(one)
+    yield from _who(request)
 
 
-def _who(one: Interception) -> Iterator[Line]:
+def _who(request: Interception) -> Iterator[Line]:
     yield (("Request", "title"),)
     facts = {
-        "id": one.id,
-        "provider": one.provider,
-        "upstream id": one.upstream_request_id,
-        "session": one.session_id,
-        "agent": one.agent_id,
-        "class": one.request_class,
-        "by": one.initiator,
-        "user agent": one.user_agent,
-        "after call": one.correlating_tool_call_id,
+        "id": request.id,
+        "provider": request.provider,
+        "upstream id": request.upstream_request_id,
+        "session": request.session_id,
+        "agent": request.agent_id,
+        "class": request.request_class,
+        "by": request.initiator,
+        "user agent": request.user_agent,
+        "after call": request.correlating_tool_call_id,
     }
     for name, value in facts.items():
         if value:
             yield (f"{name:<13} ", "muted"), (fmt.one_line(value), "plain")
 
 
-def _fact(name: str, value: str, tone: str = "plain") -> Line:
+def _fact(name: str, value: str, tone: Tone = "plain") -> Line:
     return (f"{name:<13} ", "muted"), (f"{value:>9}", tone)
 
 
-def _flat(one: Interception, state: MonitorState) -> Iterator[Line]:
-    used = one.tokens
+def _flat(request: Interception, state: MonitorState) -> Iterator[Line]:
+    used = request.tokens
     counts: list[Span] = []
-    for name, count in _counts(one):
+    for name, count in _counts(request):
         counts += [(f"{name} ", "muted"), (f"{count:,}  ", "plain")]
-    for name, count in _extra(one):
+    for name, count in _extra(request):
         counts += [(f"{words(name)} ", "muted"), (f"{count:,}  ", "plain")]
-    yield tuple(counts) or (("tokens are not known yet" if one.live else "no tokens were reported", "muted"),)
-    speed = tokens_per_second(one, state)
+    yield tuple(counts) or (("tokens are not known yet" if request.live else "no tokens were reported", "muted"),)
+    speed = tokens_per_second(request, state)
     yield _row(
         ("cost", fmt.cost(used.cost_usd if used else None)),
         ("tokens/s", fmt.UNKNOWN if speed is None else f"{speed:.0f}"),
-        ("relayed", fmt.UNKNOWN if one.bytes_out is None else fmt.size(one.bytes_out)),
+        ("relayed", fmt.UNKNOWN if request.bytes_out is None else fmt.size(request.bytes_out)),
     )
     yield _row(
-        ("first byte", fmt.duration(one.first_byte_ms)),
-        ("first token", fmt.duration(state.first_token_ms(one))),
-        ("session", fmt.one_line(one.session_id)),
+        ("first byte", fmt.duration(request.first_byte_ms)),
+        ("first token", fmt.duration(state.first_token_ms(request))),
+        ("session", fmt.one_line(request.session_id)),
     )
 
 

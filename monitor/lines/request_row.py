@@ -13,12 +13,10 @@ from attrs import frozen
 from bridge.events.picture import Interception
 from bridge.events.vocabulary import Outcome
 from monitor.lines import format as fmt
+from monitor.lines.span import Line, Span
+from monitor.state.phase import phase
+from monitor.state.request_list import Listing
 from monitor.state.state import MonitorState
-
-Span = tuple[str, str]
-"""A piece of text and the tone it is painted in (`monitor/monitor.tcss` says what a tone looks like)."""
-
-Line = tuple[Span, ...]
 
 GAP = 1
 
@@ -35,115 +33,97 @@ class Column:
     right: bool = False
 
 
-def mark(one: Interception) -> Span:
+ENDED: dict[Outcome, Span] = {
+    Outcome.FAILED: ("✗", "bad"),
+    Outcome.CANCELLED: ("⊘", "muted"),
+    Outcome.REJECTED: ("!", "warn"),
+}
+
+
+def mark(request: Interception) -> Span:
     """One cell that says how a request stands."""
-    if one.outcome is None:
-        return ("◌", "warn") if one.waiting_until else ("●", "live")
-    if one.outcome is Outcome.COMPLETED:
-        return ("✓", "good") if (one.status or 200) < 400 else ("✗", "bad")
-    return {
-        Outcome.FAILED: ("✗", "bad"),
-        Outcome.CANCELLED: ("⊘", "muted"),
-        Outcome.REJECTED: ("!", "warn"),
-    }[one.outcome]
+    if request.outcome is None:
+        return ("◌", "warn") if request.waiting_until else ("●", "live")
+    if request.outcome is Outcome.COMPLETED:
+        return ("✓", "good") if (request.status or 200) < 400 else ("✗", "bad")
+    return ENDED[request.outcome]
 
 
-def phase(one: Interception) -> Span:
-    """In a word, what is going on, or how it ended."""
-    if one.outcome is not None:
-        if one.outcome is Outcome.COMPLETED:
-            return ("done", "muted") if (one.status or 200) < 400 else (f"HTTP {one.status}", "bad")
-        tone = {Outcome.FAILED: "bad", Outcome.REJECTED: "warn"}.get(one.outcome, "muted")
-        return one.outcome.value, tone
-    if one.waiting_until:
-        return "no key", "warn"
-    for seen, word in ((one.answer, "answering"), (one.tools, "tool call"), (one.thoughts, "thinking")):
-        if seen:
-            return word, "live"
-    trying = one.attempts[-1] if one.attempts else None
-    if trying is None or trying.reason is not None:
-        return "accepted", "live"
-    return ("sent" if trying.status is None else "streaming"), "live"
+def _phase(request: Interception) -> Span:
+    tone = mark(request)[1]
+    return phase(request), "muted" if tone == "good" else tone
 
 
-def running_ms(one: Interception, now: datetime) -> float:
-    """Milliseconds that it took, or has taken until now."""
-    if one.duration_ms is not None:
-        return one.duration_ms
-    return fmt.seconds_between(one.started_at, now) * 1000
-
-
-def tokens_in(one: Interception) -> int | None:
+def tokens_in(request: Interception) -> int | None:
     """All tokens of the prompt, those from a cache too."""
-    used = one.tokens
-    return None if used is None else used.input + used.cache_read_input + used.cache_write_input
+    return None if request.tokens is None else request.tokens.total_input
 
 
-def tokens_per_second(one: Interception, state: MonitorState) -> float | None:
+def tokens_per_second(request: Interception, state: MonitorState) -> float | None:
     """Output tokens over the time from the first token to the end; only known once it has ended."""
-    first = state.first_token_ms(one)
-    if one.tokens is None or first is None or one.duration_ms is None or one.duration_ms - first < 1:
+    first = state.first_token_ms(request)
+    if request.tokens is None or first is None or request.duration_ms is None or request.duration_ms - first < 1:
         return None
-    return one.tokens.output / (one.duration_ms - first) * 1000
+    return request.tokens.output / (request.duration_ms - first) * 1000
 
 
-def _key(one: Interception) -> Span:
-    if one.attempts:
-        failed = one.attempts[-1].reason is not None
-        return fmt.one_line(one.attempts[-1].key), "warn" if failed else "plain"
-    return fmt.one_line(one.credential.hint), "muted"
+def _key(request: Interception) -> Span:
+    if request.attempts:
+        failed = request.attempts[-1].reason is not None
+        return fmt.one_line(request.attempts[-1].key), "warn" if failed else "plain"
+    return fmt.one_line(request.credential.hint), "muted"
 
 
-def _attempts(one: Interception) -> Span:
-    count = len(one.attempts)
+def _attempts(request: Interception) -> Span:
+    count = len(request.attempts)
     return (str(count) if count else fmt.UNKNOWN), "warn" if count > 1 else "muted"
 
 
-def _time(one: Interception, now: datetime) -> Span:
-    if one.duration_ms is not None:
-        return fmt.duration(one.duration_ms), "plain"
-    return fmt.clock(fmt.seconds_between(one.started_at, now)), "live"
+def _time(request: Interception, now: datetime) -> Span:
+    if request.duration_ms is not None:
+        return fmt.duration(request.duration_ms), "plain"
+    return fmt.clock(fmt.seconds_between(request.started_at, now)), "live"
 
 
-def _speed(one: Interception, state: MonitorState) -> Span:
-    speed = tokens_per_second(one, state)
+def _speed(request: Interception, state: MonitorState) -> Span:
+    speed = tokens_per_second(request, state)
     return (fmt.UNKNOWN if speed is None else f"{speed:.0f}"), "muted"
 
 
-def _subject(one: Interception) -> Span:
+def _subject(request: Interception) -> Span:
     """The model; a request that names none is known by its path."""
-    return fmt.one_line(one.model or one.path), "plain" if one.model else "muted"
+    return fmt.one_line(request.model or request.path), "plain" if request.model else "muted"
 
 
 COLUMNS = (
-    Column("", 1, lambda one, _state, _now: mark(one)),
-    Column("state", 9, lambda one, _state, _now: phase(one), room=96),
-    Column("client", 9, lambda one, _state, _now: (fmt.one_line(one.client), "plain"), most=18),
-    Column("model", 14, lambda one, _state, _now: _subject(one), most=28),
-    Column("session", 8, lambda one, _state, _now: (fmt.one_line(one.session_id), "muted"), room=112, most=12),
-    Column("key", 11, lambda one, _state, _now: _key(one)),
-    Column("try", 3, lambda one, _state, _now: _attempts(one), right=True),
-    Column("first", 6, lambda one, state, _now: (fmt.duration(state.first_token_ms(one)), "plain"), right=True),
-    Column("in", 6, lambda one, _state, _now: (fmt.tokens(tokens_in(one)), "plain"), right=True),
+    Column("", 1, lambda request, _state, _now: mark(request)),
+    Column("state", 9, lambda request, _state, _now: _phase(request), room=96),
+    Column("client", 9, lambda request, _state, _now: (fmt.one_line(request.client), "plain"), most=18),
+    Column("model", 14, lambda request, _state, _now: _subject(request), most=28),
+    Column("session", 8, lambda request, _state, _now: (fmt.one_line(request.session_id), "muted"), room=112, most=12),
+    Column("key", 11, lambda request, _state, _now: _key(request)),
+    Column("try", 3, lambda request, _state, _now: _attempts(request), right=True),
+    Column("first", 6, lambda request, state, _now: (fmt.duration(state.first_token_ms(request)), "plain"), right=True),
+    Column("in", 6, lambda request, _state, _now: (fmt.tokens(tokens_in(request)), "plain"), right=True),
     Column(
         "out",
         6,
-        lambda one, _state, _now: (fmt.tokens(one.tokens.output if one.tokens else None), "plain"),
+        lambda request, _state, _now: (fmt.tokens(request.tokens.output if request.tokens else None), "plain"),
         right=True,
     ),
-    Column("tok/s", 6, lambda one, state, _now: _speed(one, state), room=106, right=True),
+    Column("tok/s", 6, lambda request, state, _now: _speed(request, state), room=106, right=True),
     Column(
         "cost",
         7,
-        lambda one, _state, _now: (fmt.cost(one.tokens.cost_usd if one.tokens else None), "plain"),
+        lambda request, _state, _now: (fmt.cost(request.tokens.cost_usd if request.tokens else None), "plain"),
         room=120,
         right=True,
     ),
-    Column("time", 6, lambda one, _state, now: _time(one, now), right=True),
+    Column("time", 6, lambda request, _state, now: _time(request, now), right=True),
     Column(
         "age",
         4,
-        lambda one, _state, now: (fmt.age(fmt.seconds_between(one.started_at, now)), "muted"),
+        lambda request, _state, now: (fmt.age(fmt.seconds_between(request.started_at, now)), "muted"),
         room=90,
         right=True,
     ),
@@ -170,11 +150,22 @@ def header(layout: list[tuple[Column, int]]) -> Line:
     return ((" ".join(fmt.fit(column.title, width, right=column.right) for column, width in layout), "title"),)
 
 
-def row(one: Interception, state: MonitorState, now: datetime, layout: list[tuple[Column, int]]) -> Line:
+def row(request: Interception, state: MonitorState, now: datetime, layout: list[tuple[Column, int]]) -> Line:
     """One request as a line of the table."""
     spans: list[Span] = []
     for column, width in layout:
-        text, tone = column.cell(one, state, now)
+        text, tone = column.cell(request, state, now)
         spans.append((fmt.fit(text, width, right=column.right), tone))
         spans.append((" " * GAP, "plain"))
     return tuple(spans[:-1])
+
+
+def title(listing: Listing) -> str:
+    """What stands above the table: Requests  3 of 40 · slowest first · following the newest."""
+    count = str(listing.total) if len(listing.rows) == listing.total else f"{len(listing.rows)} of {listing.total}"
+    parts = [f"Requests  {count}"]
+    if listing.slowest_first:
+        parts.append("slowest first")
+    if listing.selection.follow:
+        parts.append("following the newest")
+    return " · ".join(parts)

@@ -16,12 +16,21 @@ from attrs import frozen
 from bridge.events.picture import TEXT_LIMIT, Attempt, Interception, Thought, Tool
 from bridge.events.vocabulary import Outcome, ThoughtSource, WithheldReason
 from monitor.lines import format as fmt
-from monitor.lines.request_row import Line, Span, mark, phase, running_ms, tokens_in
+from monitor.lines.request_row import mark, tokens_in
+from monitor.lines.span import Line, Span, Tone
+from monitor.state.phase import phase, running_ms
 
 SOURCES = {
     ThoughtSource.REASONING_SUMMARY: "summary",
     ThoughtSource.COMMENTARY: "commentary",
     ThoughtSource.THINKING: "thinking",
+}
+
+TONES: dict[ThoughtSource | None, Tone] = {
+    ThoughtSource.REASONING_SUMMARY: "reasoning-summary",
+    ThoughtSource.COMMENTARY: "commentary",
+    ThoughtSource.THINKING: "thinking",
+    None: "thinking",
 }
 
 WITHHELD = {
@@ -31,7 +40,7 @@ WITHHELD = {
     WithheldReason.NOT_SUMMARIZED: "the model reasoned, but gave no summary",
 }
 
-SEPARATOR = (" · ", "muted")
+SEPARATOR: Span = (" · ", "muted")
 
 
 @frozen
@@ -39,7 +48,7 @@ class Block:
     """A part of the story. `key` names it within its request; `tone` colours its edge and heading."""
 
     key: str
-    tone: str
+    tone: Tone
     heading: Line
     lines: tuple[Line, ...] = ()
     text: str = ""
@@ -47,33 +56,32 @@ class Block:
     """A divider between requests: no edge, no blank line behind it."""
 
 
-def tell(one: Interception, now: datetime) -> list[Block]:
+def tell(request: Interception, now: datetime) -> list[Block]:
     """The blocks of a request's story, in reading order."""
-    blocks = [_request(one)]
-    if one.attempts or one.waiting_until:
-        blocks.append(_attempts(one, now))
-    if one.prompt:
-        blocks.append(Block("prompt", "prompt", (("Prompt", "prompt"),), text=one.prompt))
-    blocks.extend(_thought(thought) for thought in one.thoughts)
-    blocks.extend(_tool(number, tool) for number, tool in enumerate(one.tools))
-    if one.answer:
-        blocks.append(Block("answer", "answer", (("Answer", "answer"),), text=one.answer))
-    if not one.live:
-        blocks.append(_end(one))
+    blocks = [_request(request)]
+    if request.attempts or request.waiting_until:
+        blocks.append(_attempts(request, now))
+    if request.prompt:
+        blocks.append(Block("prompt", "prompt", (("Prompt", "prompt"),), text=request.prompt))
+    blocks.extend(_thought(thought) for thought in request.thoughts)
+    blocks.extend(_tool(number, tool) for number, tool in enumerate(request.tools))
+    if request.answer:
+        blocks.append(Block("answer", "answer", (("Answer", "answer"),), text=request.answer))
+    if not request.live:
+        blocks.append(_end(request))
     return blocks
 
 
-def title(one: Interception, now: datetime) -> str:
+def title(request: Interception, now: datetime) -> str:
     """What stands above the story: which request, and how it goes."""
-    glyph, _tone = mark(one)
-    word, _tone = phase(one)
-    time = fmt.clock(running_ms(one, now) / 1000) if one.live else fmt.duration(one.duration_ms)
-    return f"{subject(one)} · {fmt.one_line(one.id)[:8]} · {glyph} {word} {time}"
+    glyph, _tone = mark(request)
+    time = fmt.clock(running_ms(request, now) / 1000) if request.live else fmt.duration(request.duration_ms)
+    return f"{subject(request)} · {fmt.one_line(request.id)[:8]} · {glyph} {phase(request)} {time}"
 
 
-def subject(one: Interception) -> str:
+def subject(request: Interception) -> str:
     """A request in a few words, for titles and messages."""
-    return f"{fmt.one_line(one.client)} {fmt.one_line(one.model or one.path)}"
+    return f"{fmt.one_line(request.client)} {fmt.one_line(request.model or request.path)}"
 
 
 def _join(parts: list[Span]) -> Line:
@@ -83,34 +91,34 @@ def _join(parts: list[Span]) -> Line:
     return tuple(line)
 
 
-def _request(one: Interception) -> Block:
-    how = "streaming" if one.streaming else "blocking"
-    heading = _join([(subject(one), "strong"), (fmt.one_line(one.api), "plain"), (how, "plain")])
+def _request(request: Interception) -> Block:
+    how = "streaming" if request.streaming else "blocking"
+    heading = _join([(subject(request), "strong"), (fmt.one_line(request.api), "plain"), (how, "plain")])
     facts = {
-        "session": one.session_id,
-        "agent": one.agent_id,
-        "parent": one.parent_agent_id,
-        "by": one.initiator,
-        "class": one.request_class,
-        "type": one.agent_type,
-        "after": one.correlating_tool_call_id,
+        "session": request.session_id,
+        "agent": request.agent_id,
+        "parent": request.parent_agent_id,
+        "by": request.initiator,
+        "class": request.request_class,
+        "type": request.agent_type,
+        "after": request.correlating_tool_call_id,
     }
-    known = [(f"{name} {fmt.one_line(value)}", "muted") for name, value in facts.items() if value]
-    own = [("the caller's own key", "muted")] if one.credential.kind == "byok" else []
-    path = (f"{fmt.one_line(one.method)} {fmt.one_line(one.path)}", "muted")
+    known: list[Span] = [(f"{name} {fmt.one_line(value)}", "muted") for name, value in facts.items() if value]
+    own: list[Span] = [("the caller's own key", "muted")] if request.credential.kind == "byok" else []
+    path: Span = (f"{fmt.one_line(request.method)} {fmt.one_line(request.path)}", "muted")
     lines = [_join([path, *own])]
     lines += [_join(known[i : i + 3]) for i in range(0, len(known), 3)]
     return Block("request", "muted", heading, tuple(lines))
 
 
-def _attempts(one: Interception, now: datetime) -> Block:
-    failed = sum(attempt.reason is not None for attempt in one.attempts)
+def _attempts(request: Interception, now: datetime) -> Block:
+    failed = sum(attempt.reason is not None for attempt in request.attempts)
     heading: list[Span] = [("Attempts", "warn" if failed else "muted")]
     if failed:
         heading.append((f"  {failed} failed", "muted"))
-    lines = [_attempt(attempt) for attempt in one.attempts]
-    if one.waiting_until:
-        left = fmt.clock(fmt.seconds_between(now, one.waiting_until))
+    lines = [_attempt(attempt) for attempt in request.attempts]
+    if request.waiting_until:
+        left = fmt.clock(fmt.seconds_between(now, request.waiting_until))
         lines.append((("◌ ", "warn"), (f"every key cools; the next is ready in {left}", "warn")))
     return Block("attempts", "warn" if failed else "muted", tuple(heading), tuple(lines))
 
@@ -146,8 +154,8 @@ def _thought(thought: Thought) -> Block:
         why: Line = ((f"no text: {WITHHELD[thought.withheld]}{amount}", "withheld"),)
         return Block(key, "withheld", heading, (why,), thought.text)
     source = SOURCES[thought.source] if thought.source else ""
-    tone = thought.source.value.replace("_", "-") if thought.source else "thinking"
-    pending = () if thought.recorded else (("  …", "live"),)
+    tone = TONES[thought.source]
+    pending: Line = () if thought.recorded else (("  …", "live"),)
     return Block(key, tone, (("Thought", tone), (f"  {source}", "muted"), *pending), text=thought.text)
 
 
@@ -175,46 +183,48 @@ def arguments(value: Any) -> str:
 
 
 def _argument_lines(value: dict[str, Any]) -> Iterator[str]:
-    for name, one in value.items():
-        if isinstance(one, str) and "\n" in one.strip():
+    for name, argument in value.items():
+        if isinstance(argument, str) and "\n" in argument.strip():
             yield f"{name}:"
-            yield from (f"  {line}" for line in one.splitlines())
-        elif isinstance(one, list) and one and all(isinstance(word, str) for word in one):
-            yield f"{name}: {' '.join(one)}"
+            yield from (f"  {line}" for line in argument.splitlines())
+        elif isinstance(argument, list) and argument and all(isinstance(word, str) for word in argument):
+            yield f"{name}: {' '.join(argument)}"
         else:
-            yield f"{name}: {one if isinstance(one, str) else _json(one)}"
+            yield f"{name}: {argument if isinstance(argument, str) else _json(argument)}"
 
 
 def _json(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
-def _end(one: Interception) -> Block:
-    glyph, tone = mark(one)
-    status = [(f"HTTP {one.status}", "plain")] if one.status is not None else []
-    heading = _join([(f"{glyph} {phase(one)[0]}", tone), *status, (fmt.duration(one.duration_ms), "plain")])
+def _end(request: Interception) -> Block:
+    glyph, tone = mark(request)
+    status: list[Span] = [(f"HTTP {request.status}", "plain")] if request.status is not None else []
+    heading = _join([(f"{glyph} {phase(request)}", tone), *status, (fmt.duration(request.duration_ms), "plain")])
     lines: list[Line] = []
-    if one.error:
-        error_tone = "muted" if one.outcome is Outcome.CANCELLED else "bad"
-        lines.append(((fmt.one_line(one.error), error_tone),))
-    if one.tokens:
-        lines.append(_spent(one))
-    times = {"first byte": one.first_byte_ms, "first token": one.first_token_ms}
-    known = [(f"{name} {fmt.duration(value)}", "muted") for name, value in times.items() if value is not None]
-    if one.bytes_out:
-        known.append((f"{fmt.size(one.bytes_out)} relayed", "muted"))
+    if request.error:
+        error_tone: Tone = "muted" if request.outcome is Outcome.CANCELLED else "bad"
+        lines.append(((fmt.one_line(request.error), error_tone),))
+    if request.tokens:
+        lines.append(_spent(request))
+    times = {"first byte": request.first_byte_ms, "first token": request.first_token_ms}
+    known: list[Span] = [
+        (f"{name} {fmt.duration(value)}", "muted") for name, value in times.items() if value is not None
+    ]
+    if request.bytes_out:
+        known.append((f"{fmt.size(request.bytes_out)} relayed", "muted"))
     if known:
         lines.append(_join(known))
     return Block("end", tone, heading, tuple(lines))
 
 
-def _spent(one: Interception) -> Line:
-    used = one.tokens
+def _spent(request: Interception) -> Line:
+    used = request.tokens
     if used is None:
         return ()
     cached = f" ({fmt.tokens(used.cache_read_input)} from cache)" if used.cache_read_input else ""
     parts: list[Span] = [
-        (f"in {fmt.tokens(tokens_in(one))}{cached}", "plain"),
+        (f"in {fmt.tokens(tokens_in(request))}{cached}", "plain"),
         (f"out {fmt.tokens(used.output)}", "plain"),
     ]
     parts += [(f"{words(name)} {fmt.tokens(count)}", "muted") for name, count in used.extra.items() if count]

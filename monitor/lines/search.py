@@ -8,11 +8,11 @@ from collections.abc import Iterable, Iterator
 
 from attrs import frozen
 
-from monitor.lines.request_row import Line
+from monitor.lines.span import Line, Span
 
 
 @frozen
-class Place:
+class MatchPlace:
     """A line of a block: stays right while other blocks grow."""
 
     key: str
@@ -25,7 +25,7 @@ def pattern(query: str) -> re.Pattern[str] | None:
     return re.compile(r"\s+".join(map(re.escape, words)), re.IGNORECASE) if words else None
 
 
-def find(wanted: re.Pattern[str], blocks: Iterable[tuple[str, list[str]]]) -> Iterator[Place]:
+def find(wanted: re.Pattern[str], blocks: Iterable[tuple[str, list[str]]]) -> Iterator[MatchPlace]:
     """Every line in which a match begins, in order; blocks come as a key and their lines."""
     for key, lines in blocks:
         starts, length = [], 0
@@ -36,7 +36,7 @@ def find(wanted: re.Pattern[str], blocks: Iterable[tuple[str, list[str]]]) -> It
         for match in wanted.finditer(" ".join(lines)):
             line_number = bisect_right(starts, match.start()) - 1
             if line_number != last:
-                yield Place(key, line_number)
+                yield MatchPlace(key, line_number)
             last = line_number
 
 
@@ -46,7 +46,7 @@ def highlight(line: Line, wanted: re.Pattern[str]) -> Line:
     matches = [match.span() for match in wanted.finditer(text)]
     if not matches:
         return line
-    shown: list[tuple[str, str]] = []
+    shown: list[Span] = []
     at = 0
     for span, tone in line:
         end = at + len(span)

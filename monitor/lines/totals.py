@@ -9,9 +9,8 @@ from typing import Literal
 from attrs import frozen
 
 from monitor.lines import format as fmt
-from monitor.lines.request_row import Line, Span
-from monitor.state.buckets import sparkline
-from monitor.state.usage import LONG_COUNT, SHORT_COUNT, Account, Ledger, Tally
+from monitor.lines.span import Line, Span, Tone
+from monitor.state.usage import LONG_COUNT, SHORT_COUNT, Breakdown, Tally, UsageHistory
 
 By = Literal["models", "clients"]
 
@@ -34,7 +33,7 @@ class Row:
     title: str
     take: Callable[[Tally], float | None]
     show: Callable[[float | None], str]
-    tone: str = "plain"
+    tone: Tone = "plain"
 
 
 def _count(value: float | None) -> str:
@@ -44,11 +43,6 @@ def _count(value: float | None) -> str:
 def _reasoning(tally: Tally) -> float:
     """Tokens thought: the providers count them under names of their own, and within the output."""
     return sum(count for name, count in tally.tokens.extra.items() if "reasoning" in name)
-
-
-def _tokens_in(tally: Tally) -> float:
-    used = tally.tokens
-    return used.input + used.cache_read_input + used.cache_write_input
 
 
 ROWS = (
@@ -69,15 +63,15 @@ WIDE = 130
 """From which width on the day has a sparkline too."""
 
 
-def account(ledger: Ledger, window: Window, now: datetime) -> Account:
+def breakdown(usage: UsageHistory, window: Window, now: datetime) -> Breakdown:
     """The sums over a window."""
-    return ledger.on(now) if window.seconds is None else ledger.over(now, window.seconds)
+    return usage.on(now) if window.seconds is None else usage.over(now, window.seconds)
 
 
-def table(ledger: Ledger, now: datetime, width: int) -> list[Line]:
+def table(usage: UsageHistory, now: datetime, width: int) -> list[Line]:
     """All numbers in all windows, each with its course."""
-    sums = [account(ledger, window, now) for window in WINDOWS]
-    short, day = ledger.short.last(now, SHORT_COUNT), ledger.long.last(now, LONG_COUNT)
+    sums = [breakdown(usage, window, now) for window in WINDOWS]
+    short, day = usage.short.last(now, SHORT_COUNT), usage.long.last(now, LONG_COUNT)
     room = max(0, width - TITLE - len(WINDOWS) * NUMBER - GAP)
     courses = [("last 10 minutes", short, min(room, 60))]
     if width >= WIDE:
@@ -86,12 +80,12 @@ def table(ledger: Ledger, now: datetime, width: int) -> list[Line]:
     lines: list[Line] = [((head + "".join(" " * GAP + fmt.fit(name, room) for name, _c, room in courses), "title"),)]
     for row in ROWS:
         line: list[Span] = [(fmt.fit(row.title, TITLE), "muted")]
-        line += [_number(row, one.whole) for one in sums]
+        line += [_number(row, total.whole) for total in sums]
         for _name, buckets, cells in courses:
             line += [(" " * GAP, "plain"), _course(row, [each.whole if each else None for each in buckets], cells)]
         lines.append(tuple(line))
         if row.title == "requests":
-            lines.append(_rates(ledger, sums, now))
+            lines.append(_rates(usage, sums, now))
     return lines
 
 
@@ -102,54 +96,54 @@ def _number(row: Row, tally: Tally) -> Span:
 
 def _course(row: Row, tallies: list[Tally | None], cells: int) -> Span:
     values = [(row.take(tally) or 0.0) if tally else 0.0 for tally in tallies]
-    return sparkline(values, cells), row.tone if row.tone != "plain" else "live"
+    return fmt.sparkline(values, cells), row.tone if row.tone != "plain" else "live"
 
 
-def _rates(ledger: Ledger, sums: list[Account], now: datetime) -> Line:
+def _rates(usage: UsageHistory, sums: list[Breakdown], now: datetime) -> Line:
     line: list[Span] = [(fmt.fit("a minute", TITLE), "muted")]
-    for window, one in zip(WINDOWS, sums, strict=True):
-        seconds = window.seconds if window.seconds is not None else _day_s(ledger, now)
-        rate = one.whole.requests / max(1.0, seconds / 60)
+    for window, total in zip(WINDOWS, sums, strict=True):
+        seconds = window.seconds if window.seconds is not None else _day_s(usage, now)
+        rate = total.whole.requests / max(1.0, seconds / 60)
         line.append((fmt.fit(f"{rate:.1f}" if rate < 100 else _count(rate), NUMBER, right=True), "muted"))
     return tuple(line)
 
 
-def _day_s(ledger: Ledger, now: datetime) -> float:
+def _day_s(usage: UsageHistory, now: datetime) -> float:
     """Seconds of today that are accounted for."""
-    midnight = now.astimezone(ledger.zone).replace(hour=0, minute=0, second=0, microsecond=0)
-    return fmt.seconds_between(max(midnight, ledger.since or now), now)
+    midnight = now.astimezone(usage.zone).replace(hour=0, minute=0, second=0, microsecond=0)
+    return fmt.seconds_between(max(midnight, usage.since or now), now)
 
 
-def since(ledger: Ledger, now: datetime) -> str:
+def since(usage: UsageHistory, now: datetime) -> str:
     """What the title adds: today begins where the monitor, or what the bridge still knew, began."""
-    if ledger.since is None:
+    if usage.since is None:
         return ""
-    began = ledger.since.astimezone(ledger.zone)
-    if began.date() != now.astimezone(ledger.zone).date():
+    began = usage.since.astimezone(usage.zone)
+    if began.date() != now.astimezone(usage.zone).date():
         return ""
     return f" · today since {began:%H:%M}"
 
 
 NAMED = (
     Row("requests", lambda tally: tally.requests, _count),
-    Row("in", _tokens_in, _count),
+    Row("in", lambda tally: tally.tokens.total_input, _count),
     Row("out", lambda tally: tally.tokens.output, _count),
     Row("cost", lambda tally: tally.tokens.cost_usd, fmt.cost),
     Row("failed", lambda tally: tally.errors, _count, "bad"),
 )
 
 
-def by_name(ledger: Ledger, by: By, window: Window, now: datetime, width: int) -> list[Line]:
+def by_name(usage: UsageHistory, by: By, window: Window, now: datetime, width: int) -> list[Line]:
     """A line for each model or client: its sums in the window, and the course of its requests."""
-    named: dict[str, Tally] = getattr(account(ledger, window, now), by)
+    named: dict[str, Tally] = getattr(breakdown(usage, window, now), by)
     numbers = len(NAMED) * NUMBER
     course = min(30, width - numbers - 24) if width >= numbers + 24 + 10 else 0
     room = min(28, width - numbers - (course + GAP if course else 0))
     head = fmt.fit(by[:-1], room) + "".join(fmt.fit(row.title, NUMBER, right=True) for row in NAMED)
     lines: list[Line] = [((head, "title"),)]
-    order = sorted(named.items(), key=lambda item: (-_tokens_in(item[1]) - item[1].tokens.output, item[0]))
+    order = sorted(named.items(), key=lambda item: (-item[1].tokens.total_input - item[1].tokens.output, item[0]))
     day = window.seconds is None
-    buckets = ledger.long.last(now, LONG_COUNT) if day else ledger.short.last(now, SHORT_COUNT)
+    buckets = usage.long.last(now, LONG_COUNT) if day else usage.short.last(now, SHORT_COUNT)
     for name, tally in order:
         line: list[Span] = [(fmt.fit(fmt.one_line(name), room), "plain")]
         line += [_number(row, tally) for row in NAMED]

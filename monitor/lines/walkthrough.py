@@ -16,6 +16,7 @@ from bridge.events.vocabulary import FailureReason, Outcome, ThoughtSource
 from monitor.lines import format as fmt
 from monitor.lines.request_row import tokens_in
 from monitor.lines.request_story import WITHHELD, arguments, words
+from monitor.lines.span import Tone
 
 
 class Place(StrEnum):
@@ -32,7 +33,7 @@ class Place(StrEnum):
 
 
 @frozen
-class Step:
+class WalkthroughStep:
     """One step. `key` names it within its request; `event` is what a subscriber hears of it; `quote` is text from
     outside, raw. `attempt` and `hint` say which try of which key is under way."""
 
@@ -41,7 +42,7 @@ class Step:
     text: str
     event: str = ""
     quote: str = ""
-    tone: str = "live"
+    tone: Tone = "live"
     attempt: int = 0
     hint: str = ""
 
@@ -55,63 +56,65 @@ THINKS = {
 }
 
 
-def steps(one: Interception) -> list[Step]:
+def steps(request: Interception) -> list[WalkthroughStep]:
     """All that has happened to it so far, at least one step."""
     return [
-        _asked(one),
-        _let_in(one),
-        *_tried(one),
-        *_relayed(one),
-        *_found(one),
-        *_ended(one),
+        _asked(request),
+        _let_in(request),
+        *_tried(request),
+        *_relayed(request),
+        *_found(request),
+        *_ended(request),
     ]
 
 
-def _asked(one: Interception) -> Step:
-    how = "to be streamed" if one.streaming else "in one piece"
-    what = f"an answer of {fmt.one_line(one.model)}, {how}" if one.model else f"an answer {how}"
-    text = f"{fmt.one_line(one.client)} asks for {what}: {fmt.one_line(one.method)} {fmt.one_line(one.path)}."
-    return Step("asked", Place.CLIENT, text, "interception.started")
+def _asked(request: Interception) -> WalkthroughStep:
+    how = "to be streamed" if request.streaming else "in one piece"
+    what = f"an answer of {fmt.one_line(request.model)}, {how}" if request.model else f"an answer {how}"
+    text = (
+        f"{fmt.one_line(request.client)} asks for {what}: {fmt.one_line(request.method)} {fmt.one_line(request.path)}."
+    )
+    return WalkthroughStep("asked", Place.CLIENT, text, "interception.started")
 
 
-def _let_in(one: Interception) -> Step:
+def _let_in(request: Interception) -> WalkthroughStep:
     checked = "The guard checks that the request comes from this machine and from no web page."
-    if one.outcome is Outcome.REJECTED and not one.attempts:
-        return Step("guard", Place.GUARD, checked, tone="warn")
-    if one.credential.kind == "byok":
+    if request.outcome is Outcome.REJECTED and not request.attempts:
+        return WalkthroughStep("guard", Place.GUARD, checked, tone="warn")
+    if request.credential.kind == "byok":
         whose = "It brings a key of its own, so it goes with that one alone, and the pool is left out of it."
-    elif one.initiator:
-        whose = f"The token is {fmt.one_line(one.initiator)}'s, who may use the pool of keys."
+    elif request.initiator:
+        whose = f"The token is {fmt.one_line(request.initiator)}'s, who may use the pool of keys."
     else:
         whose = "It brings no key of its own, so it may use the pool of keys."
-    return Step("guard", Place.GUARD, f"{checked} {whose}")
+    return WalkthroughStep("guard", Place.GUARD, f"{checked} {whose}")
 
 
-def _tried(one: Interception) -> Iterator[Step]:
-    for attempt in one.attempts:
-        yield from _attempt(one, attempt)
-    if one.waiting_until is not None:
+def _tried(request: Interception) -> Iterator[WalkthroughStep]:
+    for attempt in request.attempts:
+        yield from _attempt(request, attempt)
+    if request.waiting_until is not None:
         text = "Every key is cooling down. Rather than fail, the request waits for the first that is ready again."
-        yield Step("waiting", Place.POOL, text, "interception.waiting", tone="warn")
+        yield WalkthroughStep("waiting", Place.POOL, text, "interception.waiting", tone="warn")
 
 
-def _attempt(one: Interception, attempt: Attempt) -> Iterator[Step]:
-    number, hint, provider = attempt.attempt, fmt.one_line(attempt.key), fmt.one_line(one.provider)
-    if one.credential.kind != "byok":
+def _attempt(request: Interception, attempt: Attempt) -> Iterator[WalkthroughStep]:
+    number, hint, provider = attempt.attempt, fmt.one_line(attempt.key), fmt.one_line(request.provider)
+    if request.credential.kind != "byok":
         text = f"The pool of {provider} hands out the first key that is healthy: {hint}."
         if number > 1:
             text = f"The client has seen nothing yet, so the next healthy key may try: {hint}."
-        yield Step(f"pool {number}", Place.POOL, text, attempt=number, hint=hint)
+        yield WalkthroughStep(f"pool {number}", Place.POOL, text, attempt=number, hint=hint)
     text = f"Attempt {number}: the request goes out as it came, byte for byte, with this key in its header."
-    yield Step(f"attempt {number}", Place.ATTEMPT, text, "attempt.started", attempt=number, hint=hint)
-    answer = Step(f"upstream {number}", Place.UPSTREAM, "", attempt=number, hint=hint)
+    yield WalkthroughStep(f"attempt {number}", Place.ATTEMPT, text, "attempt.started", attempt=number, hint=hint)
+    answer = WalkthroughStep(f"upstream {number}", Place.UPSTREAM, "", attempt=number, hint=hint)
     if attempt.reason is not None:
         yield _failed(answer, attempt, provider)
     elif attempt.status is not None:
         yield _answered(answer, attempt, provider)
 
 
-def _failed(answer: Step, attempt: Attempt, provider: str) -> Step:
+def _failed(answer: WalkthroughStep, attempt: Attempt, provider: str) -> WalkthroughStep:
     status = f"{attempt.status}, " if attempt.status is not None else ""
     then = ""
     if attempt.reason in FOR_GOOD:
@@ -122,7 +125,7 @@ def _failed(answer: Step, attempt: Attempt, provider: str) -> Step:
     return _evolved(answer, text, "attempt.failed", "bad")
 
 
-def _answered(answer: Step, attempt: Attempt, provider: str) -> Step:
+def _answered(answer: WalkthroughStep, attempt: Attempt, provider: str) -> WalkthroughStep:
     if (attempt.status or 0) < 400:
         text = f"{provider} answers {attempt.status}. Once the client sees the first byte, no other key is tried."
         return _evolved(answer, text, "response.started", "good")
@@ -130,74 +133,83 @@ def _answered(answer: Step, attempt: Attempt, provider: str) -> Step:
     return _evolved(answer, text, "response.started", "warn")
 
 
-def _evolved(step: Step, text: str, event: str, tone: str) -> Step:
-    return Step(step.key, step.place, text, event, "", tone, step.attempt, step.hint)
+def _evolved(step: WalkthroughStep, text: str, event: str, tone: Tone) -> WalkthroughStep:
+    return WalkthroughStep(step.key, step.place, text, event, "", tone, step.attempt, step.hint)
 
 
-def _serving(one: Interception) -> Attempt | None:
-    last = one.attempts[-1] if one.attempts else None
+def _serving(request: Interception) -> Attempt | None:
+    last = request.attempts[-1] if request.attempts else None
     return last if last is not None and last.status is not None and last.reason is None else None
 
 
-def _relayed(one: Interception) -> Iterator[Step]:
-    if _serving(one) is None:
+def _relayed(request: Interception) -> Iterator[WalkthroughStep]:
+    if _serving(request) is None:
         return
-    first = f" The first byte came after {fmt.duration(one.first_byte_ms)}." if one.first_byte_ms is not None else ""
-    yield Step("relay", Place.RELAY, f"The relay passes each piece on the moment it arrives, untouched.{first}")
+    first = (
+        f" The first byte came after {fmt.duration(request.first_byte_ms)}."
+        if request.first_byte_ms is not None
+        else ""
+    )
+    yield WalkthroughStep(
+        "relay", Place.RELAY, f"The relay passes each piece on the moment it arrives, untouched.{first}"
+    )
 
 
-def _found(one: Interception) -> Iterator[Step]:
+def _found(request: Interception) -> Iterator[WalkthroughStep]:
     """What the reader read in its copy, and where that goes."""
-    found: list[Step] = []
-    if one.prompt:
-        found.append(Step("prompt", Place.READER, "It finds what was asked.", "prompt.recorded", one.prompt))
-    found.extend(_thought(thought) for thought in one.thoughts)
-    for number, tool in enumerate(one.tools):
+    found: list[WalkthroughStep] = []
+    if request.prompt:
+        found.append(
+            WalkthroughStep("prompt", Place.READER, "It finds what was asked.", "prompt.recorded", request.prompt)
+        )
+    found.extend(_thought(thought) for thought in request.thoughts)
+    for number, tool in enumerate(request.tools):
         text = f"The model calls the client's tool {fmt.one_line(tool.tool)}."
         if tool.injected:
             text = f"The model calls {fmt.one_line(tool.tool)}, a tool that the bridge offers and runs."
-        found.append(Step(f"tool {number}", Place.READER, text, "tool.called", arguments(tool.arguments)))
-    if one.answer:
-        found.append(Step("answer", Place.READER, "The model answers.", "answer.delta", one.answer))
-    if one.tokens is not None:
-        text = (
-            f"It ends with what was used: {fmt.tokens(tokens_in(one))} tokens in, {fmt.tokens(one.tokens.output)} out"
+        found.append(WalkthroughStep(f"tool {number}", Place.READER, text, "tool.called", arguments(tool.arguments)))
+    if request.answer:
+        found.append(WalkthroughStep("answer", Place.READER, "The model answers.", "answer.delta", request.answer))
+    if request.tokens is not None:
+        used = f"{fmt.tokens(tokens_in(request))} tokens in, {fmt.tokens(request.tokens.output)} out"
+        price = f", {fmt.cost(request.tokens.cost_usd)}" if request.tokens.cost_usd is not None else ""
+        found.append(
+            WalkthroughStep("tokens", Place.READER, f"It ends with what was used: {used}{price}.", "tokens.used")
         )
-        price = f", {fmt.cost(one.tokens.cost_usd)}" if one.tokens.cost_usd is not None else ""
-        found.append(Step("tokens", Place.READER, f"{text}{price}.", "tokens.used"))
     if not found:
         return
     text = (
         "A copy of every piece goes to the reader, beside the relay: whatever it does, the client never waits for it."
     )
-    yield Step("copy", Place.READER, text)
+    yield WalkthroughStep("copy", Place.READER, text)
     yield from found
     text = "All that was found are events. The monitor, the record and the metrics hear them; who is slow slows nobody."
-    yield Step("events", Place.EVENTS, text)
+    yield WalkthroughStep("events", Place.EVENTS, text)
 
 
-def _thought(thought: Thought) -> Step:
+def _thought(thought: Thought) -> WalkthroughStep:
     key = f"thought {thought.index}"
     if thought.withheld is not None:
         text = f"The model thinks, but there is nothing to read: {WITHHELD[thought.withheld]}."
-        return Step(key, Place.READER, text, "thought.withheld", thought.text, "warn")
+        return WalkthroughStep(key, Place.READER, text, "thought.withheld", thought.text, "warn")
     event = "thought.recorded" if thought.recorded else "thought.delta"
     text = THINKS[thought.source] if thought.source else "The model thinks."
-    return Step(key, Place.READER, text, event, thought.text)
+    return WalkthroughStep(key, Place.READER, text, event, thought.text)
 
 
-def _ended(one: Interception) -> Iterator[Step]:
-    if one.outcome is None:
+def _ended(request: Interception) -> Iterator[WalkthroughStep]:
+    if request.outcome is None:
         return
-    took = fmt.duration(one.duration_ms)
-    error = f": {fmt.one_line(one.error)}" if one.error else ""
-    place, tone = Place.CLIENT, "good"
-    match one.outcome:
+    took = fmt.duration(request.duration_ms)
+    error = f": {fmt.one_line(request.error)}" if request.error else ""
+    place = Place.CLIENT
+    tone: Tone = "good"
+    match request.outcome:
         case Outcome.COMPLETED:
-            amount = f"{fmt.size(one.bytes_out)} in " if one.bytes_out else ""
+            amount = f"{fmt.size(request.bytes_out)} in " if request.bytes_out else ""
             text = f"The client has its whole answer: {amount}{took}."
-            if (one.status or 200) >= 400:
-                text, tone = f"The client has its answer, {one.status}, after {took}.", "warn"
+            if (request.status or 200) >= 400:
+                text, tone = f"The client has its answer, {request.status}, after {took}.", "warn"
         case Outcome.FAILED:
             text, tone = f"It failed after {took}{error}. The client is told in its own API's words.", "bad"
         case Outcome.CANCELLED:
@@ -206,6 +218,6 @@ def _ended(one: Interception) -> Iterator[Step]:
             )
             tone = "warn"
         case Outcome.REJECTED:
-            place = Place.POOL if one.attempts else Place.GUARD
-            text, tone = f"The bridge answers by itself, with {one.status or 'an error'}{error}.", "warn"
-    yield Step("ended", place, text, "interception.ended", tone=tone)
+            place = Place.POOL if request.attempts else Place.GUARD
+            text, tone = f"The bridge answers by itself, with {request.status or 'an error'}{error}.", "warn"
+    yield WalkthroughStep("ended", place, text, "interception.ended", tone=tone)

@@ -1,9 +1,9 @@
-"""The words beside the teaching picture: the current step in a sentence, and the row of all steps. Pure."""
+"""The words beside the picture: the current step in a sentence, and the row of all steps. Pure."""
 
 from __future__ import annotations
 
-from monitor.lines.request_row import Line
-from monitor.lines.walkthrough import Step
+from monitor.lines.span import Line, Span, Tone
+from monitor.lines.walkthrough import WalkthroughStep
 from monitor.lines.wrap import wrap
 
 WIDEST = 84
@@ -13,14 +13,14 @@ EDGE = "▎ "
 
 
 def explanation(
-    steps: list[Step], current: int, room: tuple[int, int], head: str, *, auto: str = "", more: bool = False
+    steps: list[WalkthroughStep], current: int, room: tuple[int, int], head: str, *, auto: str = "", more: bool = False
 ) -> list[Line]:
     """The current step, for so many columns and rows. `head` names the request; `more` says that it still runs."""
     step, (width, height) = steps[current], room
     wide = max(20, min(width - 1, WIDEST))
     place = f"{current + 1} of {len(steps)}"
     lines: list[Line] = [((head[:wide], "muted"),), ()]
-    heading: list[tuple[str, str]] = [(f"{place}  ", "muted"), (step.place.value, "strong")]
+    heading: list[Span] = [(f"{place}  ", "muted"), (step.place.value, "strong")]
     if step.event:
         heading.append((f"  {step.event}", "title"))
     if auto:
@@ -39,14 +39,14 @@ def explanation(
     return lines
 
 
-def overview(steps: list[Step], current: int, height: int) -> list[Line]:
+def overview(steps: list[WalkthroughStep], current: int, height: int) -> list[Line]:
     """All steps, one a line, the current one in the middle where they don't all fit."""
     first = min(max(0, current - height // 2), max(0, len(steps) - height))
     lines: list[Line] = []
     for index, step in enumerate(steps[first : first + height], first):
         name = f"{step.place.value} {step.attempt}" if step.attempt else step.place.value
         what = step.event.partition(".")[0] if step.place.value == "reader" and step.event else ""
-        tone = "strong" if index == current else "muted" if index < current else "faint"
-        sign = ("▶ ", "live") if index == current else ("✓ ", "faint") if index < current else ("  ", "faint")
+        tone: Tone = "strong" if index == current else "muted" if index < current else "faint"
+        sign: Span = ("▶ ", "live") if index == current else ("✓ ", "faint") if index < current else ("  ", "faint")
         lines.append((sign, (f"{name} {what}".rstrip(), tone)))
     return lines

@@ -11,8 +11,8 @@ from itertools import groupby, pairwise
 
 from attrs import Factory, define, frozen
 
-from monitor.lines.request_row import Line
-from monitor.lines.walkthrough import Place, Step
+from monitor.lines.span import Line, Span, Tone
+from monitor.lines.walkthrough import Place, WalkthroughStep
 
 HEIGHT = 10
 NARROWEST = 74
@@ -98,8 +98,8 @@ def _ways(boxes: dict[Place, Box]) -> dict[tuple[Place, Place], Way]:
     client, upstream = boxes[Place.CLIENT], boxes[Place.UPSTREAM]
     relay, reader, events = boxes[Place.RELAY], boxes[Place.READER], boxes[Place.EVENTS]
     ways = {
-        (one, other): tuple((x, TOP) for x in range(boxes[one].right, boxes[other].x))
-        for one, other in pairwise(OUTWARD)
+        (start, goal): tuple((x, TOP) for x in range(boxes[start].right, boxes[goal].x))
+        for start, goal in pairwise(OUTWARD)
     }
     down = [(upstream.middle, y) for y in range(TOP + 2, BACK)]
     ways[Place.UPSTREAM, Place.RELAY] = (*down, *((x, BACK) for x in range(upstream.middle, relay.right - 1, -1)))
@@ -113,9 +113,9 @@ def _ways(boxes: dict[Place, Box]) -> dict[tuple[Place, Place], Way]:
 
 @define
 class _Canvas:
-    cells: dict[Cell, tuple[str, str]] = Factory(dict)
+    cells: dict[Cell, Span] = Factory(dict)
 
-    def put(self, x: int, y: int, text: str, tone: str) -> None:
+    def put(self, x: int, y: int, text: str, tone: Tone) -> None:
         for offset, character in enumerate(text):
             self.cells[x + offset, y] = character, tone
 
@@ -128,18 +128,18 @@ class _Canvas:
         return rows
 
 
-def draw(width: int, steps: list[Step], current: int, hop: float = 1.0) -> list[Line]:
+def draw(width: int, steps: list[WalkthroughStep], current: int, hop: float = 1.0) -> list[Line]:
     """The picture after `steps[current]`. `hop` is how far, from 0 to 1, the request has come from the step before."""
     there = plan(width)
     gone = [step.place for step in steps[: current + 1]]
-    ways = [there.way(one, other) for one, other in pairwise(gone)]
+    ways = [there.way(start, goal) for start, goal in pairwise(gone)]
     canvas = _Canvas()
     arrived = hop >= 1.0
     _draw_ways(canvas, there, {cell for way in ways[: None if arrived else -1] for cell in way}, set(gone))
     step = steps[current]
-    tried = next((one for one in reversed(steps[: current + 1]) if one.attempt), step)
+    tried = next((earlier for earlier in reversed(steps[: current + 1]) if earlier.attempt), step)
     for place, box in there.boxes.items():
-        tone = "faint"
+        tone: Tone = "faint"
         if place in gone[: None if arrived else -1]:
             tone = "plain"
         if place is step.place and arrived:
@@ -158,11 +158,10 @@ def draw(width: int, steps: list[Step], current: int, hop: float = 1.0) -> list[
 def _draw_ways(canvas: _Canvas, there: Plan, lit: set[Cell], gone: set[Place]) -> None:
     for way in there.ways.values():
         for before, (x, y), after in zip((None, *way), way, (*way[1:], None), strict=False):
-            tone = "live" if (x, y) in lit else "faint"
+            tone: Tone = "live" if (x, y) in lit else "faint"
             canvas.put(x, y, _stroke(before, (x, y), after), tone)
     relay, events = there.boxes[Place.RELAY], there.boxes[Place.EVENTS]
-    tone = "muted" if Place.READER in gone else "faint"
-    canvas.put(relay.middle + 2, COPY - 1, "copy", tone)
+    canvas.put(relay.middle + 2, COPY - 1, "copy", "muted" if Place.READER in gone else "faint")
     canvas.put(events.right, COPY, "─▶", "live" if Place.EVENTS in gone else "faint")
     canvas.put(events.right + 2, COPY, SUBSCRIBERS, "plain" if Place.EVENTS in gone else "faint")
 
@@ -179,7 +178,7 @@ def _stroke(before: Cell | None, here: Cell, after: Cell | None) -> str:
     return "╯" if to_the_left else "╰"
 
 
-def _draw_box(canvas: _Canvas, box: Box, label: str, tone: str, *, strong: bool) -> None:
+def _draw_box(canvas: _Canvas, box: Box, label: str, tone: Tone, *, strong: bool) -> None:
     corners = "╔═╗║╚╝" if strong else "╭─╮│╰╯"
     edge = corners[1] * (box.width - 2)
     canvas.put(box.x, box.y - 1, corners[0] + edge + corners[2], tone)

@@ -20,9 +20,11 @@ from bridge.events.vocabulary import (
     ToolCalled,
 )
 from monitor.lines import format as fmt
-from monitor.lines.request_row import Line, mark, phase, running_ms
-from monitor.lines.request_story import SOURCES, words
-from monitor.state.trace import Entry, Trace
+from monitor.lines.request_row import mark
+from monitor.lines.request_story import SOURCES, TONES, words
+from monitor.lines.span import Line, Tone
+from monitor.state.phase import phase, running_ms
+from monitor.state.trace import Trace, TraceEntry
 
 POINT = "◆"
 LABEL = (26, 30)
@@ -43,47 +45,47 @@ class Bar:
     label: str
     begin: float
     end: float | None
-    tone: str
+    tone: Tone
 
 
-def bars(one: Interception, trace: Trace, now: datetime) -> list[Bar]:
+def bars(request: Interception, trace: Trace, now: datetime) -> list[Bar]:
     """The parts in the order in which they began, from accepted to the end."""
     return [
         Bar("accepted", 0.0, None, "muted"),
-        *sorted(_parts(one, trace, now), key=lambda bar: bar.begin),
-        *_end(one),
+        *sorted(_parts(request, trace, now), key=lambda bar: bar.begin),
+        *_end(request),
     ]
 
 
-def _parts(one: Interception, trace: Trace, now: datetime) -> Iterator[Bar]:
-    total = running_ms(one, now)
+def _parts(request: Interception, trace: Trace, now: datetime) -> Iterator[Bar]:
+    total = running_ms(request, now)
 
     def ms(at: datetime) -> float:
-        return min(fmt.seconds_between(one.started_at, at) * 1000, total)
+        return min(fmt.seconds_between(request.started_at, at) * 1000, total)
 
-    yield from _waits(trace, ms(now) if one.live else total, ms)
-    for attempt in one.attempts:
+    yield from _waits(trace, ms(now) if request.live else total, ms)
+    for attempt in request.attempts:
         begin = ms(attempt.started_at)
         failed = _at(trace, AttemptFailed.type, attempt.attempt)
         headers = _at(trace, ResponseStarted.type, attempt.attempt)
         outcome = words(attempt.reason) if attempt.reason else ""
         label = f"{attempt.attempt} {fmt.one_line(attempt.key)} {outcome or attempt.status or ''}".strip()
         until = failed or headers
-        served = attempt.reason is None and attempt is one.attempts[-1]
-        end = ms(until) if until else one.first_byte_ms if served and one.first_byte_ms is not None else None
-        if end is None and one.live and served:
+        served = attempt.reason is None and attempt is request.attempts[-1]
+        end = ms(until) if until else request.first_byte_ms if served and request.first_byte_ms is not None else None
+        if end is None and request.live and served:
             end = total
-        tone = "bad" if attempt.reason else "good" if attempt.status is not None else "live"
+        tone: Tone = "bad" if attempt.reason else "good" if attempt.status is not None else "live"
         yield Bar(label, begin, begin if end is None else max(begin, end), tone)
         if headers is not None and failed is None:
             yield Bar(f"headers {attempt.status or ''}".strip(), ms(headers), None, "good")
-    token = one.first_token_ms
+    token = request.first_token_ms
     spoke = trace.first(
         ThoughtDelta.type, ThoughtRecorded.type, ThoughtWithheld.type, AnswerDelta.type, ToolCalled.type
     )
     if token is not None or spoke is not None:
         yield Bar("first token", token if token is not None else ms(spoke or now), None, "live")
-    yield from _said(one, trace, ms)
+    yield from _said(request, trace, ms)
 
 
 def _waits(trace: Trace, total: float, ms: Clock) -> Iterator[Bar]:
@@ -94,12 +96,12 @@ def _waits(trace: Trace, total: float, ms: Clock) -> Iterator[Bar]:
             yield Bar("waiting for a key", ms(entry.at), total if end is None else ms(end), "warn")
 
 
-def _said(one: Interception, trace: Trace, ms: Clock) -> Iterator[Bar]:
-    for thought in one.thoughts:
+def _said(request: Interception, trace: Trace, ms: Clock) -> Iterator[Bar]:
+    for thought in request.thoughts:
         found = [entry for entry in trace.entries if entry.kind in THOUGHT and entry.number == thought.index]
         if found:
             source = "withheld" if thought.withheld else SOURCES[thought.source] if thought.source else ""
-            tone = "withheld" if thought.withheld else (thought.source or "thinking").replace("_", "-")
+            tone: Tone = "withheld" if thought.withheld else TONES[thought.source]
             yield _span(f"thought, {source}", ms(found[0].at), ms(found[-1].until), tone)
     for entry in trace.entries:
         if entry.kind == ToolCalled.type:
@@ -109,7 +111,7 @@ def _said(one: Interception, trace: Trace, ms: Clock) -> Iterator[Bar]:
         yield _span("answer", ms(answer[0].at), ms(answer[-1].until), "answer")
 
 
-def _span(label: str, begin: float, end: float, tone: str) -> Bar:
+def _span(label: str, begin: float, end: float, tone: Tone) -> Bar:
     """What came in one piece is a point."""
     return Bar(label, begin, end if end > begin else None, tone)
 
@@ -118,11 +120,11 @@ def _at(trace: Trace, kind: str, number: int) -> datetime | None:
     return next((entry.at for entry in trace.entries if entry.kind == kind and entry.number == number), None)
 
 
-def _end(one: Interception) -> list[Bar]:
-    if one.live or one.duration_ms is None:
+def _end(request: Interception) -> list[Bar]:
+    if request.live or request.duration_ms is None:
         return []
-    glyph_tone = mark(one)[1]
-    return [Bar(phase(one)[0], one.duration_ms, None, glyph_tone)]
+    glyph_tone = mark(request)[1]
+    return [Bar(phase(request), request.duration_ms, None, glyph_tone)]
 
 
 def lines(shown: list[Bar], total: float, width: int) -> list[Line]:
@@ -174,7 +176,7 @@ def _round_sizes() -> Iterator[float]:
         minutes *= 2
 
 
-def entry_line(entry: Entry, began: datetime) -> Line:
+def entry_line(entry: TraceEntry, began: datetime) -> Line:
     """An event as a line: when, what, and what it says."""
     offset = fmt.duration(fmt.seconds_between(began, entry.at) * 1000)
     number = "" if entry.number is None else f" {entry.number}"

@@ -61,7 +61,7 @@ KEYS: dict[str, Keys] = {
         ("← → h l", "over a longer or shorter time"),
         ("Escape", "back"),
     ),
-    "teach": (
+    "walkthrough": (
         ("Space → n", "the next step"),
         ("← b", "the step before"),
         ("g G", "the first step, the last"),
@@ -83,7 +83,7 @@ KEYS: dict[str, Keys] = {
 
 TITLES = {
     EVERYWHERE: "Everywhere",
-    "teach": "Step by step",
+    "walkthrough": "Step by step",
     "story": "Texts",
     "replay": "In a replay (there, the view keeps h l)",
 }

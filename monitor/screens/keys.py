@@ -11,11 +11,11 @@ from textual.message import Message
 from bridge.events.vocabulary import KeyChanged, KeyState
 from bridge.events.wire import Command
 from monitor.lines import format as fmt
-from monitor.lines import key_lines, key_table
+from monitor.lines import key_table
 from monitor.lines.key_table import Table
 from monitor.screens.confirm import ConfirmScreen
-from monitor.screens.view import Moment, View, entitle
-from monitor.widgets.notice import Notice
+from monitor.screens.view import Frame, View, entitle
+from monitor.widgets.empty_state import EmptyState
 from monitor.widgets.panel import LinesPanel
 
 
@@ -54,15 +54,15 @@ class KeysScreen(View):
         self._index = 0
         self._offered: KeyState | None = None
         self._table = Table((), ())
-        self.notice = Notice()
+        self.empty_state = EmptyState()
         self.panel = KeyTable(id="key-table")
 
     def body(self) -> ComposeResult:
-        yield self.notice
+        yield self.empty_state
         yield self.panel
 
-    def draw_body(self, moment: Moment) -> None:
-        state = moment.state
+    def draw_body(self, frame: Frame) -> None:
+        state = frame.state
         blank = not state.picture.keys
         if self.has_class("-blank") != blank:
             self.set_class(blank, "-blank")
@@ -70,9 +70,9 @@ class KeysScreen(View):
             if not blank:
                 self.panel.focus()
         if blank:
-            self.notice.show(state, moment.url, moment.place)
+            self.empty_state.show(state, frame.url, frame.place)
             return
-        self._table = key_table.table(state, moment.now, self.panel.content_width)
+        self._table = key_table.table(state, frame.now, self.panel.content_width)
         self._settle()
         chosen = self.chosen
         offered = chosen.state if chosen else None
@@ -80,7 +80,7 @@ class KeysScreen(View):
             self._offered = offered
             self.refresh_bindings()
         self.panel.show(self._table.lines, self._table.place(self.name_chosen))
-        entitle(self.panel, f"Keys  {key_lines.summary(state)} · uses of the last 10 minutes")
+        entitle(self.panel, f"Keys  {key_table.summary(state)} · uses of the last 10 minutes")
 
     def _settle(self) -> None:
         """Where the selected key is gone, the one that took its place is selected."""
@@ -94,9 +94,9 @@ class KeysScreen(View):
     @property
     def chosen(self) -> KeyChanged | None:
         """The selected key."""
-        if self.moment is None or self.name_chosen is None:
+        if self.frame is None or self.name_chosen is None:
             return None
-        return self.moment.state.picture.keys.get(self.name_chosen)
+        return self.frame.state.picture.keys.get(self.name_chosen)
 
     def action_choose(self, step: int) -> None:
         """Selects the key below, or above where negative."""
@@ -117,10 +117,10 @@ class KeysScreen(View):
     def action_disable(self) -> None:
         """Switches the key off, if that is meant."""
         key = self.chosen
-        if key is None or self.moment is None:
+        if key is None or self.frame is None:
             return
-        pool = [one for one in self.moment.state.picture.keys.values() if one.provider == key.provider]
-        others = sum(one.state is KeyState.VALID and one.key != key.key for one in pool)
+        pool = [other for other in self.frame.state.picture.keys.values() if other.provider == key.provider]
+        others = sum(other.state is KeyState.VALID and other.key != key.key for other in pool)
         rest = f"{fmt.plural(others, 'valid key')} of this provider would be left." if others else "It is the last."
         question = f"Disable {fmt.one_line(key.provider)} {fmt.one_line(key.key)}?"
 

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.message import Message
 
 from bridge.events.picture import Interception
+from monitor.lines import request_row
 from monitor.lines.request_story import tell, title
-from monitor.screens.view import Moment, View, entitle
+from monitor.screens.view import Frame, View, entitle
 from monitor.state.request_list import Listing
 from monitor.state.state import Status
+from monitor.widgets.empty_state import EmptyState
 from monitor.widgets.keys import KeysPanel
-from monitor.widgets.notice import Notice
 from monitor.widgets.requests import RequestTable
 from monitor.widgets.story import StoryView
 from monitor.widgets.typed import TypedLine
@@ -39,28 +41,28 @@ class LiveScreen(View):
     class Cancel(Message):
         """Somebody wants that request cancelled."""
 
-        def __init__(self, one: Interception) -> None:
+        def __init__(self, request: Interception) -> None:
             super().__init__()
-            self.one = one
+            self.request = request
 
     class Open(Message):
         """Somebody wants to see that request alone."""
 
-        def __init__(self, one: Interception) -> None:
+        def __init__(self, request: Interception) -> None:
             super().__init__()
-            self.one = one
+            self.request = request
 
     def __init__(self, listing: Listing) -> None:
         super().__init__(classes="-blank -unmet")
         self.listing = listing
-        self.notice = Notice()
+        self.empty_state = EmptyState()
         self.requests = RequestTable()
         self.story = StoryView()
         self.keys = KeysPanel()
         self.typed = TypedLine(" / ", HINT)
 
     def body(self) -> ComposeResult:
-        yield self.notice
+        yield self.empty_state
         yield self.requests
         yield self.story
         yield self.keys
@@ -74,8 +76,8 @@ class LiveScreen(View):
         """The selected request, where there is one."""
         return self.listing.selected
 
-    def draw_body(self, moment: Moment) -> None:
-        state, then = moment.state, moment.then
+    def draw_body(self, frame: Frame) -> None:
+        state, then = frame.state, frame.then
         self.listing.update(state, then)
         blank = not self.listing.total
         if self.has_class("-blank") != blank:
@@ -87,23 +89,25 @@ class LiveScreen(View):
                 self.requests.focus()
         self.set_class(state.status is Status.CONNECTING, "-unmet")
         if blank:
-            self.notice.show(state, moment.url, moment.place)
+            self.empty_state.show(state, frame.url, frame.place)
         self.requests.show(state, self.listing.rows, self.listing.selection.index, then)
-        one = self.selected
-        if one is None:
+        request = self.selected
+        if request is None:
             self.story.show(None, [], live=False)
         else:
-            self.story.show(one.id, tell(one, then), live=one.live)
-        self.keys.show(state, moment.now)
-        query = self.listing.sift.query.strip()
-        entitle(self.requests, self.listing.title() + (f" · /{query[:40]}" if query else ""))
-        entitle(self.story, "Nothing matches" if one is None else title(one, then) + self.story.more())
+            self.story.show(request.id, tell(request, then), live=request.live)
+        self.keys.show(state, frame.now)
+        query = self.listing.filter.query.strip()
+        entitle(self.requests, request_row.title(self.listing) + (f" · /{query[:40]}" if query else ""))
+        entitle(self.story, "Nothing matches" if request is None else title(request, then) + self.story.more())
 
-    def on_request_table_moved(self, message: RequestTable.Moved) -> None:
+    @on(RequestTable.Moved)
+    def _move_selection(self, message: RequestTable.Moved) -> None:
         self.listing.selection.go(self.listing.rows, message.index)
         self.redraw()
 
-    def on_request_table_opened(self) -> None:
+    @on(RequestTable.Opened)
+    def _open_selected(self) -> None:
         self.action_open()
 
     def action_follow(self) -> None:
@@ -123,11 +127,13 @@ class LiveScreen(View):
         """Lists only what matches what is typed."""
         self.typed.open()
 
-    def on_typed_line_typed(self, message: TypedLine.Typed) -> None:
-        self.listing.sift.ask(message.text)
+    @on(TypedLine.Typed)
+    def _take_filter(self, message: TypedLine.Typed) -> None:
+        self.listing.filter.ask(message.text)
         self.redraw()
 
-    def on_typed_line_closed(self) -> None:
+    @on(TypedLine.Closed)
+    def _leave_filter(self) -> None:
         self.requests.focus()
         self.redraw()
 
@@ -162,6 +168,6 @@ class LiveScreen(View):
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """The footer shows the keys that do something now."""
         if action == "back" and not parameters:
-            return self.has_class("-enlarged") or bool(self.listing.sift.query)
+            return self.has_class("-enlarged") or bool(self.listing.filter.query)
         asks_for_request = action in ("cancel", "follow", "sort", "filter", "open", "enlarge") and not parameters
         return not (asks_for_request and self.has_class("-blank"))

@@ -4,24 +4,23 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from textual import events
+from textual import events, on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Container
 from textual.message import Message
 
 from monitor.lines import format as fmt
-from monitor.lines.session_story import Reader, plain, request_of
-from monitor.screens.view import Moment, View, entitle
+from monitor.lines.session_story import StoryReader, plain, request_of, session_name
+from monitor.screens.view import Frame, View, entitle
 from monitor.state import sessions
-from monitor.state.desk import Desk
-from monitor.state.sessions import Session
-from monitor.widgets.notice import Notice
+from monitor.state.sessions import Panes, Session
+from monitor.widgets.empty_state import EmptyState
 from monitor.widgets.session import SessionView, heading
 from monitor.widgets.sessions import SessionStrip
 from monitor.widgets.typed import TypedLine
 
-PANES = ((240, 3), (160, 2), (0, 1))
+ROOM = ((240, 3), (160, 2), (0, 1))
 """From which width on how many sessions have room side by side."""
 
 
@@ -49,20 +48,20 @@ class ReasoningScreen(View):
 
     def __init__(self) -> None:
         super().__init__(classes="-blank")
-        self.desk = Desk()
+        self.panes = Panes()
         self._found: list[Session] = []
-        self._reader = Reader()
+        self._reader = StoryReader()
         self._query = ""
-        self.notice = Notice()
+        self.empty_state = EmptyState()
         self.strip = SessionStrip()
-        self.panes = [SessionView() for _ in range(PANES[0][1])]
+        self.session_views = [SessionView() for _ in range(ROOM[0][1])]
         self.typed = TypedLine(" / ", "words to find in the story; then n and N")
 
     def body(self) -> ComposeResult:
-        yield self.notice
+        yield self.empty_state
         yield self.strip
         with Container(id="panes"):
-            yield from self.panes
+            yield from self.session_views
 
     def compose(self) -> ComposeResult:
         yield from super().compose()
@@ -70,20 +69,20 @@ class ReasoningScreen(View):
 
     def on_mount(self) -> None:
         super().on_mount()
-        for number, pane in enumerate(self.panes):
+        for number, pane in enumerate(self.session_views):
             pane.display = number == 0
             pane.set_class(number > 0, "-beside")
 
     def choose(self, request: str | None) -> None:
         """Opens the session of that request, from the next frame on."""
-        if self.moment is not None:
-            self._found = sessions.sessions(self.moment.state.picture)
+        if self.frame is not None:
+            self._found = sessions.sessions(self.frame.state.picture)
         session = sessions.of(self._found, request)
         if session is not None:
-            self.desk.choose(session.id)
+            self.panes.choose(session.id)
 
-    def draw_body(self, moment: Moment) -> None:
-        picture = moment.state.picture
+    def draw_body(self, frame: Frame) -> None:
+        picture = frame.state.picture
         self._found = sessions.sessions(picture)
         self._reader.forget(set(picture.interceptions))
         blank = not self._found
@@ -91,54 +90,55 @@ class ReasoningScreen(View):
             self.set_class(blank, "-blank")
             self.refresh_bindings()
         if blank:
-            self.notice.show(moment.state, moment.url, moment.place)
+            self.empty_state.show(frame.state, frame.url, frame.place)
             return
-        room = next(count for width, count in PANES if self.size.width >= width)
-        self.desk.settle(self._found, min(room, len(self._found)))
-        self.strip.show(self._found, self.desk)
+        room = next(count for width, count in ROOM if self.size.width >= width)
+        self.panes.settle(self._found, min(room, len(self._found)))
+        self.strip.show(self._found, self.panes)
         by_id = {session.id: session for session in self._found}
-        for number, pane in enumerate(self.panes):
-            shown = number < len(self.desk.open)
+        for number, pane in enumerate(self.session_views):
+            shown = number < len(self.panes.open)
             if pane.display != shown:
                 pane.display = shown
             if shown:
-                self._show(pane, by_id[self.desk.open[number]], moment)
-        here = self.panes[self.desk.at]
+                self._show(pane, by_id[self.panes.open[number]], frame)
+        here = self.session_views[self.panes.at]
         if self.focused not in (here, self.typed.field):
             here.focus()
 
-    def _show(self, pane: SessionView, session: Session, moment: Moment) -> None:
-        pane.show(session.id, self._reader.read(session, moment.then), live=session.live)
-        parts = [session.name, fmt.plural(len(session.requests), "request")]
+    def _show(self, pane: SessionView, session: Session, frame: Frame) -> None:
+        pane.show(session.id, self._reader.read(session, frame.then), live=session.live)
+        parts = [session_name(session), fmt.plural(len(session.requests), "request")]
         if pane.searching:
             parts.append(f"/{self._query[:30]} {pane.matches()}")
-        elif self.desk.follow and len(self.desk.open) < len(self._found):
+        elif self.panes.follow and len(self.panes.open) < len(self._found):
             parts.append("following")
         entitle(pane, " · ".join(parts) + pane.more())
 
     @property
     def pane(self) -> SessionView:
         """The pane that a person is in."""
-        return self.panes[self.desk.at]
+        return self.session_views[self.panes.at]
 
     def on_descendant_focus(self, event: events.DescendantFocus) -> None:
         if isinstance(event.widget, SessionView):
-            self.desk.at = self.panes.index(event.widget)
+            self.panes.at = self.session_views.index(event.widget)
             self.redraw()
 
-    def on_session_strip_chosen(self, message: SessionStrip.Chosen) -> None:
-        self.desk.follow = False
-        self.desk.choose(message.session)
+    @on(SessionStrip.Chosen)
+    def _open_session(self, message: SessionStrip.Chosen) -> None:
+        self.panes.follow = False
+        self.panes.choose(message.session)
         self.redraw()
 
     def action_session(self, step: int) -> None:
         """Reads the next session in this pane, or the one before."""
-        self.desk.move(self._found, step)
+        self.panes.move(self._found, step)
         self.redraw()
 
     def action_follow(self) -> None:
         """Lets sessions that are over make room for those that run, or keeps them."""
-        self.desk.follow = not self.desk.follow
+        self.panes.follow = not self.panes.follow
         self.redraw()
         self.pane.action_scroll_end()
 
@@ -146,13 +146,15 @@ class ReasoningScreen(View):
         """Finds what is typed in the story."""
         self.typed.open()
 
-    def on_typed_line_typed(self, message: TypedLine.Typed) -> None:
+    @on(TypedLine.Typed)
+    def _take_search(self, message: TypedLine.Typed) -> None:
         self._query = message.text
-        for pane in self.panes:
+        for pane in self.session_views:
             pane.look_for(message.text)
         self.redraw()
 
-    def on_typed_line_closed(self) -> None:
+    @on(TypedLine.Closed)
+    def _leave_search(self) -> None:
         self.pane.focus()
         self.redraw()
 

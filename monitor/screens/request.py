@@ -12,13 +12,14 @@ from textual.message import Message
 from bridge.events.picture import Interception
 from monitor import export
 from monitor.lines import request_facts, waterfall
-from monitor.lines.request_row import Line, running_ms
 from monitor.lines.request_story import title
+from monitor.lines.span import Line
 from monitor.screens.live import LiveScreen
-from monitor.screens.view import Moment, View, entitle
+from monitor.screens.view import Frame, View, entitle
+from monitor.state.phase import running_ms
 from monitor.state.request_list import Listing
 from monitor.state.trace import HEAD, Trace
-from monitor.widgets.notice import Notice
+from monitor.widgets.empty_state import EmptyState
 from monitor.widgets.panel import LinesPanel
 
 WIDE = 110
@@ -56,17 +57,17 @@ class RequestScreen(View):
     def __init__(self, listing: Listing) -> None:
         super().__init__(classes="-blank")
         self.listing = listing
-        self.one: Interception | None = None
+        self.request: Interception | None = None
         self._trace = Trace()
         self._wanted: str | None = None
-        self.notice = Notice()
+        self.empty_state = EmptyState()
         self.waterfall = LinesPanel(id="waterfall")
         self.events = LinesPanel(tail=True, id="events")
         self.facts = LinesPanel(id="facts")
 
     def body(self) -> ComposeResult:
-        yield self.notice
-        with Container(id="parts"):
+        yield self.empty_state
+        with Container(id="panels"):
             yield self.waterfall
             yield self.events
             yield self.facts
@@ -75,66 +76,66 @@ class RequestScreen(View):
         """Shows that request from the next frame on; None leaves what is shown."""
         self._wanted = request or self._wanted
 
-    def draw_body(self, moment: Moment) -> None:
-        self.listing.update(moment.state, moment.then)
+    def draw_body(self, frame: Frame) -> None:
+        self.listing.update(frame.state, frame.then)
         if self._wanted is None:
             self._wanted = self.listing.selection.id
-        known = moment.state.picture.interceptions.get(self._wanted or "")
+        known = frame.state.picture.interceptions.get(self._wanted or "")
         if known is not None:  # what the picture has forgotten is shown as it was
-            another = self.one is None or self.one.id != known.id
-            self.one, self._trace = known, moment.state.trace(known.id)
+            another = self.request is None or self.request.id != known.id
+            self.request, self._trace = known, frame.state.trace(known.id)
             if another:
                 for panel in (self.waterfall, self.events, self.facts):
                     panel.restart()
-        blank = self.one is None
+        blank = self.request is None
         if self.has_class("-blank") != blank:
             self.set_class(blank, "-blank")
             self.refresh_bindings()
             if not blank:
                 self.events.focus()
-        if self.one is None:
-            self.notice.show(moment.state, moment.url, moment.place)
+        if self.request is None:
+            self.empty_state.show(frame.state, frame.url, frame.place)
         else:
-            self._draw(self.one, moment)
+            self._draw(self.request, frame)
 
-    def _draw(self, one: Interception, moment: Moment) -> None:
-        then = moment.then
-        bars = waterfall.bars(one, self._trace, then)
-        self.waterfall.show(waterfall.lines(bars, running_ms(one, then), self.waterfall.content_width))
-        self.events.show(_events(one, self._trace))
-        self.facts.show(request_facts.lines(one, moment.state, then, wide=self.size.width >= WIDE))
-        entitle(self.waterfall, title(one, then))
+    def _draw(self, request: Interception, frame: Frame) -> None:
+        then = frame.then
+        bars = waterfall.bars(request, self._trace, then)
+        self.waterfall.show(waterfall.lines(bars, running_ms(request, then), self.waterfall.content_width))
+        self.events.show(_events(request, self._trace))
+        self.facts.show(request_facts.lines(request, frame.state, then, wide=self.size.width >= WIDE))
+        entitle(self.waterfall, title(request, then))
         entitle(self.events, f"Events  {len(self._trace.entries) + self._trace.left_out}")
         entitle(self.facts, "Tokens, cost, times")
 
     def action_another(self, step: int) -> None:
         """Goes to the next request of the list, or to the one before."""
-        ids = [one.id for one in self.listing.rows]
-        if self.one is not None and ids:
-            here = ids.index(self.one.id) if self.one.id in ids else self.listing.selection.index
+        ids = [request.id for request in self.listing.rows]
+        if self.request is not None and ids:
+            here = ids.index(self.request.id) if self.request.id in ids else self.listing.selection.index
             self.listing.selection.go(self.listing.rows, here + step)
             self.open(self.listing.selection.id)
             self.redraw()
 
     def action_export(self) -> None:
         """Writes all that is known of it to a file."""
-        if self.one is not None:
-            self.post_message(self.Export(export.file_name(self.one), export.as_json(self.one, self._trace)))
+        if self.request is not None:
+            self.post_message(self.Export(export.file_name(self.request), export.as_json(self.request, self._trace)))
 
     def action_curl(self) -> None:
         """Copies a command that asks the same again."""
-        if self.one is not None and self.moment is not None:
-            self.post_message(self.Copied(export.curl(self.one, self.moment.url), "a curl command"))
+        if self.request is not None and self.frame is not None:
+            self.post_message(self.Copied(export.curl(self.request, self.frame.url), "a curl command"))
 
     def action_cancel(self) -> None:
         """Asks for its end."""
-        if self.one is not None:
-            self.post_message(LiveScreen.Cancel(self.one))
+        if self.request is not None:
+            self.post_message(LiveScreen.Cancel(self.request))
 
     def action_read(self) -> None:
         """Reads the session it belongs to."""
-        if self.one is not None:
-            self.post_message(self.Read(self.one.id))
+        if self.request is not None:
+            self.post_message(self.Read(self.request.id))
 
     def action_back(self) -> None:
         """Back to where one came from."""
@@ -145,12 +146,12 @@ class RequestScreen(View):
         return action not in ("another", "export", "curl", "cancel", "read") or not self.has_class("-blank")
 
 
-def _events(one: Interception, trace: Trace) -> list[Line]:
+def _events(request: Interception, trace: Trace) -> list[Line]:
     lines: list[Line] = []
     if not trace.whole:
         lines.append((("  It began before the monitor watched: what happened then is not known in detail.", "muted"),))
     for number, entry in enumerate(trace.entries):
         if trace.left_out and number == HEAD:
             lines.append(((f"   … {trace.left_out} left out", "muted"),))
-        lines.append(waterfall.entry_line(entry, one.started_at))
+        lines.append(waterfall.entry_line(entry, request.started_at))
     return lines

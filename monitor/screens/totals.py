@@ -9,7 +9,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import Container
 
 from monitor.lines import totals
-from monitor.screens.view import Moment, View, entitle
+from monitor.screens.view import Frame, View, entitle
 from monitor.widgets.panel import LinesPanel
 
 
@@ -36,17 +36,17 @@ class TotalsScreen(View):
             yield self.models
             yield self.clients
 
-    def draw_body(self, moment: Moment) -> None:
-        ledger, now = moment.state.ledger, moment.then
-        self.sums.show(totals.table(ledger, now, self.sums.content_width))
-        entitle(self.sums, f"Totals{totals.since(ledger, now)}")
+    def draw_body(self, frame: Frame) -> None:
+        usage, now = frame.state.usage, frame.then
+        self.sums.show(totals.table(usage, now, self.sums.content_width))
+        entitle(self.sums, f"Totals{totals.since(usage, now)}")
         window = totals.WINDOWS[self.window]
         named: tuple[tuple[LinesPanel, totals.By, str], ...] = (
             (self.models, "models", "By model"),
             (self.clients, "clients", "By client"),
         )
         for panel, by, title in named:
-            panel.show(totals.by_name(ledger, by, window, now, panel.content_width))
+            panel.show(totals.by_name(usage, by, window, now, panel.content_width))
             entitle(panel, f"{title} · {window.title}")
         if self.focused is None:
             self.models.focus()

@@ -14,6 +14,7 @@ from textual.message import Message
 from textual.screen import Screen
 from textual.widget import Widget
 
+from monitor.lines.span import Tone
 from monitor.state.state import MonitorState, Status
 from monitor.widgets.banner import Banner
 from monitor.widgets.header import HeaderBar
@@ -27,7 +28,7 @@ SAID_S = 5.0
 
 
 @frozen
-class Moment:
+class Frame:
     """What a view is drawn from. `place` tells a person where the source is, `url` where agents go."""
 
     state: MonitorState
@@ -69,7 +70,7 @@ class View(Screen[None]):
 
     def __init__(self, *, classes: str | None = None) -> None:
         super().__init__(classes=classes)
-        self.moment: Moment | None = None
+        self.frame: Frame | None = None
         self._said_until: datetime | None = None
         self.header = HeaderBar()
         self.banner = Banner()
@@ -81,7 +82,7 @@ class View(Screen[None]):
         """The widgets between the header and the last line."""
         raise NotImplementedError
 
-    def draw_body(self, moment: Moment) -> None:
+    def draw_body(self, frame: Frame) -> None:
         """Brings them to the state; each paints only what changed in it."""
         raise NotImplementedError
 
@@ -101,22 +102,22 @@ class View(Screen[None]):
     def on_screen_resume(self) -> None:
         self.call_after_refresh(self.post_message, self.Shown())
 
-    def draw(self, moment: Moment) -> None:
+    def draw(self, frame: Frame) -> None:
         """Brings the screen to the state."""
-        self.moment = moment
-        self.header.show(moment.state, moment.url)
-        self.banner.show(moment.state, moment.now)
-        self.draw_body(moment)
-        if self._said_until is not None and moment.now >= self._said_until:
+        self.frame = frame
+        self.header.show(frame.state, frame.url)
+        self.banner.show(frame.state, frame.now)
+        self.draw_body(frame)
+        if self._said_until is not None and frame.now >= self._said_until:
             self._said_until = None
             self._swap_last_line(said=False)
 
     def redraw(self) -> None:
         """Draws what is known already, after a person did something."""
-        if self.moment is not None:
-            self.draw(self.moment)
+        if self.frame is not None:
+            self.draw(self.frame)
 
-    def say(self, text: str, tone: str, until: datetime) -> None:
+    def say(self, text: str, tone: Tone, until: datetime) -> None:
         """Tells what happened in the last line until then."""
         self._said_until = until
         self.status.say(text, tone)

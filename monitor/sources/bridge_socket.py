@@ -46,7 +46,7 @@ class ProtocolMismatch(Exception):
     """The bridge speaks another version of the protocol."""
 
 
-class Client:
+class BridgeSource:
     """A source that is a bridge behind a Unix socket."""
 
     def __init__(self, path: Path) -> None:
@@ -73,7 +73,7 @@ class Client:
             return _why(error)
         self._writer = writer
         try:
-            lines = Lines(LONGEST_LINE)
+            lines = LineSplitter(LONGEST_LINE)
             while chunk := await reader.read(CHUNK):
                 for line in lines.feed(chunk):
                     self._take(line, deliver)
@@ -130,7 +130,7 @@ class Client:
                 waiting.set_result(Reply(n, ok=False, error=reason))
 
 
-class Lines:
+class LineSplitter:
     """Bytes into lines, however they were cut; a line of more than `limit` bytes comes out as None."""
 
     def __init__(self, limit: int) -> None:

@@ -24,7 +24,7 @@ class BadLog(Exception):
 
 
 @frozen
-class Entry:
+class LogEntry:
     """A message and when it came. A snapshot stays a line: events change what it is decoded to."""
 
     at: datetime
@@ -40,7 +40,7 @@ class Entry:
         return self.kept
 
 
-def read_log(path: Path) -> list[Entry]:
+def read_log(path: Path) -> list[LogEntry]:
     """All entries of a log, in order, at least one. Raises BadLog."""
     try:
         with path.open("rb") as file:
@@ -73,7 +73,7 @@ def _messages(path: Path, lines: Iterable[bytes]) -> Iterator[Message]:
             yield message
 
 
-def _entries(messages: Iterable[Message]) -> Iterator[Entry]:
+def _entries(messages: Iterable[Message]) -> Iterator[LogEntry]:
     """Messages with a time that never goes back, numbered without gaps, after a `hello` and a `snapshot`."""
     at: datetime | None = None
     hello: Hello | None = None
@@ -85,21 +85,21 @@ def _entries(messages: Iterable[Message]) -> Iterator[Entry]:
                 hello = message  # it says when the bridge started, not when it was heard
             case Snapshot():
                 at = _later(at, message.at)
-                yield Entry(at, hello or _hello(at), seq)
-                yield Entry(at, encode(message), seq)
+                yield LogEntry(at, hello or _hello(at), seq)
+                yield LogEntry(at, encode(message), seq)
                 hello, begun = None, True
             case Envelope():
                 at = _later(at, message.at)
                 if not begun:
-                    yield Entry(at, hello or _hello(at), seq)
-                    yield Entry(at, encode(Snapshot.of(Picture(), 0, at)), seq)
+                    yield LogEntry(at, hello or _hello(at), seq)
+                    yield LogEntry(at, encode(Snapshot.of(Picture(), 0, at)), seq)
                     begun = True
                 seq += not isinstance(message.event, EventsDropped)
-                yield Entry(at, evolve(message, seq=seq), seq)
+                yield LogEntry(at, evolve(message, seq=seq), seq)
 
 
-def _later(one: datetime | None, other: datetime) -> datetime:
-    return other if one is None else max(one, other)
+def _later(before: datetime | None, at: datetime) -> datetime:
+    return at if before is None else max(before, at)
 
 
 def _hello(at: datetime) -> Hello:

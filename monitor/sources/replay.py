@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 
 from bridge.events.wire import Command, Reply
 from monitor.sources.bridge_socket import Deliver
-from monitor.sources.event_log import Entry
+from monitor.sources.event_log import LogEntry
 from monitor.state.state import MonitorState
 
 SPEEDS = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0)
@@ -38,7 +38,7 @@ class Replay:
     """A source that is a log. Times are the log's own; `now()` is where it stands."""
 
     def __init__(
-        self, entries: list[Entry], *, speed: float = 1.0, seconds: Callable[[], float] = time.monotonic
+        self, entries: list[LogEntry], *, speed: float = 1.0, seconds: Callable[[], float] = time.monotonic
     ) -> None:
         self.begin, self.end = entries[0].at, entries[-1].at
         self.speed = min(max(speed, SLOWEST), FASTEST)

@@ -10,8 +10,6 @@ from attrs import Factory, define
 
 T = TypeVar("T")
 
-BLOCKS = "▁▂▃▄▅▆▇"  # not the full one: lines of them would run into each other
-
 
 @define
 class Buckets(Generic[T]):
@@ -43,18 +41,3 @@ class Buckets(Generic[T]):
 
     def _number(self, when: datetime) -> int:
         return int(when.timestamp()) // self.seconds
-
-
-def sparkline(values: list[float], width: int) -> str:
-    """The values as blocks, a cell each, the highest one full; with more values than cells, neighbours are summed."""
-    if width <= 0:
-        return ""
-    per_cell = max(1, -(-len(values) // width))
-    pad = -len(values) % per_cell
-    padded = [0.0] * pad + values
-    sums = [sum(padded[i : i + per_cell]) for i in range(0, len(padded), per_cell)]
-    highest = max(sums, default=0.0)
-    cells = [
-        " " if highest <= 0 or value <= 0 else BLOCKS[round(value / highest * (len(BLOCKS) - 1))] for value in sums
-    ]
-    return "".join(cells).rjust(width)[-width:]

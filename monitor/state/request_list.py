@@ -1,16 +1,143 @@
-"""The requests as the table lists them: filtered, in an order, one of them selected. Pure; views share it."""
+"""The requests as the table lists them: filtered, in an order, one of them selected. Pure; views share it.
+
+A selection is a request's id, not a row: it stays on its request wherever that goes. With `follow` on, it jumps to
+each new request; moving by hand turns that off.
+
+A filter is words typed after `/`, each of which a request must match. A word matches anywhere in a request: client,
+model, session, outcome, prompt, thoughts, tools, answer, error. `client:`, `model:`, `session:`, `key:` and `state:`
+look in one place only; a leading `!` keeps out what matches.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from datetime import datetime
 
-from attrs import Factory, define
+from attrs import Factory, define, frozen
 
 from bridge.events.picture import Interception
-from monitor.lines.request_row import running_ms
-from monitor.state.selection import Selection
-from monitor.state.sift import Sift
+from monitor.state.phase import phase, running_ms
 from monitor.state.state import MonitorState
+
+
+@define
+class Selection:
+    """The selected request's id and where it stood last."""
+
+    id: str | None = None
+    index: int = 0
+    follow: bool = True
+    newest: str | None = None
+
+    def settle(self, ordered: list[Interception], newest: str | None) -> None:
+        """Finds its place in what there is now; `newest` is the request that came last."""
+        ids = [request.id for request in ordered]
+        if not ids:
+            return  # a bridge that has just restarted may still tell of it
+        if self.follow and newest is not None and newest != self.newest:
+            self.id = newest
+        self.newest = newest
+        if self.id not in ids:
+            self.id = ids[min(self.index, len(ids) - 1)]
+        self.index = ids.index(self.id)
+
+    def move(self, ordered: list[Interception], rows: int) -> None:
+        """Goes that many rows down (up where negative), as far as there are rows."""
+        self.go(ordered, self.index + rows)
+
+    def go(self, ordered: list[Interception], index: int) -> None:
+        """Goes to a row."""
+        if ordered:
+            self.index = min(max(index, 0), len(ordered) - 1)
+            self.id = ordered[self.index].id
+            self.follow = False
+
+
+def _state(request: Interception) -> Iterator[str | None]:
+    yield from ("live" if request.live else "ended", phase(request), request.outcome)
+    yield from (attempt.reason for attempt in request.attempts)
+
+
+def _texts(request: Interception) -> Iterator[str | None]:
+    yield from (request.id, request.path, request.prompt, request.answer, request.error)
+    for thought in request.thoughts:
+        yield thought.text
+    for tool in request.tools:
+        yield tool.tool
+        yield tool.error
+        yield str(tool.arguments)
+
+
+PLACES: dict[str, Callable[[Interception], Iterator[str | None]]] = {
+    "client": lambda request: iter((request.client, request.user_agent, request.initiator)),
+    "model": lambda request: iter((request.model, request.provider, request.api)),
+    "session": lambda request: iter((request.session_id, request.agent_id, request.parent_agent_id)),
+    "key": lambda request: (attempt.key for attempt in request.attempts),
+    "state": _state,
+    "text": _texts,
+}
+
+
+@frozen
+class Word:
+    """One condition."""
+
+    text: str
+    """In lower case: looking for it in lower-cased texts is many times faster than a pattern that ignores case."""
+
+    places: tuple[str, ...]
+    negated: bool = False
+
+    def matches(self, request: Interception) -> bool:
+        """Whether the request meets it."""
+        found = any(text and self.text in text.lower() for place in self.places for text in PLACES[place](request))
+        return found is not self.negated
+
+
+def words(query: str) -> list[Word]:
+    """The conditions in what was typed. A bare `!` or `client:` is a word that is still being typed: none yet."""
+    parsed = []
+    for typed in query.split():
+        rest, negated = (typed[1:], True) if typed.startswith("!") else (typed, False)
+        place, colon, wanted = rest.partition(":")
+        named = colon and place in PLACES
+        text = wanted if named else rest
+        if text:
+            parsed.append(Word(text.lower(), (place,) if named else tuple(PLACES), negated))
+    return parsed
+
+
+@define
+class RequestFilter:
+    """A query at work. What it found of an ended request is remembered: that cannot change any more."""
+
+    query: str = ""
+    _words: list[Word] = Factory(list)
+    _ended: dict[str, bool] = Factory(dict)
+
+    def ask(self, query: str) -> None:
+        """Takes another query."""
+        if query != self.query:
+            self.query, self._words, self._ended = query, words(query), {}
+
+    def keep(self, requests: list[Interception]) -> list[Interception]:
+        """Those that match, in their order."""
+        if not self._words:
+            return requests
+        kept = [request for request in requests if self._matches(request)]
+        if len(self._ended) > 2 * len(requests) + 100:
+            there = {request.id for request in requests}
+            self._ended = {id_: found for id_, found in self._ended.items() if id_ in there}
+        return kept
+
+    def _matches(self, request: Interception) -> bool:
+        known = self._ended.get(request.id)
+        if known is not None:
+            return known
+        found = all(word.matches(request) for word in self._words)
+        if not request.live:
+            self._ended[request.id] = found
+        return found
 
 
 @define
@@ -18,7 +145,7 @@ class Listing:
     """What is listed now. `total` counts the requests before the filter."""
 
     selection: Selection = Factory(Selection)
-    sift: Sift = Factory(Sift)
+    filter: RequestFilter = Factory(RequestFilter)
     slowest_first: bool = False
     rows: list[Interception] = Factory(list)
     total: int = 0
@@ -27,10 +154,11 @@ class Listing:
         """Brings it to the state."""
         ordered = state.ordered()
         self.total = len(ordered)
-        self.rows = self.sift.keep(ordered)
+        self.rows = self.filter.keep(ordered)
         if self.slowest_first:
-            self.rows.sort(key=lambda one: running_ms(one, now), reverse=True)  # stable: the newest of equals first
-        listed = {one.id for one in self.rows}
+            # Stable: the newest of equals comes first.
+            self.rows.sort(key=lambda request: running_ms(request, now), reverse=True)
+        listed = {request.id for request in self.rows}
         arrived = reversed(state.picture.interceptions)
         self.selection.settle(self.rows, next((id_ for id_ in arrived if id_ in listed), None))
 
@@ -38,13 +166,3 @@ class Listing:
     def selected(self) -> Interception | None:
         """The selected request, where there is one."""
         return self.rows[self.selection.index] if self.rows else None
-
-    def title(self) -> str:
-        """Requests  3 of 40 · slowest first · following the newest."""
-        count = str(self.total) if len(self.rows) == self.total else f"{len(self.rows)} of {self.total}"
-        parts = [f"Requests  {count}"]
-        if self.slowest_first:
-            parts.append("slowest first")
-        if self.selection.follow:
-            parts.append("following the newest")
-        return " · ".join(parts)

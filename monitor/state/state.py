@@ -30,7 +30,7 @@ from bridge.events.vocabulary import (
 )
 from bridge.events.wire import Envelope, Hello, Message, Reply, Snapshot
 from monitor.state.trace import Trace
-from monitor.state.usage import Ledger
+from monitor.state.usage import UsageHistory
 
 
 class Status(StrEnum):
@@ -78,13 +78,13 @@ class MonitorState:
     key_changed_at: dict[tuple[str, str], datetime] = Factory(dict)
     first_token_at: dict[str, datetime] = Factory(dict)
     traces: dict[str, Trace] = Factory(dict)
-    ledger: Ledger = Factory(Ledger)
+    usage: UsageHistory = Factory(UsageHistory)
     earlier: dict[str, Interception] = Factory(dict)
     """Requests of bridges that are gone, which the one that runs knows nothing of."""
 
     def apply(self, incoming: Incoming, now: datetime) -> None:
         """Takes one message in; `now` is when it was delivered, and its zone says where a day begins."""
-        self.ledger.zone = now.tzinfo or self.ledger.zone
+        self.usage.zone = now.tzinfo or self.usage.zone
         match incoming:
             case Envelope():
                 self._hear(incoming, now)
@@ -110,17 +110,17 @@ class MonitorState:
 
     def _outlive(self) -> None:
         """Another bridge is there: what the one before did stays to be read, what it had under way broke off."""
-        for one in self.picture.interceptions.values():
-            if one.live:
-                one.outcome, one.error, one.waiting_until = Outcome.FAILED, "bridge stopped", None
-                one.ended_at = max(self.since or one.started_at, one.started_at)
-                one.duration_ms = (one.ended_at - one.started_at).total_seconds() * 1000
+        for request in self.picture.interceptions.values():
+            if request.live:
+                request.outcome, request.error, request.waiting_until = Outcome.FAILED, "bridge stopped", None
+                request.ended_at = max(self.since or request.started_at, request.started_at)
+                request.duration_ms = (request.ended_at - request.started_at).total_seconds() * 1000
         self.earlier.update(self.picture.interceptions)
 
     def _with_earlier(self, picture: Picture) -> Picture:
         """The picture and as many earlier requests as it would remember itself."""
-        room = KEPT_ENDED - sum(not one.live for one in picture.interceptions.values())
-        unknown = [(id_, one) for id_, one in self.earlier.items() if id_ not in picture.interceptions]
+        room = KEPT_ENDED - sum(not request.live for request in picture.interceptions.values())
+        unknown = [(id_, request) for id_, request in self.earlier.items() if id_ not in picture.interceptions]
         self.earlier = dict(unknown[-room:] if room > 0 else [])
         together = {**self.earlier, **picture.interceptions}
         return Picture(picture.keys, together, picture.totals, picture.circuits)
@@ -131,16 +131,16 @@ class MonitorState:
         known, before = self.picture, self.picture.keys
         self.picture = snapshot.picture()
         self.seq, self.gap = snapshot.seq, False
-        self.ledger.catch_up(known, self.picture, snapshot.at)
+        self.usage.catch_up(known, self.picture, snapshot.at)
         if self.earlier:
             self.picture = self._with_earlier(self.picture)
         self.traces = {id_: self.traces.get(id_) or Trace() for id_ in self.picture.interceptions}
-        for id_, one in self.picture.interceptions.items():
-            self.traces[id_].catch_up(one)
+        for id_, request in self.picture.interceptions.items():
+            self.traces[id_].catch_up(request)
         for name, key in self.picture.keys.items():
             if before.get(name) != key or name not in self.key_changed_at:
                 self.key_changed_at[name] = snapshot.at
-        self.first_token_at = {one: at for one, at in self.first_token_at.items() if one in self.picture.interceptions}
+        self.first_token_at = {id_: at for id_, at in self.first_token_at.items() if id_ in self.picture.interceptions}
 
     def _hear(self, envelope: Envelope, now: datetime) -> None:
         event = envelope.event
@@ -154,7 +154,7 @@ class MonitorState:
         self.picture.apply(event, envelope.at)
         self._note(event, envelope.at)
         self._trace(event, envelope.at)
-        self.ledger.note(event, envelope.at, self.picture)
+        self.usage.note(event, envelope.at, self.picture)
         if isinstance(event, BridgeStopping):
             self.status, self.since, self.problem = Status.STOPPING, now, event.reason
 
@@ -165,7 +165,7 @@ class MonitorState:
             return
         self.traces.setdefault(id_, Trace()).note(event, at)
         if isinstance(event, InterceptionEnded) and len(self.traces) > len(self.picture.interceptions):
-            self.traces = {one: kept for one, kept in self.traces.items() if one in self.picture.interceptions}
+            self.traces = {id_: kept for id_, kept in self.traces.items() if id_ in self.picture.interceptions}
 
     def trace(self, id_: str) -> Trace:
         """What happened to that request, as far as it is known."""
@@ -200,11 +200,13 @@ class MonitorState:
     def ordered(self) -> list[Interception]:
         """The requests as the table lists them: live ones first, newest first among each."""
         newest_first = list(reversed(self.picture.interceptions.values()))
-        return [one for one in newest_first if one.live] + [one for one in newest_first if not one.live]
+        return [request for request in newest_first if request.live] + [
+            request for request in newest_first if not request.live
+        ]
 
-    def first_token_ms(self, one: Interception) -> float | None:
+    def first_token_ms(self, request: Interception) -> float | None:
         """Milliseconds from the request to the first token: as the bridge measured it, or as seen while it runs."""
-        if one.first_token_ms is not None:
-            return one.first_token_ms
-        began = self.first_token_at.get(one.id)
-        return None if began is None else max(0.0, (began - one.started_at).total_seconds() * 1000)
+        if request.first_token_ms is not None:
+            return request.first_token_ms
+        began = self.first_token_at.get(request.id)
+        return None if began is None else max(0.0, (began - request.started_at).total_seconds() * 1000)

@@ -11,7 +11,7 @@ from datetime import datetime
 
 from attrs import Factory, define
 
-from bridge.events.picture import Attempt, Interception
+from bridge.events.picture import Attempt, Interception, Tokens
 from bridge.events.vocabulary import (
     AnswerDelta,
     AttemptFailed,
@@ -37,7 +37,7 @@ TEXT = 200
 
 
 @define
-class Entry:
+class TraceEntry:
     """An event, or a run of pieces of one text from `at` until `until`. `number` is an attempt's or a thought's."""
 
     kind: str
@@ -53,7 +53,7 @@ class Entry:
 class Trace:
     """The entries in order; `left_out` counts those of the middle that are gone."""
 
-    entries: list[Entry] = Factory(list)
+    entries: list[TraceEntry] = Factory(list)
     whole: bool = True
     left_out: int = 0
 
@@ -70,25 +70,25 @@ class Trace:
             return
         self._add(entry)
 
-    def catch_up(self, one: Interception) -> None:
+    def catch_up(self, request: Interception) -> None:
         """Adds what a snapshot says of the request that is not in here yet."""
         started = InterceptionStarted.type
         if not self.entries:
-            self.entries.append(Entry(started, one.started_at, one.started_at, None, _route(one)))
+            self.entries.append(TraceEntry(started, request.started_at, request.started_at, None, _route(request)))
         seen = {(entry.kind, entry.number) for entry in self.entries}
-        for attempt in one.attempts:
+        for attempt in request.attempts:
             self._catch_up_attempt(attempt, seen)
-        if one.ended_at is not None and (InterceptionEnded.type, None) not in seen:
-            text = f"{one.outcome} {one.error or ''}".strip()[:TEXT]
-            self._add(Entry(InterceptionEnded.type, one.ended_at, one.ended_at, None, text))
+        if request.ended_at is not None and (InterceptionEnded.type, None) not in seen:
+            text = f"{request.outcome} {request.error or ''}".strip()[:TEXT]
+            self._add(TraceEntry(InterceptionEnded.type, request.ended_at, request.ended_at, None, text))
         self.whole = False
 
     def _catch_up_attempt(self, attempt: Attempt, seen: set[tuple[str, int | None]]) -> None:
         at, number = attempt.started_at, attempt.attempt
         if (AttemptStarted.type, number) not in seen:
-            self._add(Entry(AttemptStarted.type, at, at, number, attempt.key[:TEXT]))
+            self._add(TraceEntry(AttemptStarted.type, at, at, number, attempt.key[:TEXT]))
 
-    def _add(self, entry: Entry) -> None:
+    def _add(self, entry: TraceEntry) -> None:
         self.entries.append(entry)
         if len(self.entries) > HEAD + TAIL:
             del self.entries[HEAD]
@@ -99,13 +99,13 @@ class Trace:
         return next((entry.at for entry in self.entries if entry.kind in kinds), None)
 
 
-def _route(one: InterceptionStarted | Interception) -> str:
-    return f"{one.method} {one.path} · {one.client} {one.model or ''}"[:TEXT]
+def _route(request: InterceptionStarted | Interception) -> str:
+    return f"{request.method} {request.path} · {request.client} {request.model or ''}"[:TEXT]
 
 
-def _entry(event: Event, at: datetime) -> Entry:
+def _entry(event: Event, at: datetime) -> TraceEntry:
     number, text, size = _says(event)
-    return Entry(event.type, at, at, number, text[:TEXT], 1, size)
+    return TraceEntry(event.type, at, at, number, text[:TEXT], 1, size)
 
 
 def _says(event: Event) -> tuple[int | None, str, int]:
@@ -143,7 +143,7 @@ def _says_more(event: Event) -> str:
         case ToolCalled():
             return f"{event.tool} {str(event.arguments)[:TEXT]}"
         case TokensUsed():
-            return f"{event.input + event.cache_read_input + event.cache_write_input} in, {event.output} out"
+            return f"{Tokens.of(event).total_input} in, {event.output} out"
         case InterceptionEnded():
             status = "" if event.status is None else f" {event.status}"
             return f"{event.outcome}{status} {event.error or ''}".strip()

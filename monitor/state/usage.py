@@ -2,7 +2,7 @@
 
 A pure fold over the same events as the picture, in bounded buckets. A snapshot carries no history, but its requests
 say when they began and ended: what it tells that was not known before is counted at those times (`catch_up`). What
-it cannot carry is lost to the ledger: requests that both began and were forgotten while nobody listened, the times
+it cannot carry is lost here: requests that both began and were forgotten while nobody listened, the times
 of tokens (they count at the request's end) and of an attempt's failure (it counts when the attempt began).
 """
 
@@ -65,11 +65,11 @@ class Tally:
         """Adds another's sums."""
         for name in ("requests", "completed", "failed", "cancelled", "rejected", "failovers"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
-        _add_tokens(self.tokens, other.tokens)
+        self.tokens.add(other.tokens)
 
 
 @define
-class Account:
+class Breakdown:
     """One bucket: all of it, and by model and client."""
 
     whole: Tally = Factory(Tally)
@@ -80,7 +80,7 @@ class Account:
         """Those that something of that model and client is counted in."""
         return self.whole, _named(self.models, model), _named(self.clients, client)
 
-    def add(self, other: Account) -> None:
+    def add(self, other: Breakdown) -> None:
         """Adds another's sums."""
         self.whole.add(other.whole)
         for mine, others in ((self.models, other.models), (self.clients, other.clients)):
@@ -89,100 +89,100 @@ class Account:
 
 
 @define
-class Uses:
+class KeyUses:
     """Attempts with one key, and how many of them failed."""
 
     tried: int = 0
     failed: int = 0
 
 
-def _uses() -> Buckets[Uses]:
-    return Buckets(USE_S, USE_COUNT, Uses)
+def _uses() -> Buckets[KeyUses]:
+    return Buckets(USE_S, USE_COUNT, KeyUses)
 
 
 @define
-class Ledger:
+class UsageHistory:
     """The buckets. `zone` decides where a day begins."""
 
     zone: tzinfo = UTC
-    short: Buckets[Account] = Factory(lambda: Buckets(SHORT_S, SHORT_COUNT, Account))
-    long: Buckets[Account] = Factory(lambda: Buckets(LONG_S, LONG_COUNT, Account))
+    short: Buckets[Breakdown] = Factory(lambda: Buckets(SHORT_S, SHORT_COUNT, Breakdown))
+    long: Buckets[Breakdown] = Factory(lambda: Buckets(LONG_S, LONG_COUNT, Breakdown))
     day: date | None = None
-    today: Account = Factory(Account)
+    today: Breakdown = Factory(Breakdown)
     since: datetime | None = None
-    keys: dict[tuple[str, str], Buckets[Uses]] = Factory(dict)
+    keys: dict[tuple[str, str], Buckets[KeyUses]] = Factory(dict)
 
     def note(self, event: Event, at: datetime, picture: Picture) -> None:
         """Counts an event that the picture has taken in already."""
-        one = picture.interceptions.get(getattr(event, "id", ""))
-        if one is None:
+        request = picture.interceptions.get(getattr(event, "id", ""))
+        if request is None:
             return
         match event:
             case InterceptionStarted():
-                self._count(one, at, Tally(requests=1))
+                self._count(request, at, Tally(requests=1))
             case AttemptStarted():
-                self._tried(one, event.key, at, failed=0)
+                self._tried(request, event.key, at, failed=0)
                 if event.attempt > 1:
-                    self._count(one, at, Tally(failovers=1))
+                    self._count(request, at, Tally(failovers=1))
             case AttemptFailed():
-                self._use(one, event.key, at, Uses(0, 1))
+                self._use(request, event.key, at, KeyUses(0, 1))
             case TokensUsed():
-                used = Tokens()
-                used.add(event)
-                self._count(one, at, Tally(tokens=used))
+                self._count(request, at, Tally(tokens=Tokens.of(event)))
             case InterceptionEnded():
-                self._count(one, at, _ending(event.outcome))
+                self._count(request, at, _ending(event.outcome))
 
     def catch_up(self, before: Picture, after: Picture, at: datetime) -> None:
         """Counts what a snapshot tells that the picture before it did not."""
-        for one in after.interceptions.values():
-            known = before.interceptions.get(one.id)
+        for request in after.interceptions.values():
+            known = before.interceptions.get(request.id)
             if known is None:
-                self._count(one, one.started_at, Tally(requests=1))
+                self._count(request, request.started_at, Tally(requests=1))
             seen = {attempt.attempt: attempt for attempt in known.attempts} if known else {}
-            for attempt in one.attempts:
+            for attempt in request.attempts:
                 earlier = seen.get(attempt.attempt)
                 failed = attempt.reason is not None and (earlier is None or earlier.reason is None)
                 if earlier is None:
-                    self._tried(one, attempt.key, attempt.started_at, failed=int(failed))
+                    self._tried(request, attempt.key, attempt.started_at, failed=int(failed))
                     if attempt.attempt > 1:
-                        self._count(one, attempt.started_at, Tally(failovers=1))
+                        self._count(request, attempt.started_at, Tally(failovers=1))
                 elif failed:
-                    self._use(one, attempt.key, attempt.started_at, Uses(0, 1))
-            ended = one.ended_at or at
-            if one.tokens is not None:
-                self._count(one, ended, Tally(tokens=_difference(one.tokens, known.tokens if known else None)))
-            if one.outcome is not None and (known is None or known.outcome is None):
-                self._count(one, ended, _ending(one.outcome))
+                    self._use(request, attempt.key, attempt.started_at, KeyUses(0, 1))
+            ended = request.ended_at or at
+            if request.tokens is not None:
+                self._count(request, ended, Tally(tokens=_difference(request.tokens, known.tokens if known else None)))
+            if request.outcome is not None and (known is None or known.outcome is None):
+                self._count(request, ended, _ending(request.outcome))
 
-    def over(self, now: datetime, seconds: int) -> Account:
+    def over(self, now: datetime, seconds: int) -> Breakdown:
         """The sums over the last minutes, at most ten."""
-        sums = Account()
-        for account in self.short.last(now, seconds // SHORT_S):
-            if account is not None:
-                sums.add(account)
+        sums = Breakdown()
+        for breakdown in self.short.last(now, seconds // SHORT_S):
+            if breakdown is not None:
+                sums.add(breakdown)
         return sums
 
-    def on(self, now: datetime) -> Account:
+    def on(self, now: datetime) -> Breakdown:
         """The sums of today."""
-        return self.today if now.astimezone(self.zone).date() == self.day else Account()
+        return self.today if now.astimezone(self.zone).date() == self.day else Breakdown()
 
-    def _count(self, one: Interception, at: datetime, tally: Tally) -> None:
+    def _count(self, request: Interception, at: datetime, tally: Tally) -> None:
         day = at.astimezone(self.zone).date()
         if self.day is None or day > self.day:
-            self.day, self.today = day, Account()
+            self.day, self.today = day, Breakdown()
         self.since = at if self.since is None else min(self.since, at)
-        accounts = [self.short.at(at), self.long.at(at), self.today if day == self.day else None]
-        for account in accounts:
-            if account is not None:
-                for mine in account.tallies((one.model or one.path)[:LONGEST_NAME], one.client[:LONGEST_NAME]):
+        breakdowns = [self.short.at(at), self.long.at(at), self.today if day == self.day else None]
+        for breakdown in breakdowns:
+            if breakdown is not None:
+                for mine in breakdown.tallies(
+                    (request.model or request.path)[:LONGEST_NAME], request.client[:LONGEST_NAME]
+                ):
                     mine.add(tally)
 
-    def _tried(self, one: Interception, key: str, at: datetime, *, failed: int) -> None:
-        self._use(one, key, at, Uses(1, failed))
+    def _tried(self, request: Interception, key: str, at: datetime, *, failed: int) -> None:
+        self._use(request, key, at, KeyUses(1, failed))
 
-    def _use(self, one: Interception, key: str, at: datetime, uses: Uses) -> None:
-        name = (one.provider, key)
+    def _use(self, request: Interception, key: str, at: datetime, uses: KeyUses) -> None:
+        name = (request.provider, key)
         buckets = self.keys.pop(name, None) or _uses()
         self.keys[name] = buckets  # last: the key used last is the last to be forgotten
         while len(self.keys) > KEYS:
@@ -203,15 +203,6 @@ def _named(tallies: dict[str, Tally], name: str) -> Tally:
     if name not in tallies and len(tallies) >= NAMES:
         name = OTHERS
     return tallies.setdefault(name, Tally())
-
-
-def _add_tokens(mine: Tokens, other: Tokens) -> None:
-    for name in ("input", "output", "cache_read_input", "cache_write_input"):
-        setattr(mine, name, getattr(mine, name) + getattr(other, name))
-    for name, count in other.extra.items():
-        mine.extra[name] = mine.extra.get(name, 0) + count
-    if other.cost_usd is not None:
-        mine.cost_usd = (mine.cost_usd or 0.0) + other.cost_usd
 
 
 def _difference(after: Tokens, before: Tokens | None) -> Tokens:

@@ -9,7 +9,7 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from monitor.lines import format as fmt
-from monitor.lines.request_row import Span
+from monitor.lines.span import Span
 from monitor.state.state import MonitorState, Status
 from monitor.widgets.paint import GROUND, paint
 

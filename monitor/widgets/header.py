@@ -9,11 +9,11 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from monitor.lines import format as fmt
-from monitor.lines.request_row import Line, Span
+from monitor.lines.span import Line, Span
 from monitor.state.state import MonitorState, Status
 from monitor.widgets.paint import GROUND, paint
 
-CONNECTION = {
+CONNECTION: dict[Status, Span] = {
     Status.CONNECTING: ("◌", "warn"),
     Status.LIVE: ("●", "good"),
     Status.STOPPING: ("◍", "warn"),
@@ -65,9 +65,9 @@ def _totals(state: MonitorState, *, roomy: bool) -> Line:
         return ()
     totals = state.picture.totals
     used = totals.tokens
-    live = sum(one.live for one in state.picture.interceptions.values())
+    live = sum(request.live for request in state.picture.interceptions.values())
     errors = totals.failed + totals.rejected
-    tokens_in = fmt.tokens(used.input + used.cache_read_input + used.cache_write_input)
+    tokens_in = fmt.tokens(used.total_input)
     spans: list[Span] = [(f"{live} live", "live" if live else "muted")]
     if roomy:
         spans.append((fmt.plural(totals.interceptions, "request"), "plain"))

@@ -10,7 +10,7 @@ from textual.screen import Screen
 from textual.strip import Strip
 from textual.widget import Widget
 
-from monitor.lines.request_row import Line, Span
+from monitor.lines.span import Line, Span
 from monitor.widgets.paint import GROUND, paint
 
 ALWAYS = ("help", "quit")

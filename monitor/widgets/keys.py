@@ -10,8 +10,8 @@ from textual.geometry import Size
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
-from monitor.lines import key_lines
-from monitor.lines.request_row import Line
+from monitor.lines import key_table
+from monitor.lines.span import Line
 from monitor.state.state import MonitorState
 from monitor.widgets.paint import GROUND, paint
 
@@ -35,13 +35,13 @@ class KeysPanel(ScrollView, can_focus=True):
         """Takes over what is known; paints only what changed."""
         limit = self.styles.max_height
         room = int(limit.value) - 1 if limit is not None else self.scrollable_content_region.height
-        lines = key_lines.lines(state, now, self.scrollable_content_region.width, room)
+        lines = key_table.panel(state, now, self.scrollable_content_region.width, room)
         if lines != self._lines:
             grown = len(lines) != len(self._lines)
             self._lines = lines
             self.virtual_size = Size(0, len(lines))
             self.refresh(layout=grown)
-        title = f"Keys  {key_lines.summary(state)}"
+        title = f"Keys  {key_table.summary(state)}"
         if self.border_title != title:  # of our own words and numbers: nothing in it is markup
             self.border_title = title
 

@@ -9,7 +9,7 @@ from rich.cells import cell_len
 from textual.strip import Strip
 from textual.widget import Widget
 
-from monitor.lines.request_row import Line
+from monitor.lines.span import Line
 from monitor.widgets.paint import GROUND, paint
 
 

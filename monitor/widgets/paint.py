@@ -6,38 +6,17 @@ may have forgotten to make harmless is made so here.
 
 from __future__ import annotations
 
+from typing import get_args
+
 from rich.segment import Segment
 from rich.style import Style
 from textual.strip import Strip
 from textual.widget import Widget
 
 from monitor.lines import format as fmt
-from monitor.lines.request_row import Line
+from monitor.lines.span import Line, Tone
 
-TONES = {
-    f"tone--{name}"
-    for name in (
-        "plain",
-        "strong",
-        "muted",
-        "faint",
-        "title",
-        "live",
-        "good",
-        "warn",
-        "bad",
-        "prompt",
-        "reasoning-summary",
-        "commentary",
-        "thinking",
-        "withheld",
-        "tool",
-        "answer",
-        "found",
-        "here",
-        "key",
-    )
-}
+TONES = {f"tone--{tone}" for tone in get_args(Tone)}
 """What a screen declares as its component classes, for all widgets on it: each costs a little when styles change."""
 
 GROUND = {"tone--plain"}

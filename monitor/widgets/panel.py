@@ -8,7 +8,7 @@ from typing import ClassVar
 from textual.geometry import Size
 from textual.strip import Strip
 
-from monitor.lines.request_row import Line
+from monitor.lines.span import Line
 from monitor.widgets.paint import GROUND, paint
 from monitor.widgets.scrolling import Panel
 

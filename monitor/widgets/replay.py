@@ -11,7 +11,7 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from monitor.lines import format as fmt
-from monitor.lines.request_row import Line
+from monitor.lines.span import Line, Span
 from monitor.sources.replay import Replay
 from monitor.widgets.paint import TONES, paint
 
@@ -41,13 +41,14 @@ class ReplayBar(Widget):
         """Takes over where it stands; paints only what changed."""
         at = fmt.seconds_between(replay.begin, replay.now())
         length = fmt.seconds_between(replay.begin, replay.end)
-        sign, tone = ("■", "muted") if replay.ended else ("‖", "warn") if replay.paused else ("▶", "live")
+        standing: Span = ("■", "muted") if replay.ended else ("‖", "warn") if replay.paused else ("▶", "live")
+        sign, tone = standing
         before = f" {sign} {replay.speed:g}x {stopwatch(at)} "
         after = f" {stopwatch(length)} "
         hints = f" {HINTS} " if self.size.width >= ROOMY else ""
         room = max(1, self.size.width - cell_len(before) - cell_len(after) - cell_len(hints))
         full, empty = fmt.bar(at / length if length else 1.0, room)
-        line = ((before, tone), (full, "live"), (empty, "faint"), (after, "muted"), (hints, "muted"))
+        line: Line = ((before, tone), (full, "live"), (empty, "faint"), (after, "muted"), (hints, "muted"))
         self._track = (cell_len(before), room)
         if line != self._line:
             self._line = line

@@ -16,7 +16,7 @@ from textual.strip import Strip
 
 from bridge.events.picture import Interception
 from monitor.lines import request_row
-from monitor.lines.request_row import Line
+from monitor.lines.span import Line
 from monitor.state.state import MonitorState
 from monitor.widgets.paint import GROUND, paint
 
@@ -47,7 +47,7 @@ class RequestTable(ScrollView, can_focus=True):
         """The selected request shall be opened."""
 
     @frozen
-    class _Frame:
+    class _Painted:
         """What is painted: equal frames need no painting."""
 
         layout: tuple[tuple[str, int], ...] = ()
@@ -61,7 +61,7 @@ class RequestTable(ScrollView, can_focus=True):
         self._state = MonitorState()
         self._now: datetime | None = None
         self._selected = 0
-        self._frame = self._Frame()
+        self._painted = self._Painted()
 
     def show(self, state: MonitorState, ordered: Sequence[Interception], selected: int, now: datetime) -> None:
         """Takes over what is known; paints only what changed."""
@@ -91,11 +91,11 @@ class RequestTable(ScrollView, can_focus=True):
         first = self.scroll_offset.y
         visible = self._ordered[first : first + self._rows_high]
         lines = [request_row.header(layout)]
-        lines += [request_row.row(one, self._state, self._now, layout) for one in visible]
+        lines += [request_row.row(request, self._state, self._now, layout) for request in visible]
         titles = tuple((column.title, width) for column, width in layout)
-        frame = self._Frame(titles, first, self._selected, tuple(lines))
-        if frame != self._frame:
-            self._frame = frame
+        painted = self._Painted(titles, first, self._selected, tuple(lines))
+        if painted != self._painted:
+            self._painted = painted
             self.refresh()
 
     def watch_scroll_y(self, old_value: float, new_value: float) -> None:
@@ -108,11 +108,11 @@ class RequestTable(ScrollView, can_focus=True):
 
     def render_line(self, y: int) -> Strip:
         width = self.scrollable_content_region.width
-        if y >= len(self._frame.lines):
+        if y >= len(self._painted.lines):
             return paint(self, (), width)
-        chosen = y > 0 and self._frame.first + y - 1 == self._frame.selected
+        chosen = y > 0 and self._painted.first + y - 1 == self._painted.selected
         base = self.get_component_rich_style("row--selected") if chosen else None
-        return paint(self, self._frame.lines[y], width, base)
+        return paint(self, self._painted.lines[y], width, base)
 
     def action_move(self, rows: int) -> None:
         """Selects a row above or below."""

@@ -11,9 +11,9 @@ from textual.strip import Strip
 
 from monitor.lines import search
 from monitor.lines.blocks import EDGE
-from monitor.lines.request_row import Line
 from monitor.lines.request_story import Block
-from monitor.lines.search import Place
+from monitor.lines.search import MatchPlace
+from monitor.lines.span import Line
 from monitor.widgets.paint import paint
 from monitor.widgets.story import StoryView
 
@@ -33,7 +33,7 @@ class SessionView(StoryView):
     def __init__(self) -> None:
         super().__init__()
         self._wanted: re.Pattern[str] | None = None
-        self._found: Place | None = None
+        self._found: MatchPlace | None = None
         self._block: str | None = None
 
     @property
@@ -71,15 +71,15 @@ class SessionView(StoryView):
             return f"match {places.index(self._found) + 1} of {len(places)}"
         return f"{len(places)} matches"
 
-    def _places(self) -> list[Place]:
+    def _places(self) -> list[MatchPlace]:
         if self._wanted is None:
             return []
-        blocks = ((part.block.key, part.texts()) for part in self._parts)
+        blocks = ((laid_out.block.key, laid_out.texts()) for laid_out in self._laid_out)
         return list(search.find(self._wanted, blocks))
 
-    def _line_of(self, place: Place) -> int:
-        for start, part in zip(self._starts, self._parts, strict=True):
-            if part.block.key == place.key:
+    def _line_of(self, place: MatchPlace) -> int:
+        for start, laid_out in zip(self._starts, self._laid_out, strict=True):
+            if laid_out.block.key == place.key:
                 return start + place.line
         return 0
 
@@ -96,9 +96,9 @@ class SessionView(StoryView):
         """The block at hand: the one gone to while it is in view, else the last one in view that holds text."""
         top, bottom = self.scroll_offset.y, self.scroll_offset.y + self.container_size.height
         inside = [
-            part.block
-            for start, part in zip(self._starts, self._parts, strict=True)
-            if start < bottom and start + part.height > top
+            laid_out.block
+            for start, laid_out in zip(self._starts, self._laid_out, strict=True)
+            if start < bottom and start + laid_out.height > top
         ]
         at_hand = next((block for block in inside if block.key == self._block), None)
         texts = [block for block in inside if block.text]
@@ -111,11 +111,11 @@ class SessionView(StoryView):
 
     def action_block(self, step: int) -> None:
         """Goes to the next block of text, or to the one before."""
-        indexes = [index for index, part in enumerate(self._parts) if not part.block.rule]
+        indexes = [index for index, laid_out in enumerate(self._laid_out) if not laid_out.block.rule]
         if not indexes:
             return
         here = self.block
-        keys = [self._parts[index].block.key for index in indexes]
+        keys = [self._laid_out[index].block.key for index in indexes]
         known = here is not None and here.key in keys
         moving = step if self._block is not None or step < 0 else 0
         place = keys.index(here.key) + moving if here is not None and known else 0
@@ -137,16 +137,16 @@ class SessionView(StoryView):
         width = self.scrollable_content_region.width
         if index < 0:
             return paint(self, (), width)
-        part, offset = self._parts[index], y + self.scroll_offset.y - self._starts[index]
-        if offset >= part.height:
+        laid_out, offset = self._laid_out[index], y + self.scroll_offset.y - self._starts[index]
+        if offset >= laid_out.height:
             return paint(self, (), width)
-        line = part.line(offset)
-        if self._block == part.block.key and line and line[0][0] == EDGE:
+        line = laid_out.line(offset)
+        if self._block == laid_out.block.key and line and line[0][0] == EDGE:
             line = ((HERE, line[0][1]), *line[1:])
         base = None
         if self._wanted is not None:
             line = search.highlight(line, self._wanted)
-            if self._found == Place(part.block.key, offset):
+            if self._found == MatchPlace(laid_out.block.key, offset):
                 base = self.get_component_rich_style("row--selected")
         return paint(self, line, width, base)
 

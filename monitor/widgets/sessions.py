@@ -10,9 +10,9 @@ from textual.message import Message
 from textual.strip import Strip
 from textual.widget import Widget
 
-from monitor.lines.request_row import Line, Span
-from monitor.state.desk import Desk
-from monitor.state.sessions import Session
+from monitor.lines.session_story import session_name
+from monitor.lines.span import Line, Span, Tone
+from monitor.state.sessions import Panes, Session
 from monitor.widgets.paint import GROUND, paint
 
 
@@ -34,9 +34,9 @@ class SessionStrip(Widget):
         self._line: Line = ()
         self._ends: list[tuple[int, str]] = []
 
-    def show(self, found: list[Session], desk: Desk) -> None:
+    def show(self, found: list[Session], panes: Panes) -> None:
         """Takes over what is known; paints only what changed."""
-        line, ends = _line(found, desk, self.size.width)
+        line, ends = _line(found, panes, self.size.width)
         if line != self._line:
             self._line, self._ends = line, ends
             self.refresh()
@@ -54,9 +54,9 @@ class SessionStrip(Widget):
                 return
 
 
-def _line(found: list[Session], desk: Desk, width: int) -> tuple[Line, list[tuple[int, str]]]:
-    names = [f"{session.name}  " for session in found]
-    here = desk.open[desk.at] if desk.open else None
+def _line(found: list[Session], panes: Panes, width: int) -> tuple[Line, list[tuple[int, str]]]:
+    names = [f"{session_name(session)}  " for session in found]
+    here = panes.open[panes.at] if panes.open else None
     chosen = next((index for index, session in enumerate(found) if session.id == here), 0)
     first = 0
     while first < chosen and sum(2 + cell_len(name) for name in names[first : chosen + 1]) > width - 2:
@@ -69,7 +69,7 @@ def _line(found: list[Session], desk: Desk, width: int) -> tuple[Line, list[tupl
         if used > width and index > first:
             spans.append(("▸", "muted"))
             break
-        tone = "here" if session.id == here else "plain" if session.id in desk.open else "muted"
+        tone: Tone = "here" if session.id == here else "plain" if session.id in panes.open else "muted"
         spans += [("● " if session.live else "○ ", "live" if session.live else "faint"), (names[index], tone)]
         ends.append((used, session.id))
     return tuple(spans), ends

@@ -8,7 +8,7 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from monitor.lines import format as fmt
-from monitor.lines.request_row import Span
+from monitor.lines.span import Span, Tone
 from monitor.widgets.paint import GROUND, paint
 
 
@@ -22,7 +22,7 @@ class StatusLine(Widget):
         super().__init__()
         self.span: Span = ("", "plain")
 
-    def say(self, text: str, tone: str) -> None:
+    def say(self, text: str, tone: Tone) -> None:
         """Shows the text, made harmless."""
         self.span = (fmt.one_line(text), tone)
         self.refresh()

@@ -13,7 +13,7 @@ from typing import ClassVar
 from textual.geometry import Size
 from textual.strip import Strip
 
-from monitor.lines.blocks import EDGE, Part
+from monitor.lines.blocks import EDGE, LaidOutBlock
 from monitor.lines.request_story import Block
 from monitor.lines.wrap import Flow
 from monitor.widgets.paint import GROUND, paint
@@ -30,7 +30,7 @@ class StoryView(Panel, can_focus=True):
         self._story: str | None = None
         self._flows: dict[str, Flow] = {}
         self._blocks: Sequence[Block] = []
-        self._parts: list[Part] = []
+        self._laid_out: list[LaidOutBlock] = []
         self._starts: list[int] = []
         self._width = 0
         self._stuck = True
@@ -48,7 +48,7 @@ class StoryView(Panel, can_focus=True):
     def show(self, story: str | None, blocks: Sequence[Block], *, live: bool) -> None:
         """Takes over a story by its name, as it is now; paints only what changed."""
         if story != self._story:
-            self._story, self._flows, self._parts = story, {}, []
+            self._story, self._flows, self._laid_out = story, {}, []
             self._stuck = False
             self._lay_out(blocks, keep=None)
             self._stuck = live  # what runs is read at its end, what is over from its beginning
@@ -70,38 +70,40 @@ class StoryView(Panel, can_focus=True):
         if not self._starts:
             return None
         index = bisect_right(self._starts, self.scroll_offset.y) - 1
-        return self._parts[index].block.key, self.scroll_offset.y - self._starts[index]
+        return self._laid_out[index].block.key, self.scroll_offset.y - self._starts[index]
 
     def _lay_out(self, blocks: Sequence[Block], *, keep: tuple[str, int] | None) -> None:
         same_width, self._width = self._width == self._content_width, self._content_width
-        known = {part.block.key: part for part in self._parts} if same_width else {}
-        self._blocks, self._parts, self._starts = blocks, [], []
+        known = {laid_out.block.key: laid_out for laid_out in self._laid_out} if same_width else {}
+        self._blocks, self._laid_out, self._starts = blocks, [], []
         top = 0
         for block in blocks:
-            part = known.get(block.key)
-            if part is None or part.block is not block:
-                part = self._part(block)
-            self._parts.append(part)
+            laid_out = known.get(block.key)
+            if laid_out is None or laid_out.block is not block:
+                laid_out = self._lay_out_block(block)
+            self._laid_out.append(laid_out)
             self._starts.append(top)
-            top += part.height
-        self._flows = {part.block.key: self._flows[part.block.key] for part in self._parts if part.count}
+            top += laid_out.height
+        self._flows = {
+            laid_out.block.key: self._flows[laid_out.block.key] for laid_out in self._laid_out if laid_out.count
+        }
         self._own_move = True  # a shorter text moves the view by itself
         self.virtual_size = Size(0, max(0, top - 1))
         self._own_move = False
         if self._stuck:
             self._jump(self.max_scroll_y)
         elif keep is not None:
-            for start, part in zip(self._starts, self._parts, strict=True):
-                if part.block.key == keep[0]:
-                    self._jump(start + min(keep[1], part.height - 1))
+            for start, laid_out in zip(self._starts, self._laid_out, strict=True):
+                if laid_out.block.key == keep[0]:
+                    self._jump(start + min(keep[1], laid_out.height - 1))
         self.refresh()
 
-    def _part(self, block: Block) -> Part:
+    def _lay_out_block(self, block: Block) -> LaidOutBlock:
         if not block.text:
-            return Part(block, [], 0)
+            return LaidOutBlock(block, [], 0)
         flow = self._flows.setdefault(block.key, Flow())
         lines = flow.lines(block.text.rstrip("\n"), self._width - len(EDGE))
-        return Part(block, lines, len(lines))
+        return LaidOutBlock(block, lines, len(lines))
 
     def _jump(self, y: int) -> None:
         self._own_move = True
@@ -123,8 +125,8 @@ class StoryView(Panel, can_focus=True):
         index = bisect_right(self._starts, line) - 1
         if index < 0:
             return paint(self, (), width)
-        part, offset = self._parts[index], line - self._starts[index]
-        return paint(self, part.line(offset) if offset < part.height else (), width)
+        laid_out, offset = self._laid_out[index], line - self._starts[index]
+        return paint(self, laid_out.line(offset) if offset < laid_out.height else (), width)
 
     def action_scroll_end(self) -> None:
         """Goes to the end, and stays there."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
@@ -68,6 +69,7 @@ class TypedLine(Horizontal):
         self.display = False
         self.post_message(self.Closed(kept=keep))
 
-    def on_input_changed(self, event: Input.Changed) -> None:
+    @on(Input.Changed)
+    def _pass_on(self, event: Input.Changed) -> None:
         event.stop()
         self.post_message(self.Typed(event.value))

@@ -9,7 +9,7 @@ from textual.message import Message
 from textual.strip import Strip
 from textual.widget import Widget
 
-from monitor.lines.request_row import Span
+from monitor.lines.span import Span
 from monitor.widgets.paint import GROUND, paint
 
 VIEWS = {"live": "Live", "reasoning": "Reasoning", "keys": "Keys", "request": "Request", "totals": "Totals"}

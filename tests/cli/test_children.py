@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import trio
 
-from monitor.command import Wish, command_line
+from monitor.command import MonitorOptions, command_line
 from tests.support.served import configure, environment
 
 IMPOSTOR = "raise SystemExit('this is another program')\n"
@@ -39,7 +39,7 @@ async def test_run_starts_this_bridge_and_no_other(project: Path, tmp_path: Path
 async def test_up_demo_and_web_show_this_monitor_and_no_other(project: Path) -> None:
     with trio.fail_after(60):
         done = await trio.run_process(
-            command_line(Wish(project / "events.sock")),
+            command_line(MonitorOptions(project / "events.sock")),
             stdin=subprocess.DEVNULL,
             capture_stdout=True,
             capture_stderr=True,

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from bridge.events.picture import Picture
 from bridge.events.vocabulary import AnswerDelta
 from bridge.events.wire import Command, Envelope, Hello, Reply, Snapshot, decode_command, encode
-from monitor.sources.bridge_socket import Client, Lines
+from monitor.sources.bridge_socket import BridgeSource, LineSplitter
 from monitor.state.state import BadLine, Incoming, Lost
 from tests.support.play import HELLO, START
 
@@ -46,7 +46,7 @@ class Heard:
                 await asyncio.sleep(0.005)
 
     def of(self, kind: type[Incoming]) -> list[Incoming]:
-        return [one for one in self.all if isinstance(one, kind)]
+        return [message for message in self.all if isinstance(message, kind)]
 
 
 @asynccontextmanager
@@ -71,8 +71,8 @@ async def listening(path: Path, serve: Serve) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
-async def watching(path: Path) -> AsyncIterator[tuple[Client, Heard]]:
-    client, heard = Client(path), Heard()
+async def watching(path: Path) -> AsyncIterator[tuple[BridgeSource, Heard]]:
+    client, heard = BridgeSource(path), Heard()
     task = asyncio.create_task(client.run(heard.all.append))
     try:
         yield client, heard
@@ -99,7 +99,7 @@ def test_it_delivers_what_the_bridge_says_in_order() -> None:
             await heard.until(lambda: len(heard.all) == 2_002)
             assert isinstance(heard.all[0], Hello)
             assert isinstance(heard.all[1], Snapshot)
-            assert [one.seq for one in heard.all[2:] if isinstance(one, Envelope)] == list(range(1, 2_001))
+            assert [message.seq for message in heard.all[2:] if isinstance(message, Envelope)] == list(range(1, 2_001))
 
     in_a_directory(test)
 
@@ -154,7 +154,9 @@ def test_it_comes_back_when_the_bridge_does() -> None:
                 await heard.until(lambda: Lost("the bridge closed the connection") in heard.all)
             assert not heard.of(BadLine)
             async with listening(path, stay):
-                await heard.until(lambda: any(one.seq == 7 for one in heard.all if isinstance(one, Snapshot)))
+                await heard.until(
+                    lambda: any(message.seq == 7 for message in heard.all if isinstance(message, Snapshot))
+                )
 
     in_a_directory(test)
 
@@ -180,7 +182,7 @@ def test_commands_get_their_own_replies() -> None:
             for command in reversed(asked):  # not in the order of asking
                 unknown = command.command == "key.reset"
                 writer.write(encode(Reply(command.n, not unknown, "no such key" if unknown else None)))
-            assert {(one.command, one.id, one.provider, one.key) for one in asked} == {
+            assert {(command.command, command.id, command.provider, command.key) for command in asked} == {
                 ("cancel", "a", None, None),
                 ("key.reset", None, "openai", "sk-p...3f2a"),
                 ("key.disable", None, "openai", "sk-p...3f2a"),
@@ -204,7 +206,9 @@ def test_commands_get_their_own_replies() -> None:
 
 def test_a_command_without_a_bridge_says_so() -> None:
     async def test(path: Path) -> None:
-        assert await Client(path).ask(Command(0, "cancel", id="a")) == Reply(None, False, "not connected to the bridge")
+        assert await BridgeSource(path).ask(Command(0, "cancel", id="a")) == Reply(
+            None, False, "not connected to the bridge"
+        )
 
         async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             writer.write(encode(HELLO) + snapshot())
@@ -222,13 +226,13 @@ def test_a_command_without_a_bridge_says_so() -> None:
 def test_lines_are_the_same_however_the_bytes_were_cut(whole: list[bytes], data: st.DataObject) -> None:
     stream = b"".join(line + b"\n" for line in whole) + b"unfinished"
     cuts = sorted(data.draw(st.lists(st.integers(0, len(stream)))))
-    lines, got = Lines(1_000), []
+    lines, got = LineSplitter(1_000), []
     for start, end in zip([0, *cuts], [*cuts, len(stream)], strict=True):
         got += list(lines.feed(stream[start:end]))
     assert got == [line for line in whole if line]
 
 
 def test_a_line_without_end_is_dropped_and_the_next_is_whole() -> None:
-    lines = Lines(10)
+    lines = LineSplitter(10)
     got = [line for chunk in (b"x" * 8, b"x" * 8, b"x\nshort\n", b"0123456789\n") for line in lines.feed(chunk)]
     assert got == [None, b"short", b"0123456789"]

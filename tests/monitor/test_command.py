@@ -11,7 +11,7 @@ from bridge.cli.main import THEMES, cli
 from bridge.cli.monitor import watch
 from bridge.errors import ConfigurationError
 from monitor import command, themes
-from monitor.command import MonitorError, Wish, main, show
+from monitor.command import MonitorError, MonitorOptions, main, show
 from tests.support.generated_record import make_record
 
 
@@ -48,7 +48,7 @@ def test_a_speed_is_a_number_above_0(speed: str, capsys: pytest.CaptureFixture[s
 def test_a_theme_of_the_environment_may_be_wrong_too(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CLEARSPAN_THEME", "pink")
     with pytest.raises(MonitorError, match="there is no theme 'pink'"):
-        show(Wish(Path("e.sock")))
+        show(MonitorOptions(Path("e.sock")))
 
 
 def test_the_socket_of_the_environment_is_the_default(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -71,10 +71,10 @@ def test_a_record_is_made_a_log_that_is_gone_afterwards(tmp_path: Path, monkeypa
     make_record(path, 20)
     shown: list[Path] = []
 
-    def look(wish: Wish) -> int:
-        assert wish.replay is not None
-        assert wish.replay.read_bytes().count(b'"interception.started"') == 20
-        shown.append(wish.replay)
+    def look(options: MonitorOptions) -> int:
+        assert options.replay is not None
+        assert options.replay.read_bytes().count(b'"interception.started"') == 20
+        shown.append(options.replay)
         return 0
 
     monkeypatch.setattr(command, "has_terminal", lambda: True)

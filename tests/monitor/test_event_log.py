@@ -29,22 +29,29 @@ def messages(path: Path, *said: Message, tail: bytes = b"") -> list[Message]:
 
 def test_a_log_is_played_as_it_was_heard(tmp_path: Path) -> None:
     heard = messages(tmp_path / "log", HELLO, EMPTY, word(41), Reply(1, ok=True), word(42, 2.0))
-    assert [type(one) for one in heard] == [Hello, Snapshot, Envelope, Envelope]
+    assert [type(message) for message in heard] == [Hello, Snapshot, Envelope, Envelope]
     assert heard[0] == HELLO
-    assert [one.seq for one in heard if isinstance(one, Snapshot | Envelope)] == [0, 1, 2]
+    assert [message.seq for message in heard if isinstance(message, Snapshot | Envelope)] == [0, 1, 2]
 
 
 def test_what_was_left_out_is_no_loss(tmp_path: Path) -> None:
     heard = messages(tmp_path / "log", word(7), word(90), Envelope(91, START, EventsDropped(3)), word(95))
     assert isinstance(heard[0], Hello)
     assert isinstance(heard[1], Snapshot)
-    assert [one.seq for one in heard if isinstance(one, Envelope)] == [1, 2, 2, 3]
+    assert [message.seq for message in heard if isinstance(message, Envelope)] == [1, 2, 2, 3]
 
 
 def test_one_log_may_follow_another(tmp_path: Path) -> None:
     again = evolve(HELLO, pid=2)
     heard = messages(tmp_path / "log", HELLO, EMPTY, word(41, 9.0), again, evolve(EMPTY, seq=0), word(1, 3.0))
-    assert [type(one).__name__ for one in heard] == ["Hello", "Snapshot", "Envelope", "Hello", "Snapshot", "Envelope"]
+    assert [type(message).__name__ for message in heard] == [
+        "Hello",
+        "Snapshot",
+        "Envelope",
+        "Hello",
+        "Snapshot",
+        "Envelope",
+    ]
     times = [entry.at for entry in read_log(tmp_path / "log")]
     assert times == sorted(times)
 

@@ -35,9 +35,9 @@ def test_neutralising_twice_changes_nothing(text: str) -> None:
 
 @given(ANY_TEXT | NASTY)
 def test_harmless_characters_stay_in_their_order(text: str) -> None:
-    kept = [one for one in text if fmt.neutralise(one) == one]
+    kept = [character for character in text if fmt.neutralise(character) == character]
     remaining = iter(fmt.neutralise(text))
-    assert all(one in remaining for one in kept)
+    assert all(character in remaining for character in kept)
 
 
 @pytest.mark.parametrize(

@@ -14,8 +14,8 @@ from monitor.screens.keys import KeysScreen
 from monitor.screens.live import LiveScreen
 from monitor.screens.reasoning import ReasoningScreen
 from monitor.screens.request import RequestScreen
-from monitor.screens.teach import TeachScreen
 from monitor.screens.totals import TotalsScreen
+from monitor.screens.walkthrough import WalkthroughScreen
 from monitor.widgets.requests import RequestTable
 from monitor.widgets.session import SessionView
 from monitor.widgets.story import StoryView
@@ -40,7 +40,7 @@ NAMES = {
         (KeysScreen, "keys"),
         (RequestScreen, "request"),
         (TotalsScreen, "totals"),
-        (TeachScreen, "teach"),
+        (WalkthroughScreen, "walkthrough"),
         (StoryView, "story"),
         (ReplayApp, "replay"),
         (MonitorApp, EVERYWHERE),

@@ -30,14 +30,14 @@ LONG = "x" * 1_000_000
 def poisoned(event: Event, poison: str) -> Event:
     """The event with every free text in it replaced; identities and terms of the protocol stay."""
     changes: dict[str, Any] = {}
-    for one in fields(type(event)):
-        value = getattr(event, one.name)
-        if type(value) is str and one.name not in {"id", "kind"}:
-            changes[one.name] = poison
-        elif one.name == "arguments":
-            changes[one.name] = {poison: poison, "deep": [{poison: [poison]}]}
-        elif one.name in {"session_id", "error", "reason", "model", "agent_id", "initiator"} and value is None:
-            changes[one.name] = poison
+    for field in fields(type(event)):
+        value = getattr(event, field.name)
+        if type(value) is str and field.name not in {"id", "kind"}:
+            changes[field.name] = poison
+        elif field.name == "arguments":
+            changes[field.name] = {poison: poison, "deep": [{poison: [poison]}]}
+        elif field.name in {"session_id", "error", "reason", "model", "agent_id", "initiator"} and value is None:
+            changes[field.name] = poison
     return evolve(event, **changes)
 
 
@@ -50,8 +50,9 @@ def everything(poison: str) -> list[Event]:
 
 def harmless(screen: str) -> bool:
     return all(
-        one == "\n" or (unicodedata.category(one) not in {"Cc", "Cs"} and one not in "\u202e\u2066\u2069\u200b\ufeff")
-        for one in screen
+        character == "\n"
+        or (unicodedata.category(character) not in {"Cc", "Cs"} and character not in "\u202e\u2066\u2069\u200b\ufeff")
+        for character in screen
     )
 
 

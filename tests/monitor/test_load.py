@@ -37,7 +37,7 @@ def test_after_a_flood_every_number_is_the_folds_and_nothing_has_grown() -> None
         totals = expected.totals
         tokens = totals.tokens
         read = fmt.tokens(tokens.input + tokens.cache_read_input + tokens.cache_write_input)
-        live = sum(one.live for one in expected.interceptions.values())
+        live = sum(request.live for request in expected.interceptions.values())
         assert len(expected.interceptions) == KEPT_ENDED + live
         for text in (
             f"{live} live",

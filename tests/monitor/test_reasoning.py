@@ -92,20 +92,20 @@ def test_sessions_lie_side_by_side_where_there_is_room() -> None:
         two_sessions(stage)
         stage.tell(*story("third")[:1], started("z", client="OpenCode", session_id="s-3"), AnswerDelta("z", "three"))
         await press(stage, pilot, "2")
-        shown = [pane.display for pane in stage.app.reasoning.panes]
+        shown = [pane.display for pane in stage.app.reasoning.session_views]
         assert shown == [True, True, False]
         await press(stage, pilot, "tab")
-        assert stage.app.reasoning.desk.at == 1
-        before = list(stage.app.reasoning.desk.open)
+        assert stage.app.reasoning.panes.at == 1
+        before = list(stage.app.reasoning.panes.open)
         await press(stage, pilot, "left", "right", "h", "l")
         await press(stage, pilot, "f")
         await pilot.resize_terminal(240, 60)
         await stage.paint(pilot)
-        assert [pane.display for pane in stage.app.reasoning.panes] == [True, True, True]
+        assert [pane.display for pane in stage.app.reasoning.session_views] == [True, True, True]
         await pilot.resize_terminal(80, 24)
         await stage.paint(pilot)
-        assert [pane.display for pane in stage.app.reasoning.panes] == [True, False, False]
-        assert stage.app.reasoning.desk.open[0] == before[1]  # what was being read
+        assert [pane.display for pane in stage.app.reasoning.session_views] == [True, False, False]
+        assert stage.app.reasoning.panes.open[0] == before[1]  # what was being read
         await pilot.click("SessionStrip", offset=(4, 0))
         assert "Codex 019a4c1e · 2 requests" in await stage.paint(pilot)
 

@@ -17,7 +17,7 @@ from bridge.events.picture import Picture
 from bridge.events.vocabulary import AnswerDelta
 from bridge.events.wire import Command, Envelope, Snapshot, encode
 from monitor.replay_app import ReplayApp
-from monitor.sources.event_log import Entry
+from monitor.sources.event_log import LogEntry
 from monitor.sources.replay import SPEEDS, Replay
 from monitor.state.state import Incoming, MonitorState
 from monitor.widgets.replay import ReplayBar, stopwatch
@@ -27,18 +27,18 @@ from tests.support.play import HELLO, START, keys, screen_text, story
 SEQ = st.integers(0, 400)
 
 
-def log(events: int = 400, rate: float = 20.0) -> list[Entry]:
+def log(events: int = 400, rate: float = 20.0) -> list[LogEntry]:
     """That many events, by default twenty seconds long."""
     told = list(flood(events, rate))
     begin = told[0].at
-    opening = [Entry(begin, HELLO, 0), Entry(begin, encode(Snapshot.of(Picture(), 0, begin)), 0)]
-    return opening + [Entry(one.at, one, one.seq) for one in told]
+    opening = [LogEntry(begin, HELLO, 0), LogEntry(begin, encode(Snapshot.of(Picture(), 0, begin)), 0)]
+    return opening + [LogEntry(envelope.at, envelope, envelope.seq) for envelope in told]
 
 
-def at_seconds(*seconds: float) -> list[Entry]:
-    opening = [Entry(START, HELLO, 0), Entry(START, encode(Snapshot.of(Picture(), 0, START)), 0)]
-    times = [START + timedelta(seconds=one) for one in seconds]
-    return opening + [Entry(at, Envelope(n, at, AnswerDelta("a", "x")), n) for n, at in enumerate(times, 1)]
+def at_seconds(*seconds: float) -> list[LogEntry]:
+    opening = [LogEntry(START, HELLO, 0), LogEntry(START, encode(Snapshot.of(Picture(), 0, START)), 0)]
+    times = [START + timedelta(seconds=second) for second in seconds]
+    return opening + [LogEntry(at, Envelope(n, at, AnswerDelta("a", "x")), n) for n, at in enumerate(times, 1)]
 
 
 @define
@@ -63,7 +63,7 @@ class Watcher:
                 await asyncio.sleep(0.001)
 
 
-def played(entries: list[Entry], act: Callable[[Replay, Watcher], Awaitable[None]], *, paused: bool = True) -> None:
+def played(entries: list[LogEntry], act: Callable[[Replay, Watcher], Awaitable[None]], *, paused: bool = True) -> None:
     async def run() -> None:
         replay = Replay(entries, speed=1_000.0)
         replay.paused = paused
@@ -80,7 +80,7 @@ def played(entries: list[Entry], act: Callable[[Replay, Watcher], Awaitable[None
     asyncio.run(run())
 
 
-def folded(entries: list[Entry], seq: int) -> Picture:
+def folded(entries: list[LogEntry], seq: int) -> Picture:
     picture = Picture()
     for entry in entries[2 : 2 + seq]:
         assert isinstance(entry.kept, Envelope)
@@ -179,12 +179,12 @@ def test_a_stopwatch_shows_hours_where_there_are_any() -> None:
     assert [stopwatch(seconds) for seconds in (0, 59.9, 61, 3_723)] == ["0:00", "0:59", "1:01", "1:02:03"]
 
 
-def scene() -> list[Entry]:
-    opening = [Entry(START, HELLO, 0), Entry(START, encode(Snapshot.of(Picture(), 0, START)), 0)]
+def scene() -> list[LogEntry]:
+    opening = [LogEntry(START, HELLO, 0), LogEntry(START, encode(Snapshot.of(Picture(), 0, START)), 0)]
     events = [*keys(), *story("a"), *story("b")]
     times = [START + timedelta(seconds=n) for n in range(1, len(events) + 1)]
     told = zip(times, events, strict=True)
-    return opening + [Entry(at, Envelope(n, at, event), n) for n, (at, event) in enumerate(told, 1)]
+    return opening + [LogEntry(at, Envelope(n, at, event), n) for n, (at, event) in enumerate(told, 1)]
 
 
 def shown(act: Callable[[ReplayApp, Pilot[None]], Awaitable[None]], size: tuple[int, int] = (120, 36)) -> None:

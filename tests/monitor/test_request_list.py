@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.events.vocabulary import Outcome
-from monitor.state.request_list import Listing
-from monitor.state.sift import Sift, words
+from monitor.lines.request_row import title
+from monitor.state.request_list import Listing, RequestFilter, words
 from tests.monitor.test_request_story import after
 from tests.support.play import START, ended, started, story
 
@@ -24,9 +24,9 @@ STATE = after(
 
 
 def found(query: str) -> str:
-    sift = Sift()
-    sift.ask(query)
-    return "".join(sorted(one.id for one in sift.keep(STATE.ordered())))
+    request_filter = RequestFilter()
+    request_filter.ask(query)
+    return "".join(sorted(request.id for request in request_filter.keep(STATE.ordered())))
 
 
 @pytest.mark.parametrize(
@@ -60,39 +60,39 @@ def test_words_find_requests(query: str, ids: str) -> None:
 
 @given(st.text())
 def test_any_text_is_a_query(text: str) -> None:
-    sift = Sift()
-    sift.ask(text)
-    first = sift.keep(STATE.ordered())
-    assert sift.keep(STATE.ordered()) == first  # remembered findings say the same
+    request_filter = RequestFilter()
+    request_filter.ask(text)
+    first = request_filter.keep(STATE.ordered())
+    assert request_filter.keep(STATE.ordered()) == first  # remembered findings say the same
     if not words(text):
         assert len(first) == 3
 
 
 def test_an_open_request_is_looked_at_again() -> None:
     state = after(started("a"))
-    sift = Sift()
-    sift.ask("monotonic")
-    assert not sift.keep(state.ordered())
+    request_filter = RequestFilter()
+    request_filter.ask("monotonic")
+    assert not request_filter.keep(state.ordered())
     state.picture.interceptions["a"].answer = "a monotonic clock"
-    assert sift.keep(state.ordered())
+    assert request_filter.keep(state.ordered())
 
 
 def test_findings_of_forgotten_requests_are_forgotten() -> None:
-    sift = Sift()
-    sift.ask("codex")
+    request_filter = RequestFilter()
+    request_filter.ask("codex")
     for number in range(2_000):
-        sift.keep(after(started(f"r{number}"), ended(f"r{number}")).ordered())
-    assert len(sift._ended) < 200
+        request_filter.keep(after(started(f"r{number}"), ended(f"r{number}")).ordered())
+    assert len(request_filter._ended) < 200
 
 
 def test_the_slowest_come_first_when_asked() -> None:
     listing = Listing(slowest_first=True)
     listing.update(STATE, START + timedelta(seconds=60))
-    assert [one.id for one in listing.rows] == ["b", "c", "a"]
-    assert listing.title() == "Requests  3 · slowest first · following the newest"
+    assert [request.id for request in listing.rows] == ["b", "c", "a"]
+    assert title(listing) == "Requests  3 · slowest first · following the newest"
     listing.slowest_first = False
     listing.update(STATE, START)
-    assert [one.id for one in listing.rows] == ["c", "b", "a"]
+    assert [request.id for request in listing.rows] == ["c", "b", "a"]
 
 
 def test_the_selection_stays_through_filter_and_order() -> None:
@@ -101,15 +101,15 @@ def test_the_selection_stays_through_filter_and_order() -> None:
     listing.selection.go(listing.rows, 1)
     for slow, query in ((True, ""), (True, "upstream"), (False, ""), (False, "client:code")):
         listing.slowest_first = slow
-        listing.sift.ask(query)
+        listing.filter.ask(query)
         listing.update(STATE, START)
         assert listing.selected is not None
         assert listing.selected.id == "b"
-    listing.sift.ask("nothing like it")
+    listing.filter.ask("nothing like it")
     listing.update(STATE, START)
     assert not listing.rows
-    assert listing.title() == "Requests  0 of 3"
-    listing.sift.ask("")
+    assert title(listing) == "Requests  0 of 3"
+    listing.filter.ask("")
     listing.update(STATE, START)
     assert listing.selected is not None
     assert listing.selected.id == "b"
@@ -117,7 +117,7 @@ def test_the_selection_stays_through_filter_and_order() -> None:
 
 def test_following_takes_the_newest_of_what_matches() -> None:
     listing = Listing()
-    listing.sift.ask("client:claude")
+    listing.filter.ask("client:claude")
     listing.update(STATE, START)
     assert listing.selected is not None
     assert listing.selected.id == "b"

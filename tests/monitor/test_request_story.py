@@ -25,9 +25,10 @@ from bridge.events.vocabulary import (
     WithheldReason,
 )
 from bridge.events.wire import Envelope, Snapshot
-from monitor.lines import key_lines, request_row
-from monitor.lines.request_row import Line
+from monitor.lines import key_table, request_row
 from monitor.lines.request_story import WITHHELD, arguments, tell, title
+from monitor.lines.span import Line
+from monitor.state.phase import phase
 from monitor.state.state import MonitorState
 from tests.support.play import HELLO, START, SUMMARY, ended, keys, spent, started, story
 
@@ -148,16 +149,19 @@ def test_arguments_are_made_readable(value: Any, text: str) -> None:
     ],
 )
 def test_a_request_says_in_a_word_how_it_stands(events: list[Event], word: str) -> None:
-    one = request(started("a"), *events)
-    assert f"{request_row.mark(one)[0]} {request_row.phase(one)[0]}" == word
-    assert word in title(one, START)
+    interception = request(started("a"), *events)
+    assert f"{request_row.mark(interception)[0]} {phase(interception)}" == word
+    assert word in title(interception, START)
 
 
 @pytest.mark.parametrize("width", [70, 77, 80, 96, 100, 117, 140, 196])
 def test_rows_fill_the_width_and_stand_under_their_titles(width: int) -> None:
     state = after(*story("a"), spent("a"), ended("a"), started("b", client="日本語のクライアント名", model="m" * 90))
     layout = request_row.shown(width)
-    lines = [request_row.header(layout), *(request_row.row(one, state, START, layout) for one in state.ordered())]
+    lines = [
+        request_row.header(layout),
+        *(request_row.row(interception, state, START, layout) for interception in state.ordered()),
+    ]
     cells = {cell_len(plain(line)) for line in lines}
     assert len(cells) == 1
     assert cells.pop() <= width
@@ -170,7 +174,7 @@ def test_more_room_shows_more_columns() -> None:
 
 
 def shown_keys(state: MonitorState, seconds: float, width: int, room: int = 20) -> list[str]:
-    return [plain(line).rstrip() for line in key_lines.lines(state, START + timedelta(seconds=seconds), width, room)]
+    return [plain(line).rstrip() for line in key_table.panel(state, START + timedelta(seconds=seconds), width, room)]
 
 
 def test_a_cooldown_runs_down() -> None:
@@ -204,4 +208,4 @@ def test_keys_in_trouble_are_seen_where_there_is_little_room() -> None:
 
 
 def test_the_summary_counts_each_health() -> None:
-    assert key_lines.summary(after(*keys())) == "2 valid · 1 cooling · 1 dead"
+    assert key_table.summary(after(*keys())) == "2 valid · 1 cooling · 1 dead"

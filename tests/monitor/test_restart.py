@@ -13,7 +13,7 @@ from bridge.events.picture import KEPT_ENDED, Picture
 from bridge.events.vocabulary import Event, Outcome
 from bridge.events.wire import Envelope, Snapshot, encode
 from monitor.app import MonitorApp
-from monitor.sources.bridge_socket import Client
+from monitor.sources.bridge_socket import BridgeSource
 from monitor.state.state import MonitorState, Status
 from tests.monitor.test_bridge_socket import in_a_directory, listening
 from tests.support.play import HELLO, START, ended, screen_text, started, story
@@ -45,7 +45,7 @@ def test_a_restart_is_said_and_the_selection_stays() -> None:
     second = bridge(2, *story("c"), ended("c"), *story("b"), *story("a"), started("d"))
 
     async def test(path: Path) -> None:
-        app = MonitorApp(Client(path), str(path), clock=lambda: START)
+        app = MonitorApp(BridgeSource(path), str(path), clock=lambda: START)
         async with app.run_test(size=(120, 36)) as pilot:
             await shown(app, pilot, lambda screen: "Connecting to the bridge" in screen)
             async with listening(path, first):
@@ -67,7 +67,7 @@ def test_a_restart_is_said_and_the_selection_stays() -> None:
 
 def test_what_an_earlier_bridge_did_stays_to_be_read() -> None:
     async def test(path: Path) -> None:
-        app = MonitorApp(Client(path), str(path), clock=lambda: START)
+        app = MonitorApp(BridgeSource(path), str(path), clock=lambda: START)
         async with app.run_test(size=(120, 36)) as pilot:
             async with listening(path, bridge(1, *story("a"), ended("a"), *story("b"))):
                 await shown(app, pilot, lambda screen: "Requests  2" in screen)

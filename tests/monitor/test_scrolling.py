@@ -98,9 +98,9 @@ def test_the_selected_row_is_always_in_view(size: tuple[int, int]) -> None:
         for key, model in (("G", "model-0"), ("pageup", ""), ("k", ""), ("g", "model-59"), ("pagedown", "")):
             await pilot.press(key)
             screen = await stage.paint(pilot)
-            one = stage.app.live.selected
-            assert one is not None
-            assert (one.model or "").startswith(model)
-            assert f" {one.model} " in screen.split("POST")[0]
+            request = stage.app.live.selected
+            assert request is not None
+            assert (request.model or "").startswith(model)
+            assert f" {request.model} " in screen.split("POST")[0]
 
     play(size, act)

@@ -5,15 +5,15 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from bridge.events.picture import Interception, Picture
-from monitor.state.selection import Selection
+from monitor.state.request_list import Selection
 from tests.support.play import started
 
 
 def requests(*ids: str) -> list[Interception]:
     picture = Picture()
-    for one in ids:
-        picture.apply(started(one), datetime(2026, 1, 1, tzinfo=UTC))
-    return [picture.interceptions[one] for one in ids]
+    for id_ in ids:
+        picture.apply(started(id_), datetime(2026, 1, 1, tzinfo=UTC))
+    return [picture.interceptions[id_] for id_ in ids]
 
 
 def test_it_begins_with_the_newest() -> None:

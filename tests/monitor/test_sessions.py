@@ -12,17 +12,17 @@ from rich.cells import cell_len
 
 from bridge.events.vocabulary import AnswerDelta, Event, PromptRecorded, ToolCalled
 from monitor.lines import search
-from monitor.lines.session_story import Reader, plain, request_of
+from monitor.lines.session_story import StoryReader, plain, request_of, session_name
+from monitor.lines.span import Span
 from monitor.state import sessions
-from monitor.state.desk import Desk
-from monitor.state.sessions import Session
+from monitor.state.sessions import Panes, Session
 from monitor.state.state import MonitorState
 from tests.monitor.test_request_story import after
 from tests.support.play import START, ended, started
 
 
 def found(*events: Event) -> list[list[str]]:
-    return [[one.id for one in session.requests] for session in sessions.sessions(after(*events).picture)]
+    return [[request.id for request in session.requests] for session in sessions.sessions(after(*events).picture)]
 
 
 def call(id: str, tool_call_id: str, arguments: Any = None) -> ToolCalled:  # noqa: A002  the event's own word
@@ -52,14 +52,14 @@ def test_the_session_of_a_request_is_found() -> None:
     all_of_them = sessions.sessions(after(started("a"), started("b", session_id="s")).picture)
     assert sessions.of(all_of_them, "b") is all_of_them[1]
     assert sessions.of(all_of_them, "x") is None
-    assert all_of_them[1].name == "Codex s"
+    assert session_name(all_of_them[1]) == "Codex s"
 
 
-def read(state: MonitorState, reader: Reader | None = None) -> list[str]:
+def read(state: MonitorState, reader: StoryReader | None = None) -> list[str]:
     (session,) = sessions.sessions(state.picture)
     return [
         "".join(text for text, _tone in block.heading)
-        for block in (reader or Reader()).read(session, START + timedelta(seconds=2))
+        for block in (reader or StoryReader()).read(session, START + timedelta(seconds=2))
     ]
 
 
@@ -86,10 +86,10 @@ def test_a_session_reads_as_one_story() -> None:
 
 def test_what_has_ended_is_told_once_and_forgotten_when_it_is_gone() -> None:
     state = after(started("a"), PromptRecorded("a", "r", "why?"), ended("a"), started("b"))
-    reader = Reader()
+    reader = StoryReader()
     (session,) = sessions.sessions(state.picture)
     first, second = reader.read(session, START), reader.read(session, START)
-    assert all(one is other for one, other in zip(first[:2], second[:2], strict=True))
+    assert all(before is after for before, after in zip(first[:2], second[:2], strict=True))
     assert {request_of(block.key) for block in first} == {"a", "b"}
     reader.forget({"b"})
     assert reader.read(session, START)[0] is not first[0]
@@ -98,7 +98,7 @@ def test_what_has_ended_is_told_once_and_forgotten_when_it_is_gone() -> None:
 def test_a_copy_is_harmless_and_whole() -> None:
     state = after(started("a"), PromptRecorded("a", "r", "x" * 9_000 + "\x1b]52;c;x\x07\n[b]y"))
     (session,) = sessions.sessions(state.picture)
-    text = plain(Reader().read(session, START))
+    text = plain(StoryReader().read(session, START))
     assert "x" * 9_000 + "␛]52;c;x␇\n[b]y\n" in text
 
 
@@ -107,65 +107,65 @@ def lying(*sessions_: tuple[str, bool]) -> list[Session]:
     made = []
     for number, (name, live) in enumerate(sessions_):
         state = after(started(name), *([] if live else [ended(name)]))
-        one = state.picture.interceptions[name]
-        one.started_at = START + timedelta(seconds=number)
-        made.append(Session(name, "Codex", name, [one]))
+        request = state.picture.interceptions[name]
+        request.started_at = START + timedelta(seconds=number)
+        made.append(Session(name, "Codex", name, [request]))
     return made
 
 
 def test_the_desk_opens_what_runs_and_keeps_it() -> None:
-    desk = Desk()
-    desk.settle(lying(("a", False), ("b", True), ("c", False)), 1)
-    assert desk.open == ["b"]
-    desk.settle(lying(("a", False), ("b", True), ("c", False), ("d", True)), 1)
-    assert desk.open == ["b"]  # it runs still
-    desk.settle(lying(("a", False), ("b", False), ("c", False), ("d", True)), 1)
-    assert desk.open == ["d"]
-    desk.settle(lying(("a", False), ("b", False), ("c", False), ("d", True)), 3)
-    assert desk.open == ["d", "c", "b"]
+    panes = Panes()
+    panes.settle(lying(("a", False), ("b", True), ("c", False)), 1)
+    assert panes.open == ["b"]
+    panes.settle(lying(("a", False), ("b", True), ("c", False), ("d", True)), 1)
+    assert panes.open == ["b"]  # it runs still
+    panes.settle(lying(("a", False), ("b", False), ("c", False), ("d", True)), 1)
+    assert panes.open == ["d"]
+    panes.settle(lying(("a", False), ("b", False), ("c", False), ("d", True)), 3)
+    assert panes.open == ["d", "c", "b"]
 
 
 def test_a_choice_by_hand_stays() -> None:
-    desk = Desk()
+    panes = Panes()
     all_of_them = lying(("a", False), ("b", True), ("c", True))
-    desk.settle(all_of_them, 1)
-    desk.move(all_of_them, -2)
-    assert (desk.open, desk.follow) == (["a"], False)
-    desk.settle(all_of_them, 1)
-    assert desk.open == ["a"]
-    desk.move(all_of_them, -1)
-    assert desk.open == ["a"]
-    desk.settle(all_of_them, 2)
-    desk.move(all_of_them, 1)
-    assert desk.open == ["b", "c"]  # passing by what is open elsewhere
-    desk.choose("c")
-    assert desk.at == 1
-    desk.settle(all_of_them, 1)
-    assert (desk.open, desk.at) == (["c"], 0)  # what was being read
+    panes.settle(all_of_them, 1)
+    panes.move(all_of_them, -2)
+    assert (panes.open, panes.follow) == (["a"], False)
+    panes.settle(all_of_them, 1)
+    assert panes.open == ["a"]
+    panes.move(all_of_them, -1)
+    assert panes.open == ["a"]
+    panes.settle(all_of_them, 2)
+    panes.move(all_of_them, 1)
+    assert panes.open == ["b", "c"]  # passing by what is open elsewhere
+    panes.choose("c")
+    assert panes.at == 1
+    panes.settle(all_of_them, 1)
+    assert (panes.open, panes.at) == (["c"], 0)  # what was being read
 
 
 @given(
-    st.lists(st.tuples(st.sampled_from("abcdef"), st.booleans()), unique_by=lambda one: one[0], min_size=1),
+    st.lists(st.tuples(st.sampled_from("abcdef"), st.booleans()), unique_by=lambda pair: pair[0], min_size=1),
     st.lists(st.tuples(st.sampled_from(["settle", "move", "choose", "at", "follow"]), st.integers(-3, 3))),
 )
 def test_whatever_is_done_each_pane_holds_another_session(
     sessions_: list[tuple[str, bool]], acts: list[tuple[str, int]]
 ) -> None:
-    desk, all_of_them = Desk(), lying(*sessions_)
+    panes, all_of_them = Panes(), lying(*sessions_)
     for act, number in [*acts, ("settle", 2)]:
         match act:
             case "settle":
-                desk.settle(all_of_them, abs(number) or 1)
+                panes.settle(all_of_them, abs(number) or 1)
             case "move":
-                desk.move(all_of_them, number)
+                panes.move(all_of_them, number)
             case "choose":
-                desk.choose(all_of_them[number % len(all_of_them)].id)
+                panes.choose(all_of_them[number % len(all_of_them)].id)
             case "at":
-                desk.at = number % max(1, len(desk.open))
+                panes.at = number % max(1, len(panes.open))
             case "follow":
-                desk.follow = not desk.follow
-        assert len(set(desk.open)) == len(desk.open)
-        assert 0 <= desk.at < max(1, len(desk.open))
+                panes.follow = not panes.follow
+        assert len(set(panes.open)) == len(panes.open)
+        assert 0 <= panes.at < max(1, len(panes.open))
 
 
 @pytest.mark.parametrize(
@@ -186,7 +186,7 @@ def test_a_search_finds_lines(query: str, places: list[tuple[str, int]]) -> None
 
 
 @given(st.lists(st.tuples(st.text(), st.sampled_from(["plain", "muted"]))), st.text(min_size=1))
-def test_marking_matches_changes_no_text(spans: list[tuple[str, str]], query: str) -> None:
+def test_marking_matches_changes_no_text(spans: list[Span], query: str) -> None:
     wanted = search.pattern(query)
     if wanted is not None:
         marked = search.highlight(tuple(spans), wanted)

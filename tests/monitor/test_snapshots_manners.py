@@ -42,7 +42,7 @@ def test_themes(snap_compare: Compare, theme: str) -> None:
 
 
 @sizes
-def test_teach(snap_compare: Compare, size: tuple[int, int]) -> None:
+def test_walkthrough(snap_compare: Compare, size: tuple[int, int]) -> None:
     stage = Stage()
     stage.app.animation_level = "none"
 

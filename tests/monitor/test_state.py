@@ -33,8 +33,8 @@ def envelopes(events: list[Event]) -> list[Envelope]:
 
 def snapshot_after(told: list[Envelope]) -> Snapshot:
     picture = Picture()
-    for one in told:
-        picture.apply(one.event, one.at)
+    for envelope in told:
+        picture.apply(envelope.event, envelope.at)
     last = told[-1] if told else Envelope(0, START, BridgeStopping(""))
     return Snapshot.of(picture, last.seq, last.at)
 
@@ -48,8 +48,8 @@ def travelled(message: Message) -> Message:
 
 def fold(*incoming: Incoming) -> MonitorState:
     state = MonitorState()
-    for number, one in enumerate(incoming):
-        state.apply(one, START + at(number))
+    for number, message in enumerate(incoming):
+        state.apply(message, START + at(number))
     return state
 
 
@@ -144,7 +144,7 @@ def test_the_connection_is_told_as_it_is() -> None:
 def test_the_picture_stays_while_the_connection_is_lost() -> None:
     state = live(*story("a"))
     state.apply(Lost("gone"), START)
-    assert [one.id for one in state.ordered()] == ["a"]
+    assert [request.id for request in state.ordered()] == ["a"]
 
 
 def test_another_bridge_starts_with_a_clean_sheet() -> None:
@@ -162,14 +162,14 @@ def test_a_record_that_recovers_is_no_news_any_more() -> None:
 
 def test_live_requests_come_first_and_the_newest_of_each() -> None:
     state = live(started("a"), started("b"), started("c"), started("d"), ended("b"), ended("d"))
-    assert [one.id for one in state.ordered()] == ["c", "a", "d", "b"]
+    assert [request.id for request in state.ordered()] == ["c", "a", "d", "b"]
 
 
 def test_the_first_token_is_known_while_the_answer_runs() -> None:
     events = [started("a"), ThoughtDelta("a", 0, ThoughtSource.THINKING, "hm"), AnswerDelta("a", "so")]
     state = live(*events)
-    one = state.picture.interceptions["a"]
-    assert state.first_token_ms(one) == 1_000
+    request = state.picture.interceptions["a"]
+    assert state.first_token_ms(request) == 1_000
     state = live(*events, ended("a", first_token_ms=950.0))
     assert state.first_token_ms(state.picture.interceptions["a"]) == 950
     assert state.first_token_at == {}

@@ -51,7 +51,7 @@ def test_t_goes_through_the_themes_and_one_has_no_colour() -> None:
         for _ in themes.THEMES:
             await pilot.press("T")
             await stage.paint(pilot)
-            coloured = any(one.color and not one.color.is_default for one in styles(stage.app))
+            coloured = any(style.color and not style.color.is_default for style in styles(stage.app))
             seen.append((stage.app.theme, coloured))
         assert seen == [("light", True), ("contrast", True), ("mono", False), ("dark", True)]
 
@@ -65,10 +65,10 @@ def test_without_colour_the_selection_and_what_is_muted_can_be_told_apart() -> N
         async with asyncio.timeout(60), stage.shown(120, 36) as pilot:
             await five_requests(stage, pilot)
             found = styles(stage.app)
-            assert any(one.reverse for one in found)
-            assert any(one.dim for one in found)
-            assert any(one.bold for one in found)
-            assert not any(one.bgcolor and not one.bgcolor.is_default for one in found)
+            assert any(style.reverse for style in found)
+            assert any(style.dim for style in found)
+            assert any(style.bold for style in found)
+            assert not any(style.bgcolor and not style.bgcolor.is_default for style in found)
 
     asyncio.run(run())
 

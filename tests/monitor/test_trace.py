@@ -87,12 +87,12 @@ def test_a_second_snapshot_adds_nothing(events: list[Event], cut: int) -> None:
     once = fold(HELLO, travelled(snapshot_after(told[:cut])))
     twice = fold(HELLO, *[travelled(snapshot_after(told[:cut]))] * 2)
     assert once.traces == twice.traces
-    assert once.ledger == twice.ledger
+    assert once.usage == twice.usage
 
 
 def bars(state: MonitorState, seconds: float = 100) -> list[tuple[str, float, float | None]]:
-    one = state.picture.interceptions["a"]
-    drawn = waterfall.bars(one, state.trace("a"), START + timedelta(seconds=seconds))
+    request = state.picture.interceptions["a"]
+    drawn = waterfall.bars(request, state.trace("a"), START + timedelta(seconds=seconds))
     return [(bar.label, bar.begin, bar.end) for bar in drawn]
 
 
@@ -135,20 +135,20 @@ def test_the_waterfall_makes_do_with_a_snapshot() -> None:
 @given(HISTORIES, st.integers(20, 250), st.floats(0, 1e6))
 def test_the_waterfall_fits(events: list[Event], width: int, seconds: float) -> None:
     state = fold(HELLO, snapshot_after([]), *envelopes(events))
-    for one in state.picture.interceptions.values():
+    for request in state.picture.interceptions.values():
         now = START + timedelta(seconds=seconds)
-        drawn = waterfall.bars(one, state.trace(one.id), now)
+        drawn = waterfall.bars(request, state.trace(request.id), now)
         lines = waterfall.lines(drawn, max((bar.end or bar.begin for bar in drawn), default=0), max(width, 60))
         assert {cell_len(plain(line)) for line in lines} == {max(width, 60)}
 
 
 def test_the_facts_add_up() -> None:
     state = live(*story("a"), spent("a"), ended("a"))
-    one = state.picture.interceptions["a"]
-    tall = "\n".join(plain(line) for line in request_facts.lines(one, state, START, wide=True))
+    request = state.picture.interceptions["a"]
+    tall = "\n".join(plain(line) for line in request_facts.lines(request, state, START, wide=True))
     for text in ("2,100", "10,240", "640", "256", "83%", "$0.03", "12s", "48.2 kB", "req_1", "019a4c1e-7d"):
         assert text in tall
-    flat = request_facts.lines(one, state, START, wide=False)
+    flat = request_facts.lines(request, state, START, wide=False)
     assert len(flat) == 3
     assert "input 2,100  from cache 10,240" in plain(flat[0])
     nothing = live(started("b"))
@@ -217,5 +217,5 @@ def test_a_curl_command_asks_the_same_without_a_secret(api: str, asked: dict[str
 
 def test_the_end_of_a_failure_is_told_in_its_colour() -> None:
     state = live(started("a"), ResponseStarted("a", 1, 500), ended("a", Outcome.FAILED))
-    one = state.picture.interceptions["a"]
-    assert waterfall.bars(one, Trace(), START)[-1].tone == "bad"
+    request = state.picture.interceptions["a"]
+    assert waterfall.bars(request, Trace(), START)[-1].tone == "bad"

@@ -20,21 +20,22 @@ from bridge.events.vocabulary import (
 )
 from bridge.events.wire import Envelope
 from monitor.lines import totals
-from monitor.state.buckets import BLOCKS, Buckets, sparkline
-from monitor.state.usage import KEYS, NAMES, OTHERS, Account, Ledger, Tally
+from monitor.lines.format import BLOCKS, sparkline
+from monitor.state.buckets import Buckets
+from monitor.state.usage import KEYS, NAMES, OTHERS, Breakdown, Tally, UsageHistory
 from tests.monitor.test_request_story import plain
 from tests.monitor.test_state import HISTORIES, envelopes, fold, snapshot_after, travelled
 from tests.support.play import HELLO, START, ended, spent, started, story
 
 
-def counted(*events: tuple[float, Event], zone: timezone | None = None) -> Ledger:
-    """The ledger of events at those seconds."""
-    picture, ledger = Picture(), Ledger(zone=zone or UTC)
+def counted(*events: tuple[float, Event], zone: timezone | None = None) -> UsageHistory:
+    """The usage of events at those seconds."""
+    picture, usage = Picture(), UsageHistory(zone=zone or UTC)
     for seconds, event in events:
         at = START + timedelta(seconds=seconds)
         picture.apply(event, at)
-        ledger.note(event, at, picture)
-    return ledger
+        usage.note(event, at, picture)
+    return usage
 
 
 def now(seconds: float) -> datetime:
@@ -42,7 +43,7 @@ def now(seconds: float) -> datetime:
 
 
 def test_windows_hold_what_happened_in_them() -> None:
-    ledger = counted(
+    usage = counted(
         *((0, event) for event in story("a")),
         (1, spent("a")),
         (2, ended("a")),
@@ -50,7 +51,7 @@ def test_windows_hold_what_happened_in_them() -> None:
         (505, ended("b", Outcome.REJECTED)),
         (506, started("c")),
     )
-    minute, ten, today = (totals.account(ledger, window, now(507)) for window in totals.WINDOWS)
+    minute, ten, today = (totals.breakdown(usage, window, now(507)) for window in totals.WINDOWS)
     assert (minute.whole.requests, minute.whole.errors, minute.whole.tokens.output) == (2, 1, 0)
     assert (ten.whole.requests, ten.whole.completed, ten.whole.failovers) == (3, 1, 1)
     assert (ten.whole.tokens.output, ten.whole.tokens.cache_read_input, ten.whole.tokens.cost_usd) == (
@@ -61,22 +62,22 @@ def test_windows_hold_what_happened_in_them() -> None:
     assert ten.models["gpt-5.1-codex"].requests == 2
     assert ten.clients["Claude Code"].rejected == 1
     assert today == ten
-    later = totals.account(ledger, totals.WINDOWS[1], now(2_000))
-    assert later == Account()
-    assert totals.account(ledger, totals.WINDOWS[2], now(2_000)).whole.requests == 3
-    assert totals.account(ledger, totals.WINDOWS[2], now(90_000)) == Account()
+    later = totals.breakdown(usage, totals.WINDOWS[1], now(2_000))
+    assert later == Breakdown()
+    assert totals.breakdown(usage, totals.WINDOWS[2], now(2_000)).whole.requests == 3
+    assert totals.breakdown(usage, totals.WINDOWS[2], now(90_000)) == Breakdown()
 
 
 def test_a_day_begins_at_midnight_where_the_person_is() -> None:
     twenty_past_two = timezone(-timedelta(hours=3, minutes=3))  # 00:01 there
-    ledger = counted((-120, started("a")), (10, started("b")), zone=twenty_past_two)
-    assert ledger.on(now(20)).whole.requests == 1
+    usage = counted((-120, started("a")), (10, started("b")), zone=twenty_past_two)
+    assert usage.on(now(20)).whole.requests == 1
     assert counted((-120, started("a")), (10, started("b"))).on(now(20)).whole.requests == 2
 
 
 def test_what_comes_late_is_counted_where_it_belongs_or_not_at_all() -> None:
-    ledger = counted((0, started("a")), (700, started("b")), (690, started("c")), (5, started("d")))
-    assert totals.account(ledger, totals.WINDOWS[1], now(700)).whole.requests == 2
+    usage = counted((0, started("a")), (700, started("b")), (690, started("c")), (5, started("d")))
+    assert totals.breakdown(usage, totals.WINDOWS[1], now(700)).whole.requests == 2
 
 
 def test_uses_of_a_key_are_counted() -> None:
@@ -86,8 +87,8 @@ def test_uses_of_a_key_are_counted() -> None:
         if attempt % 2:
             events.append((attempt * 30 + 1, AttemptFailed("a", attempt, "k", 529, FailureReason.OVERLOADED)))
     uses = counted(*events).keys["openai", "k"].last(now(200), 30)
-    assert sum(one.tried for one in uses if one) == 6
-    assert sum(one.failed for one in uses if one) == 3
+    assert sum(bucket.tried for bucket in uses if bucket) == 6
+    assert sum(bucket.failed for bucket in uses if bucket) == 3
 
 
 @given(HISTORIES, st.integers(0, 30))
@@ -96,21 +97,21 @@ def test_a_snapshot_and_the_rest_count_the_same(events: list[Event], cut: int) -
     told = envelopes(events)
     whole = fold(HELLO, snapshot_after([]), *map(travelled, told))
     joined = fold(HELLO, travelled(snapshot_after(told[:cut])), *map(travelled, told[cut:]))
-    assert sums(joined.ledger) == sums(whole.ledger)
+    assert sums(joined.usage) == sums(whole.usage)
     again = fold(
         HELLO, travelled(snapshot_after(told[:cut])), *map(travelled, told[cut:]), travelled(snapshot_after(told))
     )
-    assert sums(again.ledger) == sums(whole.ledger)
+    assert sums(again.usage) == sums(whole.usage)
 
 
-def sums(ledger: Ledger) -> tuple[object, ...]:
+def sums(usage: UsageHistory) -> tuple[object, ...]:
     uses = {
-        name: (sum(one.tried for one in kept if one), sum(one.failed for one in kept if one))
-        for name, buckets in ledger.keys.items()
+        name: (sum(bucket.tried for bucket in kept if bucket), sum(bucket.failed for bucket in kept if bucket))
+        for name, buckets in usage.keys.items()
         for kept in [buckets.last(now(100), 30)]
     }
-    account = ledger.on(now(100))
-    return astuple(account), uses
+    breakdown = usage.on(now(100))
+    return astuple(breakdown), uses
 
 
 @given(st.lists(st.tuples(st.floats(0, 2_000), st.sampled_from("abc"), st.sampled_from("xyz"))))
@@ -119,30 +120,30 @@ def test_the_whole_is_the_sum_of_its_parts(requests: list[tuple[float, str, str]
     for number, (seconds, model, client) in enumerate(sorted(requests)):
         events.append((seconds, started(f"r{number}", model=model, client=client)))
         events.append((seconds, TokensUsed(f"r{number}", None, 3, 5)))
-    ledger = counted(*events)
+    usage = counted(*events)
     for window in totals.WINDOWS:
-        account = totals.account(ledger, window, now(2_000))
-        for named in (account.models, account.clients):
+        breakdown = totals.breakdown(usage, window, now(2_000))
+        for named in (breakdown.models, breakdown.clients):
             total = Tally()
             for tally in named.values():
                 total.add(tally)
-            assert total == account.whole
+            assert total == breakdown.whole
 
 
 def test_memory_is_bounded_over_days_and_names() -> None:
-    picture, ledger = Picture(), Ledger()
+    picture, usage = Picture(), UsageHistory()
     for number in range(3_000):
         at = START + timedelta(seconds=number * 60)
-        one = started(f"r{number}", model=f"m{number}", client="x" * 500 + str(number))
-        for event in (one, AttemptStarted(one.id, 1, f"key{number}"), ended(one.id)):
+        begun = started(f"r{number}", model=f"m{number}", client="x" * 500 + str(number))
+        for event in (begun, AttemptStarted(begun.id, 1, f"key{number}"), ended(begun.id)):
             picture.apply(event, at)
-            ledger.note(event, at, picture)
-    assert len(ledger.short._kept) <= 120
-    assert len(ledger.long._kept) <= 48
-    assert len(ledger.keys) == KEYS
-    assert len(ledger.today.models) == NAMES + 1
-    assert ledger.today.models[OTHERS].requests > 100
-    assert all(len(name) <= 100 for name in ledger.today.clients)
+            usage.note(event, at, picture)
+    assert len(usage.short._kept) <= 120
+    assert len(usage.long._kept) <= 48
+    assert len(usage.keys) == KEYS
+    assert len(usage.today.models) == NAMES + 1
+    assert usage.today.models[OTHERS].requests > 100
+    assert all(len(name) <= 100 for name in usage.today.clients)
 
 
 @given(st.lists(st.integers(0, 10_000)), st.integers(1, 60), st.integers(1, 20))
@@ -154,7 +155,7 @@ def test_buckets_keep_the_latest(times: list[int], seconds: int, count: int) -> 
         bucket[0] += 1
     end = max(times, default=0)
     first = (end // seconds - count + 1) * seconds
-    kept = sum(one[0] for one in buckets.last(datetime.fromtimestamp(end, UTC), count) if one)
+    kept = sum(bucket[0] for bucket in buckets.last(datetime.fromtimestamp(end, UTC), count) if bucket)
     assert kept == sum(time >= first for time in times)
     assert len(buckets._kept) <= count
 
@@ -169,9 +170,9 @@ def test_a_sparkline_has_its_width(values: list[float], width: int) -> None:
 
 
 def test_the_table_tells_all_windows_and_stands_in_columns() -> None:
-    ledger = counted(*((0, event) for event in story("a")), (1, spent("a")), (2, ended("a")), (400, started("b")))
+    usage = counted(*((0, event) for event in story("a")), (1, spent("a")), (2, ended("a")), (400, started("b")))
     for width in (77, 117, 197):
-        lines = totals.table(ledger, now(410), width)
+        lines = totals.table(usage, now(410), width)
         assert all(cell_len(plain(line)) <= width for line in lines)
         shown = {plain(line)[:13].strip(): plain(line)[13:37].split() for line in lines}
         assert shown["requests"] == ["1", "2", "2"]
@@ -179,16 +180,16 @@ def test_the_table_tells_all_windows_and_stands_in_columns() -> None:
         assert shown["reasoning"] == ["0", "256", "256"]
         assert shown["cost"] == ["–", "$0.03", "$0.03"]  # noqa: RUF001  what is not known yet
         assert shown["a minute"] == ["1.0", "0.2", "0.3"]
-        named = totals.by_name(ledger, "models", totals.WINDOWS[2], now(410), width)
+        named = totals.by_name(usage, "models", totals.WINDOWS[2], now(410), width)
         assert plain(named[1]).split()[:6] == ["gpt-5.1-codex", "2", "12.3k", "640", "$0.03", "0"]
         assert all(cell_len(plain(line)) <= width for line in named)
-    assert totals.since(ledger, now(410)) == " · today since 03:04"
-    assert totals.since(Ledger(), now(0)) == ""
-    assert "nothing" in plain(totals.by_name(Ledger(), "clients", totals.WINDOWS[0], now(0), 80)[1])
+    assert totals.since(usage, now(410)) == " · today since 03:04"
+    assert totals.since(UsageHistory(), now(0)) == ""
+    assert "nothing" in plain(totals.by_name(UsageHistory(), "clients", totals.WINDOWS[0], now(0), 80)[1])
 
 
 def test_the_state_counts_as_it_folds() -> None:
     state = fold(HELLO, snapshot_after([]), *envelopes([*story("a"), spent("a"), ended("a")]))
-    assert state.ledger.on(now(60)).whole.requests == 1
-    assert state.ledger.on(now(60)).whole.tokens.output == 640
-    assert not fold(HELLO, Envelope(1, START, ended("unknown"))).ledger.today.whole.errors
+    assert state.usage.on(now(60)).whole.requests == 1
+    assert state.usage.on(now(60)).whole.tokens.output == 640
+    assert not fold(HELLO, Envelope(1, START, ended("unknown"))).usage.today.whole.errors

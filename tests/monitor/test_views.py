@@ -100,7 +100,7 @@ def test_the_request_view_acts_on_its_request(tmp_path: Path) -> None:
         await stage.until(pilot, "exported to")
         saved = json.loads(path.read_text())
         assert saved["id"] == SECOND
-        assert [one["type"] for one in saved["trace"]["entries"]][:2] == ["interception.started", "attempt.started"]
+        assert [entry["type"] for entry in saved["trace"]["entries"]][:2] == ["interception.started", "attempt.started"]
         assert path.stat().st_mode & 0o777 == 0o600
         stage.app.places = [tmp_path / "not there"]
         await press(stage, pilot, "e")

@@ -1,4 +1,4 @@
-"""The teaching view: the steps of a request, the picture they are drawn in, and the keys that go through them."""
+"""The walkthrough: the steps of a request, the picture they are drawn in, and the keys that go through them."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ from bridge.events.vocabulary import (
     WithheldReason,
 )
 from bridge.events.wire import Snapshot
-from monitor.lines.request_row import Line
+from monitor.lines.span import Line
 from monitor.lines.walkthrough import Place, steps
 from monitor.lines.walkthrough_lines import explanation, overview
 from monitor.lines.walkthrough_picture import HEIGHT, NARROWEST, WIDEST, draw, plan
-from monitor.screens.teach import TeachScreen
+from monitor.screens.walkthrough import WalkthroughScreen
 from tests.support.hands import five_requests, play, sizes
 from tests.support.play import START, Stage, ended, spent, started, story
 
@@ -114,11 +114,11 @@ def test_a_picture_has_its_size_whatever_the_terminals(width: int, current: int,
 def test_every_step_to_another_place_has_a_way_that_is_not_broken(width: int) -> None:
     there = plan(width)
     places = [step.place for step in steps(whole())]
-    for one, other in pairwise(places):
-        way = there.way(one, other)
-        if one is other or (one, other) == (Place.EVENTS, Place.CLIENT):
+    for start, other in pairwise(places):
+        way = there.way(start, other)
+        if start is other or (start, other) == (Place.EVENTS, Place.CLIENT):
             continue
-        assert way, (one, other)
+        assert way, (start, other)
         for (x, y), (next_x, next_y) in pairwise(way):
             inside = any(box.x <= x <= box.right and box.y == y for box in there.boxes.values())
             assert abs(x - next_x) + abs(y - next_y) == 1 or inside
@@ -142,8 +142,8 @@ def test_words_stay_in_the_room_there_is() -> None:
         assert sum("▶" in plain([row]) for row in rows) == 1
 
 
-def teaching(stage: Stage) -> TeachScreen:
-    assert isinstance(stage.app.screen, TeachScreen)
+def walkthrough(stage: Stage) -> WalkthroughScreen:
+    assert isinstance(stage.app.screen, WalkthroughScreen)
     return stage.app.screen
 
 
@@ -157,15 +157,18 @@ def test_keys_go_through_the_steps(size: tuple[int, int]) -> None:
         await pilot.press("space", "right", "n")
         assert "attempt.started" in await stage.paint(pilot)
         await pilot.press("left", "b")
-        assert teaching(stage).current == 1
+        assert walkthrough(stage).current == 1
         await pilot.press("end")
         assert "The client has its whole answer" in await stage.paint(pilot)
         await pilot.press("home")
         assert "1 of 19" in await stage.paint(pilot)
         await pilot.press("end", "space")  # on to the request after it
-        assert (teaching(stage).current, teaching(stage).one) == (0, stage.app.state.picture.interceptions["b"])
+        assert (walkthrough(stage).current, walkthrough(stage).request) == (
+            0,
+            stage.app.state.picture.interceptions["b"],
+        )
         await pilot.press("k")
-        assert teaching(stage).one == stage.app.state.picture.interceptions["a"]
+        assert walkthrough(stage).request == stage.app.state.picture.interceptions["a"]
         await pilot.press("escape")
         assert stage.app.screen is stage.app.live
 
@@ -177,12 +180,12 @@ def test_what_comes_meanwhile_waits_for_the_person() -> None:
         stage.app.animation_level = "none"
         await five_requests(stage, pilot)
         await pilot.press("t", "end")
-        key = teaching(stage).steps[teaching(stage).current].key
+        key = walkthrough(stage).steps[walkthrough(stage).current].key
         assert "still running" in await stage.paint(pilot)
         stage.tell(AnswerDelta("e", "more"), spent("e"), ended("e"))
         await stage.paint(pilot)
-        assert teaching(stage).steps[teaching(stage).current].key == key
-        assert teaching(stage).current < len(teaching(stage).steps) - 1
+        assert walkthrough(stage).steps[walkthrough(stage).current].key == key
+        assert walkthrough(stage).current < len(walkthrough(stage).steps) - 1
         stage.deliver(Snapshot.of(Picture(), stage.seq, stage.clock.now))  # forgotten by the bridge, not by the view
         assert "events" in await stage.paint(pilot)
 
@@ -215,7 +218,7 @@ def test_a_view_key_leaves_it() -> None:
 
 def test_step_mode_waits_for_the_first_request() -> None:
     async def act(stage: Stage, pilot: Pilot[None]) -> None:
-        stage.app.push_screen(TeachScreen())
+        stage.app.push_screen(WalkthroughScreen())
         stage.greet()
         await pilot.press("space", "j", "t")
         await stage.until(pilot, "Waiting for the first request")

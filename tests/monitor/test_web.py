@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from monitor import web
-from monitor.command import MonitorError, Wish, command_line
+from monitor.command import MonitorError, MonitorOptions, command_line
 
 PORT = 8486
 OWN = f"http://127.0.0.1:{PORT}"
@@ -51,12 +51,12 @@ def test_port_80_needs_no_number() -> None:
 
 
 def test_a_tab_runs_the_monitor_that_was_asked_for() -> None:
-    wish = Wish(Path("/run/e.sock"), replay=Path("a log.jsonl"), speed=2.0, theme="light")
+    options = MonitorOptions(Path("/run/e.sock"), replay=Path("a log.jsonl"), speed=2.0, theme="light")
     begin = [sys.executable, "-P", "-m", "monitor"]
-    assert command_line(wish) == [
+    assert command_line(options) == [
         *begin, "--socket", "/run/e.sock", "--replay", "a log.jsonl", "--speed", "2.0", "--theme", "light",
     ]  # fmt: skip
-    assert command_line(Wish(Path("e.sock"))) == [*begin, "--socket", "e.sock"]
+    assert command_line(MonitorOptions(Path("e.sock"))) == [*begin, "--socket", "e.sock"]
 
 
 def test_without_textual_serve_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -65,7 +65,7 @@ def test_without_textual_serve_it_says_what_to_install(monkeypatch: pytest.Monke
 
     monkeypatch.setattr(importlib, "import_module", missing)
     with pytest.raises(MonitorError, match=r"--web needs textual-serve: install it with `pip"):
-        web.serve(Wish(Path("e.sock")), 0)
+        web.serve(MonitorOptions(Path("e.sock")), 0)
 
 
 def test_a_port_that_is_taken_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -73,7 +73,7 @@ def test_a_port_that_is_taken_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.create_server((web.HOST, 0)) as taken:
         port = taken.getsockname()[1]
         with pytest.raises(MonitorError, match=f"port {port} can't be used: address already in use"):
-            web.serve(Wish(Path("e.sock")), port)
+            web.serve(MonitorOptions(Path("e.sock")), port)
 
 
 def test_the_guard_stands_before_pages_and_websockets() -> None:

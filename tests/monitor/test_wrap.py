@@ -26,10 +26,10 @@ def test_growing_text_wraps_as_whole_text_does(parts: list[str], width: int) -> 
 
 
 @given(TEXT, TEXT, st.integers(2, 40), st.integers(2, 40))
-def test_another_text_or_width_starts_afresh(one: str, other: str, width: int, other_width: int) -> None:
+def test_another_text_or_width_starts_afresh(text: str, other: str, width: int, other_width: int) -> None:
     flow = Flow()
-    flow.lines(one, width)
-    assert flow.lines(one, other_width) == Flow().lines(one, other_width)
+    flow.lines(text, width)
+    assert flow.lines(text, other_width) == Flow().lines(text, other_width)
     assert flow.lines(other, other_width) == Flow().lines(other, other_width)
 
 

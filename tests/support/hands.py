@@ -39,8 +39,8 @@ async def five_requests(stage: Stage, pilot: Pilot[None]) -> None:
 
 
 def selected(stage: Stage) -> str | None:
-    one = stage.app.live.selected
-    return one.id if one else None
+    request = stage.app.live.selected
+    return request.id if request else None
 
 
 async def press(stage: Stage, pilot: Pilot[None], *keys: str) -> str:

@@ -89,8 +89,8 @@ class Stage:
 
     def deliver(self, *incoming: Incoming) -> None:
         """Anything else that a source delivers."""
-        for one in incoming:
-            self.app.receive(one)
+        for message in incoming:
+            self.app.receive(message)
 
     def greet(self) -> None:
         """The two lines that begin every connection."""

@@ -9,12 +9,12 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from monitor.lines import format as fmt
-from monitor.lines.request_row import Line
+from monitor.lines.span import Line
 from monitor.state.state import MonitorState, Status
 from monitor.widgets.paint import GROUND, paint
 
 
-class Notice(Widget):
+class EmptyState(Widget):
     """A few centred lines."""
 
     COMPONENT_CLASSES: ClassVar[set[str]] = GROUND

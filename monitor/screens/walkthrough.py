@@ -1,4 +1,4 @@
-"""The teaching view: one request on its way through the bridge, a step at a time.
+"""The walkthrough: one request on its way through the bridge, a step at a time.
 
 What comes in is folded as ever; here it waits for the person. A step is gone to by its name, so that what is found
 later in a running request does not move the place where one stands.
@@ -15,10 +15,10 @@ from textual.timer import Timer
 
 from bridge.events.picture import Interception
 from monitor.lines.request_story import title
-from monitor.lines.walkthrough import Step, steps
+from monitor.lines.walkthrough import WalkthroughStep, steps
 from monitor.lines.walkthrough_lines import explanation, overview
 from monitor.lines.walkthrough_picture import draw
-from monitor.screens.view import Moment, View
+from monitor.screens.view import Frame, View
 from monitor.widgets.lines import Lines
 
 HOP_FRAMES = 10
@@ -27,10 +27,10 @@ AUTO_S = 4.0
 SPEEDS = (0.25, 0.5, 1.0, 2.0, 4.0)
 
 
-class TeachScreen(View):
+class WalkthroughScreen(View):
     """Opened on a request, or on the first that comes."""
 
-    NAME = "teach"
+    NAME = "walkthrough"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("space,right,n,enter", "next", "Next", key_display="space"),
         Binding("left,b,backspace", "previous", "Back", key_display="←"),
@@ -44,10 +44,10 @@ class TeachScreen(View):
         Binding("escape", "close", "Close"),
     ]
 
-    def __init__(self, one: Interception | None = None) -> None:
+    def __init__(self, request: Interception | None = None) -> None:
         super().__init__()
-        self.one = one
-        self.steps: list[Step] = steps(one) if one else []
+        self.request = request
+        self.steps: list[WalkthroughStep] = steps(request) if request else []
         self.current = 0
         self._hop = 1.0
         self._hopping: Timer | None = None
@@ -59,34 +59,34 @@ class TeachScreen(View):
 
     def body(self) -> ComposeResult:
         yield self._picture
-        with Horizontal(id="told"):
+        with Horizontal(id="steps"):
             yield self._overview
             yield self._text
 
-    def draw_body(self, moment: Moment) -> None:
-        known = moment.state.picture.interceptions
-        if self.one is None:
-            self.one = next(iter(known.values()), None)
-        elif self.one.id in known:
-            self.one = known[self.one.id]  # a fresh snapshot brings fresh objects
-        if self.one is None:
+    def draw_body(self, frame: Frame) -> None:
+        known = frame.state.picture.interceptions
+        if self.request is None:
+            self.request = next(iter(known.values()), None)
+        elif self.request.id in known:
+            self.request = known[self.request.id]  # a fresh snapshot brings fresh objects
+        if self.request is None:
             self._text.show([(("Waiting for the first request", "strong"),)])
             return
         here = self.steps[self.current].key if self.steps else None
-        self.steps = steps(self.one)
+        self.steps = steps(self.request)
         self.current = next((index for index, step in enumerate(self.steps) if step.key == here), self.current)
         self.current = min(self.current, len(self.steps) - 1)
-        self._draw(moment)
+        self._draw(frame)
 
-    def _draw(self, moment: Moment) -> None:
-        if self.one is None:
+    def _draw(self, frame: Frame) -> None:
+        if self.request is None:
             return
         self._picture.show(draw(self.size.width - 4, self.steps, self.current, self._hop))
         self._overview.show(overview(self.steps, self.current, self._overview.size.height))
         auto = f"auto, {SPEEDS[self._speed]:g}x" if self._auto else ""
         last = self.current == len(self.steps) - 1
-        head = title(self.one, moment.then)
-        live = self.one.live and last
+        head = title(self.request, frame.then)
+        live = self.request.live and last
         room = self._text.size
         self._text.show(explanation(self.steps, self.current, (room.width, room.height), head, auto=auto, more=live))
 
@@ -108,14 +108,14 @@ class TeachScreen(View):
         if self._hop >= 1.0 and self._hopping is not None:
             self._hopping.stop()
             self._hopping = None
-        if self.moment is not None:
-            self._draw(self.moment)
+        if self.frame is not None:
+            self._draw(self.frame)
 
     def action_next(self) -> None:
         """A step on; from the end of what is over, to the request after it."""
         if self.current < len(self.steps) - 1:
             self._go(self.current + 1)
-        elif self.one is not None and not self.one.live:
+        elif self.request is not None and not self.request.live:
             self.action_request(1)
 
     def action_previous(self) -> None:
@@ -132,13 +132,13 @@ class TeachScreen(View):
 
     def action_request(self, by: int) -> None:
         """To the request that came after this one, or before it."""
-        if self.moment is None or self.one is None:
+        if self.frame is None or self.request is None:
             return
-        known = self.moment.state.picture.interceptions
+        known = self.frame.state.picture.interceptions
         ids = list(known)
-        index = ids.index(self.one.id) + by if self.one.id in known else 0
+        index = ids.index(self.request.id) + by if self.request.id in known else 0
         if 0 <= index < len(ids):
-            self.one, self.steps, self.current, self._hop = known[ids[index]], [], 0, 1.0
+            self.request, self.steps, self.current, self._hop = known[ids[index]], [], 0, 1.0
             self.redraw()
 
     def action_auto(self) -> None:
