@@ -32,7 +32,7 @@ def poisoned(event: Event, poison: str) -> Event:
     changes: dict[str, Any] = {}
     for field in fields(type(event)):
         value = getattr(event, field.name)
-        if type(value) is str and field.name not in {"id", "kind"}:
+        if type(value) is str and field.name not in {"id", "kind", "api", "state", "source"}:
             changes[field.name] = poison
         elif field.name == "arguments":
             changes[field.name] = {poison: poison, "deep": [{poison: [poison]}]}
