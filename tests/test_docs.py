@@ -194,3 +194,53 @@ def headings(page: str) -> list[str]:
 def slug(heading: str) -> str:
     """A heading's anchor, as the common renderers make it."""
     return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
+
+
+ELSEWHERE = re.compile(
+    r"""
+    \b(contract|reliability|monitor|clients|tools|design)\.md
+    | (?<!docs/)\bbehaviour\.md
+    | \(?\bbehaviour\ \d          # a section of a page by its number
+    | \bcontract\ (section|\d)
+    """,
+    re.VERBOSE,
+)
+"""A page that is not in the repository, or a number of one that has headings."""
+
+CITED = re.compile(r"docs/(\w+)\.md, (?=[A-Z\[])")
+
+
+def sources() -> list[Path]:
+    """What people read in the repository besides the pages in docs/."""
+    folders = ("bridge", "monitor", "tests", "scripts", ".ci")
+    found = [path for folder in folders for path in (ROOT / folder).rglob("*") if is_source(path)]
+    return [*found, *ROOT.glob("*.md"), *ROOT.glob("*.toml")]
+
+
+def is_source(path: Path) -> bool:
+    """Whether it was written by hand, and is not this file, which names what it looks for."""
+    return path.is_file() and path.suffix in {".py", ".sql", ".toml", ".tcss", ""} and path != Path(__file__)
+
+
+def test_no_page_is_cited_that_is_not_here() -> None:
+    cited = [
+        f"{file.relative_to(ROOT)}:{number}: {line.strip()}"
+        for file in sources()
+        for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), 1)
+        if ELSEWHERE.search(line)
+    ]
+
+    assert cited == []
+
+
+def test_headings_that_are_cited_exist() -> None:
+    missing = []
+    for file in sources():
+        text = " ".join(file.read_text(encoding="utf-8").replace("\n#", "\n").split())
+        for found in CITED.finditer(text):
+            page = ROOT / "docs" / f"{found[1]}.md"
+            known = headings(page.read_text(encoding="utf-8")) if page.exists() else []
+            if not text.startswith(tuple(known), found.end()):
+                missing.append(f"{file.relative_to(ROOT)}: {text[found.start() : found.end() + 40]}")
+
+    assert missing == []
