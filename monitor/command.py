@@ -95,7 +95,7 @@ def main(argv: list[str] | None = None) -> NoReturn:
     parser.add_argument("--socket", type=Path, metavar="PATH", help="the bridge's event socket")
     parser.add_argument("--replay", type=Path, metavar="FILE", help="play a log of `clearspan tail --json`")
     parser.add_argument("--speed", type=positive, default=1.0, metavar="X", help="how fast a log is played")
-    parser.add_argument("--theme", choices=list(themes.THEMES), help=f"colours; also {themes.VARIABLE}")
+    parser.add_argument("--theme", choices=themes.NAMES, help=f"colours; also {themes.VARIABLE}")
     parser.add_argument("--step", action="store_true", help="go through each request step by step")
     arguments = parser.parse_args(argv)
     if not has_terminal():
