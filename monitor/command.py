@@ -8,15 +8,13 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-import platformdirs
 from attrs import frozen
 
+from bridge.events.place import default_socket
 from monitor import themes
 
 if TYPE_CHECKING:
     from monitor.app import MonitorApp
-
-WEB_PORT = 8486
 
 
 class MonitorError(Exception):
@@ -83,10 +81,10 @@ def has_terminal() -> bool:
     return (sys.stdin.isatty() and sys.stdout.isatty()) or "TEXTUAL_DRIVER" in os.environ
 
 
-def default_socket() -> Path:
-    """Where a bridge puts its event socket unless it is told otherwise (contract sections 3 and 4)."""
+def socket_path() -> Path:
+    """The event socket that the environment names, else where a bridge puts its own."""
     named = os.environ.get("CLEARSPAN_SOCKET")
-    return Path(named) if named else platformdirs.user_runtime_path("clearspan") / "events.sock"
+    return Path(named) if named else default_socket()
 
 
 def main(argv: list[str] | None = None) -> NoReturn:
@@ -101,7 +99,7 @@ def main(argv: list[str] | None = None) -> NoReturn:
     if not has_terminal():
         parser.error("the monitor needs a terminal; `clearspan tail` prints events as lines")
     options = MonitorOptions(
-        socket=arguments.socket or default_socket(),
+        socket=arguments.socket or socket_path(),
         replay=arguments.replay,
         speed=arguments.speed,
         theme=arguments.theme,

@@ -58,9 +58,9 @@ def test_a_theme_of_the_environment_may_be_wrong_too(monkeypatch: pytest.MonkeyP
 def test_the_socket_of_the_environment_is_the_default(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
     monkeypatch.setenv("CLEARSPAN_SOCKET", "/run/mine.sock")
-    assert command.default_socket() == Path("/run/mine.sock")
+    assert command.socket_path() == Path("/run/mine.sock")
     monkeypatch.delenv("CLEARSPAN_SOCKET")
-    assert command.default_socket().name == "events.sock"
+    assert command.socket_path().name == "events.sock"
 
 
 def test_a_web_page_stands_for_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
