@@ -10,7 +10,8 @@ from typing import Any
 import orjson
 
 from bridge.cli.terminal import table
-from bridge.events.describe import harmless, visible
+from bridge.events import terminal_text
+from bridge.events.describe import visible
 
 Fields = dict[str, Any]
 
@@ -117,7 +118,7 @@ def _attempts(attempts: list[Fields]) -> Iterator[str]:
 def _paragraph(title: str, text: str | None) -> Iterator[str]:
     yield ""
     yield visible(title)
-    for line in harmless(text or "(not recorded)").splitlines():
+    for line in terminal_text.visible(text or "(not recorded)", keep="\n").splitlines():
         yield from textwrap.wrap(
             line, WIDTH, initial_indent="  ", subsequent_indent="  ", replace_whitespace=False
         ) or [""]
