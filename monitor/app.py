@@ -41,6 +41,7 @@ from monitor.screens.walkthrough import WalkthroughScreen
 from monitor.sources.bridge_socket import Source
 from monitor.state.request_list import Listing
 from monitor.state.state import Incoming, MonitorState
+from monitor.styles import colours
 from monitor.widgets.views import VIEWS, ViewsBar
 
 FRAME_S = 1 / 15
@@ -96,7 +97,7 @@ class MonitorApp(App[None]):
         self._came_from = self.live.NAME
         self.places = [Path.cwd(), platformdirs.user_data_path("clearspan")]
         self._url = url
-        self._theme = theme or themes.DARK.name
+        self._theme = theme or themes.DARK
         self._step = step
         self._frame_timer: Timer | None = None
         self._painted_at = float("-inf")
@@ -107,7 +108,7 @@ class MonitorApp(App[None]):
         return self.live
 
     def on_mount(self) -> None:
-        for theme in themes.THEMES.values():
+        for theme in colours.THEMES.values():
             self.register_theme(theme)
         self.theme = self._theme
         if self._step:
@@ -239,12 +240,12 @@ class MonitorApp(App[None]):
 
     def get_theme_variable_defaults(self) -> dict[str, str]:
         """Our own colours, for Textual's themes."""
-        return themes.DARK.variables
+        return colours.DARK.variables
 
     def get_line_filters(self) -> Sequence[LineFilter]:
         """What is done to colours at the very end. NO_COLOR has chosen a theme already, where nothing else did."""
-        if self.theme == themes.MONO.name:
-            return [themes.WithoutColour()]
+        if self.theme == themes.MONO:
+            return [colours.WithoutColour()]
         return [line_filter for line_filter in super().get_line_filters() if not isinstance(line_filter, Monochrome)]
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:

@@ -8,15 +8,13 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-import platformdirs
 from attrs import frozen
 
+from bridge.events.place import default_socket
 from monitor import themes
 
 if TYPE_CHECKING:
     from monitor.app import MonitorApp
-
-WEB_PORT = 8486
 
 
 class MonitorError(Exception):
@@ -83,10 +81,10 @@ def has_terminal() -> bool:
     return (sys.stdin.isatty() and sys.stdout.isatty()) or "TEXTUAL_DRIVER" in os.environ
 
 
-def default_socket() -> Path:
-    """Where a bridge puts its event socket unless it is told otherwise (contract sections 3 and 4)."""
+def socket_path() -> Path:
+    """The event socket that the environment names, else where a bridge puts its own."""
     named = os.environ.get("CLEARSPAN_SOCKET")
-    return Path(named) if named else platformdirs.user_runtime_path("clearspan") / "events.sock"
+    return Path(named) if named else default_socket()
 
 
 def main(argv: list[str] | None = None) -> NoReturn:
@@ -95,13 +93,13 @@ def main(argv: list[str] | None = None) -> NoReturn:
     parser.add_argument("--socket", type=Path, metavar="PATH", help="the bridge's event socket")
     parser.add_argument("--replay", type=Path, metavar="FILE", help="play a log of `clearspan tail --json`")
     parser.add_argument("--speed", type=positive, default=1.0, metavar="X", help="how fast a log is played")
-    parser.add_argument("--theme", choices=list(themes.THEMES), help=f"colours; also {themes.VARIABLE}")
+    parser.add_argument("--theme", choices=themes.NAMES, help=f"colours; also {themes.VARIABLE}")
     parser.add_argument("--step", action="store_true", help="go through each request step by step")
     arguments = parser.parse_args(argv)
     if not has_terminal():
         parser.error("the monitor needs a terminal; `clearspan tail` prints events as lines")
     options = MonitorOptions(
-        socket=arguments.socket or default_socket(),
+        socket=arguments.socket or socket_path(),
         replay=arguments.replay,
         speed=arguments.speed,
         theme=arguments.theme,

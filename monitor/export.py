@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from bridge.events.picture import Interception, Totals
+from bridge.events.terminal_text import printable
 from bridge.events.wire import Snapshot, encode, format_time
 from monitor.state.trace import Trace
 
@@ -92,7 +93,7 @@ def curl(request: Interception, url: str | None) -> str:
         words += ["-H", "Content-Type: application/json", "-d", json.dumps(body)]
     if request.api == "messages":
         words += ["-H", "anthropic-version: 2023-06-01"]
-    return shlex.join(_printable(word) for word in words) + "\n"
+    return shlex.join(printable(word) for word in words) + "\n"
 
 
 def _body(request: Interception) -> dict[str, Any] | None:
@@ -108,8 +109,3 @@ def _body(request: Interception) -> dict[str, Any] | None:
         case _:
             return None
     return {**body, "stream": request.streaming}
-
-
-def _printable(word: str) -> str:
-    """A word without what a terminal obeys: the command is pasted into one."""
-    return "".join(letter for letter in word if letter.isprintable())

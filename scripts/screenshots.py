@@ -1,6 +1,6 @@
 """Draws the pictures of the monitor into docs/pictures, from the scene in scripts/scene.py, always the same.
 
-`scripts/screenshots` draws all, `scripts/screenshots help teach` those whose names begin so. `--log FILE` writes the
+`scripts/screenshots` draws all, `scripts/screenshots help keys` those whose names begin so. `--log FILE` writes the
 scene as the JSON lines that `clearspan tail --json` would print, ready for `clearspan monitor --replay FILE`.
 """
 
@@ -14,6 +14,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from bridge.events.wire import Command, Envelope, Reply, encode
+from monitor import themes
 from monitor.app import MonitorApp
 from monitor.sources.bridge_socket import Deliver
 from monitor.state.state import Lost
@@ -24,6 +25,9 @@ PICTURES = ROOT / "docs" / "pictures"
 
 SIZES = {"80x24": (80, 24), "120x36": (120, 36), "200x60": (200, 60)}
 
+THEMES = tuple(name for name in themes.NAMES if name != themes.DARK)
+"""Each has a picture of the live view; all others are in the first theme."""
+
 SHOTS: dict[str, tuple[str, ...]] = {
     "live": (),
     "lost": (),
@@ -32,19 +36,14 @@ SHOTS: dict[str, tuple[str, ...]] = {
     "keys": ("3",),
     "request": ("4",),
     "totals": ("5",),
-    "teach": ("t", *["space"] * 4),
+    "walkthrough": ("t", *["space"] * 4),
     "palette": ("ctrl+p",),
-    "light": (),
-    "contrast": (),
-    "mono": (),
+    **dict.fromkeys(THEMES, ()),
 }
 """Each view and the keys that lead to it."""
 
-ONE_SIZE = {"lost", "help", "palette", "light", "contrast", "mono"}
+ONE_SIZE = {"lost", "help", "palette", *THEMES}
 """What looks much the same at every size: one picture, at 120x36."""
-
-THEMES = {"light", "contrast", "mono"}
-"""Pictures of the live view in that theme."""
 
 FONTS = "ui-monospace, 'SF Mono', Menlo, Consolas, 'DejaVu Sans Mono', 'Liberation Mono', monospace"
 """What is on the reader's machine: a picture of ours asks no server for a font."""
@@ -118,7 +117,7 @@ def _without_margins(match: re.Match[str]) -> str:
 def wanted(names: list[str]) -> Iterator[tuple[str, str]]:
     """Which pictures to draw: view and size."""
     for name in SHOTS:
-        if not names or name.startswith(tuple(names)):
+        if not names or any(name.startswith(beginning) for beginning in names):
             for size in ("120x36",) if name in ONE_SIZE else SIZES:
                 yield name, size
 

@@ -14,6 +14,7 @@ from bridge import __version__
 from bridge.cli import record
 from bridge.cli.options import PATH, common_options, said, settings_from
 from bridge.errors import ClearspanError, ConfigurationError
+from monitor import themes
 
 INTERRUPTED = 130
 
@@ -28,7 +29,6 @@ class Speed(click.FloatRange):
 
 
 SPEED = Speed(0.01, 1000)
-THEMES = ("dark", "light", "contrast", "mono")
 
 
 class Commands(click.Group):
@@ -84,7 +84,9 @@ def serve(context: click.Context, /, **_: Any) -> None:
 @common_options
 @click.option("--replay", type=PATH, metavar="FILE", help="Play a log of `tail --json`, or a record's database.")
 @click.option("--speed", type=SPEED, default=1.0, help="How fast a log is played.")
-@click.option("--theme", type=click.Choice(THEMES), envvar="CLEARSPAN_THEME", help="Colours; NO_COLOR takes all away.")
+@click.option(
+    "--theme", type=click.Choice(themes.NAMES), envvar="CLEARSPAN_THEME", help="Colours; NO_COLOR takes all away."
+)
 @click.option("--web", is_flag=True, help="Serve the dashboard as a web page on loopback.")
 @click.option("--web-port", type=click.IntRange(0, 65535), default=8486, show_default=True, help="Its port; 0: any.")
 @click.pass_context

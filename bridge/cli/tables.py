@@ -17,7 +17,8 @@ import orjson
 from bridge.config.load import Loaded
 from bridge.config.rules import without_effect
 from bridge.config.settings import Seconds, format_duration
-from bridge.events.describe import harmless, visible
+from bridge.events import terminal_text
+from bridge.events.describe import visible
 from bridge.events.vocabulary import CircuitChanged, KeyChanged
 from bridge.events.wire import unstructure
 from bridge.keys.secret import Secret, hint
@@ -222,7 +223,7 @@ def _attempts(attempts: list[Fields]) -> Iterator[str]:
 def _paragraph(title: str, text: str | None) -> Iterator[str]:
     yield ""
     yield visible(title)
-    for line in harmless(text or "(not recorded)").splitlines():
+    for line in terminal_text.visible(text or "(not recorded)", keep="\n").splitlines():
         yield from textwrap.wrap(
             line, WIDTH, initial_indent="  ", subsequent_indent="  ", replace_whitespace=False
         ) or [""]

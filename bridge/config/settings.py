@@ -6,13 +6,13 @@ Durations are seconds, sizes are bytes. Keys are already resolved here, and hide
 from __future__ import annotations
 
 import re
-import warnings
 from pathlib import Path
 from typing import Any, NewType
 
 import platformdirs
 from attrs import Factory, field, frozen
 
+from bridge.events.place import default_socket
 from bridge.keys.secret import Secret, hint
 from bridge.providers.kind import ProviderKind
 from bridge.providers.kinds import KINDS
@@ -43,16 +43,6 @@ def format_duration(seconds: float) -> str:
     """A short text that `parse_duration` reads as this, e.g. `600s` or `30d`."""
     unit = next((unit for unit in ("d", "h") if seconds >= UNITS[unit] and seconds % UNITS[unit] == 0), "s")
     return f"{seconds / UNITS[unit]:g}{unit}"
-
-
-def default_socket() -> Path:
-    """The event socket in the user's runtime directory, or in a stand-in for it where the system has none."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # platformdirs tells that it stands in; the bridge makes it private itself
-        try:
-            return platformdirs.user_runtime_path("clearspan") / "events.sock"
-        except PermissionError:  # somebody else took its name in the directory for temporary files
-            return platformdirs.user_data_path("clearspan") / "events.sock"
 
 
 @frozen

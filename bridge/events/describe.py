@@ -6,11 +6,11 @@ provider can send commands to the reader's terminal.
 
 from __future__ import annotations
 
-import unicodedata
 from functools import singledispatch
 
 import orjson
 
+from bridge.events import terminal_text
 from bridge.events.vocabulary import (
     AnswerDelta,
     AttemptFailed,
@@ -49,21 +49,7 @@ def describe(envelope: Envelope) -> str:
 
 def visible(text: str) -> str:
     """The text on one line, cut to TEXT_WIDTH, with nothing in it that a terminal would act on."""
-    shown = text if len(text) <= TEXT_WIDTH else text[: TEXT_WIDTH - 1] + "…"
-    return "".join(_visible_character(one) for one in shown)
-
-
-def harmless(text: str) -> str:
-    """The whole text with its line ends, and nothing else in it that a terminal would act on."""
-    return "".join(one if one == "\n" else _visible_character(one) for one in text)
-
-
-def _visible_character(one: str) -> str:
-    if one == " " or one.isprintable():
-        return one
-    if one in "\n\t\r":
-        return " "
-    return "�" if unicodedata.category(one) in {"Cc", "Cs"} else f"<U+{ord(one):04X}>"
+    return terminal_text.visible(text if len(text) <= TEXT_WIDTH else text[: TEXT_WIDTH - 1] + "…")
 
 
 @singledispatch

@@ -19,6 +19,8 @@ from urllib.parse import quote
 
 import structlog
 
+from bridge.events.terminal_text import escaped
+
 LEVELS = ("debug", "info", "warning", "error")
 
 
@@ -127,14 +129,10 @@ def _renderers(form: str, *, colors: bool) -> list[Any]:
 
 def _neutral(_logger: Any, _method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
     """Leaves nothing in a text line that a terminal would act on. Values besides these two are shown by repr()."""
-    event["event"] = _printable(str(event["event"]))
+    event["event"] = escaped(str(event["event"]))
     if "exception" in event:
-        event["exception"] = "\n".join(_printable(line) for line in str(event["exception"]).split("\n"))
+        event["exception"] = "\n".join(escaped(line) for line in str(event["exception"]).split("\n"))
     return event
-
-
-def _printable(text: str) -> str:
-    return text if text.isprintable() else "".join(one if one.isprintable() else repr(one)[1:-1] for one in text)
 
 
 def _redact(_logger: Any, _method: str, line: str) -> str:

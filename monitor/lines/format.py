@@ -7,11 +7,12 @@ can be seen and do nothing.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from datetime import datetime
 
 from rich.cells import cell_len, split_graphemes
+
+from bridge.events.terminal_text import symbols
 
 LINE_LIMIT = 4096
 """Characters shown of one line; a longer one costs a terminal widget seconds and nobody reads it."""
@@ -19,17 +20,6 @@ LINE_LIMIT = 4096
 UNKNOWN = "–"  # noqa: RUF001  an en dash is what a value that is not known yet looks like
 
 BLOCKS = "▁▂▃▄▅▆▇"  # not the full one: lines of them would run into each other
-
-_HARMFUL = re.compile(
-    "["
-    "\x00-\x08\x0b-\x1f\x7f"  # C0 without tab and newline, DEL
-    "\x80-\x9f"  # C1: 0x9b alone begins a control sequence
-    "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"  # bidi marks, embeddings, overrides, isolates
-    "\u200b\ufeff"  # invisible: zero width space, byte order mark
-    "\u2028\u2029"  # break lines behind the layout's back
-    "\ud800-\udfff"  # a surrogate without its partner: cannot be encoded
-    "]"
-)
 
 
 def neutralise(text: str) -> str:
@@ -40,26 +30,12 @@ def neutralise(text: str) -> str:
     """
     if len(text) > LINE_LIMIT:  # before the substitution too, so that a line of megabytes costs nothing
         text = "\n".join(map(_cut, text.split("\n")))
-    if text.isprintable():
-        return text
-    text = _HARMFUL.sub(_symbol, text)
+    text = symbols(text)
     return "\n".join(map(_cut, text.split("\n"))) if len(text) > LINE_LIMIT else text
-
-
-def harmless(text: str) -> str:
-    """The same without cutting any line: for the clipboard, where a long line costs nothing."""
-    return text if text.isprintable() else _HARMFUL.sub(_symbol, text)
 
 
 def _cut(line: str) -> str:
     return line if len(line) <= LINE_LIMIT else line[: LINE_LIMIT - 1] + "…"
-
-
-def _symbol(match: re.Match[str]) -> str:
-    code = ord(match[0])
-    if code < 0x20:
-        return chr(0x2400 + code)  # the block of control pictures
-    return "␡" if code == 0x7F else f"<U+{code:04X}>"
 
 
 def one_line(text: str | None, default: str = UNKNOWN) -> str:

@@ -10,6 +10,7 @@ from datetime import datetime
 from attrs import Factory, define, evolve
 
 from bridge.events.picture import Interception, Tool
+from bridge.events.terminal_text import symbols
 from monitor.lines import format as fmt
 from monitor.lines.request_row import mark, tokens_in
 from monitor.lines.request_story import SEPARATOR, Block, tell
@@ -118,5 +119,5 @@ def plain(blocks: list[Block]) -> str:
     parts = []
     for block in blocks:
         lines = ["".join(text for text, _tone in line) for line in (block.heading, *block.lines)]
-        parts.append("\n".join([*lines, fmt.harmless(block.text.rstrip("\n"))] if block.text else lines))
+        parts.append("\n".join([*lines, symbols(block.text.rstrip("\n"))] if block.text else lines))
     return "\n\n".join(parts) + "\n"

@@ -96,7 +96,7 @@ class LiveScreen(View):
             self.story.show(None, [], live=False)
         else:
             self.story.show(request.id, tell(request, then), live=request.live)
-        self.keys.show(state, frame.now)
+        self.keys.show_keys(state, frame.now)
         query = self.listing.filter.query.strip()
         entitle(self.requests, request_row.title(self.listing) + (f" · /{query[:40]}" if query else ""))
         entitle(self.story, "Nothing matches" if request is None else title(request, then) + self.story.more())

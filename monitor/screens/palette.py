@@ -13,10 +13,10 @@ from monitor import themes
 from monitor.widgets.views import VIEWS
 
 THEME_TITLES = {
-    "dark": "Theme: dark",
-    "light": "Theme: light",
-    "contrast": "Theme: high contrast",
-    "mono": "Theme: no colour",
+    themes.DARK: "Theme: dark",
+    themes.LIGHT: "Theme: light",
+    themes.CONTRAST: "Theme: high contrast",
+    themes.MONO: "Theme: no colour",
 }
 
 NOT_OURS = ("copy_text", "focus_", "page_left", "page_right", "scroll_left", "scroll_right", "command_palette", "help_")
@@ -36,7 +36,7 @@ def commands(app: App[None], screen: Screen[object]) -> Iterator[SystemCommand]:
     for number, (name, title) in enumerate(VIEWS.items(), 1):
         run = partial(app.run_action, f"app.view('{name}')")
         yield SystemCommand(f"View: {title.lower()}", f"key {number}", partial(_later, app, run))
-    for name in themes.THEMES:
+    for name in themes.NAMES:
         yield SystemCommand(THEME_TITLES[name], "key T goes through them", partial(setattr, app, "theme", name))
 
 

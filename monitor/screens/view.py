@@ -16,11 +16,10 @@ from textual.widget import Widget
 
 from monitor.lines.span import Tone
 from monitor.state.state import MonitorState, Status
-from monitor.widgets.banner import Banner
 from monitor.widgets.header import HeaderBar
 from monitor.widgets.hints import KeyHints
 from monitor.widgets.paint import TONES
-from monitor.widgets.status import StatusLine
+from monitor.widgets.status import Banner, StatusLine
 from monitor.widgets.views import ViewsBar
 
 SAID_S = 5.0

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 from rich.cells import cell_len
 from textual.strip import Strip
-from textual.widget import Widget
 
 from monitor.lines import format as fmt
 from monitor.lines.span import Line, Span
 from monitor.state.state import MonitorState, Status
-from monitor.widgets.paint import GROUND, paint
+from monitor.widgets.line_bar import LineBar
+from monitor.widgets.paint import paint
 
 CONNECTION: dict[Status, Span] = {
     Status.CONNECTING: ("◌", "warn"),
@@ -22,11 +20,8 @@ CONNECTION: dict[Status, Span] = {
 }
 
 
-class HeaderBar(Widget):
+class HeaderBar(LineBar):
     """One line; says more where there is more room."""
-
-    COMPONENT_CLASSES: ClassVar[set[str]] = GROUND
-    ALLOW_SELECT = False
 
     def __init__(self) -> None:
         super().__init__()
@@ -41,13 +36,13 @@ class HeaderBar(Widget):
             self.refresh()
 
     def render_line(self, y: int) -> Strip:
-        width = self.size.width
+        return paint(self, self._fitted(self.size.width) if y == 0 else (), self.size.width)
+
+    def _fitted(self, width: int) -> Line:
         left, right = _cells(self._left), _cells(self._right)
         if left + right + 2 > width:  # the connection's state matters more than the address
-            line = (*self._left[:1], (" ", "plain"), *self._left[-1:], ("  ", "plain"), *self._right)
-        else:
-            line = (*self._left, (" " * (width - left - right), "plain"), *self._right)
-        return paint(self, line if y == 0 else (), width)
+            return (*self._left[:1], (" ", "plain"), *self._left[-1:], ("  ", "plain"), *self._right)
+        return (*self._left, (" " * (width - left - right), "plain"), *self._right)
 
 
 def _left(state: MonitorState, url: str | None) -> Line:

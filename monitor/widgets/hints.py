@@ -2,30 +2,22 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 from rich.cells import cell_len
 from textual import events
 from textual.screen import Screen
-from textual.strip import Strip
-from textual.widget import Widget
 
-from monitor.lines.span import Line, Span
-from monitor.widgets.paint import GROUND, paint
+from monitor.lines.span import Span
+from monitor.widgets.line_bar import LineBar
 
 ALWAYS = ("help", "quit")
 """Actions whose keys are shown at any width: with them one finds all the others."""
 
 
-class KeyHints(Widget):
+class KeyHints(LineBar):
     """One line of keys with a word each; a click on one is like pressing it."""
-
-    COMPONENT_CLASSES: ClassVar[set[str]] = GROUND
-    ALLOW_SELECT = False
 
     def __init__(self) -> None:
         super().__init__()
-        self._line: Line = ()
         self._ends: list[tuple[int, str]] = []
 
     def on_mount(self) -> None:
@@ -56,12 +48,8 @@ class KeyHints(Widget):
             spans += [(shown, "key"), (f" {description}{' ' * gap}", "muted")]
             at += _cells(hint) + gap
             ends.append((at, key))
-        if tuple(spans) != self._line:
-            self._line, self._ends = tuple(spans), ends
-            self.refresh()
-
-    def render_line(self, y: int) -> Strip:
-        return paint(self, self._line if y == 0 else (), self.size.width)
+        self._ends = ends
+        self.put(tuple(spans))
 
     def on_click(self, event: events.Click) -> None:
         for end, key in self._ends:

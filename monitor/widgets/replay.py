@@ -2,28 +2,21 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 from rich.cells import cell_len
 from textual import events
 from textual.message import Message
-from textual.strip import Strip
-from textual.widget import Widget
 
 from monitor.lines import format as fmt
 from monitor.lines.span import Line, Span
 from monitor.sources.replay import Replay
-from monitor.widgets.paint import TONES, paint
+from monitor.widgets.line_bar import LineBar
 
 HINTS = "space pause  ←→ 5s  +- speed"
 ROOMY = 90
 
 
-class ReplayBar(Widget):
+class ReplayBar(LineBar):
     """Pause or play, speed, place and length."""
-
-    COMPONENT_CLASSES: ClassVar[set[str]] = TONES
-    ALLOW_SELECT = False
 
     class Sought(Message):
         """A person wants to be at this share of the log, from 0 to 1."""
@@ -34,7 +27,6 @@ class ReplayBar(Widget):
 
     def __init__(self) -> None:
         super().__init__()
-        self._line: Line = ()
         self._track = (0, 1)  # where the bar begins, and its width
 
     def show(self, replay: Replay) -> None:
@@ -50,12 +42,7 @@ class ReplayBar(Widget):
         full, empty = fmt.bar(at / length if length else 1.0, room)
         line: Line = ((before, tone), (full, "live"), (empty, "faint"), (after, "muted"), (hints, "muted"))
         self._track = (cell_len(before), room)
-        if line != self._line:
-            self._line = line
-            self.refresh()
-
-    def render_line(self, y: int) -> Strip:
-        return paint(self, self._line if y == 0 else (), self.size.width)
+        self.put(line)
 
     def on_click(self, event: events.Click) -> None:
         begin, room = self._track

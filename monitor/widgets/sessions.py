@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 from rich.cells import cell_len
 from textual import events
 from textual.message import Message
-from textual.strip import Strip
-from textual.widget import Widget
 
 from monitor.lines.session_story import session_name
 from monitor.lines.span import Line, Span, Tone
 from monitor.state.sessions import Panes, Session
-from monitor.widgets.paint import GROUND, paint
+from monitor.widgets.line_bar import LineBar
 
 
-class SessionStrip(Widget):
+class SessionStrip(LineBar):
     """One line; where it is too short for all, those around the chosen one."""
-
-    COMPONENT_CLASSES: ClassVar[set[str]] = GROUND
-    ALLOW_SELECT = False
 
     class Chosen(Message):
         """Somebody wants to read that session."""
@@ -31,18 +24,12 @@ class SessionStrip(Widget):
 
     def __init__(self) -> None:
         super().__init__()
-        self._line: Line = ()
         self._ends: list[tuple[int, str]] = []
 
     def show(self, found: list[Session], panes: Panes) -> None:
         """Takes over what is known; paints only what changed."""
-        line, ends = _line(found, panes, self.size.width)
-        if line != self._line:
-            self._line, self._ends = line, ends
-            self.refresh()
-
-    def render_line(self, y: int) -> Strip:
-        return paint(self, self._line if y == 0 else (), self.size.width)
+        line, self._ends = _line(found, panes, self.size.width)
+        self.put(line)
 
     def on_click(self, event: events.Click) -> None:
         offset = event.get_content_offset(self)

@@ -1,31 +1,44 @@
-"""The last line, when there is something to say: it takes the place of the keys for a few seconds."""
+"""What a person should know: trouble, in a line under the header; what has just happened, in the last line."""
 
 from __future__ import annotations
 
-from typing import ClassVar
-
-from textual.strip import Strip
-from textual.widget import Widget
+from datetime import datetime
 
 from monitor.lines import format as fmt
 from monitor.lines.span import Span, Tone
-from monitor.widgets.paint import GROUND, paint
+from monitor.state.state import MonitorState, Status
+from monitor.widgets.line_bar import LineBar
 
 
-class StatusLine(Widget):
-    """One line of what has just happened."""
-
-    COMPONENT_CLASSES: ClassVar[set[str]] = GROUND
-    ALLOW_SELECT = False
+class Banner(LineBar):
+    """The bridge is lost, stopping, or cannot record. Not there while all is well."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.span: Span = ("", "plain")
+        self.display = False
+
+    def show(self, state: MonitorState, now: datetime) -> None:
+        """Takes over what is known; paints only what changed."""
+        span = _says(state, now)
+        self.display = bool(span[0])
+        self.put(((" ", "plain"), span))
+
+
+class StatusLine(LineBar):
+    """Takes the place of the keys for a few seconds."""
 
     def say(self, text: str, tone: Tone) -> None:
         """Shows the text, made harmless."""
-        self.span = (fmt.one_line(text), tone)
-        self.refresh()
+        self.put(((" ", "plain"), (fmt.one_line(text), tone)))
 
-    def render_line(self, y: int) -> Strip:
-        return paint(self, ((" ", "plain"), self.span) if y == 0 else (), self.size.width)
+
+def _says(state: MonitorState, now: datetime) -> Span:
+    if state.status is Status.LOST and state.since is not None:
+        lost = fmt.clock(fmt.seconds_between(state.since, now))
+        return f"Lost for {lost}: {fmt.one_line(state.problem)}. Trying again.", "bad"
+    if state.status is Status.STOPPING:
+        return f"The bridge is stopping: {fmt.one_line(state.problem)}", "warn"
+    if state.record_failure is not None:
+        failure = state.record_failure
+        return f"Not recording: {fmt.one_line(failure.error)} ({failure.queued} waiting)", "warn"
+    return "", "plain"

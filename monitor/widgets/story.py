@@ -17,7 +17,7 @@ from monitor.lines.blocks import EDGE, LaidOutBlock
 from monitor.lines.request_story import Block
 from monitor.lines.wrap import Flow
 from monitor.widgets.paint import GROUND, paint
-from monitor.widgets.scrolling import Panel
+from monitor.widgets.panel import Panel
 
 
 class StoryView(Panel, can_focus=True):

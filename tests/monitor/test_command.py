@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import click
 import pytest
 from click.testing import CliRunner
 
-from bridge.cli.main import THEMES, cli
+from bridge.cli.main import cli
 from bridge.cli.monitor import watch
 from bridge.errors import ConfigurationError
 from monitor import command, themes
 from monitor.command import MonitorError, MonitorOptions, main, show
+from monitor.styles import colours
 from tests.support.generated_record import make_record
 
 
@@ -28,7 +30,9 @@ def at_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_command_and_the_monitor_know_the_same_themes() -> None:
-    assert list(THEMES) == list(themes.THEMES)
+    (theme,) = (option for option in cli.commands["monitor"].params if option.name == "theme")
+    assert isinstance(theme.type, click.Choice)
+    assert list(theme.type.choices) == list(themes.NAMES) == list(colours.THEMES)
 
 
 @pytest.mark.usefixtures("at_a_terminal")
@@ -54,9 +58,9 @@ def test_a_theme_of_the_environment_may_be_wrong_too(monkeypatch: pytest.MonkeyP
 def test_the_socket_of_the_environment_is_the_default(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
     monkeypatch.setenv("CLEARSPAN_SOCKET", "/run/mine.sock")
-    assert command.default_socket() == Path("/run/mine.sock")
+    assert command.socket_path() == Path("/run/mine.sock")
     monkeypatch.delenv("CLEARSPAN_SOCKET")
-    assert command.default_socket().name == "events.sock"
+    assert command.socket_path().name == "events.sock"
 
 
 def test_a_web_page_stands_for_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,6 +12,7 @@ from textual.pilot import Pilot
 
 from monitor import themes
 from monitor.app import MonitorApp
+from monitor.styles.colours import THEMES
 from tests.support.hands import five_requests, play
 from tests.support.play import PLACE, Stage
 
@@ -48,7 +49,7 @@ def test_t_goes_through_the_themes_and_one_has_no_colour() -> None:
     async def act(stage: Stage, pilot: Pilot[None]) -> None:
         await five_requests(stage, pilot)
         seen = []
-        for _ in themes.THEMES:
+        for _ in themes.NAMES:
             await pilot.press("T")
             await stage.paint(pilot)
             coloured = any(style.color and not style.color.is_default for style in styles(stage.app))
@@ -81,7 +82,7 @@ def luminance(color: Color) -> float:
 @pytest.mark.parametrize(("theme", "least"), [("dark", 4.5), ("light", 4.5), ("contrast", 7.0)])
 def test_words_stand_out_from_their_background(theme: str, least: float) -> None:
     """WCAG 2.2, contrast: 4.5 for text, 7 where more is asked for. Lines and bars may be fainter."""
-    colours = themes.THEMES[theme]
+    colours = THEMES[theme]
     names = ("foreground", "primary", "secondary", "accent", "success", "warning", "error")
     words = [getattr(colours, name) for name in names]
     words += [colours.variables["tone-muted"], colours.variables["tone-title"]]

@@ -1,0 +1,1 @@
+"""How the dashboard looks: style sheets, and the colours of the themes."""
