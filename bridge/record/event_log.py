@@ -9,7 +9,9 @@ import sqlite3
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
-from bridge.events.picture import STARTED_FIELDS, TOOL_FIELDS
+from attrs import fields
+
+from bridge.events.picture import TOOL_FIELDS
 from bridge.events.vocabulary import (
     AttemptFailed,
     AttemptStarted,
@@ -33,6 +35,7 @@ from bridge.record.history import Fields, Filter, interceptions, story
 
 Timed = tuple[datetime, Event]
 
+STARTED_FIELDS = tuple(field.name for field in fields(InterceptionStarted) if field.name != "credential")
 TOKEN_FIELDS = ("input", "output", "cache_read_input", "cache_write_input", "cost_usd")
 ENDED_FIELDS = ("status", "error", "first_byte_ms", "first_token_ms")
 
@@ -47,7 +50,7 @@ def event_lines(database: sqlite3.Connection, newest: int) -> Iterator[bytes]:
 
 def _events(one: Fields) -> Iterator[Timed]:
     name, began = one["id"], datetime.fromisoformat(one["started_at"])
-    facts = {field: one[field] for field in STARTED_FIELDS if field != "credential"}
+    facts = {field: one[field] for field in STARTED_FIELDS}
     yield began, InterceptionStarted(**facts, credential=Credential(**one["credential"]))
     for attempt in one["attempts"]:
         yield from _attempt(one, attempt, began)
