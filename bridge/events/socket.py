@@ -106,7 +106,7 @@ def _bound(path: Path) -> socket.socket:
 
 def _private_directory(directory: Path) -> None:
     try:
-        for missing in reversed([one for one in (directory, *directory.parents) if not one.exists()]):
+        for missing in reversed([ancestor for ancestor in (directory, *directory.parents) if not ancestor.exists()]):
             missing.mkdir(mode=0o700, exist_ok=True)  # its parents too: one may be the user's runtime directory
         status = directory.lstat()
     except OSError as error:

@@ -68,9 +68,9 @@ class Snapshot:
         """The picture it was made of, ready for the events that follow."""
         return Picture(
             keys={(key.provider, key.key): key for key in self.keys},
-            interceptions={one.id: one for one in self.interceptions},
+            interceptions={interception.id: interception for interception in self.interceptions},
             totals=self.totals,
-            circuits={(one.provider, one.endpoint, one.model): one for one in self.circuits},
+            circuits={(circuit.provider, circuit.endpoint, circuit.model): circuit for circuit in self.circuits},
         )
 
 
@@ -168,7 +168,7 @@ def decode_command(line: bytes) -> Command:
         if not isinstance(body.get(name), str | None):
             raise WireError(f"'{name}' must be a string")
     types = body.get("types")
-    if types is not None and not (isinstance(types, list) and all(isinstance(one, str) for one in types)):
+    if types is not None and not (isinstance(types, list) and all(isinstance(kind, str) for kind in types)):
         raise WireError("'types' must be a list of strings")
     return Command(n, command, body.get("id"), body.get("provider"), body.get("key"), types)
 

@@ -134,7 +134,9 @@ def _neutral(_logger: Any, _method: str, event: structlog.typing.EventDict) -> s
 
 
 def _printable(text: str) -> str:
-    return text if text.isprintable() else "".join(one if one.isprintable() else repr(one)[1:-1] for one in text)
+    if text.isprintable():
+        return text
+    return "".join(character if character.isprintable() else repr(character)[1:-1] for character in text)
 
 
 def _redact(_logger: Any, _method: str, line: str) -> str:

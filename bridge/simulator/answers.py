@@ -102,7 +102,7 @@ class Mishap:
     slow: float | None = field(default=None, validator=optional(gt(0)))  # tokens a second, not the scenario's pace
 
     def __attrs_post_init__(self) -> None:
-        if sum(one is not None for one in (self.incomplete, self.failed, self.error)) > 1:
+        if sum(ending is not None for ending in (self.incomplete, self.failed, self.error)) > 1:
             raise ValueError("an answer ends only one way: 'incomplete', 'failed' or 'error'")
 
 

@@ -47,11 +47,11 @@ def _told(role: Role) -> Iterator[tuple[str, Rule, dict[str, Answer]]]:
 
 def _breaks(mishap: Mishap) -> bool:
     """Whether an agent will ask again."""
-    return any(one is not None for one in (mishap.incomplete, mishap.failed, mishap.error, mishap.dropped))
+    return any(ending is not None for ending in (mishap.incomplete, mishap.failed, mishap.error, mishap.dropped))
 
 
 def _demo_scenario() -> Scenario:
-    told = [one for role in roles() for one in _told(role)]
+    told = [told_answer for role in roles() for told_answer in _told(role)]
     answers = dict(everyday().answers)
     for _, _, more in told:
         answers.update(more)

@@ -68,7 +68,7 @@ def _faults(error: Exception, source: str) -> list[str]:
 def _words(error: BaseException, _kind: type | None) -> str:
     match error:
         case ForbiddenExtraKeysError(extra_fields=extra, cl=kind):
-            known = ", ".join(one.name for one in attrs.fields(kind))
+            known = ", ".join(field.name for field in attrs.fields(kind))
             return f"unknown setting {', '.join(sorted(map(repr, extra)))}; here may stand: {known}"
         case KeyError(args=(name,)):
             return f"'{name}' is missing"
