@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from attrs import evolve, frozen
 
-from bridge.simulator.asked import Refusal, Trouble
 from bridge.simulator.fates import Fate, KeyScript
+from bridge.simulator.request import Refusal, Trouble
 
 _UNLIMITED_REQUESTS = 5_000
 _UNLIMITED_TOKENS = 2_000_000

@@ -6,7 +6,7 @@ import orjson
 from attrs import frozen
 
 from bridge.simulator.answers import Answer, HiddenThought, Thought, ToolCall
-from bridge.simulator.asked import Asked
+from bridge.simulator.request import ModelRequest
 
 _CHARACTERS_PER_TOKEN = 4
 _CACHE_BLOCK = 128
@@ -29,11 +29,11 @@ class Tokens:
         return self.input + self.output
 
 
-def tokens(answer: Answer, asked: Asked) -> Tokens:
+def tokens(answer: Answer, request: ModelRequest) -> Tokens:
     """What this answer to this request costs: what its usage says, the rest estimated."""
     usage = answer.usage
-    given = usage.input if usage.input is not None else estimated(asked.size)
-    cached = usage.cached if usage.cached is not None else _from_cache(given, asked.goes_on)
+    given = usage.input if usage.input is not None else estimated(request.size)
+    cached = usage.cached if usage.cached is not None else _from_cache(given, request.goes_on)
     thinking = sum(_length(part) for part in answer.parts if isinstance(part, Thought | HiddenThought))
     reasoning = usage.reasoning if usage.reasoning is not None else estimated(3 * thinking)
     spoken = sum(_length(part) for part in answer.parts if not isinstance(part, Thought | HiddenThought))

@@ -15,11 +15,11 @@ from attrs import evolve, frozen
 
 from bridge.simulator.account import Account
 from bridge.simulator.answers import Answer
-from bridge.simulator.asked import Asked, Refusal, Trouble
 from bridge.simulator.chance import Chance
 from bridge.simulator.delivery import Chunk, Delivered, Receive, Reply, Send, deliver, read_body
 from bridge.simulator.estimate import tokens
 from bridge.simulator.fates import KeyScript
+from bridge.simulator.request import ModelRequest, Refusal, Trouble
 from bridge.simulator.routes import AnswerRoute, FactRoute, Incoming, NoRoute, Route, Speaker, find_route
 from bridge.simulator.scenario.file import everyday
 from bridge.simulator.scenario.scenario import Scenario, Turns
@@ -124,24 +124,26 @@ class SimulatedProvider:
                 return Reply(200, [_JSON, _length(body)], [Chunk(body)])
 
     def _answer(self, speaker: Speaker, account: Account, request: Incoming, now: float) -> Reply:
-        asked = speaker.read(request.body, request.encoding)
+        model_request = speaker.read(request.body, request.encoding)
         fate = account.take(now)
         if fate.refusal is not None:
-            raise evolve(fate.refusal, model=asked.model)
-        name, answer = self._turns.choose(asked, fate.answer or request.headers.get("x-simulate-answer"))
-        count = tokens(answer, asked)
+            raise evolve(fate.refusal, model=model_request.model)
+        name, answer = self._turns.choose(model_request, fate.answer or request.headers.get("x-simulate-answer"))
+        count = tokens(answer, model_request)
         account.charge(count.total, now)
-        events = speaker.stream(answer, asked, self._chance("answer"), int(self._clock()))
+        events = speaker.stream(answer, model_request, self._chance("answer"), int(self._clock()))
         pace = self._scenario.pace
         waits = pauses(events, answer.mishap, pace, self._chance("pace"), speaker.OPENING)
         waits = [(wait + (0 if number else fate.wait)) / self._speed for number, wait in enumerate(waits)]
         reply = Reply(200, [_EVENT_STREAM, (b"cache-control", b"no-cache")], [], answer.mishap.dropped, name, count)
-        if asked.stream:
+        if model_request.stream:
             return evolve(reply, chunks=[Chunk(event.data, wait) for event, wait in zip(events, waits, strict=True)])
-        return self._in_one_body(reply, speaker, asked, answer, sum(waits))
+        return self._in_one_body(reply, speaker, model_request, answer, sum(waits))
 
-    def _in_one_body(self, reply: Reply, speaker: Speaker, asked: Asked, answer: Answer, wait: float) -> Reply:
-        body = speaker.body(answer, asked, self._chance("answer"), int(self._clock()))
+    def _in_one_body(
+        self, reply: Reply, speaker: Speaker, model_request: ModelRequest, answer: Answer, wait: float
+    ) -> Reply:
+        body = speaker.body(answer, model_request, self._chance("answer"), int(self._clock()))
         dropped = reply.dropped_at
         if dropped is not None:
             dropped = min(dropped, len(body) - 1)  # with a Content-Length, less would not be missed

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from bridge.simulator.answers import HiddenThought, Mishap, Silence, Text, Thought, ToolCall, Usage
-from bridge.simulator.asked import Trouble
 from bridge.simulator.fates import OK, parse_fates
+from bridge.simulator.request import Trouble
 from bridge.simulator.scenario.file import ScenarioError, load_scenario, parse_scenario
 
 WHOLE = """

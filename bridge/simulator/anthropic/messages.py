@@ -12,9 +12,9 @@ import orjson
 from attrs import field, mutable
 
 from bridge.simulator.answers import Answer, Commentary, Failure, HiddenThought, Part, Text, Thought, ToolCall
-from bridge.simulator.asked import Asked, Refusal, Trouble, read_object, size_of, text_of, trouble_of
 from bridge.simulator.chance import Chance
 from bridge.simulator.estimate import estimated, tokens
+from bridge.simulator.request import ModelRequest, Refusal, Trouble, read_object, size_of, text_of, trouble_of
 from bridge.simulator.streaming import StreamEvent, find, named_event
 
 Fields = dict[str, Any]
@@ -28,14 +28,14 @@ _ERROR_TYPES = {
 }
 
 
-def read(body: bytes, encoding: str) -> Asked:
+def read(body: bytes, encoding: str) -> ModelRequest:
     """What a body asks for. Raises Refusal as Anthropic answers 400."""
     fields = _read(body, encoding)
     _require(fields, "max_tokens", int, "an integer")
     messages = [message for message in fields["messages"] if isinstance(message, dict)]
     content = messages[-1].get("content") if messages else None
     results = [block for block in _blocks(content) if block.get("type") == "tool_result"]
-    return Asked(
+    return ModelRequest(
         model=fields["model"],
         stream=fields.get("stream") is True,
         text=text_of(results[-1].get("content") if results else content, "text"),
@@ -52,9 +52,9 @@ def count_tokens(body: bytes, encoding: str) -> bytes:
     return orjson.dumps({"input_tokens": estimated(size_of(fields, "system", "tools", "messages"))})
 
 
-def stream(answer: Answer, asked: Asked, chance: Chance, created_at: int) -> list[StreamEvent]:  # noqa: ARG001 - same for all APIs; a message has no time
+def stream(answer: Answer, request: ModelRequest, chance: Chance, created_at: int) -> list[StreamEvent]:  # noqa: ARG001 - same for all APIs; a message has no time
     """The events of the answer. A failure of any kind is an `error` event, which ends the stream."""
-    message = _Message(answer, asked, chance)
+    message = _Message(answer, request, chance)
     failure = answer.mishap.failed or answer.mishap.error
     if failure is not None:
         del message.said[find([said["type"] for said, _ in message.said], failure.at, OPENING) :]
@@ -62,11 +62,11 @@ def stream(answer: Answer, asked: Asked, chance: Chance, created_at: int) -> lis
     return [named_event(said["type"], said, token=token) for said, token in message.said]
 
 
-def body(answer: Answer, asked: Asked, chance: Chance, created_at: int) -> bytes:  # noqa: ARG001 - as above
+def body(answer: Answer, request: ModelRequest, chance: Chance, created_at: int) -> bytes:  # noqa: ARG001 - as above
     """The answer in one body. Raises Refusal for a failure: there is no stream to put it into."""
     if failure := answer.mishap.failed or answer.mishap.error:
         raise Refusal(trouble_of(failure.code), failure.message)
-    message = _Message(answer, asked, chance)
+    message = _Message(answer, request, chance)
     ending = {"content": message.content, "stop_reason": message.stop_reason, "usage": message.usage()}
     return orjson.dumps({**message.opening(), **ending})
 
@@ -76,7 +76,7 @@ class _Message:
     """The message as the events of its stream, each with whether it took a token, and as the blocks they make."""
 
     answer: Answer
-    asked: Asked
+    request: ModelRequest
     chance: Chance
     id: str = field(init=False)
     said: list[tuple[Fields, bool]] = field(init=False, factory=list)
@@ -106,7 +106,7 @@ class _Message:
     def opening(self) -> Fields:
         """The message before its first block."""
         return {
-            "model": self.asked.model,
+            "model": self.request.model,
             "id": self.id,
             "type": "message",
             "role": "assistant",
@@ -118,7 +118,7 @@ class _Message:
 
     def usage(self) -> Fields:
         """The tokens of the whole message."""
-        count = tokens(self.answer, self.asked)
+        count = tokens(self.answer, self.request)
         return {
             "input_tokens": max(count.input - count.cached - count.cache_write, 0),
             "cache_creation_input_tokens": count.cache_write,

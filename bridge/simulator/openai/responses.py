@@ -24,10 +24,10 @@ from bridge.simulator.answers import (
     Thought,
     ToolCall,
 )
-from bridge.simulator.asked import Asked, Refusal, read_object, size_of, text_of, trouble_of
 from bridge.simulator.chance import Chance
 from bridge.simulator.openai.request import optional, require
 from bridge.simulator.openai.response import response_object, usage_object
+from bridge.simulator.request import ModelRequest, Refusal, read_object, size_of, text_of, trouble_of
 from bridge.simulator.streaming import StreamEvent, find, named_event
 
 Fields = dict[str, Any]
@@ -35,7 +35,7 @@ Fields = dict[str, Any]
 OPENING = 2  # response.created, response.in_progress
 
 
-def read(body: bytes, encoding: str) -> Asked:
+def read(body: bytes, encoding: str) -> ModelRequest:
     """What a body asks for. Raises Refusal as OpenAI answers 400."""
     fields = read_object(body, encoding)
     require(fields, "model", str, "a string")
@@ -44,7 +44,7 @@ def read(body: bytes, encoding: str) -> Asked:
     last = given[-1] if isinstance(given, list) and given and isinstance(given[-1], dict) else {}
     answered = last.get("type") in ("function_call_output", "custom_tool_call_output")
     said = given if isinstance(given, str) else last.get("output" if answered else "content")
-    return Asked(
+    return ModelRequest(
         model=fields["model"],
         stream=optional(fields, "stream", bool, "a boolean") is True,
         text=text_of(said, "input_text", "output_text"),
@@ -55,21 +55,21 @@ def read(body: bytes, encoding: str) -> Asked:
     )
 
 
-def stream(answer: Answer, asked: Asked, chance: Chance, created_at: int) -> list[StreamEvent]:
+def stream(answer: Answer, request: ModelRequest, chance: Chance, created_at: int) -> list[StreamEvent]:
     """The events of the answer, the mishaps that are events included."""
-    return [named_event(said["type"], said, token=token) for said, token in _say(answer, asked, chance, created_at)]
+    return [named_event(said["type"], said, token=token) for said, token in _say(answer, request, chance, created_at)]
 
 
-def body(answer: Answer, asked: Asked, chance: Chance, created_at: int) -> bytes:
+def body(answer: Answer, request: ModelRequest, chance: Chance, created_at: int) -> bytes:
     """The answer in one body. An `error` on the way raises Refusal: there is no stream to put it into."""
     if answer.mishap.error is not None:
         raise Refusal(trouble_of(answer.mishap.error.code), answer.mishap.error.message, code=answer.mishap.error.code)
-    last, _ = _say(answer, asked, chance, created_at)[-1]
+    last, _ = _say(answer, request, chance, created_at)[-1]
     return orjson.dumps(last["response"])
 
 
-def _say(answer: Answer, asked: Asked, chance: Chance, created_at: int) -> list[tuple[Fields, bool]]:
-    speech = _Speech(asked, chance, created_at)
+def _say(answer: Answer, request: ModelRequest, chance: Chance, created_at: int) -> list[tuple[Fields, bool]]:
+    speech = _Speech(request, chance, created_at)
     speech.say("response.created", response=speech.response("in_progress"))
     speech.say("response.in_progress", response=speech.response("in_progress"))
     mishap = answer.mishap
@@ -79,7 +79,7 @@ def _say(answer: Answer, asked: Asked, chance: Chance, created_at: int) -> list[
     if failure := mishap.failed or mishap.error:
         _give_up(speech, failure, as_error=mishap.failed is None)
     else:
-        _end(speech, mishap, usage_object(answer, asked))
+        _end(speech, mishap, usage_object(answer, request))
     return speech.said
 
 
@@ -108,7 +108,7 @@ def _give_up(speech: _Speech, failure: Failure, *, as_error: bool) -> None:
 class _Speech:
     """The events said so far, each with whether it took a token, and the output items they made."""
 
-    asked: Asked
+    request: ModelRequest
     chance: Chance
     created_at: int
     id: str = field(init=False)
@@ -162,7 +162,7 @@ class _Speech:
             self.say("response.reasoning_summary_part.done", **place, part=part)
             summary.append(part)
         sealed = {}
-        if "reasoning.encrypted_content" in (self.asked.fields.get("include") or ()):
+        if "reasoning.encrypted_content" in (self.request.fields.get("include") or ()):
             sealed = {"encrypted_content": self._sealed(4 * sum(map(len, texts)) // 3)}
         return {**item, **sealed, "summary": summary}
 
@@ -218,7 +218,7 @@ class _Speech:
     def response(self, status: str, **changes: Any) -> Fields:
         """The response object as it stands."""
         made = {"id": self.id, "created_at": self.created_at, "status": status, "output": list(self.output)}
-        return response_object(self.asked, {**made, **changes})
+        return response_object(self.request, {**made, **changes})
 
 
 def _grouped(part: Part) -> object:

@@ -14,8 +14,8 @@ from attrs import Factory, field, frozen
 from attrs.validators import min_len
 
 from bridge.simulator.answers import Answer
-from bridge.simulator.asked import Asked, Refusal, Trouble
 from bridge.simulator.fates import OK, Fate, KeyScript
+from bridge.simulator.request import ModelRequest, Refusal, Trouble
 from bridge.simulator.streaming import Pace
 
 
@@ -61,22 +61,22 @@ class Turns:
         self._scenario = scenario
         self._taken: dict[int, int] = {}
 
-    def choose(self, asked: Asked, named: str | None) -> tuple[str, Answer]:
+    def choose(self, request: ModelRequest, named: str | None) -> tuple[str, Answer]:
         """The answer to give, with its name. Raises Refusal where the request names one that does not exist."""
-        name = named or self._name(asked)
+        name = named or self._name(request)
         if name not in self._scenario.answers:
             known = ", ".join(self._scenario.answers)
             raise Refusal(Trouble.INVALID, f"The scenario has no answer named '{name}'. It has: {known}.")
         return name, self._scenario.answers[name]
 
-    def _name(self, asked: Asked) -> str:
-        for command in _COMMAND.finditer(asked.text):
+    def _name(self, request: ModelRequest) -> str:
+        for command in _COMMAND.finditer(request.text):
             if command[1] in self._scenario.answers:
                 return command[1]
         for number, rule in enumerate(self._scenario.rules):
-            if rule.when.search(asked.text):
+            if rule.when.search(request.text):
                 return self._next(number, rule.answers)
-        if asked.tools_answered:
+        if request.tools_answered:
             return self._next(-1, self._scenario.after_tools)
         return self._next(-2, self._scenario.turns)
 
