@@ -21,7 +21,7 @@ class Gauge:
     reset: float
 
 
-class Account:
+class KeyAccount:
     """One key's account. `now` everywhere is a monotonic clock in seconds. Windows and the times in refusals are
     divided by `speed`; what a fate has to wait is left to whoever waits."""
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from attrs import evolve
 
-from bridge.simulator.answers import Answer, Mishap
+from bridge.simulator.answers import Mishap, ScriptedAnswer
 from bridge.simulator.fates import Fate, KeyScript, parse_fates
 from bridge.simulator.scenario.file import everyday
 from bridge.simulator.scenario.scenario import Rule, Scenario
@@ -32,12 +32,12 @@ def _fates(words: str) -> tuple[Fate, ...]:
     return tuple(fate for word in words.split() for fate in parse_fates(word))
 
 
-def _told(role: Role) -> Iterator[tuple[str, Rule, dict[str, Answer]]]:
+def _told(role: Role) -> Iterator[tuple[str, Rule, dict[str, ScriptedAnswer]]]:
     for number, story in enumerate(role.stories, 1):
         cue = story.prompt
         for count, step in enumerate(story.steps, 1):
             name = f"{role.name}_{number}_{count}"
-            broken = Answer(step.parts, step.mishap, step.usage)
+            broken = ScriptedAnswer(step.parts, step.mishap, step.usage)
             answers = {name: broken}
             if _breaks(step.mishap):
                 answers = {f"{name}_broken": broken, name: evolve(broken, mishap=Mishap())}

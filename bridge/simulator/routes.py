@@ -8,7 +8,7 @@ from typing import Protocol
 from attrs import field, frozen
 
 from bridge.simulator.account import Gauge
-from bridge.simulator.answers import Answer
+from bridge.simulator.answers import ScriptedAnswer
 from bridge.simulator.anthropic import http as anthropic_http
 from bridge.simulator.anthropic import messages
 from bridge.simulator.chance import Chance
@@ -61,10 +61,12 @@ class Speaker(Protocol):
     def read(self, body: bytes, encoding: str) -> ModelRequest:
         """What a body asks for. Raises Refusal where it asks wrongly."""
 
-    def stream(self, answer: Answer, request: ModelRequest, chance: Chance, created_at: int, /) -> list[StreamEvent]:
+    def stream(
+        self, answer: ScriptedAnswer, request: ModelRequest, chance: Chance, created_at: int, /
+    ) -> list[StreamEvent]:
         """The answer as a stream's events."""
 
-    def body(self, answer: Answer, request: ModelRequest, chance: Chance, created_at: int, /) -> bytes:
+    def body(self, answer: ScriptedAnswer, request: ModelRequest, chance: Chance, created_at: int, /) -> bytes:
         """The answer in one body. Raises Refusal where the answer is an error."""
 
 

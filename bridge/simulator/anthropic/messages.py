@@ -11,7 +11,16 @@ from typing import Any
 import orjson
 from attrs import field, mutable
 
-from bridge.simulator.answers import Answer, Commentary, Failure, HiddenThought, Part, Text, Thought, ToolCall
+from bridge.simulator.answers import (
+    Commentary,
+    HiddenThought,
+    Part,
+    ScriptedAnswer,
+    ScriptedFailure,
+    ScriptedThought,
+    Text,
+    ToolCall,
+)
 from bridge.simulator.chance import Chance
 from bridge.simulator.estimate import estimated, tokens
 from bridge.simulator.request import ModelRequest, Refusal, Trouble, read_object, size_of, text_of, trouble_of
@@ -52,7 +61,7 @@ def count_tokens(body: bytes, encoding: str) -> bytes:
     return orjson.dumps({"input_tokens": estimated(size_of(fields, "system", "tools", "messages"))})
 
 
-def stream(answer: Answer, request: ModelRequest, chance: Chance, created_at: int) -> list[StreamEvent]:  # noqa: ARG001 - same for all APIs; a message has no time
+def stream(answer: ScriptedAnswer, request: ModelRequest, chance: Chance, created_at: int) -> list[StreamEvent]:  # noqa: ARG001 - same for all APIs; a message has no time
     """The events of the answer. A failure of any kind is an `error` event, which ends the stream."""
     message = _Message(answer, request, chance)
     failure = answer.mishap.failed or answer.mishap.error
@@ -62,7 +71,7 @@ def stream(answer: Answer, request: ModelRequest, chance: Chance, created_at: in
     return [named_event(said["type"], said, token=token) for said, token in message.said]
 
 
-def body(answer: Answer, request: ModelRequest, chance: Chance, created_at: int) -> bytes:  # noqa: ARG001 - as above
+def body(answer: ScriptedAnswer, request: ModelRequest, chance: Chance, created_at: int) -> bytes:  # noqa: ARG001 - as above
     """The answer in one body. Raises Refusal for a failure: there is no stream to put it into."""
     if failure := answer.mishap.failed or answer.mishap.error:
         raise Refusal(trouble_of(failure.code), failure.message)
@@ -75,7 +84,7 @@ def body(answer: Answer, request: ModelRequest, chance: Chance, created_at: int)
 class _Message:
     """The message as the events of its stream, each with whether it took a token, and as the blocks they make."""
 
-    answer: Answer
+    answer: ScriptedAnswer
     request: ModelRequest
     chance: Chance
     id: str = field(init=False)
@@ -133,7 +142,7 @@ class _Message:
 
     def _block(self, part: Part, *, cut: bool) -> None:
         match part:
-            case Thought(text):
+            case ScriptedThought(text):
                 self._thinking(self.chance.pieces(text, cut=cut), len(text))
             case HiddenThought(length, True):
                 self._thinking([], length)
@@ -189,7 +198,7 @@ class _Message:
         return f"{self.chance.alphanumeric(max(length, 64))}=="
 
 
-def _error(failure: Failure) -> Fields:
+def _error(failure: ScriptedFailure) -> Fields:
     return {"type": _ERROR_TYPES.get(trouble_of(failure.code), "api_error"), "message": failure.message}
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 from attrs import field, mutable
 
-from bridge.simulator.answers import Answer, Commentary, HiddenThought, Text, Thought, ToolCall
+from bridge.simulator.answers import Commentary, HiddenThought, ScriptedAnswer, ScriptedThought, Text, ToolCall
 from bridge.simulator.chance import Chance
 from bridge.simulator.estimate import tokens
 from bridge.simulator.openai.request import optional, require
@@ -44,9 +44,9 @@ def read(body: bytes, encoding: str) -> ModelRequest:
     )
 
 
-def stream(answer: Answer, request: ModelRequest, chance: Chance, created_at: int) -> list[StreamEvent]:
+def stream(answer: ScriptedAnswer, request: ModelRequest, chance: Chance, created_at: int) -> list[StreamEvent]:
     """The chunks of the answer. A failure of any kind is a chunk with an `error`, and `failed` ends there."""
-    said = _Choice(answer, chance)
+    said = _ScriptedChoice(answer, chance)
     mishap = answer.mishap
     chunks = [({"role": "assistant", "content": "", "refusal": None}, False), *((delta, True) for delta in said.deltas)]
     frame = {"object": "chat.completion.chunk", **_frame(said.id, request, created_at)}
@@ -66,11 +66,11 @@ def stream(answer: Answer, request: ModelRequest, chance: Chance, created_at: in
     return [*events, _DONE]
 
 
-def body(answer: Answer, request: ModelRequest, chance: Chance, created_at: int) -> bytes:
+def body(answer: ScriptedAnswer, request: ModelRequest, chance: Chance, created_at: int) -> bytes:
     """The answer in one body. Raises Refusal for a failure: there is no stream to put it into."""
     if failure := answer.mishap.failed or answer.mishap.error:
         raise Refusal(trouble_of(failure.code), failure.message, code=failure.code)
-    said = _Choice(answer, chance)
+    said = _ScriptedChoice(answer, chance)
     message: Fields = {"role": "assistant", "content": said.text("content") or None, "refusal": None, "annotations": []}
     if thoughts := said.text("reasoning_content"):
         message["reasoning_content"] = thoughts
@@ -82,10 +82,10 @@ def body(answer: Answer, request: ModelRequest, chance: Chance, created_at: int)
 
 
 @mutable
-class _Choice:
+class _ScriptedChoice:
     """The one choice of the answer, as the deltas of its stream."""
 
-    answer: Answer
+    answer: ScriptedAnswer
     chance: Chance
     id: str = field(init=False)
     deltas: list[Fields] = field(init=False, factory=list)
@@ -96,7 +96,7 @@ class _Choice:
         for number, part in enumerate(self.answer.parts, 1):
             cut = self.answer.mishap.incomplete is not None and number == len(self.answer.parts)
             match part:
-                case Thought(text):
+                case ScriptedThought(text):
                     self._say("reasoning_content", text, cut=cut)
                 case Commentary(text) | Text(text):
                     self._say("content", text, cut=cut)
@@ -161,7 +161,7 @@ def _chunk_choice(delta: Fields, finish_reason: str | None) -> Fields:
     return {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish_reason}
 
 
-def _usage(answer: Answer, request: ModelRequest) -> Fields:
+def _usage(answer: ScriptedAnswer, request: ModelRequest) -> Fields:
     count = tokens(answer, request)
     return {
         "prompt_tokens": count.input,

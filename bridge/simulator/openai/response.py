@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from bridge.simulator.answers import Answer
+from bridge.simulator.answers import ScriptedAnswer
 from bridge.simulator.estimate import tokens
 from bridge.simulator.request import ModelRequest
 
@@ -49,7 +49,7 @@ def response_object(request: ModelRequest, made: Fields) -> Fields:
     }
 
 
-def usage_object(answer: Answer, request: ModelRequest) -> Fields:
+def usage_object(answer: ScriptedAnswer, request: ModelRequest) -> Fields:
     """The tokens of the answer."""
     count = tokens(answer, request)
     return {

@@ -14,14 +14,14 @@ import orjson
 from attrs import field, mutable
 
 from bridge.simulator.answers import (
-    Answer,
     Commentary,
-    Failure,
     HiddenThought,
     Mishap,
     Part,
+    ScriptedAnswer,
+    ScriptedFailure,
+    ScriptedThought,
     Text,
-    Thought,
     ToolCall,
 )
 from bridge.simulator.chance import Chance
@@ -55,12 +55,12 @@ def read(body: bytes, encoding: str) -> ModelRequest:
     )
 
 
-def stream(answer: Answer, request: ModelRequest, chance: Chance, created_at: int) -> list[StreamEvent]:
+def stream(answer: ScriptedAnswer, request: ModelRequest, chance: Chance, created_at: int) -> list[StreamEvent]:
     """The events of the answer, the mishaps that are events included."""
     return [named_event(said["type"], said, token=token) for said, token in _say(answer, request, chance, created_at)]
 
 
-def body(answer: Answer, request: ModelRequest, chance: Chance, created_at: int) -> bytes:
+def body(answer: ScriptedAnswer, request: ModelRequest, chance: Chance, created_at: int) -> bytes:
     """The answer in one body. An `error` on the way raises Refusal: there is no stream to put it into."""
     if answer.mishap.error is not None:
         raise Refusal(trouble_of(answer.mishap.error.code), answer.mishap.error.message, code=answer.mishap.error.code)
@@ -68,7 +68,7 @@ def body(answer: Answer, request: ModelRequest, chance: Chance, created_at: int)
     return orjson.dumps(last["response"])
 
 
-def _say(answer: Answer, request: ModelRequest, chance: Chance, created_at: int) -> list[tuple[Fields, bool]]:
+def _say(answer: ScriptedAnswer, request: ModelRequest, chance: Chance, created_at: int) -> list[tuple[Fields, bool]]:
     speech = _Speech(request, chance, created_at)
     speech.say("response.created", response=speech.response("in_progress"))
     speech.say("response.in_progress", response=speech.response("in_progress"))
@@ -93,7 +93,7 @@ def _end(speech: _Speech, mishap: Mishap, usage: Fields) -> None:
     speech.say(f"response.{status}", response=response)
 
 
-def _give_up(speech: _Speech, failure: Failure, *, as_error: bool) -> None:
+def _give_up(speech: _Speech, failure: ScriptedFailure, *, as_error: bool) -> None:
     speech.forget_from(find([said["type"] for said, _ in speech.said], failure.at, OPENING))
     words: Fields = {"code": failure.code, "message": failure.message}
     if as_error and failure.nested:
@@ -131,8 +131,8 @@ class _Speech:
         """Says one output item; `cut` stops it short."""
         index, status = len(self.output), "incomplete" if cut else "completed"
         match parts[0]:
-            case Thought():
-                texts = [part.text for part in parts if isinstance(part, Thought)]
+            case ScriptedThought():
+                texts = [part.text for part in parts if isinstance(part, ScriptedThought)]
                 item = self._reasoning(index, texts, cut=cut)
             case HiddenThought(length, omitted):
                 item = {"id": self._id("rs"), "type": "reasoning", "summary": []}
@@ -223,7 +223,7 @@ class _Speech:
 
 def _grouped(part: Part) -> object:
     """Thoughts that follow one another are summaries of one reasoning item; all else stands alone."""
-    return Thought if isinstance(part, Thought) else id(part)
+    return ScriptedThought if isinstance(part, ScriptedThought) else id(part)
 
 
 def _is_answer(item: Any) -> bool:

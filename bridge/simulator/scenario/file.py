@@ -15,7 +15,7 @@ import attrs
 from cattrs import BaseValidationError, Converter, ForbiddenExtraKeysError
 
 from bridge import strict_toml
-from bridge.simulator.answers import Commentary, HiddenThought, Part, Place, Text, Thought, ToolCall
+from bridge.simulator.answers import Commentary, HiddenThought, Part, Place, ScriptedThought, Text, ToolCall
 from bridge.simulator.fates import Fate, parse_fates
 from bridge.simulator.scenario.scenario import Scenario
 
@@ -118,7 +118,7 @@ def _fates(value: Any, _: type) -> tuple[Fate, ...]:
 def _part(value: Any, _: Any) -> Part:
     match _exactly(dict, value):
         case {"thought": str(text), **rest} if not rest:
-            return Thought(text)
+            return ScriptedThought(text)
         case {"hidden": int(length), **rest} if not rest:
             return HiddenThought(length)
         case {"omitted": int(length), **rest} if not rest:

@@ -13,7 +13,7 @@ import re
 from attrs import Factory, field, frozen
 from attrs.validators import min_len
 
-from bridge.simulator.answers import Answer
+from bridge.simulator.answers import ScriptedAnswer
 from bridge.simulator.fates import OK, Fate, KeyScript
 from bridge.simulator.request import ModelRequest, Refusal, Trouble
 from bridge.simulator.streaming import Pace
@@ -31,7 +31,7 @@ class Rule:
 class Scenario:
     """All that a simulated provider does. A key that is not among `keys` fares as `other_keys` says."""
 
-    answers: dict[str, Answer]
+    answers: dict[str, ScriptedAnswer]
     turns: tuple[str, ...] = field(validator=min_len(1))
     after_tools: tuple[str, ...] = field(default=Factory(lambda self: self.turns, takes_self=True))
     rules: tuple[Rule, ...] = ()
@@ -61,7 +61,7 @@ class Turns:
         self._scenario = scenario
         self._taken: dict[int, int] = {}
 
-    def choose(self, request: ModelRequest, named: str | None) -> tuple[str, Answer]:
+    def choose(self, request: ModelRequest, named: str | None) -> tuple[str, ScriptedAnswer]:
         """The answer to give, with its name. Raises Refusal where the request names one that does not exist."""
         name = named or self._name(request)
         if name not in self._scenario.answers:
