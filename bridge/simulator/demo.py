@@ -32,7 +32,8 @@ def _fates(words: str) -> tuple[Fate, ...]:
     return tuple(fate for word in words.split() for fate in parse_fates(word))
 
 
-def _told(role: Role) -> Iterator[tuple[str, Rule, dict[str, ScriptedAnswer]]]:
+def _rules(role: Role) -> Iterator[tuple[Rule, dict[str, ScriptedAnswer]]]:
+    """What the model answers to each step of the role's stories."""
     for number, story in enumerate(role.stories, 1):
         cue = story.prompt
         for count, step in enumerate(story.steps, 1):
@@ -41,7 +42,7 @@ def _told(role: Role) -> Iterator[tuple[str, Rule, dict[str, ScriptedAnswer]]]:
             answers = {name: broken}
             if _breaks(step.mishap):
                 answers = {f"{name}_broken": broken, name: evolve(broken, mishap=Mishap())}
-            yield name, Rule(re.compile(rf"\A{re.escape(cue)}\Z"), tuple(answers)), answers
+            yield Rule(re.compile(rf"\A{re.escape(cue)}\Z"), tuple(answers)), answers
             cue = step.results[-1] if step.results else ""
 
 
@@ -51,11 +52,13 @@ def _breaks(mishap: Mishap) -> bool:
 
 
 def _demo_scenario() -> Scenario:
-    told = [told_answer for role in roles() for told_answer in _told(role)]
     answers = dict(everyday().answers)
-    for _, _, more in told:
-        answers.update(more)
-    return evolve(everyday(), answers=answers, rules=tuple(rule for _, rule, _ in told), keys=_keys())
+    rules: list[Rule] = []
+    for role in roles():
+        for rule, ruled in _rules(role):
+            answers |= ruled
+            rules.append(rule)
+    return evolve(everyday(), answers=answers, rules=tuple(rules), keys=_keys())
 
 
 DEMO_SCENARIO = _demo_scenario()

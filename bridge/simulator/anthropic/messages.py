@@ -66,9 +66,9 @@ def stream(answer: ScriptedAnswer, request: ModelRequest, chance: Chance, create
     message = _Message(answer, request, chance)
     failure = answer.mishap.failed or answer.mishap.error
     if failure is not None:
-        del message.said[find([said["type"] for said, _ in message.said], failure.at, OPENING) :]
-        message.said.append(({"type": "error", "error": _error(failure)}, False))
-    return [named_event(said["type"], said, token=token) for said, token in message.said]
+        del message.events[find([event["type"] for event, _ in message.events], failure.at, OPENING) :]
+        message.events.append(({"type": "error", "error": _error(failure)}, False))
+    return [named_event(event["type"], event, token=token) for event, token in message.events]
 
 
 def body(answer: ScriptedAnswer, request: ModelRequest, chance: Chance, created_at: int) -> bytes:  # noqa: ARG001 - as above
@@ -88,7 +88,7 @@ class _Message:
     request: ModelRequest
     chance: Chance
     id: str = field(init=False)
-    said: list[tuple[Fields, bool]] = field(init=False, factory=list)
+    events: list[tuple[Fields, bool]] = field(init=False, factory=list)
     content: list[Fields] = field(init=False, factory=list)
 
     def __attrs_post_init__(self) -> None:
@@ -185,14 +185,14 @@ class _Message:
         return block
 
     def _delta(self, kind: str, **delta: str) -> None:
-        told = {"type": kind, **delta}
-        self._say("content_block_delta", token=True, index=len(self.content) - 1, delta=told)
+        fields = {"type": kind, **delta}
+        self._say("content_block_delta", token=True, index=len(self.content) - 1, delta=fields)
 
     def _stop(self) -> None:
         self._say("content_block_stop", index=len(self.content) - 1)
 
     def _say(self, event: str, *, token: bool = False, **fields: Any) -> None:
-        self.said.append(({"type": event, **fields}, token))
+        self.events.append(({"type": event, **fields}, token))
 
     def _sealed(self, length: int) -> str:
         return f"{self.chance.alphanumeric(max(length, 64))}=="

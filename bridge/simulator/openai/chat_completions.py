@@ -46,10 +46,13 @@ def read(body: bytes, encoding: str) -> ModelRequest:
 
 def stream(answer: ScriptedAnswer, request: ModelRequest, chance: Chance, created_at: int) -> list[StreamEvent]:
     """The chunks of the answer. A failure of any kind is a chunk with an `error`, and `failed` ends there."""
-    said = _ScriptedChoice(answer, chance)
+    choice = _ScriptedChoice(answer, chance)
     mishap = answer.mishap
-    chunks = [({"role": "assistant", "content": "", "refusal": None}, False), *((delta, True) for delta in said.deltas)]
-    frame = {"object": "chat.completion.chunk", **_frame(said.id, request, created_at)}
+    chunks = [
+        ({"role": "assistant", "content": "", "refusal": None}, False),
+        *((delta, True) for delta in choice.deltas),
+    ]
+    frame = {"object": "chat.completion.chunk", **_frame(choice.id, request, created_at)}
     counted = (request.fields.get("stream_options") or {}).get("include_usage") is True
     nothing: Fields = {"usage": None} if counted else {}
     events = [
@@ -60,7 +63,7 @@ def stream(answer: ScriptedAnswer, request: ModelRequest, chance: Chance, create
         del events[find([event.name for event in events], failure.at, OPENING) :]
         error = {"message": failure.message, "type": failure.code, "param": None, "code": failure.code}
         return [*events, bare_event({"error": error}), *([] if mishap.failed else [_DONE])]
-    events.append(bare_event({**frame, "choices": [_chunk_choice({}, said.finish_reason)], **nothing}))
+    events.append(bare_event({**frame, "choices": [_chunk_choice({}, choice.finish_reason)], **nothing}))
     if counted:
         events.append(bare_event({**frame, "choices": [], "usage": _usage(answer, request)}))
     return [*events, _DONE]
@@ -70,15 +73,20 @@ def body(answer: ScriptedAnswer, request: ModelRequest, chance: Chance, created_
     """The answer in one body. Raises Refusal for a failure: there is no stream to put it into."""
     if failure := answer.mishap.failed or answer.mishap.error:
         raise Refusal(trouble_of(failure.code), failure.message, code=failure.code)
-    said = _ScriptedChoice(answer, chance)
-    message: Fields = {"role": "assistant", "content": said.text("content") or None, "refusal": None, "annotations": []}
-    if thoughts := said.text("reasoning_content"):
+    choice = _ScriptedChoice(answer, chance)
+    message: Fields = {
+        "role": "assistant",
+        "content": choice.text("content") or None,
+        "refusal": None,
+        "annotations": [],
+    }
+    if thoughts := choice.text("reasoning_content"):
         message["reasoning_content"] = thoughts
-    if calls := said.calls():
+    if calls := choice.calls():
         message["tool_calls"] = calls
-    choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": said.finish_reason}
-    frame = {"object": "chat.completion", **_frame(said.id, request, created_at)}
-    return orjson.dumps({**frame, "choices": [choice], "usage": _usage(answer, request)})
+    rendered = {"index": 0, "message": message, "logprobs": None, "finish_reason": choice.finish_reason}
+    frame = {"object": "chat.completion", **_frame(choice.id, request, created_at)}
+    return orjson.dumps({**frame, "choices": [rendered], "usage": _usage(answer, request)})
 
 
 @mutable
