@@ -134,12 +134,12 @@ def _apply(settings: Settings, options: Options) -> Settings:
         record = evolve(record, path=options.data_dir / "clearspan.db")
     return evolve(
         settings,
-        server=evolve(settings.server, **_said(host=options.host, port=options.port, socket=options.socket)),
+        server=evolve(settings.server, **_without_none(host=options.host, port=options.port, socket=options.socket)),
         record=record,
-        log=evolve(settings.log, **_said(level=options.log_level, format=options.log_format)),
-        **_said(data_dir=options.data_dir),
+        log=evolve(settings.log, **_without_none(level=options.log_level, format=options.log_format)),
+        **_without_none(data_dir=options.data_dir),
     )
 
 
-def _said(**values: Any) -> dict[str, Any]:
+def _without_none(**values: Any) -> dict[str, Any]:
     return {name: value for name, value in values.items() if value is not None}

@@ -62,11 +62,11 @@ class KeyPool:
         self._strategy = strategy_named(strategy)
         self._keys: tuple[Key, ...] = ()
         self._last: Key | None = None
-        self._told: dict[Key, Visible] = {}
+        self._published: dict[Key, Visible] = {}
         self._announced: float | None = None
         self._turn = (0.0, 0)
         for key in self._adopt(keys):
-            self._told[key] = _visible(key)
+            self._published[key] = _visible(key)
 
     @property
     def keys(self) -> tuple[Key, ...]:
@@ -227,7 +227,7 @@ class KeyPool:
     def restore_state(self, rows: Iterable[Mapping[str, Any]], salt: bytes) -> None:
         """Takes exported states up again, for a new pool whose snapshot is yet to be told: publishes nothing."""
         persistence.restore(self.provider, self._keys, rows, salt, self._clock(), self._wall())
-        self._told = {key: _visible(key) for key in self._keys}
+        self._published = {key: _visible(key) for key in self._keys}
         self._reschedule()
 
     # What follows a change
@@ -250,14 +250,14 @@ class KeyPool:
             keys.append(key)
         for key in staying.values():
             key.retired = True
-            self._told.pop(key, None)
+            self._published.pop(key, None)
         self._keys = tuple(keys)
         return new
 
     def _changed(self, key: Key) -> None:
-        before, seen = self._told.get(key), _visible(key)
+        before, seen = self._published.get(key), _visible(key)
         if before != seen:
-            self._told[key] = seen
+            self._published[key] = seen
             self._publish(self._event(key))
             if key.state is KeyState.VALID and (before is None or before[0] is not KeyState.VALID):
                 self.on_valid()
