@@ -1,4 +1,4 @@
-"""The command `clearspan`: options, commands, exit codes (`contract.md` section 3). What they do is elsewhere."""
+"""The command `clearspan`: options, commands, exit codes. What they do is elsewhere."""
 
 from __future__ import annotations
 

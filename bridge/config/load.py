@@ -1,7 +1,7 @@
 """Builds the settings in force from command-line options, environment, a TOML file and defaults, in that order.
 
-Every fault is told with the file, the line where it is known, the setting, what is wrong, and how to mend it
-(`contract.md` section 4). Values of keys and tokens are never part of a message.
+Every fault is told with the file, the line where it is known, the setting, what is wrong, and how to mend it. Values
+of keys and tokens are never part of a message.
 """
 
 from __future__ import annotations

@@ -38,13 +38,13 @@ from bridge.events.vocabulary import (
 )
 
 KEPT_ENDED = 200
-"""How many ended interceptions a picture remembers (contract section 7)."""
+"""How many ended interceptions a picture remembers (docs/events.md, Snapshots)."""
 
 REMOVED = "removed"
 """The reason in a `key.changed` that is a key's last: it is no longer configured."""
 
 TEXT_LIMIT = 64 * 1024
-"""Bytes kept of one thought, prompt or answer in UTF-8 (contract section 7); what comes after is not shown."""
+"""Bytes kept of one thought, prompt or answer in UTF-8 (docs/events.md, Snapshots); what comes after is not shown."""
 
 LONGEST_CHARACTER = 4
 """Bytes of UTF-8."""

@@ -1,4 +1,4 @@
-"""The event socket: a Unix stream socket on which subscribers read events and give commands (`contract.md` section 7).
+"""The event socket: a Unix stream socket on which subscribers read events and give commands (docs/events.md).
 
 Who may connect is decided by the file system (directory 0700, socket 0600) and, where the platform tells, by the
 peer's user id. Which bridge owns the path is decided by a lock beside it, so a stale file is cleared away and a live

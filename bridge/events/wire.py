@@ -1,4 +1,4 @@
-"""Events as they travel on the socket: one JSON object a line, UTF-8, in both directions (`contract.md` section 7)."""
+"""Events as they travel on the socket: one JSON object a line, UTF-8, in both directions (docs/events.md)."""
 
 from __future__ import annotations
 

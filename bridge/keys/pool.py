@@ -1,9 +1,9 @@
-"""A provider's keys: who is tried next, what answers do to them, and what the world is told of it (behaviour 2).
+"""A provider's keys: who is tried next, what answers do to them, and what is published of it.
 
 An interception takes a `Walk` and tries the keys it hands out until one answers. What an answer says against its key
 (`bridge.keys.verdict`) goes back to the pool; from that moment no walk gets the key until it is well again. All calls
 return at once and do no I/O: time comes in through two clocks, and `next_deadline` tells whoever owns a timer when to
-call `expire` and `due_checks`.
+call `expire` and `due_checks`. docs/behaviour.md, Key pool, has the rules.
 """
 
 from __future__ import annotations
@@ -119,7 +119,7 @@ class KeyPool:
             self._changed(key)
 
     def observe_limits(self, key: Key, headers: Headers) -> None:
-        """Reads the rate-limit headers of any answer (behaviour 2.6)."""
+        """Reads the rate-limit headers of any response."""
         self.expire()
         if not key.retired:
             key.limits = read_limits(headers, key.limits, self._wall())

@@ -1,4 +1,4 @@
-"""What an answer says about the key it was asked with (behaviour 2.2). The pool applies what is judged here."""
+"""What a response says about the key of its request (docs/behaviour.md, Key pool); the pool applies it."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def judge(status: int, headers: Headers, body: bytes, now: datetime) -> Failure 
 
 
 def judge_stream_failure(reason: FailureReason | None, message: str = "") -> Failure | None:
-    """The same for an error event that opens a stream answered 200 (behaviour 2.4); `reason` is the reader's.
+    """The same for an error event that opens a stream answered 200; `reason` is the reader's.
 
     There are no headers to go by: a wait comes from the error's text or the defaults, an overload marks nothing.
     """
