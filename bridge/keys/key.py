@@ -105,7 +105,7 @@ class Key:
             self._warm_up()
 
     def fail(self, failure: Failure, now: float) -> None:
-        """Takes in what an answer said against it."""
+        """Takes in what a response said against it."""
         self.probing = False
         if failure.permanent:
             self._refuse(failure.reason, now)
@@ -142,7 +142,7 @@ class Key:
         return not self.disabled and not self.checking and self.check_at is not None and self.check_at <= now
 
     def checked(self, status: int | None, now: float) -> None:
-        """A check came back; None where there was no answer.
+        """A check came back; None where there was no response.
 
         Refused without standing under suspicion (any more) means nothing: a key may be good for requests and yet not
         be allowed to list models.

@@ -1,6 +1,6 @@
-"""A provider's keys: who is tried next, what answers do to them, and what is published of it.
+"""A provider's keys: who is tried next, what responses do to them, and what is published of it.
 
-An interception takes a `Walk` and tries the keys it hands out until one answers. What an answer says against its key
+An interception takes a `Walk` and tries the keys it hands out until one serves. What a response says against its key
 (`bridge.keys.verdict`) goes back to the pool; from that moment no walk gets the key until it is well again. All calls
 return at once and do no I/O: time comes in through two clocks, and `next_deadline` tells whoever owns a timer when to
 call `expire` and `due_checks`. docs/behaviour.md, Key pool, has the rules.
@@ -111,7 +111,7 @@ class KeyPool:
         return key.cooldown.until - now
 
     def succeed(self, key: Key, headers: Headers = ()) -> None:
-        """A good answer (2xx): ends a long cooldown that was being probed, clears suspicion; reads the limits."""
+        """A good response (2xx): ends a long cooldown that was being probed, clears suspicion; reads the limits."""
         self.expire()
         if not key.retired:
             key.succeed()
@@ -163,7 +163,7 @@ class KeyPool:
         return due
 
     def checked(self, key: Key, status: int | None) -> None:
-        """The answer to a check: 200 makes the key valid, 401 and 403 refuse it, all else (None: no answer at all)
+        """The response to a check: 200 makes the key valid, 401 and 403 refuse it, all else (None: none at all)
         only sets the time of the next."""
         self.expire()
         if not key.retired:

@@ -40,7 +40,7 @@ class Failure:
 
 
 def judge(status: int, headers: Headers, body: bytes, now: datetime) -> Failure | None:
-    """What this answer says about its key; None: nothing, it is the request's business. `now` is aware."""
+    """What this response says about its key; None: nothing, it is the request's business. `now` is aware."""
     match status:
         case 401:
             return Failure(FailureReason.UNAUTHORIZED, permanent=True)
