@@ -18,7 +18,6 @@ from bridge.events.vocabulary import (
     AttemptFailed,
     AttemptStarted,
     CircuitChanged,
-    Credential,
     Event,
     FailureReason,
     InterceptionEnded,
@@ -112,26 +111,9 @@ class Tokens:
 
 @define
 class Interception:
-    """One request as it stands: the fields of `interception.started`, what came since, and how it ended (or None)."""
+    """One request as it stands: how it started, what came since, and how it ended (or None)."""
 
-    id: str
-    provider: str
-    api: str
-    method: str
-    path: str
-    credential: Credential
-    model: str | None
-    streaming: bool
-    client: str
-    user_agent: str | None
-    session_id: str | None
-    agent_id: str | None
-    parent_agent_id: str | None
-    request_class: str | None
-    agent_type: str | None
-    previous_tool_ms: dict[str, float] | None
-    initiator: str | None
-    correlating_tool_call_id: str | None
+    started: InterceptionStarted
     started_at: datetime
     attempts: list[Attempt] = Factory(list)
     waiting_until: datetime | None = None
@@ -149,6 +131,11 @@ class Interception:
     first_byte_ms: float | None = None
     first_token_ms: float | None = None
     bytes_out: int | None = None
+
+    @property
+    def id(self) -> str:
+        """Its name in every event about it."""
+        return self.started.id
 
     @property
     def live(self) -> bool:
@@ -178,7 +165,6 @@ class Totals:
     tokens: Tokens = Factory(Tokens)
 
 
-STARTED_FIELDS = tuple(a.name for a in InterceptionStarted.__attrs_attrs__)
 TOOL_FIELDS = tuple(a.name for a in Tool.__attrs_attrs__)
 ENDED_FIELDS = ("outcome", "status", "error", "duration_ms", "first_byte_ms", "first_token_ms", "bytes_out")
 
@@ -226,8 +212,7 @@ class Picture:
             self.circuits[name] = event
 
     def _start(self, event: InterceptionStarted, at: datetime) -> None:
-        facts = {name: getattr(event, name) for name in STARTED_FIELDS}
-        self.interceptions[event.id] = Interception(**facts, started_at=at)
+        self.interceptions[event.id] = Interception(event, at)
         self.totals.interceptions += 1
 
     @singledispatchmethod

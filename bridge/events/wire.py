@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
 import orjson
 from attrs import Factory, frozen
+from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, override
 from cattrs.preconf.orjson import make_converter
 
 from bridge.errors import ClearspanError
@@ -107,6 +109,24 @@ def format_time(at: datetime) -> str:
 
 _converter.register_unstructure_hook(datetime, format_time)
 _converter.register_structure_hook(datetime, lambda text, _: datetime.fromisoformat(text))
+
+
+def _is_interception(kind: Any) -> bool:
+    return kind is Interception
+
+
+@_converter.register_unstructure_hook_factory(_is_interception)
+def _flattening(_kind: Any) -> Callable[[Interception], dict[str, Any]]:
+    """Writes the fields of `interception.started` first, among what came since."""
+    since = make_dict_unstructure_fn(Interception, _converter, started=override(omit=True))
+    return lambda interception: {**_converter.unstructure(interception.started), **since(interception)}
+
+
+@_converter.register_structure_hook_factory(_is_interception)
+def _gathering(_kind: Any) -> Callable[[dict[str, Any], Any], Interception]:
+    """Reads what that wrote."""
+    structure = make_dict_structure_fn(Interception, _converter)
+    return lambda fields, kind: structure({**fields, "started": fields}, kind)
 
 
 def unstructure(event: Event) -> dict[str, Any]:
