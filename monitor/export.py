@@ -85,13 +85,13 @@ def curl(request: Interception, url: str | None) -> str:
     The query is left out: it may hold a key.
     """
     base = (url or DEFAULT_URL).rstrip("/")
-    path = request.path.partition("?")[0]
-    words = ["curl", "-sS", "-N"] if request.streaming else ["curl", "-sS"]
-    words += ["-X", request.method, f"{base}{path}", "-H", "Authorization: Bearer clearspan"]
+    path = request.started.path.partition("?")[0]
+    words = ["curl", "-sS", "-N"] if request.started.streaming else ["curl", "-sS"]
+    words += ["-X", request.started.method, f"{base}{path}", "-H", "Authorization: Bearer clearspan"]
     body = _body(request)
     if body is not None:
         words += ["-H", "Content-Type: application/json", "-d", json.dumps(body)]
-    if request.api == "messages":
+    if request.started.api == "messages":
         words += ["-H", "anthropic-version: 2023-06-01"]
     return shlex.join(printable(word) for word in words) + "\n"
 
@@ -99,13 +99,13 @@ def curl(request: Interception, url: str | None) -> str:
 def _body(request: Interception) -> dict[str, Any] | None:
     prompt = request.prompt if request.prompt is not None else UNKNOWN
     said = [{"role": "user", "content": prompt}]
-    match request.api:
+    match request.started.api:
         case "responses":
-            body: dict[str, Any] = {"model": request.model, "input": prompt}
+            body: dict[str, Any] = {"model": request.started.model, "input": prompt}
         case "chat_completions":
-            body = {"model": request.model, "messages": said}
+            body = {"model": request.started.model, "messages": said}
         case "messages":
-            body = {"model": request.model, "max_tokens": 4096, "messages": said}
+            body = {"model": request.started.model, "max_tokens": 4096, "messages": said}
         case _:
             return None
-    return {**body, "stream": request.streaming}
+    return {**body, "stream": request.started.streaming}

@@ -40,7 +40,7 @@ from bridge.events.vocabulary import (
     WithheldReason,
 )
 from bridge.events.wire import Envelope, Hello, Message, Snapshot
-from bridge.simulator.answers import Commentary, HiddenThought, Text, Thought, ToolCall
+from bridge.simulator.answers import Commentary, HiddenThought, ScriptedThought, Text, ToolCall
 from bridge.simulator.scenario.stories import Story, roles
 
 BEGAN = datetime(2026, 3, 6, 9, 32, tzinfo=UTC)
@@ -235,8 +235,8 @@ def _said(play: Play, response: str, at: float) -> Iterator[Timed]:
     name, index = play.id, 0
     for part in play.story.steps[play.step].parts:
         match part:
-            case Thought(text) | Commentary(text):
-                source = play.agent.source if isinstance(part, Thought) else ThoughtSource.COMMENTARY
+            case ScriptedThought(text) | Commentary(text):
+                source = play.agent.source if isinstance(part, ScriptedThought) else ThoughtSource.COMMENTARY
                 for piece in _pieces(text):
                     yield at, ThoughtDelta(name, index, source, piece)
                     at += len(piece.split()) / play.pace

@@ -85,4 +85,4 @@ def base_url(settings: Settings) -> str:
 
 def provider_name(settings: Settings, kind: str) -> str:
     """The name of the first provider of that type."""
-    return next((name for name, one in settings.providers.items() if one.type == kind), kind)
+    return next((name for name, provider in settings.providers.items() if provider.type == kind), kind)

@@ -1,4 +1,4 @@
-"""The command `clearspan`: options, commands, exit codes (`contract.md` section 3). What they do is elsewhere."""
+"""The command `clearspan`: options, commands, exit codes. What they do is elsewhere."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import click
 
 from bridge import __version__
 from bridge.cli import record
-from bridge.cli.options import PATH, common_options, said, settings_from
+from bridge.cli.options import PATH, common_options, explicit_options, settings_from
 from bridge.errors import ClearspanError, ConfigurationError
 from monitor import themes
 
@@ -114,7 +114,7 @@ def demo(context: click.Context, /, headless: bool, once: bool, seed: int, speed
     if step and (headless or not (sys.stdin.isatty() and sys.stdout.isatty())):
         raise click.UsageError("--step shows the monitor, which needs a terminal")
     settings = settings_from(context).settings
-    keep = said(context)["data_dir"] is not None  # whoever names a place wants to find something there
+    keep = explicit_options(context)["data_dir"] is not None  # whoever names a place wants to find something there
     chosen = _place(context)
     sys.exit(
         demo.demo(settings, headless=headless, once=once, seed=seed, speed=speed, keep=keep, step=step, chosen=chosen)
@@ -210,7 +210,7 @@ def run(context: click.Context, /, command: tuple[str, ...], **_: Any) -> None:
     """Run a command whose SDKs use the bridge; a bridge is started if none runs."""
     from bridge.cli import run
 
-    sys.exit(run.run(settings_from(context, tokens=True).settings, command, run.options_of(said(context))))
+    sys.exit(run.run(settings_from(context, tokens=True).settings, command, run.options_of(explicit_options(context))))
 
 
 for command in record.COMMANDS:
@@ -219,7 +219,9 @@ for command in record.COMMANDS:
 
 def _place(context: click.Context) -> dict[str, Any]:
     """Where a demo is to listen, as far as somebody said so."""
-    return {name: value for name in ("host", "port", "socket") if (value := said(context)[name]) is not None}
+    return {
+        name: value for name in ("host", "port", "socket") if (value := explicit_options(context)[name]) is not None
+    }
 
 
 def _socket(context: click.Context) -> Path:

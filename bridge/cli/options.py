@@ -62,9 +62,9 @@ def settings_from(context: click.Context, *, keys: bool = False, tokens: bool = 
             sources[setting] = "--" + name.replace("_", "-")
         elif source is ParameterSource.ENVIRONMENT:
             sources[setting] = "CLEARSPAN_" + name.upper()
-    return load(Options(**said(context), sources=sources), os.environ, keys=keys, tokens=tokens)
+    return load(Options(**explicit_options(context), sources=sources), os.environ, keys=keys, tokens=tokens)
 
 
-def said(context: click.Context) -> dict[str, Any]:
-    """The common options of a command by name; None where nothing was said."""
+def explicit_options(context: click.Context) -> dict[str, Any]:
+    """The common options of a command by name; None where nobody set it."""
     return {name: context.params[name] for name in ("config", *SETTING_OPTIONS)}

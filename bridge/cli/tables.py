@@ -28,6 +28,9 @@ Fields = dict[str, Any]
 WIDTH = 100
 PROMPT_WIDTH = 48
 
+INPUT_TOKENS = ("input", "cache_read_input", "cache_write_input")
+"""What an interception's input is made of."""
+
 HEADER_SETTING = re.compile(r"\.(extra_)?headers\.")
 
 
@@ -46,7 +49,7 @@ def key_table(keys: Sequence[KeyChanged]) -> Iterator[str]:
 
 
 def _key_row(key: KeyChanged) -> tuple[str, ...]:
-    left = [(one.remaining, one.limit) for one in (key.limits.requests, key.limits.tokens)]
+    left = [(gauge.remaining, gauge.limit) for gauge in (key.limits.requests, key.limits.tokens)]
     gauges = ["-" if remaining is None else f"{remaining}/{limit or '?'}" for remaining, limit in left]
     cooldown = "-" if key.retry_at is None else f"{_seconds_left(key):.1f} s"
     cells = (key.provider, key.key, key.state.value, key.reason or "-", cooldown, key.source or "-", *gauges)
@@ -60,7 +63,7 @@ def _seconds_left(key: KeyChanged) -> float:
 def circuit_table(circuits: Sequence[CircuitChanged]) -> Iterator[str]:
     """The circuits that are not closed."""
     head = ("PROVIDER", "ENDPOINT", "MODEL", "CIRCUIT")
-    rows = ((one.provider, one.endpoint, one.model or "-", one.state) for one in circuits)
+    rows = ((circuit.provider, circuit.endpoint, circuit.model or "-", circuit.state) for circuit in circuits)
     return table(head, (tuple(visible(cell) for cell in row) for row in rows))
 
 
@@ -91,9 +94,9 @@ def _flatten(prefix: str, value: Any) -> Iterator[tuple[str, Any]]:
     elif not isinstance(value, dict) or not value:
         yield prefix, value
         return
-    for name, one in value.items():
+    for name, part in value.items():
         shown = "mcp.servers" if name == "mcp_servers" else name
-        yield from _flatten(f"{prefix}.{shown}" if prefix else shown, one)
+        yield from _flatten(f"{prefix}.{shown}" if prefix else shown, part)
 
 
 def _written(field: attrs.Attribute[Any], value: Any) -> Any:
@@ -108,7 +111,7 @@ def _shown(name: str, value: Any) -> str:
         case str() if HEADER_SETTING.search(name):
             return hint(value)  # who adds a header may well add a credential
         case tuple():
-            return "[" + ", ".join(_shown(name, one) for one in value) + "]"
+            return "[" + ", ".join(_shown(name, item) for item in value) + "]"
         case Path() | None:
             return "off" if value is None else str(value)
         case _:
@@ -127,23 +130,23 @@ def _source(name: str, loaded: Loaded) -> str:
 def interception_table(rows: Iterable[Fields]) -> Iterator[str]:
     """Interceptions, one a line."""
     head = ("ID", "STARTED", "CLIENT", "MODEL", "OUTCOME", "STATUS", "TRIES", "TIME", "IN", "OUT", "COST", "PROMPT")
-    return table(head, (_interception_row(one) for one in rows))
+    return table(head, (_interception_row(interception) for interception in rows))
 
 
-def _interception_row(one: Fields) -> tuple[str, ...]:
-    prompt = one["prompt"] or ("" if one["error"] is None else f"! {one['error']}")
+def _interception_row(interception: Fields) -> tuple[str, ...]:
+    prompt = interception["prompt"] or ("" if interception["error"] is None else f"! {interception['error']}")
     cells = (
-        one["id"][:8],
-        _local(one["started_at"]),
-        one["client"],
-        one["model"] or "-",
-        one["outcome"] or "running",
-        str(one["status"] or "-"),
-        str(one["attempts"] or "-"),
-        seconds(one["duration_ms"]),
-        count((one["input"] or 0) + (one["cache_read_input"] or 0) + (one["cache_write_input"] or 0)),
-        count(one["output"]),
-        dollars(one["cost_usd"]),
+        interception["id"][:8],
+        _local(interception["started_at"]),
+        interception["client"],
+        interception["model"] or "-",
+        interception["outcome"] or "running",
+        str(interception["status"] or "-"),
+        str(interception["attempts"] or "-"),
+        seconds(interception["duration_ms"]),
+        count(sum(interception[name] or 0 for name in INPUT_TOKENS)),
+        count(interception["output"]),
+        dollars(interception["cost_usd"]),
         textwrap.shorten(prompt, PROMPT_WIDTH, placeholder="…"),
     )
     return tuple(visible(cell) for cell in cells)
@@ -154,7 +157,8 @@ def totals_table(group: str, rows: Iterable[Fields]) -> Iterator[str]:
     head = (group.upper(), "REQUESTS", "FAILED", "INPUT", "CACHE READ", "CACHE WRITE", "OUTPUT", "COST")
     names = ("interceptions", "failed", "input", "cache_read_input", "cache_write_input", "output")
     cells = (
-        (visible(one["name"] or "-"), *(f"{one[name]:,}" for name in names), dollars(one["cost_usd"])) for one in rows
+        (visible(sums["name"] or "-"), *(f"{sums[name]:,}" for name in names), dollars(sums["cost_usd"]))
+        for sums in rows
     )
     return table(head, cells)
 
@@ -214,10 +218,10 @@ def _facts(story: Fields) -> Iterator[tuple[str, str]]:
 def _attempts(attempts: list[Fields]) -> Iterator[str]:
     yield ""
     yield "Attempts" if attempts else "No attempt was made"
-    for one in attempts:
-        cooldown = f", cooling down for {one['cooldown_s']:g} s" if one["cooldown_s"] is not None else ""
-        went = f"{one['status'] or 'no answer'} {one['reason'] or ''}".strip()
-        yield visible(f"  {one['attempt']}. {one['key']}  {went}{cooldown}")
+    for attempt in attempts:
+        cooldown = f", cooling down for {attempt['cooldown_s']:g} s" if attempt["cooldown_s"] is not None else ""
+        went = f"{attempt['status'] or 'no answer'} {attempt['reason'] or ''}".strip()
+        yield visible(f"  {attempt['attempt']}. {attempt['key']}  {went}{cooldown}")
 
 
 def _paragraph(title: str, text: str | None) -> Iterator[str]:

@@ -100,7 +100,7 @@ def _tables(value: Any) -> Iterator[tuple[str, dict[str, Any]]]:
 
 def _converter(resolve_key: Resolve, resolve_token: Resolve) -> Converter:
     def keys(value: Any, _: Any) -> tuple[Secret, ...]:
-        if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
+        if not isinstance(value, list) or not all(isinstance(source, str) for source in value):
             raise TypeError('must be a list of strings such as ["env:OPENAI_API_KEY"]')
         found: list[Secret] = []
         faults: list[str] = []

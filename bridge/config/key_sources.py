@@ -45,7 +45,7 @@ def resolve(source: str, environment: Mapping[str, str]) -> list[Secret]:
 
 def from_list(text: str, where: str) -> list[Secret]:
     """Keys separated by commas. Raises SourceError."""
-    return [_secret(one.strip(), where) for one in text.split(",")]
+    return [_secret(part.strip(), where) for part in text.split(",")]
 
 
 def _from_environment(name: str, environment: Mapping[str, str]) -> list[Secret]:

@@ -1,7 +1,7 @@
 """Builds the settings in force from command-line options, environment, a TOML file and defaults, in that order.
 
-Every fault is told with the file, the line where it is known, the setting, what is wrong, and how to mend it
-(`contract.md` section 4). Values of keys and tokens are never part of a message.
+Every fault is told with the file, the line where it is known, the setting, what is wrong, and how to mend it. Values
+of keys and tokens are never part of a message.
 """
 
 from __future__ import annotations
@@ -135,12 +135,12 @@ def _apply(settings: Settings, options: Options) -> Settings:
         record = evolve(record, path=options.data_dir / "clearspan.db")
     return evolve(
         settings,
-        server=evolve(settings.server, **_said(host=options.host, port=options.port, socket=options.socket)),
+        server=evolve(settings.server, **_without_none(host=options.host, port=options.port, socket=options.socket)),
         record=record,
-        log=evolve(settings.log, **_said(level=options.log_level, format=options.log_format)),
-        **_said(data_dir=options.data_dir),
+        log=evolve(settings.log, **_without_none(level=options.log_level, format=options.log_format)),
+        **_without_none(data_dir=options.data_dir),
     )
 
 
-def _said(**values: Any) -> dict[str, Any]:
+def _without_none(**values: Any) -> dict[str, Any]:
     return {name: value for name, value in values.items() if value is not None}

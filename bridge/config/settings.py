@@ -1,4 +1,4 @@
-"""What can be set (`contract.md` section 4): plain values and defaults. `bridge.config.load` says where they come from.
+"""What can be set (docs/configuration.md): plain values and defaults. `bridge.config.load` says where they come from.
 
 Durations are seconds, sizes are bytes. Keys are already resolved here, and hide their values.
 """

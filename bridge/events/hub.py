@@ -120,7 +120,7 @@ class Hub:
 
     def wants(self, kind: str) -> bool:
         """Whether any subscriber asks for events of that type, so that work for nobody can be left undone."""
-        return any(one.wants(kind) for one in self._subscribers)
+        return any(subscriber.wants(kind) for subscriber in self._subscribers)
 
     def add_sink(self, sink: Sink) -> None:
         """Calls `sink` with every event from now on."""
@@ -138,8 +138,9 @@ class Hub:
 
     async def flushed(self) -> None:
         """Waits until every subscriber has been sent all that was published."""
-        while not all(one.caught_up for one in self._subscribers):  # noqa: ASYNC110  # rare, and bounded by its caller
-            await trio.sleep(0.01)  # for the last half second of a bridge: a flag per queue is enough
+        # Rare, and bounded by its caller: for the last half second of a bridge a flag per queue is enough.
+        while not all(subscriber.caught_up for subscriber in self._subscribers):  # noqa: ASYNC110
+            await trio.sleep(0.01)
 
     @property
     def subscribers(self) -> int:
@@ -148,7 +149,7 @@ class Hub:
 
     def _fan_out(self, envelope: Envelope) -> None:
         kind = envelope.event.type
-        takers = [one for one in self._subscribers if one.wants(kind)]
+        takers = [subscriber for subscriber in self._subscribers if subscriber.wants(kind)]
         if not takers:
             return
         try:

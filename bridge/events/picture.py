@@ -18,7 +18,6 @@ from bridge.events.vocabulary import (
     AttemptFailed,
     AttemptStarted,
     CircuitChanged,
-    Credential,
     Event,
     FailureReason,
     InterceptionEnded,
@@ -38,13 +37,13 @@ from bridge.events.vocabulary import (
 )
 
 KEPT_ENDED = 200
-"""How many ended interceptions a picture remembers (contract section 7)."""
+"""How many ended interceptions a picture remembers (docs/events.md, Snapshots)."""
 
 REMOVED = "removed"
 """The reason in a `key.changed` that is a key's last: it is no longer configured."""
 
 TEXT_LIMIT = 64 * 1024
-"""Bytes kept of one thought, prompt or answer in UTF-8 (contract section 7); what comes after is not shown."""
+"""Bytes kept of one thought, prompt or answer in UTF-8 (docs/events.md, Snapshots); what comes after is not shown."""
 
 LONGEST_CHARACTER = 4
 """Bytes of UTF-8."""
@@ -124,26 +123,9 @@ class Tokens:
 
 @define
 class Interception:
-    """One request as it stands: the fields of `interception.started`, what came since, and how it ended (or None)."""
+    """One request as it stands: how it started, what came since, and how it ended (or None)."""
 
-    id: str
-    provider: str
-    api: str
-    method: str
-    path: str
-    credential: Credential
-    model: str | None
-    streaming: bool
-    client: str
-    user_agent: str | None
-    session_id: str | None
-    agent_id: str | None
-    parent_agent_id: str | None
-    request_class: str | None
-    agent_type: str | None
-    previous_tool_ms: dict[str, float] | None
-    initiator: str | None
-    correlating_tool_call_id: str | None
+    started: InterceptionStarted
     started_at: datetime
     attempts: list[Attempt] = Factory(list)
     waiting_until: datetime | None = None
@@ -161,6 +143,11 @@ class Interception:
     first_byte_ms: float | None = None
     first_token_ms: float | None = None
     bytes_out: int | None = None
+
+    @property
+    def id(self) -> str:
+        """Its name in every event about it."""
+        return self.started.id
 
     @property
     def live(self) -> bool:
@@ -190,7 +177,6 @@ class Totals:
     tokens: Tokens = Factory(Tokens)
 
 
-STARTED_FIELDS = tuple(a.name for a in InterceptionStarted.__attrs_attrs__)
 TOOL_FIELDS = tuple(a.name for a in Tool.__attrs_attrs__)
 ENDED_FIELDS = ("outcome", "status", "error", "duration_ms", "first_byte_ms", "first_token_ms", "bytes_out")
 
@@ -206,7 +192,7 @@ class Picture:
     _ended: dict[str, None] = field(factory=dict, init=False)
 
     def __attrs_post_init__(self) -> None:
-        ended = [(one.ended_at, one.id) for one in self.interceptions.values() if one.ended_at is not None]
+        ended = [(known.ended_at, known.id) for known in self.interceptions.values() if known.ended_at is not None]
         ended.sort(key=lambda pair: pair[0])  # the first to end is the first to be forgotten
         self._ended.update({id_: None for _, id_ in ended})
 
@@ -219,9 +205,9 @@ class Picture:
         elif isinstance(event, CircuitChanged):
             self._change_circuit(event)
         else:
-            one = self.interceptions.get(getattr(event, "id", ""))
-            if one is not None:
-                self._absorb(event, one, at)
+            interception = self.interceptions.get(getattr(event, "id", ""))
+            if interception is not None:
+                self._absorb(event, interception, at)
 
     def _change_key(self, event: KeyChanged) -> None:
         if event.reason == REMOVED:
@@ -238,82 +224,81 @@ class Picture:
             self.circuits[name] = event
 
     def _start(self, event: InterceptionStarted, at: datetime) -> None:
-        facts = {name: getattr(event, name) for name in STARTED_FIELDS}
-        self.interceptions[event.id] = Interception(**facts, started_at=at)
+        self.interceptions[event.id] = Interception(event, at)
         self.totals.interceptions += 1
 
     @singledispatchmethod
-    def _absorb(self, event: Event, one: Interception, at: datetime) -> None:
+    def _absorb(self, event: Event, interception: Interception, at: datetime) -> None:
         """Changes one interception by one event about it; events that tell nothing lasting change nothing."""
 
     @_absorb.register
-    def _(self, event: AttemptStarted, one: Interception, at: datetime) -> None:
-        one.waiting_until = None
+    def _(self, event: AttemptStarted, interception: Interception, at: datetime) -> None:
+        interception.waiting_until = None
         self.totals.failovers += event.attempt > 1
-        one.attempts.append(Attempt(attempt=event.attempt, key=event.key, started_at=at))
+        interception.attempts.append(Attempt(attempt=event.attempt, key=event.key, started_at=at))
 
     @_absorb.register
-    def _(self, event: AttemptFailed, one: Interception, _at: datetime) -> None:
-        for attempt in one.attempts:
+    def _(self, event: AttemptFailed, interception: Interception, _at: datetime) -> None:
+        for attempt in interception.attempts:
             if attempt.attempt == event.attempt:
                 attempt.status, attempt.reason = event.status, event.reason
                 attempt.cooldown_s = event.cooldown_s
 
     @_absorb.register
-    def _(self, event: InterceptionWaiting, one: Interception, _at: datetime) -> None:
-        one.waiting_until = event.until
+    def _(self, event: InterceptionWaiting, interception: Interception, _at: datetime) -> None:
+        interception.waiting_until = event.until
 
     @_absorb.register
-    def _(self, event: ResponseStarted, one: Interception, _at: datetime) -> None:
-        one.upstream_request_id = event.upstream_request_id
-        for attempt in one.attempts:
+    def _(self, event: ResponseStarted, interception: Interception, _at: datetime) -> None:
+        interception.upstream_request_id = event.upstream_request_id
+        for attempt in interception.attempts:
             if attempt.attempt == event.attempt:
                 attempt.status = event.status
 
     @_absorb.register
-    def _(self, event: PromptRecorded, one: Interception, _at: datetime) -> None:
-        one.prompt = _joined("", event.text)
+    def _(self, event: PromptRecorded, interception: Interception, _at: datetime) -> None:
+        interception.prompt = _joined("", event.text)
 
     @_absorb.register
-    def _(self, event: ThoughtDelta, one: Interception, _at: datetime) -> None:
-        thought = one.thought(event.index)
+    def _(self, event: ThoughtDelta, interception: Interception, _at: datetime) -> None:
+        thought = interception.thought(event.index)
         thought.source = event.source
         thought.text = _joined(thought.text, event.text)
 
     @_absorb.register
-    def _(self, event: ThoughtRecorded, one: Interception, _at: datetime) -> None:
-        thought = one.thought(event.index)
+    def _(self, event: ThoughtRecorded, interception: Interception, _at: datetime) -> None:
+        thought = interception.thought(event.index)
         thought.source, thought.recorded = event.source, True
         thought.text = _joined("", event.text)
 
     @_absorb.register
-    def _(self, event: ThoughtWithheld, one: Interception, _at: datetime) -> None:
-        thought = one.thought(event.index)
+    def _(self, event: ThoughtWithheld, interception: Interception, _at: datetime) -> None:
+        thought = interception.thought(event.index)
         thought.withheld, thought.bytes, thought.recorded = event.reason, event.bytes, True
 
     @_absorb.register
-    def _(self, event: AnswerDelta, one: Interception, _at: datetime) -> None:
-        one.answer = _joined(one.answer, event.text)
+    def _(self, event: AnswerDelta, interception: Interception, _at: datetime) -> None:
+        interception.answer = _joined(interception.answer, event.text)
 
     @_absorb.register
-    def _(self, event: ToolCalled, one: Interception, _at: datetime) -> None:
-        one.tools.append(Tool(**{name: getattr(event, name) for name in TOOL_FIELDS}))
+    def _(self, event: ToolCalled, interception: Interception, _at: datetime) -> None:
+        interception.tools.append(Tool(**{name: getattr(event, name) for name in TOOL_FIELDS}))
 
     @_absorb.register
-    def _(self, event: TokensUsed, one: Interception, _at: datetime) -> None:
-        if one.tokens is None:
-            one.tokens = Tokens()
-        one.tokens.add(event)
+    def _(self, event: TokensUsed, interception: Interception, _at: datetime) -> None:
+        if interception.tokens is None:
+            interception.tokens = Tokens()
+        interception.tokens.add(event)
         self.totals.tokens.add(event)
 
     @_absorb.register
-    def _(self, event: InterceptionEnded, one: Interception, at: datetime) -> None:
+    def _(self, event: InterceptionEnded, interception: Interception, at: datetime) -> None:
         for name in ENDED_FIELDS:
-            setattr(one, name, getattr(event, name))
-        one.ended_at, one.waiting_until = at, None
+            setattr(interception, name, getattr(event, name))
+        interception.ended_at, interception.waiting_until = at, None
         name = event.outcome.value
         setattr(self.totals, name, getattr(self.totals, name) + 1)
-        self._ended[one.id] = None
+        self._ended[interception.id] = None
         while len(self._ended) > KEPT_ENDED:
             oldest = next(iter(self._ended))
             del self._ended[oldest]

@@ -1,4 +1,4 @@
-"""The event socket: a Unix stream socket on which subscribers read events and give commands (`contract.md` section 7).
+"""The event socket: a Unix stream socket on which subscribers read events and give commands (docs/events.md).
 
 Who may connect is decided by the file system (directory 0700, socket 0600) and, where the platform tells, by the
 peer's user id. Which bridge owns the path is decided by a lock beside it, so a stale file is cleared away and a live
@@ -107,7 +107,7 @@ def _bound(path: Path) -> socket.socket:
 
 def _private_directory(directory: Path) -> None:
     try:
-        for missing in reversed([one for one in (directory, *directory.parents) if not one.exists()]):
+        for missing in reversed([ancestor for ancestor in (directory, *directory.parents) if not ancestor.exists()]):
             missing.mkdir(mode=0o700, exist_ok=True)  # its parents too: one may be the user's runtime directory
         status = directory.lstat()
     except OSError as error:

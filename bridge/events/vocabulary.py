@@ -1,4 +1,4 @@
-"""The words the bridge speaks: one frozen class per event type, as `contract.md` section 7 lists them.
+"""The words the bridge speaks: one frozen class per event type, as docs/events.md lists them.
 
 An event says what happened and nothing about how it travels: the hub adds `seq` and `at` when it is published
 (`bridge.events.wire.Envelope`), the wire turns it into a JSON line. No field ever holds a secret; a key appears as its

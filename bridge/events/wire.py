@@ -1,12 +1,14 @@
-"""Events as they travel on the socket: one JSON object a line, UTF-8, in both directions (`contract.md` section 7)."""
+"""Events as they travel on the socket: one JSON object a line, UTF-8, in both directions (docs/events.md)."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
 import orjson
 from attrs import Factory, frozen
+from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, override
 from cattrs.preconf.orjson import make_converter
 
 from bridge.errors import ClearspanError
@@ -68,9 +70,9 @@ class Snapshot:
         """The picture it was made of, ready for the events that follow."""
         return Picture(
             keys={(key.provider, key.key): key for key in self.keys},
-            interceptions={one.id: one for one in self.interceptions},
+            interceptions={interception.id: interception for interception in self.interceptions},
             totals=self.totals,
-            circuits={(one.provider, one.endpoint, one.model): one for one in self.circuits},
+            circuits={(circuit.provider, circuit.endpoint, circuit.model): circuit for circuit in self.circuits},
         )
 
 
@@ -107,6 +109,24 @@ def format_time(at: datetime) -> str:
 
 _converter.register_unstructure_hook(datetime, format_time)
 _converter.register_structure_hook(datetime, lambda text, _: datetime.fromisoformat(text))
+
+
+def _is_interception(kind: Any) -> bool:
+    return kind is Interception
+
+
+@_converter.register_unstructure_hook_factory(_is_interception)
+def _flattening(_kind: Any) -> Callable[[Interception], dict[str, Any]]:
+    """Writes the fields of `interception.started` first, among what came since."""
+    since = make_dict_unstructure_fn(Interception, _converter, started=override(omit=True))
+    return lambda interception: {**_converter.unstructure(interception.started), **since(interception)}
+
+
+@_converter.register_structure_hook_factory(_is_interception)
+def _gathering(_kind: Any) -> Callable[[dict[str, Any], Any], Interception]:
+    """Reads what that wrote."""
+    structure = make_dict_structure_fn(Interception, _converter)
+    return lambda fields, kind: structure({**fields, "started": fields}, kind)
 
 
 def unstructure(event: Event) -> dict[str, Any]:
@@ -168,7 +188,7 @@ def decode_command(line: bytes) -> Command:
         if not isinstance(body.get(name), str | None):
             raise WireError(f"'{name}' must be a string")
     types = body.get("types")
-    if types is not None and not (isinstance(types, list) and all(isinstance(one, str) for one in types)):
+    if types is not None and not (isinstance(types, list) and all(isinstance(kind, str) for kind in types)):
         raise WireError("'types' must be a list of strings")
     return Command(n, command, body.get("id"), body.get("provider"), body.get("key"), types)
 

@@ -6,8 +6,8 @@ Health has three layers, each with its own way out, so that nothing has to be un
 - refused by the provider, until a check is answered 200;
 - cooling down, until its deadline. A later deadline is never shortened, also not by a refusal that is lifted.
 
-The state that people see is the topmost layer's. Beside them stands the suspicion a 403 raises: the key works on while
-a check finds out whether the provider refuses the key or just refused the request.
+The state that people see is the topmost layer's (docs/behaviour.md, Key pool). Beside them stands the suspicion a 403
+raises: the key works on while a check finds out whether the provider refuses the key or just refused the request.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from bridge.keys.secret import Secret
 from bridge.keys.verdict import Failure
 
 CHECKS_S = (60.0, 120.0, 300.0, 600.0, 1200.0, 2400.0, 3600.0)
-"""Seconds from one check of a refused key to the next, the last for ever (behaviour 2.3)."""
+"""Seconds from one check of a refused key to the next, the last for ever."""
 
 PROBE_S = 600.0
-"""A key that cools for longer than this lets one request through each time it has passed (behaviour 2.2)."""
+"""A key that cools for longer than this lets one request through each time it has passed."""
 
 
 @frozen
@@ -105,7 +105,7 @@ class Key:
             self._warm_up()
 
     def fail(self, failure: Failure, now: float) -> None:
-        """Takes in what an answer said against it."""
+        """Takes in what a response said against it."""
         self.probing = False
         if failure.permanent:
             self._refuse(failure.reason, now)
@@ -142,7 +142,7 @@ class Key:
         return not self.disabled and not self.checking and self.check_at is not None and self.check_at <= now
 
     def checked(self, status: int | None, now: float) -> None:
-        """A check came back; None where there was no answer.
+        """A check came back; None where there was no response.
 
         Refused without standing under suspicion (any more) means nothing: a key may be good for requests and yet not
         be allowed to list models.

@@ -1,4 +1,4 @@
-"""Key states as rows that outlive the bridge (behaviour 2.7): by fingerprint, never by key, times by the wall clock.
+"""Key states as rows that outlive the bridge: by fingerprint, never by key, times by the wall clock.
 
 A row holds what keeps a key out; a key that is simply valid has none. What comes back is read with distrust: a row that
 makes no sense is skipped, and no cooldown comes back longer than it was when it was saved, whatever the clock says.

@@ -1,9 +1,9 @@
-"""A provider's keys: who is tried next, what answers do to them, and what the world is told of it (behaviour 2).
+"""A provider's keys: who is tried next, what responses do to them, and what is published of it.
 
-An interception takes a `Walk` and tries the keys it hands out until one answers. What an answer says against its key
+An interception takes a `Walk` and tries the keys it hands out until one serves. What a response says against its key
 (`bridge.keys.verdict`) goes back to the pool; from that moment no walk gets the key until it is well again. All calls
 return at once and do no I/O: time comes in through two clocks, and `next_deadline` tells whoever owns a timer when to
-call `expire` and `due_checks`.
+call `expire` and `due_checks`. docs/behaviour.md, Key pool, has the rules.
 """
 
 from __future__ import annotations
@@ -62,11 +62,11 @@ class KeyPool:
         self._strategy = strategy_named(strategy)
         self._keys: tuple[Key, ...] = ()
         self._last: Key | None = None
-        self._told: dict[Key, Visible] = {}
+        self._published: dict[Key, Visible] = {}
         self._announced: float | None = None
         self._turn = (0.0, 0)
         for key in self._adopt(keys):
-            self._told[key] = _visible(key)
+            self._published[key] = _visible(key)
 
     @property
     def keys(self) -> tuple[Key, ...]:
@@ -111,7 +111,7 @@ class KeyPool:
         return key.cooldown.until - now
 
     def succeed(self, key: Key, headers: Headers = ()) -> None:
-        """A good answer (2xx): ends a long cooldown that was being probed, clears suspicion; reads the limits."""
+        """A good response (2xx): ends a long cooldown that was being probed, clears suspicion; reads the limits."""
         self.expire()
         if not key.retired:
             key.succeed()
@@ -119,7 +119,7 @@ class KeyPool:
             self._changed(key)
 
     def observe_limits(self, key: Key, headers: Headers) -> None:
-        """Reads the rate-limit headers of any answer (behaviour 2.6)."""
+        """Reads the rate-limit headers of any response."""
         self.expire()
         if not key.retired:
             key.limits = read_limits(headers, key.limits, self._wall())
@@ -163,7 +163,7 @@ class KeyPool:
         return due
 
     def checked(self, key: Key, status: int | None) -> None:
-        """The answer to a check: 200 makes the key valid, 401 and 403 refuse it, all else (None: no answer at all)
+        """The response to a check: 200 makes the key valid, 401 and 403 refuse it, all else (None: none at all)
         only sets the time of the next."""
         self.expire()
         if not key.retired:
@@ -227,7 +227,7 @@ class KeyPool:
     def restore_state(self, rows: Iterable[Mapping[str, Any]], salt: bytes) -> None:
         """Takes exported states up again, for a new pool whose snapshot is yet to be told: publishes nothing."""
         persistence.restore(self.provider, self._keys, rows, salt, self._clock(), self._wall())
-        self._told = {key: _visible(key) for key in self._keys}
+        self._published = {key: _visible(key) for key in self._keys}
         self._reschedule()
 
     # What follows a change
@@ -250,14 +250,14 @@ class KeyPool:
             keys.append(key)
         for key in staying.values():
             key.retired = True
-            self._told.pop(key, None)
+            self._published.pop(key, None)
         self._keys = tuple(keys)
         return new
 
     def _changed(self, key: Key) -> None:
-        before, seen = self._told.get(key), _visible(key)
+        before, seen = self._published.get(key), _visible(key)
         if before != seen:
-            self._told[key] = seen
+            self._published[key] = seen
             self._publish(self._event(key))
             if key.state is KeyState.VALID and (before is None or before[0] is not KeyState.VALID):
                 self.on_valid()

@@ -52,7 +52,7 @@ _SIGNED_NUMBER = re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)")
 
 
 def read_limits(headers: Headers, before: Limits, now: datetime) -> Limits:
-    """The gauges after this answer: those it speaks of are read anew, the others stay. `now` is aware.
+    """The gauges after this response: those it speaks of are read anew, the others stay. `now` is aware.
 
     OpenAI's `x-ratelimit-{limit,remaining,reset}-{requests,tokens}` give the reset as a duration, Anthropic's
     `anthropic-ratelimit-{requests,tokens,input-tokens,output-tokens}-{limit,remaining,reset}` as RFC 3339.

@@ -13,7 +13,7 @@ BLANKS = " \t\r\n\v\f"
 
 
 def hint(value: str) -> str:
-    """The masked form of a key: 4+4 characters from 20 on, 2+2 from 10, 1+1 from 5, else none (contract 7)."""
+    """The masked form of a key: 4+4 characters from 20 on, 2+2 from 10, 1+1 from 5, else none."""
     shown = 4 if len(value) >= 20 else 2 if len(value) >= 10 else 1 if len(value) >= 5 else 0
     return f"{value[:shown]}...{value[-shown:]}" if shown else "..."
 

@@ -1,4 +1,4 @@
-"""What an answer says about the key it was asked with (behaviour 2.2). The pool applies what is judged here."""
+"""What a response says about the key of its request (docs/behaviour.md, Key pool); the pool applies it."""
 
 from __future__ import annotations
 
@@ -40,27 +40,27 @@ class Failure:
 
 
 def judge(status: int, headers: Headers, body: bytes, now: datetime) -> Failure | None:
-    """What this answer says about its key; None: nothing, it is the request's business. `now` is aware."""
+    """What this response says about its key; None: nothing, it is the request's business. `now` is aware."""
     match status:
         case 401:
             return Failure(FailureReason.UNAUTHORIZED, permanent=True)
         case 403:
             return Failure(FailureReason.FORBIDDEN, recheck=True)
         case 429:
-            asked = retry_after(headers, now)
+            delay = retry_after(headers, now)
             error = _Error.read(body)
-            return _limited(asked, error.message, quota=error.tells_quota())
+            return _limited(delay, error.message, quota=error.tells_quota())
         case 503 | 529:
-            asked = retry_after(headers, now)
-            if asked is not None:
-                return Failure(FailureReason.OVERLOADED, asked, "header")
+            delay = retry_after(headers, now)
+            if delay is not None:
+                return Failure(FailureReason.OVERLOADED, delay, "header")
             return Failure(FailureReason.OVERLOADED) if status == 529 else None
         case _:
             return None
 
 
 def judge_stream_failure(reason: FailureReason | None, message: str = "") -> Failure | None:
-    """The same for an error event that opens a stream answered 200 (behaviour 2.4); `reason` is the reader's.
+    """The same for an error event that opens a stream answered 200; `reason` is the reader's.
 
     There are no headers to go by: a wait comes from the error's text or the defaults, an overload marks nothing.
     """
@@ -77,21 +77,21 @@ def judge_stream_failure(reason: FailureReason | None, message: str = "") -> Fai
             return None
 
 
-def _limited(asked: float | None, message: str, *, quota: bool) -> Failure:
+def _limited(delay: float | None, message: str, *, quota: bool) -> Failure:
     if quota:
         # A short Retry-After speaks of the next request, not of the money: an hour at least.
-        if asked is not None and asked > QUOTA_S:
-            return Failure(FailureReason.QUOTA_EXHAUSTED, asked, "header")
+        if delay is not None and delay > QUOTA_S:
+            return Failure(FailureReason.QUOTA_EXHAUSTED, delay, "header")
         return Failure(FailureReason.QUOTA_EXHAUSTED, QUOTA_S, "default")
-    if asked is not None:
-        return Failure(FailureReason.RATE_LIMITED, asked, "header")
-    told = _told_wait(message)
-    if told is not None:
-        return Failure(FailureReason.RATE_LIMITED, told, "body")
+    if delay is not None:
+        return Failure(FailureReason.RATE_LIMITED, delay, "header")
+    delay = _delay_in(message)
+    if delay is not None:
+        return Failure(FailureReason.RATE_LIMITED, delay, "body")
     return Failure(FailureReason.RATE_LIMITED, RATE_LIMIT_S, "default")
 
 
-def _told_wait(message: str) -> float | None:
+def _delay_in(message: str) -> float | None:
     found = _TRY_AGAIN.search(message.lower())
     seconds = duration_s(found[1]) if found else None
     return None if seconds is None else within_bounds(seconds)

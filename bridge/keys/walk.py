@@ -31,7 +31,7 @@ ExhaustedKind = Literal["cooling", "relay", "dead", "no_keys"]
 
 @define(eq=False)
 class Walk:
-    """Hands out keys until one answers: each at most once, and none that is not valid at that moment."""
+    """Hands out keys until one serves: each at most once, and none that is not valid at that moment."""
 
     _pick: Pick = field(repr=False)
     _apply: Apply = field(repr=False)
@@ -62,7 +62,7 @@ class Exhausted:
     """Why there is no key for an interception, and what follows.
 
     `cooling`: some key comes back by itself; wait until the monotonic time `wait_until`, or answer 429 with
-    `Retry-After: retry_after_s`. `relay`: the keys are well, it is the request or the provider; relay the last answer
+    `Retry-After: retry_after_s`. `relay`: the keys are well, it is the request or the provider; relay the last response
     as it came. `dead`, `no_keys`: 502. `message` names the keys by hint alone.
     """
 

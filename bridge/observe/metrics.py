@@ -1,4 +1,4 @@
-"""Prometheus metrics, counted from the events like every other view of the bridge (`behaviour.md` section 9)."""
+"""Prometheus metrics, counted from the events like every other view of the bridge."""
 
 from __future__ import annotations
 

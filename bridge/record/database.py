@@ -23,8 +23,8 @@ class RecordError(ClearspanError):
 
 def migrations() -> list[tuple[int, str]]:
     """Every migration's number and SQL, in order."""
-    found = [one for one in files("bridge.record.migrations").iterdir() if one.name.endswith(".sql")]
-    return sorted((int(one.name[:4]), one.read_text(encoding="utf-8")) for one in found)
+    found = [file for file in files("bridge.record.migrations").iterdir() if file.name.endswith(".sql")]
+    return sorted((int(file.name[:4]), file.read_text(encoding="utf-8")) for file in found)
 
 
 def open_for_writing(path: Path) -> sqlite3.Connection:

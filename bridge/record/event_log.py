@@ -9,7 +9,9 @@ import sqlite3
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
-from bridge.events.picture import STARTED_FIELDS, TOOL_FIELDS
+from attrs import fields
+
+from bridge.events.picture import TOOL_FIELDS
 from bridge.events.vocabulary import (
     AttemptFailed,
     AttemptStarted,
@@ -33,6 +35,7 @@ from bridge.record.history import Fields, Filter, interceptions, story
 
 Timed = tuple[datetime, Event]
 
+STARTED_FIELDS = tuple(field.name for field in fields(InterceptionStarted) if field.name != "credential")
 TOKEN_FIELDS = ("input", "output", "cache_read_input", "cache_write_input", "cost_usd")
 ENDED_FIELDS = ("status", "error", "first_byte_ms", "first_token_ms")
 
@@ -40,32 +43,37 @@ ENDED_FIELDS = ("status", "error", "first_byte_ms", "first_token_ms")
 def event_lines(database: sqlite3.Connection, newest: int) -> Iterator[bytes]:
     """The newest interceptions as lines of the event socket, in order of time."""
     stories = [story(database, row["id"]) for row in interceptions(database, Filter(limit=newest))]
-    told = [one for each in reversed(stories) for one in _events(each)]
-    told.sort(key=lambda one: one[0])  # stable: what came at the same millisecond stays in its order
-    return (encode(Envelope(seq, at, event)) for seq, (at, event) in enumerate(told, 1))
+    events = [timed for interception in reversed(stories) for timed in _events(interception)]
+    events.sort(key=lambda timed: timed[0])  # stable: what came at the same millisecond stays in its order
+    return (encode(Envelope(seq, at, event)) for seq, (at, event) in enumerate(events, 1))
 
 
-def _events(one: Fields) -> Iterator[Timed]:
-    name, began = one["id"], datetime.fromisoformat(one["started_at"])
-    facts = {field: one[field] for field in STARTED_FIELDS if field != "credential"}
-    yield began, InterceptionStarted(**facts, credential=Credential(**one["credential"]))
-    for attempt in one["attempts"]:
-        yield from _attempt(one, attempt, began)
-    yield from _found(name, one)
-    if one["outcome"] is not None:
-        ended = datetime.fromisoformat(one["ended_at"])
-        facts = {field: one[field] for field in ENDED_FIELDS}
-        took, sent = one["duration_ms"] or 0.0, one["bytes_out"] or 0
+def _events(interception: Fields) -> Iterator[Timed]:
+    name, began = interception["id"], datetime.fromisoformat(interception["started_at"])
+    facts = {field: interception[field] for field in STARTED_FIELDS}
+    yield began, InterceptionStarted(**facts, credential=Credential(**interception["credential"]))
+    for attempt in interception["attempts"]:
+        yield from _attempt(interception, attempt, began)
+    yield from _found(name, interception)
+    if interception["outcome"] is not None:
+        ended = datetime.fromisoformat(interception["ended_at"])
+        facts = {field: interception[field] for field in ENDED_FIELDS}
+        took, sent = interception["duration_ms"] or 0.0, interception["bytes_out"] or 0
         yield (
             ended,
             InterceptionEnded(
-                name, Outcome(one["outcome"]), attempts=len(one["attempts"]), duration_ms=took, bytes_out=sent, **facts
+                name,
+                Outcome(interception["outcome"]),
+                attempts=len(interception["attempts"]),
+                duration_ms=took,
+                bytes_out=sent,
+                **facts,
             ),
         )
 
 
-def _attempt(one: Fields, attempt: Fields, began: datetime) -> Iterator[Timed]:
-    name, number, key = one["id"], attempt["attempt"], attempt["key"]
+def _attempt(interception: Fields, attempt: Fields, began: datetime) -> Iterator[Timed]:
+    name, number, key = interception["id"], attempt["attempt"], attempt["key"]
     started = datetime.fromisoformat(attempt["started_at"])
     yield started, AttemptStarted(name, number, key)
     if attempt["reason"] is not None:
@@ -73,16 +81,16 @@ def _attempt(one: Fields, attempt: Fields, began: datetime) -> Iterator[Timed]:
         reason = FailureReason(attempt["reason"])
         yield failed, AttemptFailed(name, number, key, attempt["status"], reason, attempt["cooldown_s"])
     elif attempt["status"] is not None:
-        first_byte = began + timedelta(milliseconds=one["first_byte_ms"] or 0.0)
+        first_byte = began + timedelta(milliseconds=interception["first_byte_ms"] or 0.0)
         answered = max(started, first_byte)
-        yield answered, ResponseStarted(name, number, attempt["status"], one["upstream_request_id"])
+        yield answered, ResponseStarted(name, number, attempt["status"], interception["upstream_request_id"])
 
 
-def _found(name: str, one: Fields) -> Iterator[Timed]:
-    for prompt in one["prompts"]:
+def _found(name: str, interception: Fields) -> Iterator[Timed]:
+    for prompt in interception["prompts"]:
         if prompt["text"] is not None:
             yield _at(prompt), PromptRecorded(name, prompt["response_id"], prompt["text"])
-    for thought in one["thoughts"]:
+    for thought in interception["thoughts"]:
         response, index = thought["response_id"], thought["index"]
         if thought["text"] is not None:
             source = ThoughtSource(thought["source"])
@@ -90,9 +98,9 @@ def _found(name: str, one: Fields) -> Iterator[Timed]:
         elif thought["reason"] is not None:
             reason = WithheldReason(thought["reason"])
             yield _at(thought), ThoughtWithheld(name, response, index, reason, thought["bytes"] or 0)
-    for tool in one["tools"]:
+    for tool in interception["tools"]:
         yield _at(tool), ToolCalled(name, **{field: tool[field] for field in TOOL_FIELDS})
-    for used in one["tokens"]:
+    for used in interception["tokens"]:
         counts = {field: used[field] for field in TOKEN_FIELDS}
         yield _at(used), TokensUsed(name, used["response_id"], extra=used["extra"], **counts)
 

@@ -91,12 +91,12 @@ def story(database: sqlite3.Connection, name: str) -> Fields:
     if len(found) != 1:
         reason = "several interceptions begin with that id" if found else "no interception has that id"
         raise RecordError(f"{name}: {reason}; 'clearspan history' lists them")
-    one = _interception(found[0])
+    interception = _interception(found[0])
     for name_in_story, (table, order) in PARTS.items():
         sql = f"SELECT * FROM {table} WHERE interception_id = ? ORDER BY {order}"  # noqa: S608  # our own names
-        rows = database.execute(sql, (one["id"],))
-        one[name_in_story] = [_part(row) for row in rows]
-    return one
+        rows = database.execute(sql, (interception["id"],))
+        interception[name_in_story] = [_part(row) for row in rows]
+    return interception
 
 
 def totals(database: sqlite3.Connection, group: str, since: datetime | None) -> list[Fields]:

@@ -13,9 +13,9 @@ import sqlite3
 import threading
 import time
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import trio
 
@@ -29,6 +29,8 @@ from bridge.record.database import RecordError, open_for_writing
 from bridge.record.statements import Statement, Statements
 
 log = logger("record")
+
+T = TypeVar("T")
 
 BATCH_S = 0.1
 RETRY_S = 1.0
@@ -104,8 +106,8 @@ class Recorder:
         try:
             saved = self._open()
         except (sqlite3.Error, OSError, RecordError) as error:
-            self._tell_failed(error)
-        self._say(task_status.started, saved)
+            self._note_failure(error)
+        self._in_trio(task_status.started, saved)
         while True:
             self._work_waits.wait(CLEAN_EVERY_S)
             self._stopping.wait(RETRY_S if self._failing else BATCH_S)
@@ -133,9 +135,9 @@ class Recorder:
                 self._queue = batch
                 self._shorten()
             self._drop_connection()
-            self._tell_failed(error)
+            self._note_failure(error)
         else:
-            self._tell_recovered()
+            self._note_recovery()
 
     def _write(self, batch: deque[Item]) -> None:
         """Writes the batch and empties it. Where the file fails, the rest of it is left."""
@@ -212,22 +214,22 @@ class Recorder:
             self._database.close()
             self._database = None
 
-    def _tell_failed(self, error: Exception) -> None:
+    def _note_failure(self, error: Exception) -> None:
         if not self._failing:
             self._failing = True
             reason = f"{self._path}: {error}"
             log.warning("the record can't be written", error=reason, queued=len(self._queue))
-            self._say(self._hub.publish, RecordFailed(error=reason, queued=len(self._queue)))
+            self._in_trio(self._hub.publish, RecordFailed(error=reason, queued=len(self._queue)))
 
-    def _tell_recovered(self) -> None:
+    def _note_recovery(self) -> None:
         if self._failing:
             self._failing = False
             log.info("the record is written again", lost=self._lost)
             error = f"{self._lost} events were lost" if self._lost else None
             self._lost = 0
-            self._say(self._hub.publish, RecordRecovered(error=error, queued=len(self._queue)))
+            self._in_trio(self._hub.publish, RecordRecovered(error=error, queued=len(self._queue)))
 
-    def _say(self, call: Any, value: Any) -> None:
+    def _in_trio(self, call: Callable[[T], object], value: T) -> None:
         if self._token is not None:
             self._token.run_sync_soon(call, value)
 

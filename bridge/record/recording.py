@@ -22,8 +22,8 @@ async def recording(
 ) -> AsyncIterator[None]:
     """Records while the block runs; what was published by its end is written before this returns.
 
-    Keys that a former bridge saw cooling or refused are so again when the block begins (behaviour 2.7). With recording
-    off nothing is kept of them either.
+    Keys that a former bridge saw cooling or refused are so again when the block begins. With recording off nothing is
+    kept of them either.
     """
     if settings.path is None:
         yield

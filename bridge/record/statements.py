@@ -7,7 +7,7 @@ from functools import singledispatchmethod
 from typing import Any, ClassVar
 
 import orjson
-from attrs import frozen
+from attrs import fields, frozen
 
 from bridge.config.settings import RecordSettings
 from bridge.events.vocabulary import (
@@ -27,14 +27,12 @@ from bridge.events.wire import Envelope, format_time
 
 Statement = tuple[str, tuple[Any, ...]]
 
-START = (
-    "id", "provider", "api", "method", "path", "model", "streaming", "client", "user_agent", "session_id", "agent_id",
-    "parent_agent_id", "request_class", "agent_type", "initiator", "correlating_tool_call_id",
-)  # fmt: skip
-END = (
-    "outcome", "status", "error", "attempts", "duration_ms", "first_byte_ms", "first_token_ms", "bytes_out",
-)  # fmt: skip
+START = tuple(
+    field.name for field in fields(InterceptionStarted) if field.name not in {"credential", "previous_tool_ms"}
+)
+"""The fields with a column of their name; the other two are laid out below."""
 
+END = tuple(field.name for field in fields(InterceptionEnded) if field.name != "id")
 
 FAILED_ATTEMPT = """
     UPDATE attempts SET ended_at = ?, status = ?, reason = ?, cooldown_s = ?
@@ -53,8 +51,8 @@ class Statements:
     """Turns events into statements, leaving out what the owner does not want kept."""
 
     TYPES: ClassVar[frozenset[str]] = frozenset(
-        one.type
-        for one in (
+        kind.type
+        for kind in (
             InterceptionStarted,
             AttemptStarted,
             AttemptFailed,
@@ -167,7 +165,9 @@ class Statements:
         changes = ", ".join(f"{name} = ?" for name in END)
         values = [getattr(event, name) for name in END]
         sql = f"UPDATE interceptions SET ended_at = ?, {changes} WHERE id = ?"  # noqa: S608  # our own names
-        return [(sql, (format_time(at), *(str(one) if isinstance(one, str) else one for one in values), event.id))]
+        return [
+            (sql, (format_time(at), *(str(value) if isinstance(value, str) else value for value in values), event.id))
+        ]
 
 
 def _json(value: Any) -> str:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from attrs import evolve, frozen
 
-from bridge.simulator.asked import Refusal, Trouble
 from bridge.simulator.fates import Fate, KeyScript
+from bridge.simulator.request import Refusal, Trouble
 
 _UNLIMITED_REQUESTS = 5_000
 _UNLIMITED_TOKENS = 2_000_000
@@ -21,7 +21,7 @@ class Gauge:
     reset: float
 
 
-class Account:
+class KeyAccount:
     """One key's account. `now` everywhere is a monotonic clock in seconds. Windows and the times in refusals are
     divided by `speed`; what a fate has to wait is left to whoever waits."""
 

@@ -73,19 +73,19 @@ class _Agent:
     async def _live(self, story: Story) -> None:
         """One story, in a session of its own. It is given up where no answer is to be had."""
         session = str(UUID(int=int(self._chance.hex(32), 16), version=4))
-        said: list[Fields] = [_user(story.prompt)]
+        conversation: list[Fields] = [_user(story.prompt)]
         for step in story.steps:
-            output = await self._ask(session, said)
+            output = await self._ask(session, conversation)
             calls = [item for item in output or () if str(item.get("type")).endswith("_call")]
             if output is None or not calls:
                 return
             await self._pause(0.4, 1.2)
-            said += output
-            said += [_result(call, result) for call, result in zip(calls, step.results, strict=False)]
+            conversation += output
+            conversation += [_result(call, result) for call, result in zip(calls, step.results, strict=False)]
 
-    async def _ask(self, session: str, said: list[Fields]) -> list[Fields] | None:
+    async def _ask(self, session: str, conversation: list[Fields]) -> list[Fields] | None:
         """The output items of the answer; None where there is none after several tries."""
-        body = orjson.dumps(_body(self._role, session, said))
+        body = orjson.dumps(_body(self._role, session, conversation))
         headers = {**_headers(self._role.name, session), "authorization": f"Bearer {self._credential}"}
         for _ in range(_TRIES):
             request = self._client.build_request("POST", self._url, headers=headers, content=body)
@@ -152,11 +152,11 @@ def _result(call: Fields, result: str) -> Fields:
     return {"type": f"{call['type']}_output", "call_id": call["call_id"], "output": result}
 
 
-def _body(role: Role, session: str, said: list[Fields]) -> Fields:
+def _body(role: Role, session: str, conversation: list[Fields]) -> Fields:
     return {
         "model": role.model,
         "instructions": _INSTRUCTIONS,
-        "input": said,
+        "input": conversation,
         "tools": list(_tools(role)),
         "tool_choice": "auto",
         "parallel_tool_calls": True,

@@ -16,7 +16,7 @@ nothing yet but that there will be an answer. None and names that a stream has n
 
 
 @frozen
-class Thought:
+class ScriptedThought:
     """Reasoning that the provider lets out: a summary part, or the text of a thinking block."""
 
     text: str
@@ -53,7 +53,7 @@ class Text:
     text: str
 
 
-Part = Thought | HiddenThought | Commentary | ToolCall | Text
+Part = ScriptedThought | HiddenThought | Commentary | ToolCall | Text
 
 
 @frozen
@@ -76,7 +76,7 @@ class Silence:
 
 
 @frozen
-class Failure:
+class ScriptedFailure:
     """The provider gives up, with these words.
 
     The code is OpenAI's: `server_error`, `rate_limit_exceeded`, `insufficient_quota`, `server_is_overloaded`, or any
@@ -95,19 +95,19 @@ class Mishap:
     """What goes wrong while an answer is given; of the first three, which each API shapes in its own way, only one."""
 
     incomplete: str | None = field(default=None, validator=optional(in_(("max_output_tokens", "content_filter"))))
-    failed: Failure | None = None  # the response itself ends as failed
-    error: Failure | None = None  # an error event in the middle of the stream
+    failed: ScriptedFailure | None = None  # the response itself ends as failed
+    error: ScriptedFailure | None = None  # an error event in the middle of the stream
     dropped: int | None = field(default=None, validator=optional(ge(0)))  # break off after so many bytes of the body
     silence: Silence | None = None
     slow: float | None = field(default=None, validator=optional(gt(0)))  # tokens a second, not the scenario's pace
 
     def __attrs_post_init__(self) -> None:
-        if sum(one is not None for one in (self.incomplete, self.failed, self.error)) > 1:
+        if sum(ending is not None for ending in (self.incomplete, self.failed, self.error)) > 1:
             raise ValueError("an answer ends only one way: 'incomplete', 'failed' or 'error'")
 
 
 @frozen
-class Answer:
+class ScriptedAnswer:
     """One answer, ready to be given through any API."""
 
     parts: tuple[Part, ...] = field(validator=min_len(1))

@@ -9,7 +9,7 @@ from typing import Any
 import trio
 from attrs import frozen
 
-from bridge.simulator.estimate import Tokens
+from bridge.simulator.estimate import TokenCounts
 
 Headers = list[tuple[bytes, bytes]]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
@@ -25,7 +25,7 @@ class Chunk:
 
 
 @frozen
-class Reply:
+class PlannedReply:
     """A whole response as it is planned. `dropped_at` breaks it off after so many bytes of its body."""
 
     status: int
@@ -33,10 +33,10 @@ class Reply:
     chunks: Sequence[Chunk]
     dropped_at: int | None = None
     answer: str | None = None
-    tokens: Tokens | None = None
+    tokens: TokenCounts | None = None
 
 
-class Ending(StrEnum):
+class ReplyEnding(StrEnum):
     """How a reply ended."""
 
     TOLD = "told"
@@ -48,7 +48,7 @@ class Ending(StrEnum):
 class Delivered:
     """What of a reply was handed to the server, in bytes of the body."""
 
-    ending: Ending
+    ending: ReplyEnding
     bytes_sent: int
 
 
@@ -64,7 +64,7 @@ async def read_body(receive: Receive) -> bytes | None:
             return bytes(body)
 
 
-async def deliver(reply: Reply, receive: Receive, send: Send) -> Delivered:
+async def deliver(reply: PlannedReply, receive: Receive, send: Send) -> Delivered:
     """Sends the reply. To break off it returns without the last body message, so that the server closes uncleanly."""
     delivery = _Delivery(reply, send)
     async with trio.open_nursery() as nursery:
@@ -81,11 +81,11 @@ async def _watch(receive: Receive, scope: trio.CancelScope) -> None:
 
 
 class _Delivery:
-    def __init__(self, reply: Reply, send: Send) -> None:
+    def __init__(self, reply: PlannedReply, send: Send) -> None:
         self._reply = reply
         self._send = send
         self.sent = 0
-        self.ending = Ending.CLIENT_LEFT  # until it turns out better
+        self.ending = ReplyEnding.CLIENT_LEFT  # until it turns out better
 
     async def run(self) -> None:
         reply = self._reply
@@ -98,7 +98,7 @@ class _Delivery:
                 await self._send({"type": "http.response.start", "status": reply.status, "headers": reply.headers})
             last = number + 1 == len(chunks)
             if last:
-                self.ending = Ending.DROPPED if breaks else Ending.TOLD
+                self.ending = ReplyEnding.DROPPED if breaks else ReplyEnding.TOLD
             await self._send({"type": "http.response.body", "body": chunk.data, "more_body": breaks or not last})
             self.sent += len(chunk.data)
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from attrs import evolve
 
-from bridge.simulator.answers import Answer, Mishap
+from bridge.simulator.answers import Mishap, ScriptedAnswer
 from bridge.simulator.fates import Fate, KeyScript, parse_fates
 from bridge.simulator.scenario.file import everyday
 from bridge.simulator.scenario.scenario import Rule, Scenario
@@ -32,30 +32,33 @@ def _fates(words: str) -> tuple[Fate, ...]:
     return tuple(fate for word in words.split() for fate in parse_fates(word))
 
 
-def _told(role: Role) -> Iterator[tuple[str, Rule, dict[str, Answer]]]:
+def _rules(role: Role) -> Iterator[tuple[Rule, dict[str, ScriptedAnswer]]]:
+    """What the model answers to each step of the role's stories."""
     for number, story in enumerate(role.stories, 1):
         cue = story.prompt
         for count, step in enumerate(story.steps, 1):
             name = f"{role.name}_{number}_{count}"
-            broken = Answer(step.parts, step.mishap, step.usage)
+            broken = ScriptedAnswer(step.parts, step.mishap, step.usage)
             answers = {name: broken}
             if _breaks(step.mishap):
                 answers = {f"{name}_broken": broken, name: evolve(broken, mishap=Mishap())}
-            yield name, Rule(re.compile(rf"\A{re.escape(cue)}\Z"), tuple(answers)), answers
+            yield Rule(re.compile(rf"\A{re.escape(cue)}\Z"), tuple(answers)), answers
             cue = step.results[-1] if step.results else ""
 
 
 def _breaks(mishap: Mishap) -> bool:
     """Whether an agent will ask again."""
-    return any(one is not None for one in (mishap.incomplete, mishap.failed, mishap.error, mishap.dropped))
+    return any(ending is not None for ending in (mishap.incomplete, mishap.failed, mishap.error, mishap.dropped))
 
 
 def _demo_scenario() -> Scenario:
-    told = [one for role in roles() for one in _told(role)]
     answers = dict(everyday().answers)
-    for _, _, more in told:
-        answers.update(more)
-    return evolve(everyday(), answers=answers, rules=tuple(rule for _, rule, _ in told), keys=_keys())
+    rules: list[Rule] = []
+    for role in roles():
+        for rule, ruled in _rules(role):
+            answers |= ruled
+            rules.append(rule)
+    return evolve(everyday(), answers=answers, rules=tuple(rules), keys=_keys())
 
 
 DEMO_SCENARIO = _demo_scenario()

@@ -5,8 +5,8 @@ from __future__ import annotations
 import orjson
 from attrs import frozen
 
-from bridge.simulator.answers import Answer, HiddenThought, Thought, ToolCall
-from bridge.simulator.asked import Asked
+from bridge.simulator.answers import HiddenThought, ScriptedAnswer, ScriptedThought, ToolCall
+from bridge.simulator.request import ModelRequest
 
 _CHARACTERS_PER_TOKEN = 4
 _CACHE_BLOCK = 128
@@ -14,7 +14,7 @@ _CACHE_FROM = 1024  # shorter prompts are not cached
 
 
 @frozen
-class Tokens:
+class TokenCounts:
     """The counts of one answer. `input` contains `cached` and `cache_write`; `output` contains `reasoning`."""
 
     input: int
@@ -29,16 +29,16 @@ class Tokens:
         return self.input + self.output
 
 
-def tokens(answer: Answer, asked: Asked) -> Tokens:
+def tokens(answer: ScriptedAnswer, request: ModelRequest) -> TokenCounts:
     """What this answer to this request costs: what its usage says, the rest estimated."""
     usage = answer.usage
-    given = usage.input if usage.input is not None else estimated(asked.size)
-    cached = usage.cached if usage.cached is not None else _from_cache(given, asked.goes_on)
-    thinking = sum(_length(part) for part in answer.parts if isinstance(part, Thought | HiddenThought))
+    given = usage.input if usage.input is not None else estimated(request.size)
+    cached = usage.cached if usage.cached is not None else _from_cache(given, request.goes_on)
+    thinking = sum(_length(part) for part in answer.parts if isinstance(part, ScriptedThought | HiddenThought))
     reasoning = usage.reasoning if usage.reasoning is not None else estimated(3 * thinking)
-    spoken = sum(_length(part) for part in answer.parts if not isinstance(part, Thought | HiddenThought))
+    spoken = sum(_length(part) for part in answer.parts if not isinstance(part, ScriptedThought | HiddenThought))
     output = usage.output if usage.output is not None else estimated(spoken) + reasoning
-    return Tokens(given, cached, usage.cache_write or 0, output, reasoning)
+    return TokenCounts(given, cached, usage.cache_write or 0, output, reasoning)
 
 
 def _length(part: object) -> int:

@@ -18,7 +18,7 @@ import re
 from attrs import field, frozen
 from attrs.validators import ge, gt, min_len, optional
 
-from bridge.simulator.asked import Refusal, Trouble
+from bridge.simulator.request import Refusal, Trouble
 
 _FATE = re.compile(r"(?P<name>[a-z0-9_]+)(?::(?P<detail>[^:*]+))?(?::(?P<form>[a-z]+))?(?:\*(?P<times>[1-9][0-9]*))?")
 _TROUBLES = {

@@ -13,13 +13,13 @@ from typing import Any
 import trio
 from attrs import evolve, frozen
 
-from bridge.simulator.account import Account
-from bridge.simulator.answers import Answer
-from bridge.simulator.asked import Asked, Refusal, Trouble
+from bridge.simulator.account import KeyAccount
+from bridge.simulator.answers import ScriptedAnswer
 from bridge.simulator.chance import Chance
-from bridge.simulator.delivery import Chunk, Delivered, Receive, Reply, Send, deliver, read_body
+from bridge.simulator.delivery import Chunk, Delivered, PlannedReply, Receive, Send, deliver, read_body
 from bridge.simulator.estimate import tokens
 from bridge.simulator.fates import KeyScript
+from bridge.simulator.request import ModelRequest, Refusal, Trouble
 from bridge.simulator.routes import AnswerRoute, FactRoute, Incoming, NoRoute, Route, Speaker, find_route
 from bridge.simulator.scenario.file import everyday
 from bridge.simulator.scenario.scenario import Scenario, Turns
@@ -30,7 +30,7 @@ _EVENT_STREAM = (b"content-type", b"text/event-stream; charset=utf-8")
 
 
 @frozen
-class Exchange:
+class SimulatedExchange:
     """A request and what became of it, for whoever keeps count: tests, and the `simulate` command's log.
 
     `number` counts the POST requests; a GET has that of the last one.
@@ -38,7 +38,7 @@ class Exchange:
 
     number: int
     request: Incoming
-    reply: Reply
+    reply: PlannedReply
     delivered: Delivered
 
 
@@ -56,7 +56,7 @@ class SimulatedProvider:
         seed: int = 0,
         speed: float = 1.0,
         clock: Callable[[], float] = time.time,
-        on_exchange: Callable[[Exchange], None] | None = None,
+        on_exchange: Callable[[SimulatedExchange], None] | None = None,
     ) -> None:
         if speed <= 0:
             raise ValueError("the speed must be above 0")
@@ -66,7 +66,7 @@ class SimulatedProvider:
         self._clock = clock
         self._on_exchange = on_exchange
         self._turns = Turns(self._scenario)
-        self._accounts = {script.key: Account(script, speed) for script in self._scenario.keys}
+        self._accounts = {script.key: KeyAccount(script, speed) for script in self._scenario.keys}
         self._number = 0
 
     async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
@@ -88,9 +88,9 @@ class SimulatedProvider:
         number = self._number
         delivered = await deliver(reply, receive, send)
         if self._on_exchange is not None:
-            self._on_exchange(Exchange(number, request, reply, delivered))
+            self._on_exchange(SimulatedExchange(number, request, reply, delivered))
 
-    def plan(self, request: Incoming, now: float) -> Reply:
+    def plan(self, request: Incoming, now: float) -> PlannedReply:
         """The whole reply to a request that comes at `now` (monotonic seconds)."""
         self._number += request.method == "POST"
         route = find_route(request)
@@ -99,17 +99,17 @@ class SimulatedProvider:
             reply = self._reply(route, account, request, now)
         except Refusal as refusal:
             status, headers, body = route.http.refuse(refusal, self._clock())
-            reply = Reply(status, [_JSON, _length(body), *headers], [Chunk(body)])
+            reply = PlannedReply(status, [_JSON, _length(body), *headers], [Chunk(body)])
         gauges = account.gauges(now) if account else None
         usual = route.http.headers(self._chance("headers"), gauges, self._clock())
         return evolve(reply, headers=[*reply.headers, *usual])
 
-    def _account(self, key: str | None) -> Account | None:
+    def _account(self, key: str | None) -> KeyAccount | None:
         if key is not None and key not in self._accounts:
-            self._accounts[key] = Account(KeyScript(key, self._scenario.other_keys), self._speed)
+            self._accounts[key] = KeyAccount(KeyScript(key, self._scenario.other_keys), self._speed)
         return self._accounts[key] if key is not None else None
 
-    def _reply(self, route: Route, account: Account | None, request: Incoming, now: float) -> Reply:
+    def _reply(self, route: Route, account: KeyAccount | None, request: Incoming, now: float) -> PlannedReply:
         if isinstance(route, NoRoute):
             raise Refusal(Trouble.NOT_FOUND, f"Invalid URL ({request.method} {request.path})")
         if account is None:
@@ -121,27 +121,31 @@ class SimulatedProvider:
                 if refusal := account.dead():
                     raise refusal
                 body = fact(request)
-                return Reply(200, [_JSON, _length(body)], [Chunk(body)])
+                return PlannedReply(200, [_JSON, _length(body)], [Chunk(body)])
 
-    def _answer(self, speaker: Speaker, account: Account, request: Incoming, now: float) -> Reply:
-        asked = speaker.read(request.body, request.encoding)
+    def _answer(self, speaker: Speaker, account: KeyAccount, request: Incoming, now: float) -> PlannedReply:
+        model_request = speaker.read(request.body, request.encoding)
         fate = account.take(now)
         if fate.refusal is not None:
-            raise evolve(fate.refusal, model=asked.model)
-        name, answer = self._turns.choose(asked, fate.answer or request.headers.get("x-simulate-answer"))
-        count = tokens(answer, asked)
+            raise evolve(fate.refusal, model=model_request.model)
+        name, answer = self._turns.choose(model_request, fate.answer or request.headers.get("x-simulate-answer"))
+        count = tokens(answer, model_request)
         account.charge(count.total, now)
-        events = speaker.stream(answer, asked, self._chance("answer"), int(self._clock()))
+        events = speaker.stream(answer, model_request, self._chance("answer"), int(self._clock()))
         pace = self._scenario.pace
         waits = pauses(events, answer.mishap, pace, self._chance("pace"), speaker.OPENING)
         waits = [(wait + (0 if number else fate.wait)) / self._speed for number, wait in enumerate(waits)]
-        reply = Reply(200, [_EVENT_STREAM, (b"cache-control", b"no-cache")], [], answer.mishap.dropped, name, count)
-        if asked.stream:
+        reply = PlannedReply(
+            200, [_EVENT_STREAM, (b"cache-control", b"no-cache")], [], answer.mishap.dropped, name, count
+        )
+        if model_request.stream:
             return evolve(reply, chunks=[Chunk(event.data, wait) for event, wait in zip(events, waits, strict=True)])
-        return self._in_one_body(reply, speaker, asked, answer, sum(waits))
+        return self._in_one_body(reply, speaker, model_request, answer, sum(waits))
 
-    def _in_one_body(self, reply: Reply, speaker: Speaker, asked: Asked, answer: Answer, wait: float) -> Reply:
-        body = speaker.body(answer, asked, self._chance("answer"), int(self._clock()))
+    def _in_one_body(
+        self, reply: PlannedReply, speaker: Speaker, model_request: ModelRequest, answer: ScriptedAnswer, wait: float
+    ) -> PlannedReply:
+        body = speaker.body(answer, model_request, self._chance("answer"), int(self._clock()))
         dropped = reply.dropped_at
         if dropped is not None:
             dropped = min(dropped, len(body) - 1)  # with a Content-Length, less would not be missed

@@ -8,13 +8,13 @@ from typing import Protocol
 from attrs import field, frozen
 
 from bridge.simulator.account import Gauge
-from bridge.simulator.answers import Answer
+from bridge.simulator.answers import ScriptedAnswer
 from bridge.simulator.anthropic import http as anthropic_http
 from bridge.simulator.anthropic import messages
-from bridge.simulator.asked import Asked, Refusal
 from bridge.simulator.chance import Chance
 from bridge.simulator.openai import chat_completions, responses
 from bridge.simulator.openai import http as openai_http
+from bridge.simulator.request import ModelRequest, Refusal
 from bridge.simulator.streaming import StreamEvent
 
 Headers = list[tuple[bytes, bytes]]
@@ -58,13 +58,15 @@ class Speaker(Protocol):
     OPENING: int
     """With how many events its streams open, before anything is said."""
 
-    def read(self, body: bytes, encoding: str) -> Asked:
+    def read(self, body: bytes, encoding: str) -> ModelRequest:
         """What a body asks for. Raises Refusal where it asks wrongly."""
 
-    def stream(self, answer: Answer, asked: Asked, chance: Chance, created_at: int, /) -> list[StreamEvent]:
+    def stream(
+        self, answer: ScriptedAnswer, request: ModelRequest, chance: Chance, created_at: int, /
+    ) -> list[StreamEvent]:
         """The answer as a stream's events."""
 
-    def body(self, answer: Answer, asked: Asked, chance: Chance, created_at: int, /) -> bytes:
+    def body(self, answer: ScriptedAnswer, request: ModelRequest, chance: Chance, created_at: int, /) -> bytes:
         """The answer in one body. Raises Refusal where the answer is an error."""
 
 

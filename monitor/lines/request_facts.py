@@ -77,14 +77,14 @@ def _who(request: Interception) -> Iterator[Line]:
     yield (("Request", "title"),)
     facts = {
         "id": request.id,
-        "provider": request.provider,
+        "provider": request.started.provider,
         "upstream id": request.upstream_request_id,
-        "session": request.session_id,
-        "agent": request.agent_id,
-        "class": request.request_class,
-        "by": request.initiator,
-        "user agent": request.user_agent,
-        "after call": request.correlating_tool_call_id,
+        "session": request.started.session_id,
+        "agent": request.started.agent_id,
+        "class": request.started.request_class,
+        "by": request.started.initiator,
+        "user agent": request.started.user_agent,
+        "after call": request.started.correlating_tool_call_id,
     }
     for name, value in facts.items():
         if value:
@@ -112,7 +112,7 @@ def _flat(request: Interception, state: MonitorState) -> Iterator[Line]:
     yield _row(
         ("first byte", fmt.duration(request.first_byte_ms)),
         ("first token", fmt.duration(state.first_token_ms(request))),
-        ("session", fmt.one_line(request.session_id)),
+        ("session", fmt.one_line(request.started.session_id)),
     )
 
 

@@ -71,7 +71,7 @@ def _key(request: Interception) -> Span:
     if request.attempts:
         failed = request.attempts[-1].reason is not None
         return fmt.one_line(request.attempts[-1].key), "warn" if failed else "plain"
-    return fmt.one_line(request.credential.hint), "muted"
+    return fmt.one_line(request.started.credential.hint), "muted"
 
 
 def _attempts(request: Interception) -> Span:
@@ -92,15 +92,21 @@ def _speed(request: Interception, state: MonitorState) -> Span:
 
 def _subject(request: Interception) -> Span:
     """The model; a request that names none is known by its path."""
-    return fmt.one_line(request.model or request.path), "plain" if request.model else "muted"
+    return fmt.one_line(request.started.model or request.started.path), "plain" if request.started.model else "muted"
 
 
 COLUMNS = (
     Column("", 1, lambda request, _state, _now: mark(request)),
     Column("state", 9, lambda request, _state, _now: _phase(request), room=96),
-    Column("client", 9, lambda request, _state, _now: (fmt.one_line(request.client), "plain"), most=18),
+    Column("client", 9, lambda request, _state, _now: (fmt.one_line(request.started.client), "plain"), most=18),
     Column("model", 14, lambda request, _state, _now: _subject(request), most=28),
-    Column("session", 8, lambda request, _state, _now: (fmt.one_line(request.session_id), "muted"), room=112, most=12),
+    Column(
+        "session",
+        8,
+        lambda request, _state, _now: (fmt.one_line(request.started.session_id), "muted"),
+        room=112,
+        most=12,
+    ),
     Column("key", 11, lambda request, _state, _now: _key(request)),
     Column("try", 3, lambda request, _state, _now: _attempts(request), right=True),
     Column("first", 6, lambda request, state, _now: (fmt.duration(state.first_token_ms(request)), "plain"), right=True),

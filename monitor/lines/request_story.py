@@ -81,7 +81,7 @@ def title(request: Interception, now: datetime) -> str:
 
 def subject(request: Interception) -> str:
     """A request in a few words, for titles and messages."""
-    return f"{fmt.one_line(request.client)} {fmt.one_line(request.model or request.path)}"
+    return f"{fmt.one_line(request.started.client)} {fmt.one_line(request.started.model or request.started.path)}"
 
 
 def _join(parts: list[Span]) -> Line:
@@ -92,20 +92,20 @@ def _join(parts: list[Span]) -> Line:
 
 
 def _request(request: Interception) -> Block:
-    how = "streaming" if request.streaming else "blocking"
-    heading = _join([(subject(request), "strong"), (fmt.one_line(request.api), "plain"), (how, "plain")])
+    how = "streaming" if request.started.streaming else "blocking"
+    heading = _join([(subject(request), "strong"), (fmt.one_line(request.started.api), "plain"), (how, "plain")])
     facts = {
-        "session": request.session_id,
-        "agent": request.agent_id,
-        "parent": request.parent_agent_id,
-        "by": request.initiator,
-        "class": request.request_class,
-        "type": request.agent_type,
-        "after": request.correlating_tool_call_id,
+        "session": request.started.session_id,
+        "agent": request.started.agent_id,
+        "parent": request.started.parent_agent_id,
+        "by": request.started.initiator,
+        "class": request.started.request_class,
+        "type": request.started.agent_type,
+        "after": request.started.correlating_tool_call_id,
     }
     known: list[Span] = [(f"{name} {fmt.one_line(value)}", "muted") for name, value in facts.items() if value]
-    own: list[Span] = [("the caller's own key", "muted")] if request.credential.kind == "byok" else []
-    path: Span = (f"{fmt.one_line(request.method)} {fmt.one_line(request.path)}", "muted")
+    own: list[Span] = [("the caller's own key", "muted")] if request.started.credential.kind == "byok" else []
+    path: Span = (f"{fmt.one_line(request.started.method)} {fmt.one_line(request.started.path)}", "muted")
     lines = [_join([path, *own])]
     lines += [_join(known[i : i + 3]) for i in range(0, len(known), 3)]
     return Block("request", "muted", heading, tuple(lines))

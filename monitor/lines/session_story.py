@@ -85,11 +85,11 @@ def _divider(request: Interception, now: datetime) -> Block:
     glyph, tone = mark(request)
     time = fmt.clock(running_ms(request, now) / 1000) if request.live else fmt.duration(request.duration_ms)
     started = request.started_at.astimezone(now.tzinfo)
-    parts: list[Span] = [(fmt.one_line(request.model or request.path), "muted")]
-    if request.agent_id:
-        parts.append((f"agent {fmt.one_line(request.agent_id)[:12]}", "muted"))
-    if request.request_class:
-        parts.append((fmt.one_line(request.request_class), "muted"))
+    parts: list[Span] = [(fmt.one_line(request.started.model or request.started.path), "muted")]
+    if request.started.agent_id:
+        parts.append((f"agent {fmt.one_line(request.started.agent_id)[:12]}", "muted"))
+    if request.started.request_class:
+        parts.append((fmt.one_line(request.started.request_class), "muted"))
     parts.append((f"{phase(request)} {time}", tone if request.live or tone == "bad" else "muted"))
     if request.tokens:
         parts.append((f"{fmt.tokens(tokens_in(request))} in {fmt.tokens(request.tokens.output)} out", "muted"))
@@ -101,13 +101,14 @@ def _divider(request: Interception, now: datetime) -> Block:
 
 def _answered(request: Interception, called: list[Interception]) -> Block | None:
     """Which tool call this request brings the result of. The result itself is the agent's, and is not recorded."""
-    wanted = request.correlating_tool_call_id
+    wanted = request.started.correlating_tool_call_id
     tool: Tool | None = None
     for earlier in called:
         tool = next((each for each in earlier.tools if wanted and each.tool_call_id == wanted), tool)
     if tool is None:
         return None
-    took = (request.previous_tool_ms or {}).get(wanted or "") or (request.previous_tool_ms or {}).get(tool.tool)
+    durations = request.started.previous_tool_ms or {}
+    took = durations.get(wanted or "") or durations.get(tool.tool)
     heading: Line = (("Result ", "muted"), (f"of {fmt.one_line(tool.tool)}", "plain"))
     if took is not None:
         heading += ((f"  after {fmt.duration(took)}", "muted"),)

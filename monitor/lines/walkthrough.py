@@ -69,10 +69,11 @@ def steps(request: Interception) -> list[WalkthroughStep]:
 
 
 def _asked(request: Interception) -> WalkthroughStep:
-    how = "to be streamed" if request.streaming else "in one piece"
-    what = f"an answer of {fmt.one_line(request.model)}, {how}" if request.model else f"an answer {how}"
+    started = request.started
+    how = "to be streamed" if started.streaming else "in one piece"
+    what = f"an answer of {fmt.one_line(started.model)}, {how}" if started.model else f"an answer {how}"
     text = (
-        f"{fmt.one_line(request.client)} asks for {what}: {fmt.one_line(request.method)} {fmt.one_line(request.path)}."
+        f"{fmt.one_line(started.client)} asks for {what}: {fmt.one_line(started.method)} {fmt.one_line(started.path)}."
     )
     return WalkthroughStep("asked", Place.CLIENT, text, "interception.started")
 
@@ -81,10 +82,10 @@ def _let_in(request: Interception) -> WalkthroughStep:
     checked = "The guard checks that the request comes from this machine and from no web page."
     if request.outcome is Outcome.REJECTED and not request.attempts:
         return WalkthroughStep("guard", Place.GUARD, checked, tone="warn")
-    if request.credential.kind == "byok":
+    if request.started.credential.kind == "byok":
         whose = "It brings a key of its own, so it goes with that one alone, and the pool is left out of it."
-    elif request.initiator:
-        whose = f"The token is {fmt.one_line(request.initiator)}'s, who may use the pool of keys."
+    elif request.started.initiator:
+        whose = f"The token is {fmt.one_line(request.started.initiator)}'s, who may use the pool of keys."
     else:
         whose = "It brings no key of its own, so it may use the pool of keys."
     return WalkthroughStep("guard", Place.GUARD, f"{checked} {whose}")
@@ -99,8 +100,8 @@ def _tried(request: Interception) -> Iterator[WalkthroughStep]:
 
 
 def _attempt(request: Interception, attempt: Attempt) -> Iterator[WalkthroughStep]:
-    number, hint, provider = attempt.attempt, fmt.one_line(attempt.key), fmt.one_line(request.provider)
-    if request.credential.kind != "byok":
+    number, hint, provider = attempt.attempt, fmt.one_line(attempt.key), fmt.one_line(request.started.provider)
+    if request.started.credential.kind != "byok":
         text = f"The pool of {provider} hands out the first key that is healthy: {hint}."
         if number > 1:
             text = f"The client has seen nothing yet, so the next healthy key may try: {hint}."

@@ -59,7 +59,7 @@ def _state(request: Interception) -> Iterator[str | None]:
 
 
 def _texts(request: Interception) -> Iterator[str | None]:
-    yield from (request.id, request.path, request.prompt, request.answer, request.error)
+    yield from (request.id, request.started.path, request.prompt, request.answer, request.error)
     for thought in request.thoughts:
         yield thought.text
     for tool in request.tools:
@@ -69,9 +69,11 @@ def _texts(request: Interception) -> Iterator[str | None]:
 
 
 PLACES: dict[str, Callable[[Interception], Iterator[str | None]]] = {
-    "client": lambda request: iter((request.client, request.user_agent, request.initiator)),
-    "model": lambda request: iter((request.model, request.provider, request.api)),
-    "session": lambda request: iter((request.session_id, request.agent_id, request.parent_agent_id)),
+    "client": lambda request: iter((request.started.client, request.started.user_agent, request.started.initiator)),
+    "model": lambda request: iter((request.started.model, request.started.provider, request.started.api)),
+    "session": lambda request: iter(
+        (request.started.session_id, request.started.agent_id, request.started.parent_agent_id)
+    ),
     "key": lambda request: (attempt.key for attempt in request.attempts),
     "state": _state,
     "text": _texts,

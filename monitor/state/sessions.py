@@ -39,15 +39,17 @@ def sessions(picture: Picture) -> list[Session]:
     found: dict[str, Session] = {}
     callers: dict[tuple[str, str], str] = {}  # client and tool call: the session that made the call
     for request in picture.interceptions.values():
-        if request.session_id:
-            key = f"session {request.client} {request.session_id}"
+        if request.started.session_id:
+            key = f"session {request.started.client} {request.started.session_id}"
         else:
-            key = callers.get((request.client, request.correlating_tool_call_id or ""), f"request {request.id}")
-        session = found.setdefault(key, Session(key, request.client, request.session_id))
+            key = callers.get(
+                (request.started.client, request.started.correlating_tool_call_id or ""), f"request {request.id}"
+            )
+        session = found.setdefault(key, Session(key, request.started.client, request.started.session_id))
         session.requests.append(request)
         for tool in request.tools:
             if tool.tool_call_id:
-                callers[request.client, tool.tool_call_id] = key
+                callers[request.started.client, tool.tool_call_id] = key
     return list(found.values())
 
 

@@ -74,7 +74,9 @@ class Trace:
         """Adds what a snapshot says of the request that is not in here yet."""
         started = InterceptionStarted.type
         if not self.entries:
-            self.entries.append(TraceEntry(started, request.started_at, request.started_at, None, _route(request)))
+            self.entries.append(
+                TraceEntry(started, request.started_at, request.started_at, None, _route(request.started))
+            )
         seen = {(entry.kind, entry.number) for entry in self.entries}
         for attempt in request.attempts:
             self._catch_up_attempt(attempt, seen)
@@ -99,8 +101,8 @@ class Trace:
         return next((entry.at for entry in self.entries if entry.kind in kinds), None)
 
 
-def _route(request: InterceptionStarted | Interception) -> str:
-    return f"{request.method} {request.path} · {request.client} {request.model or ''}"[:TEXT]
+def _route(started: InterceptionStarted) -> str:
+    return f"{started.method} {started.path} · {started.client} {started.model or ''}"[:TEXT]
 
 
 def _entry(event: Event, at: datetime) -> TraceEntry:

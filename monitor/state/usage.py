@@ -174,7 +174,8 @@ class UsageHistory:
         for breakdown in breakdowns:
             if breakdown is not None:
                 for mine in breakdown.tallies(
-                    (request.model or request.path)[:LONGEST_NAME], request.client[:LONGEST_NAME]
+                    (request.started.model or request.started.path)[:LONGEST_NAME],
+                    request.started.client[:LONGEST_NAME],
                 ):
                     mine.add(tally)
 
@@ -182,7 +183,7 @@ class UsageHistory:
         self._use(request, key, at, KeyUses(1, failed))
 
     def _use(self, request: Interception, key: str, at: datetime, uses: KeyUses) -> None:
-        name = (request.provider, key)
+        name = (request.started.provider, key)
         buckets = self.keys.pop(name, None) or _uses()
         self.keys[name] = buckets  # last: the key used last is the last to be forgotten
         while len(self.keys) > KEYS:

@@ -12,7 +12,7 @@ from anthropic import Anthropic, AsyncAnthropic
 from attrs import evolve
 
 from bridge.keys.secret import Secret
-from bridge.simulator.answers import Text, Thought, ToolCall
+from bridge.simulator.answers import ScriptedThought, Text, ToolCall
 from bridge.simulator.fates import parse_fates
 from bridge.simulator.scenario.file import everyday
 from bridge.simulator.scenario.scenario import Scenario
@@ -80,7 +80,7 @@ async def test_create_with_stream() -> None:
         ended = await simulated.here.event("interception.ended")
         thoughts = [event.text for event in simulated.here.events("thought.recorded")]
     assert (events[0].type, events[-1].type) == ("message_start", "message_stop")
-    assert thoughts == [part.text for part in parts("reasoning", Thought)]
+    assert thoughts == [part.text for part in parts("reasoning", ScriptedThought)]
     assert ended.outcome == "completed"
 
 

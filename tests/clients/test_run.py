@@ -15,7 +15,7 @@ import pytest
 import trio
 from attrs import frozen
 
-from bridge.simulator.provider import Exchange, SimulatedProvider
+from bridge.simulator.provider import SimulatedExchange, SimulatedProvider
 from tests.support.record_desk import rows
 from tests.support.served import configure, environment, served
 from tests.support.simulated import SPEED, serving
@@ -39,7 +39,7 @@ class Desk:
 
     place: Path
     root: str
-    exchanges: list[Exchange]
+    exchanges: list[SimulatedExchange]
 
     async def run(self, *command: str) -> subprocess.CompletedProcess[bytes]:
         """`clearspan run -- COMMAND`."""
@@ -52,7 +52,7 @@ class Desk:
 
 @pytest.fixture
 async def desk(tmp_path: Path) -> AsyncIterator[Desk]:
-    exchanges: list[Exchange] = []
+    exchanges: list[SimulatedExchange] = []
     async with serving(SimulatedProvider(speed=SPEED, on_exchange=exchanges.append)) as url:
         yield Desk(tmp_path, url, exchanges)
 

@@ -10,9 +10,9 @@ import pytest
 from bridge.config.settings import RecordSettings
 from bridge.record.database import open_for_reading
 from bridge.simulator.agents import run_agents
-from bridge.simulator.answers import Answer
+from bridge.simulator.answers import ScriptedAnswer
 from bridge.simulator.demo import DEMO_SCENARIO, demo_keys
-from bridge.simulator.provider import Exchange
+from bridge.simulator.provider import SimulatedExchange
 from bridge.simulator.scenario.file import everyday
 from tests.support.dialects import DIALECTS, say, without_usage_chunk
 from tests.support.simulated import sent_by, simulation, tokens_told
@@ -29,7 +29,7 @@ SUMS = (
 )
 
 
-def given(exchanges: list[Exchange], answers: dict[str, Answer]) -> tuple[int, int]:
+def given(exchanges: list[SimulatedExchange], answers: dict[str, ScriptedAnswer]) -> tuple[int, int]:
     told = [tokens_told(exchange, answers) for exchange in exchanges]
     return sum(read for read, _ in told), sum(written for _, written in told)
 

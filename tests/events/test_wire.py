@@ -54,7 +54,7 @@ CONTRACT = {
     "events.dropped": "count",
     "bridge.stopping": "reason",
 }
-"""The table of contract section 7, besides `type`, `seq` and `at`."""
+"""The table of docs/events.md, Event types, besides `type`, `seq` and `at`."""
 
 
 def fields(message: bytes) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What each answer says about its key: the rules of behaviour 2.2 and 2.4 as tables."""
+"""What each answer says about its key: the rules of docs/behaviour.md, Key pool, as tables."""
 
 from __future__ import annotations
 

@@ -100,7 +100,7 @@ def test_the_selected_row_is_always_in_view(size: tuple[int, int]) -> None:
             screen = await stage.paint(pilot)
             request = stage.app.live.selected
             assert request is not None
-            assert (request.model or "").startswith(model)
-            assert f" {request.model} " in screen.split("POST")[0]
+            assert (request.started.model or "").startswith(model)
+            assert f" {request.started.model} " in screen.split("POST")[0]
 
     play(size, act)

@@ -12,7 +12,7 @@ import trio
 from hypercorn.config import Config
 from hypercorn.trio import serve
 
-from bridge.simulator.delivery import Receive, Reply, Send
+from bridge.simulator.delivery import PlannedReply, Receive, Send
 from bridge.simulator.provider import SimulatedProvider
 from bridge.simulator.routes import Incoming
 
@@ -54,12 +54,12 @@ def request(answer: str | None = None, *, key: str = "sk-any", path: str = "/v1/
 _HELLO = {"role": "user", "content": "Hello"}
 
 
-def body_of(reply: Reply) -> bytes:
+def body_of(reply: PlannedReply) -> bytes:
     """The whole body, what is to be dropped included."""
     return b"".join(chunk.data for chunk in reply.chunks)
 
 
-def header_of(reply: Reply, name: str) -> str | None:
+def header_of(reply: PlannedReply, name: str) -> str | None:
     """A response header's value."""
     return next((value.decode() for key, value in reply.headers if key == name.encode()), None)
 

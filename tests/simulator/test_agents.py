@@ -10,11 +10,11 @@ from typing import Any
 import trio
 
 from bridge.simulator.agents import run_agents
-from bridge.simulator.answers import Commentary, HiddenThought, Thought, ToolCall
-from bridge.simulator.delivery import Ending, Receive, Send
+from bridge.simulator.answers import Commentary, HiddenThought, ScriptedThought, ToolCall
+from bridge.simulator.delivery import Receive, ReplyEnding, Send
 from bridge.simulator.demo import DEMO_SCENARIO, demo_keys
-from bridge.simulator.provider import Exchange
-from bridge.simulator.scenario.stories import Step, roles
+from bridge.simulator.provider import SimulatedExchange
+from bridge.simulator.scenario.stories import StoryStep, roles
 from tests.simulator.serving import SPEED, provider, serving
 
 STEPS = [step for role in roles() for story in role.stories for step in story.steps]
@@ -31,12 +31,12 @@ def names() -> list[str]:
 
 
 def test_every_kind_of_answer_is_in_the_stories() -> None:
-    def calls(step: Step) -> list[ToolCall]:
+    def calls(step: StoryStep) -> list[ToolCall]:
         return [part for part in step.parts if isinstance(part, ToolCall)]
 
-    kinds: dict[str, Callable[[Step], bool]] = {
+    kinds: dict[str, Callable[[StoryStep], bool]] = {
         "plain": lambda step: len(step.parts) == 1 and not step.results,
-        "reasoning": lambda step: sum(isinstance(part, Thought) for part in step.parts) > 1,
+        "reasoning": lambda step: sum(isinstance(part, ScriptedThought) for part in step.parts) > 1,
         "commentary": lambda step: any(isinstance(part, Commentary) for part in step.parts),
         "function_call": lambda step: any(isinstance(call.arguments, dict) for call in calls(step)),
         "custom_tool_call": lambda step: any(isinstance(call.arguments, str) for call in calls(step)),
@@ -67,16 +67,16 @@ def test_the_demos_keys_are_three_and_tell_their_nature() -> None:
 
 
 async def test_one_round_tells_every_story_to_its_end() -> None:
-    exchanges: list[Exchange] = []
+    exchanges: list[SimulatedExchange] = []
     app = provider(DEMO_SCENARIO, on_exchange=exchanges.append)
     async with serving(app) as url:
         await run_agents(f"{url}/v1", rounds=1, speed=SPEED)
-    told = [exchange.reply.answer for exchange in exchanges if exchange.delivered.ending is Ending.TOLD]
+    told = [exchange.reply.answer for exchange in exchanges if exchange.delivered.ending is ReplyEnding.TOLD]
     assert set(names()) <= set(told)
     broken = [name for name, answer in DEMO_SCENARIO.answers.items() if name.endswith("_broken")]
     assert set(broken) <= {exchange.reply.answer for exchange in exchanges}
     assert Counter(told).most_common(1)[0][1] == 1
-    assert [exchange.delivered.ending for exchange in exchanges].count(Ending.DROPPED) == 1
+    assert [exchange.delivered.ending for exchange in exchanges].count(ReplyEnding.DROPPED) == 1
     agents = {exchange.request.headers["user-agent"].partition("/")[0] for exchange in exchanges}
     assert agents == {"codex_exec", "connect-es", "AsyncOpenAI"}
 
@@ -110,10 +110,10 @@ async def test_agents_give_up_where_nobody_answers() -> None:
 
 
 async def test_agents_go_on_for_ever() -> None:
-    exchanges: list[Exchange] = []
+    exchanges: list[SimulatedExchange] = []
     twice = trio.Event()
 
-    def count(exchange: Exchange) -> None:
+    def count(exchange: SimulatedExchange) -> None:
         exchanges.append(exchange)
         if len(exchanges) == 3 * len(STEPS):
             twice.set()

@@ -9,7 +9,7 @@ import pytest
 from anthropic.types import Message, MessageTokensCount, RawMessageStreamEvent
 from pydantic import TypeAdapter
 
-from bridge.simulator.answers import Answer, Commentary, HiddenThought, Text, Thought, ToolCall
+from bridge.simulator.answers import Commentary, HiddenThought, ScriptedAnswer, ScriptedThought, Text, ToolCall
 from bridge.simulator.provider import SimulatedProvider
 from bridge.simulator.routes import Incoming
 from bridge.simulator.scenario.file import everyday, parse_scenario
@@ -78,11 +78,11 @@ def test_the_blocking_body_is_what_the_stream_adds_up_to(name: str) -> None:
     assert assembled(stream(name)) == body
 
 
-def _expected(answer: Answer) -> list[tuple[Any, ...]]:
+def _expected(answer: ScriptedAnswer) -> list[tuple[Any, ...]]:
     said: list[tuple[Any, ...]] = []
     for part in answer.parts:
         match part:
-            case Thought(text):
+            case ScriptedThought(text):
                 said.append(("thinking", text))
             case HiddenThought(_, omitted):
                 said.append(("thinking", "") if omitted else ("redacted_thinking",))

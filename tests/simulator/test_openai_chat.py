@@ -8,7 +8,7 @@ import orjson
 import pytest
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 
-from bridge.simulator.answers import Answer, Commentary, Text, Thought, ToolCall
+from bridge.simulator.answers import Commentary, ScriptedAnswer, ScriptedThought, Text, ToolCall
 from bridge.simulator.scenario.file import everyday
 from tests.simulator.serving import body_of, events_of, provider, request
 
@@ -63,7 +63,7 @@ def test_the_blocking_body_says_the_same_as_the_stream(name: str) -> None:
     assert body["id"] == chunks[0]["id"]
 
 
-def _texts(answer: Answer, *kinds: type) -> str:
+def _texts(answer: ScriptedAnswer, *kinds: type) -> str:
     return "\n\n".join(getattr(part, "text", "") for part in answer.parts if isinstance(part, kinds))
 
 
@@ -71,7 +71,7 @@ def _texts(answer: Answer, *kinds: type) -> str:
 def test_the_message_is_the_scenarios_answer(name: str) -> None:
     answer, message = ANSWERS[name], blocking(name)["choices"][0]["message"]
     assert (message["content"] or "") == _texts(answer, Text, Commentary)
-    assert message.get("reasoning_content", "") == _texts(answer, Thought)
+    assert message.get("reasoning_content", "") == _texts(answer, ScriptedThought)
     calls = [part for part in answer.parts if isinstance(part, ToolCall)]
     seen = [
         (call["function"]["name"], orjson.loads(call["function"]["arguments"]))

@@ -10,7 +10,7 @@ import pytest
 from openai.types.responses import Response, ResponseStreamEvent
 from pydantic import TypeAdapter
 
-from bridge.simulator.answers import Answer, Commentary, HiddenThought, Text, Thought, ToolCall
+from bridge.simulator.answers import Commentary, HiddenThought, ScriptedAnswer, ScriptedThought, Text, ToolCall
 from bridge.simulator.scenario.file import everyday
 from tests.simulator.serving import body_of, events_of, provider, request
 
@@ -75,14 +75,14 @@ def test_items_are_added_and_done_in_order_and_end_in_the_output(name: str) -> N
     assert [event["item"] for event in done] == events[-1]["response"]["output"]
 
 
-def _expected(answer: Answer) -> list[tuple[str, Any]]:
-    groups = groupby(answer.parts, key=lambda part: "thoughts" if isinstance(part, Thought) else id(part))
+def _expected(answer: ScriptedAnswer) -> list[tuple[str, Any]]:
+    groups = groupby(answer.parts, key=lambda part: "thoughts" if isinstance(part, ScriptedThought) else id(part))
     said: list[tuple[str, Any]] = []
     for _, group in groups:
         parts = list(group)
         match parts[0]:
-            case Thought():
-                said.append(("reasoning", [part.text for part in parts if isinstance(part, Thought)]))
+            case ScriptedThought():
+                said.append(("reasoning", [part.text for part in parts if isinstance(part, ScriptedThought)]))
             case HiddenThought():
                 said.append(("reasoning", []))
             case Commentary(text):

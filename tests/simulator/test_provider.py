@@ -11,9 +11,9 @@ import pytest
 import trio
 import trio.testing
 
-from bridge.simulator.answers import Answer, Mishap, Silence, Text
-from bridge.simulator.delivery import Ending
-from bridge.simulator.provider import Exchange, SimulatedProvider
+from bridge.simulator.answers import Mishap, ScriptedAnswer, Silence, Text
+from bridge.simulator.delivery import ReplyEnding
+from bridge.simulator.provider import SimulatedExchange, SimulatedProvider
 from bridge.simulator.routes import Incoming
 from bridge.simulator.scenario.file import everyday, parse_scenario
 from bridge.simulator.scenario.scenario import Scenario
@@ -48,7 +48,7 @@ async def read(client: httpx.AsyncClient, url: str, sent: Incoming) -> tuple[byt
 
 @pytest.mark.parametrize("at", [0, 1, 700, 4000])
 async def test_a_stream_breaks_off_at_exactly_the_byte(at: int) -> None:
-    answer = Answer((Text("word " * 400),), Mishap(dropped=at))
+    answer = ScriptedAnswer((Text("word " * 400),), Mishap(dropped=at))
     async with serving(provider(Scenario({"a": answer}, ("a",)))) as url, httpx.AsyncClient() as client:
         got, whole = await read(client, url, Incoming("POST", "", AUTH, orjson.dumps({**ASK, "stream": True})))
     assert not whole
@@ -56,8 +56,8 @@ async def test_a_stream_breaks_off_at_exactly_the_byte(at: int) -> None:
 
 
 async def test_a_client_that_leaves_ends_the_stream() -> None:
-    told, hear = trio.open_memory_channel[Exchange](1)
-    slow = Answer((Text("never ending"),), Mishap(silence=Silence(3600, at=3)))
+    told, hear = trio.open_memory_channel[SimulatedExchange](1)
+    slow = ScriptedAnswer((Text("never ending"),), Mishap(silence=Silence(3600, at=3)))
     app = provider(Scenario({"a": slow}, ("a",)), speed=1.0, on_exchange=told.send_nowait)
     async with serving(app) as url:
         async with (
@@ -67,7 +67,7 @@ async def test_a_client_that_leaves_ends_the_stream() -> None:
             assert response.status_code == 200
         with trio.fail_after(5):
             exchange = await hear.receive()
-    assert exchange.delivered.ending is Ending.CLIENT_LEFT
+    assert exchange.delivered.ending is ReplyEnding.CLIENT_LEFT
     assert exchange.request.body == orjson.dumps({**ASK, "stream": True})
 
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from bridge.simulator.answers import HiddenThought, Mishap, Silence, Text, Thought, ToolCall, Usage
-from bridge.simulator.asked import Trouble
+from bridge.simulator.answers import HiddenThought, Mishap, ScriptedThought, Silence, Text, ToolCall, Usage
 from bridge.simulator.fates import OK, parse_fates
+from bridge.simulator.request import Trouble
 from bridge.simulator.scenario.file import ScenarioError, load_scenario, parse_scenario
 
 WHOLE = """
@@ -60,7 +60,7 @@ def test_a_file_says_everything(tmp_path: Path) -> None:
     assert len(key.fates) == 3
     a = scenario.answers["a"]
     assert a.parts == (
-        Thought("Hm."),
+        ScriptedThought("Hm."),
         HiddenThought(40),
         HiddenThought(40, omitted=True),
         ToolCall("f", {"x": [1, {"y": "z"}]}),

@@ -18,7 +18,7 @@ from openai.types.chat import ChatCompletion
 from openai.types.responses import Response
 from outcome import acapture
 
-from bridge.simulator.answers import Text, Thought, ToolCall
+from bridge.simulator.answers import ScriptedThought, Text, ToolCall
 from bridge.simulator.scenario.file import everyday, parse_scenario
 from bridge.simulator.scenario.scenario import Scenario
 from tests.simulator.serving import provider, serving
@@ -163,7 +163,7 @@ async def test_thinking_and_tools_in_messages() -> None:
         thoughts = [block.thinking for block in content if block.type == "thinking"]
         return thoughts, [(block.name, block.input) for block in content if block.type == "tool_use"]
 
-    assert await ask_anthropic(ask) == (texts_in("parallel_calls", Thought), calls_in("parallel_calls"))
+    assert await ask_anthropic(ask) == (texts_in("parallel_calls", ScriptedThought), calls_in("parallel_calls"))
 
 
 async def test_messages_that_end_badly() -> None:

@@ -14,9 +14,9 @@ from bridge.app import protocol_error
 from bridge.config.settings import ProviderSettings, RecordSettings
 from bridge.http.listener import Listener, open_listeners
 from bridge.keys.secret import Secret
-from bridge.simulator.answers import Answer, Commentary, HiddenThought, Thought, ToolCall
-from bridge.simulator.delivery import Ending
-from bridge.simulator.provider import Exchange, SimulatedProvider
+from bridge.simulator.answers import Commentary, HiddenThought, ScriptedAnswer, ScriptedThought, ToolCall
+from bridge.simulator.delivery import ReplyEnding
+from bridge.simulator.provider import SimulatedExchange, SimulatedProvider
 from bridge.simulator.scenario.scenario import Scenario
 from tests.support.world import KEYS, World, running
 
@@ -31,9 +31,9 @@ class Simulation:
     """A running bridge, and the exchanges that the simulated provider behind it has had."""
 
     here: World
-    exchanges: list[Exchange]
+    exchanges: list[SimulatedExchange]
 
-    async def exchange(self, number: int) -> Exchange:
+    async def exchange(self, number: int) -> SimulatedExchange:
         """Waits for the end of the exchange of that number, from 1."""
         with trio.fail_after(10):
             while len(self.exchanges) < number:  # noqa: ASYNC110  # the provider tells by a plain call
@@ -61,7 +61,7 @@ async def simulation(
     server: Fields | None = None,
 ) -> AsyncIterator[Simulation]:
     """A bridge with the providers `openai` and `anthropic`, both simulated, with the same keys."""
-    exchanges: list[Exchange] = []
+    exchanges: list[SimulatedExchange] = []
     provider = SimulatedProvider(scenario, seed=1, speed=SPEED, on_exchange=exchanges.append)
     secrets = tuple(Secret(key) for key in keys)
     async with serving(provider) as url:
@@ -73,19 +73,19 @@ async def simulation(
             yield Simulation(here, exchanges)
 
 
-def sent_by(exchange: Exchange) -> bytes:
+def sent_by(exchange: SimulatedExchange) -> bytes:
     """The bytes of the answer's body as they left the provider."""
     body = b"".join(chunk.data for chunk in exchange.reply.chunks)
     return body if exchange.reply.dropped_at is None else body[: exchange.reply.dropped_at]
 
 
-def tokens_told(exchange: Exchange, answers: dict[str, Answer]) -> tuple[int, int]:
+def tokens_told(exchange: SimulatedExchange, answers: dict[str, ScriptedAnswer]) -> tuple[int, int]:
     """What of its tokens (input, cached ones included, and output) the provider told before its answer ended."""
     reply = exchange.reply
     if reply.tokens is None or reply.answer is None:
         return 0, 0
     mishap = answers[reply.answer].mishap
-    if exchange.delivered.ending is Ending.TOLD and mishap.failed is None and mishap.error is None:
+    if exchange.delivered.ending is ReplyEnding.TOLD and mishap.failed is None and mishap.error is None:
         return reply.tokens.input, reply.tokens.output
     sent = sent_by(exchange)
     if sent.startswith(b"event: message_start"):  # which has the input's, and a first one of the output
@@ -103,16 +103,20 @@ class Told:
     tools: list[tuple[str, Any]]
 
 
-def told_by(api: str, answer: Answer) -> Told:
+def told_by(api: str, answer: ScriptedAnswer) -> Told:
     """What a whole answer tells through that API."""
-    thoughts = [part.text for part in answer.parts if isinstance(part, Thought)]
+    thoughts = [part.text for part in answer.parts if isinstance(part, ScriptedThought)]
     hidden = [part for part in answer.parts if isinstance(part, HiddenThought)]
     calls = [(part.tool, part.arguments) for part in answer.parts if isinstance(part, ToolCall)]
     as_object = [(tool, {"input": given} if isinstance(given, str) else given) for tool, given in calls]
     match api:
         case "responses":
-            sources = {Thought: "reasoning_summary", Commentary: "commentary"}
-            read = [(sources[type(part)], part.text) for part in answer.parts if isinstance(part, Thought | Commentary)]
+            sources = {ScriptedThought: "reasoning_summary", Commentary: "commentary"}
+            read = [
+                (sources[type(part)], part.text)
+                for part in answer.parts
+                if isinstance(part, ScriptedThought | Commentary)
+            ]
             return Told(read, ["not_summarized" if thought.omitted else "encrypted" for thought in hidden], calls)
         case "chat_completions":  # knows nothing of hidden thoughts, and all others are one text
             return Told([("thinking", "\n\n".join(thoughts))] if thoughts else [], [], as_object)

@@ -10,9 +10,9 @@ from typing import Any
 import orjson
 
 from bridge.simulator.account import Gauge
-from bridge.simulator.asked import Refusal, Trouble
 from bridge.simulator.chance import Chance
 from bridge.simulator.openai.http import retry_after
+from bridge.simulator.request import Refusal, Trouble
 
 Headers = list[tuple[bytes, bytes]]
 

@@ -11,10 +11,19 @@ from typing import Any
 import orjson
 from attrs import field, mutable
 
-from bridge.simulator.answers import Answer, Commentary, Failure, HiddenThought, Part, Text, Thought, ToolCall
-from bridge.simulator.asked import Asked, Refusal, Trouble, read_object, size_of, text_of, trouble_of
+from bridge.simulator.answers import (
+    Commentary,
+    HiddenThought,
+    Part,
+    ScriptedAnswer,
+    ScriptedFailure,
+    ScriptedThought,
+    Text,
+    ToolCall,
+)
 from bridge.simulator.chance import Chance
 from bridge.simulator.estimate import estimated, tokens
+from bridge.simulator.request import ModelRequest, Refusal, Trouble, read_object, size_of, text_of, trouble_of
 from bridge.simulator.streaming import StreamEvent, find, named_event
 
 Fields = dict[str, Any]
@@ -28,14 +37,14 @@ _ERROR_TYPES = {
 }
 
 
-def read(body: bytes, encoding: str) -> Asked:
+def read(body: bytes, encoding: str) -> ModelRequest:
     """What a body asks for. Raises Refusal as Anthropic answers 400."""
     fields = _read(body, encoding)
     _require(fields, "max_tokens", int, "an integer")
     messages = [message for message in fields["messages"] if isinstance(message, dict)]
     content = messages[-1].get("content") if messages else None
     results = [block for block in _blocks(content) if block.get("type") == "tool_result"]
-    return Asked(
+    return ModelRequest(
         model=fields["model"],
         stream=fields.get("stream") is True,
         text=text_of(results[-1].get("content") if results else content, "text"),
@@ -52,21 +61,21 @@ def count_tokens(body: bytes, encoding: str) -> bytes:
     return orjson.dumps({"input_tokens": estimated(size_of(fields, "system", "tools", "messages"))})
 
 
-def stream(answer: Answer, asked: Asked, chance: Chance, created_at: int) -> list[StreamEvent]:  # noqa: ARG001 - same for all APIs; a message has no time
+def stream(answer: ScriptedAnswer, request: ModelRequest, chance: Chance, created_at: int) -> list[StreamEvent]:  # noqa: ARG001 - same for all APIs; a message has no time
     """The events of the answer. A failure of any kind is an `error` event, which ends the stream."""
-    message = _Message(answer, asked, chance)
+    message = _Message(answer, request, chance)
     failure = answer.mishap.failed or answer.mishap.error
     if failure is not None:
-        del message.said[find([said["type"] for said, _ in message.said], failure.at, OPENING) :]
-        message.said.append(({"type": "error", "error": _error(failure)}, False))
-    return [named_event(said["type"], said, token=token) for said, token in message.said]
+        del message.events[find([event["type"] for event, _ in message.events], failure.at, OPENING) :]
+        message.events.append(({"type": "error", "error": _error(failure)}, False))
+    return [named_event(event["type"], event, token=token) for event, token in message.events]
 
 
-def body(answer: Answer, asked: Asked, chance: Chance, created_at: int) -> bytes:  # noqa: ARG001 - as above
+def body(answer: ScriptedAnswer, request: ModelRequest, chance: Chance, created_at: int) -> bytes:  # noqa: ARG001 - as above
     """The answer in one body. Raises Refusal for a failure: there is no stream to put it into."""
     if failure := answer.mishap.failed or answer.mishap.error:
         raise Refusal(trouble_of(failure.code), failure.message)
-    message = _Message(answer, asked, chance)
+    message = _Message(answer, request, chance)
     ending = {"content": message.content, "stop_reason": message.stop_reason, "usage": message.usage()}
     return orjson.dumps({**message.opening(), **ending})
 
@@ -75,11 +84,11 @@ def body(answer: Answer, asked: Asked, chance: Chance, created_at: int) -> bytes
 class _Message:
     """The message as the events of its stream, each with whether it took a token, and as the blocks they make."""
 
-    answer: Answer
-    asked: Asked
+    answer: ScriptedAnswer
+    request: ModelRequest
     chance: Chance
     id: str = field(init=False)
-    said: list[tuple[Fields, bool]] = field(init=False, factory=list)
+    events: list[tuple[Fields, bool]] = field(init=False, factory=list)
     content: list[Fields] = field(init=False, factory=list)
 
     def __attrs_post_init__(self) -> None:
@@ -106,7 +115,7 @@ class _Message:
     def opening(self) -> Fields:
         """The message before its first block."""
         return {
-            "model": self.asked.model,
+            "model": self.request.model,
             "id": self.id,
             "type": "message",
             "role": "assistant",
@@ -118,7 +127,7 @@ class _Message:
 
     def usage(self) -> Fields:
         """The tokens of the whole message."""
-        count = tokens(self.answer, self.asked)
+        count = tokens(self.answer, self.request)
         return {
             "input_tokens": max(count.input - count.cached - count.cache_write, 0),
             "cache_creation_input_tokens": count.cache_write,
@@ -133,7 +142,7 @@ class _Message:
 
     def _block(self, part: Part, *, cut: bool) -> None:
         match part:
-            case Thought(text):
+            case ScriptedThought(text):
                 self._thinking(self.chance.pieces(text, cut=cut), len(text))
             case HiddenThought(length, True):
                 self._thinking([], length)
@@ -176,20 +185,20 @@ class _Message:
         return block
 
     def _delta(self, kind: str, **delta: str) -> None:
-        told = {"type": kind, **delta}
-        self._say("content_block_delta", token=True, index=len(self.content) - 1, delta=told)
+        fields = {"type": kind, **delta}
+        self._say("content_block_delta", token=True, index=len(self.content) - 1, delta=fields)
 
     def _stop(self) -> None:
         self._say("content_block_stop", index=len(self.content) - 1)
 
     def _say(self, event: str, *, token: bool = False, **fields: Any) -> None:
-        self.said.append(({"type": event, **fields}, token))
+        self.events.append(({"type": event, **fields}, token))
 
     def _sealed(self, length: int) -> str:
         return f"{self.chance.alphanumeric(max(length, 64))}=="
 
 
-def _error(failure: Failure) -> Fields:
+def _error(failure: ScriptedFailure) -> Fields:
     return {"type": _ERROR_TYPES.get(trouble_of(failure.code), "api_error"), "message": failure.message}
 
 

@@ -11,11 +11,11 @@ from typing import Any
 import orjson
 from attrs import field, mutable
 
-from bridge.simulator.answers import Answer, Commentary, HiddenThought, Text, Thought, ToolCall
-from bridge.simulator.asked import Asked, Refusal, read_object, size_of, text_of, trouble_of
+from bridge.simulator.answers import Commentary, HiddenThought, ScriptedAnswer, ScriptedThought, Text, ToolCall
 from bridge.simulator.chance import Chance
 from bridge.simulator.estimate import tokens
 from bridge.simulator.openai.request import optional, require
+from bridge.simulator.request import ModelRequest, Refusal, read_object, size_of, text_of, trouble_of
 from bridge.simulator.streaming import StreamEvent, bare_event, find
 
 Fields = dict[str, Any]
@@ -25,7 +25,7 @@ OPENING = 1  # the chunk with the role
 _DONE = StreamEvent("", b"data: [DONE]\n\n")
 
 
-def read(body: bytes, encoding: str) -> Asked:
+def read(body: bytes, encoding: str) -> ModelRequest:
     """What a body asks for. Raises Refusal as OpenAI answers 400."""
     fields = read_object(body, encoding)
     require(fields, "model", str, "a string")
@@ -33,7 +33,7 @@ def read(body: bytes, encoding: str) -> Asked:
     optional(fields, "stream_options", dict, "an object")
     messages = [message for message in fields["messages"] if isinstance(message, dict)]
     last = messages[-1] if messages else {}
-    return Asked(
+    return ModelRequest(
         model=fields["model"],
         stream=optional(fields, "stream", bool, "a boolean") is True,
         text=text_of(last.get("content"), "text"),
@@ -44,13 +44,16 @@ def read(body: bytes, encoding: str) -> Asked:
     )
 
 
-def stream(answer: Answer, asked: Asked, chance: Chance, created_at: int) -> list[StreamEvent]:
+def stream(answer: ScriptedAnswer, request: ModelRequest, chance: Chance, created_at: int) -> list[StreamEvent]:
     """The chunks of the answer. A failure of any kind is a chunk with an `error`, and `failed` ends there."""
-    said = _Choice(answer, chance)
+    choice = _ScriptedChoice(answer, chance)
     mishap = answer.mishap
-    chunks = [({"role": "assistant", "content": "", "refusal": None}, False), *((delta, True) for delta in said.deltas)]
-    frame = {"object": "chat.completion.chunk", **_frame(said.id, asked, created_at)}
-    counted = (asked.fields.get("stream_options") or {}).get("include_usage") is True
+    chunks = [
+        ({"role": "assistant", "content": "", "refusal": None}, False),
+        *((delta, True) for delta in choice.deltas),
+    ]
+    frame = {"object": "chat.completion.chunk", **_frame(choice.id, request, created_at)}
+    counted = (request.fields.get("stream_options") or {}).get("include_usage") is True
     nothing: Fields = {"usage": None} if counted else {}
     events = [
         bare_event({**frame, "choices": [_chunk_choice(delta, None)], **nothing}, token=token)
@@ -60,32 +63,37 @@ def stream(answer: Answer, asked: Asked, chance: Chance, created_at: int) -> lis
         del events[find([event.name for event in events], failure.at, OPENING) :]
         error = {"message": failure.message, "type": failure.code, "param": None, "code": failure.code}
         return [*events, bare_event({"error": error}), *([] if mishap.failed else [_DONE])]
-    events.append(bare_event({**frame, "choices": [_chunk_choice({}, said.finish_reason)], **nothing}))
+    events.append(bare_event({**frame, "choices": [_chunk_choice({}, choice.finish_reason)], **nothing}))
     if counted:
-        events.append(bare_event({**frame, "choices": [], "usage": _usage(answer, asked)}))
+        events.append(bare_event({**frame, "choices": [], "usage": _usage(answer, request)}))
     return [*events, _DONE]
 
 
-def body(answer: Answer, asked: Asked, chance: Chance, created_at: int) -> bytes:
+def body(answer: ScriptedAnswer, request: ModelRequest, chance: Chance, created_at: int) -> bytes:
     """The answer in one body. Raises Refusal for a failure: there is no stream to put it into."""
     if failure := answer.mishap.failed or answer.mishap.error:
         raise Refusal(trouble_of(failure.code), failure.message, code=failure.code)
-    said = _Choice(answer, chance)
-    message: Fields = {"role": "assistant", "content": said.text("content") or None, "refusal": None, "annotations": []}
-    if thoughts := said.text("reasoning_content"):
+    choice = _ScriptedChoice(answer, chance)
+    message: Fields = {
+        "role": "assistant",
+        "content": choice.text("content") or None,
+        "refusal": None,
+        "annotations": [],
+    }
+    if thoughts := choice.text("reasoning_content"):
         message["reasoning_content"] = thoughts
-    if calls := said.calls():
+    if calls := choice.calls():
         message["tool_calls"] = calls
-    choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": said.finish_reason}
-    frame = {"object": "chat.completion", **_frame(said.id, asked, created_at)}
-    return orjson.dumps({**frame, "choices": [choice], "usage": _usage(answer, asked)})
+    rendered = {"index": 0, "message": message, "logprobs": None, "finish_reason": choice.finish_reason}
+    frame = {"object": "chat.completion", **_frame(choice.id, request, created_at)}
+    return orjson.dumps({**frame, "choices": [rendered], "usage": _usage(answer, request)})
 
 
 @mutable
-class _Choice:
+class _ScriptedChoice:
     """The one choice of the answer, as the deltas of its stream."""
 
-    answer: Answer
+    answer: ScriptedAnswer
     chance: Chance
     id: str = field(init=False)
     deltas: list[Fields] = field(init=False, factory=list)
@@ -96,7 +104,7 @@ class _Choice:
         for number, part in enumerate(self.answer.parts, 1):
             cut = self.answer.mishap.incomplete is not None and number == len(self.answer.parts)
             match part:
-                case Thought(text):
+                case ScriptedThought(text):
                     self._say("reasoning_content", text, cut=cut)
                 case Commentary(text) | Text(text):
                     self._say("content", text, cut=cut)
@@ -147,11 +155,11 @@ class _Choice:
             self.deltas.append({"tool_calls": [{"index": index, "function": {"arguments": piece}}]})
 
 
-def _frame(id_: str, asked: Asked, created_at: int) -> Fields:
+def _frame(id_: str, request: ModelRequest, created_at: int) -> Fields:
     return {
         "id": id_,
         "created": created_at,
-        "model": asked.model,
+        "model": request.model,
         "service_tier": "default",
         "system_fingerprint": "fp_simulated",
     }
@@ -161,8 +169,8 @@ def _chunk_choice(delta: Fields, finish_reason: str | None) -> Fields:
     return {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish_reason}
 
 
-def _usage(answer: Answer, asked: Asked) -> Fields:
-    count = tokens(answer, asked)
+def _usage(answer: ScriptedAnswer, request: ModelRequest) -> Fields:
+    count = tokens(answer, request)
     return {
         "prompt_tokens": count.input,
         "completion_tokens": count.output,

@@ -9,8 +9,8 @@ from email.utils import formatdate
 import orjson
 
 from bridge.simulator.account import Gauge
-from bridge.simulator.asked import Refusal, Trouble
 from bridge.simulator.chance import Chance
+from bridge.simulator.request import Refusal, Trouble
 
 Headers = list[tuple[bytes, bytes]]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from bridge.simulator.asked import Refusal, Trouble
+from bridge.simulator.request import Refusal, Trouble
 
 
 def require(fields: dict[str, Any], name: str, kind: Any, words: str) -> None:

@@ -14,20 +14,20 @@ import orjson
 from attrs import field, mutable
 
 from bridge.simulator.answers import (
-    Answer,
     Commentary,
-    Failure,
     HiddenThought,
     Mishap,
     Part,
+    ScriptedAnswer,
+    ScriptedFailure,
+    ScriptedThought,
     Text,
-    Thought,
     ToolCall,
 )
-from bridge.simulator.asked import Asked, Refusal, read_object, size_of, text_of, trouble_of
 from bridge.simulator.chance import Chance
 from bridge.simulator.openai.request import optional, require
 from bridge.simulator.openai.response import response_object, usage_object
+from bridge.simulator.request import ModelRequest, Refusal, read_object, size_of, text_of, trouble_of
 from bridge.simulator.streaming import StreamEvent, find, named_event
 
 Fields = dict[str, Any]
@@ -35,7 +35,7 @@ Fields = dict[str, Any]
 OPENING = 2  # response.created, response.in_progress
 
 
-def read(body: bytes, encoding: str) -> Asked:
+def read(body: bytes, encoding: str) -> ModelRequest:
     """What a body asks for. Raises Refusal as OpenAI answers 400."""
     fields = read_object(body, encoding)
     require(fields, "model", str, "a string")
@@ -43,11 +43,11 @@ def read(body: bytes, encoding: str) -> Asked:
     given = fields["input"]
     last = given[-1] if isinstance(given, list) and given and isinstance(given[-1], dict) else {}
     answered = last.get("type") in ("function_call_output", "custom_tool_call_output")
-    said = given if isinstance(given, str) else last.get("output" if answered else "content")
-    return Asked(
+    content = given if isinstance(given, str) else last.get("output" if answered else "content")
+    return ModelRequest(
         model=fields["model"],
         stream=optional(fields, "stream", bool, "a boolean") is True,
-        text=text_of(said, "input_text", "output_text"),
+        text=text_of(content, "input_text", "output_text"),
         tools_answered=answered,
         goes_on=isinstance(given, list) and any(_is_answer(item) for item in given),
         size=size_of(fields, "instructions", "tools", "input"),
@@ -55,21 +55,23 @@ def read(body: bytes, encoding: str) -> Asked:
     )
 
 
-def stream(answer: Answer, asked: Asked, chance: Chance, created_at: int) -> list[StreamEvent]:
+def stream(answer: ScriptedAnswer, request: ModelRequest, chance: Chance, created_at: int) -> list[StreamEvent]:
     """The events of the answer, the mishaps that are events included."""
-    return [named_event(said["type"], said, token=token) for said, token in _say(answer, asked, chance, created_at)]
+    return [
+        named_event(event["type"], event, token=token) for event, token in _say(answer, request, chance, created_at)
+    ]
 
 
-def body(answer: Answer, asked: Asked, chance: Chance, created_at: int) -> bytes:
+def body(answer: ScriptedAnswer, request: ModelRequest, chance: Chance, created_at: int) -> bytes:
     """The answer in one body. An `error` on the way raises Refusal: there is no stream to put it into."""
     if answer.mishap.error is not None:
         raise Refusal(trouble_of(answer.mishap.error.code), answer.mishap.error.message, code=answer.mishap.error.code)
-    last, _ = _say(answer, asked, chance, created_at)[-1]
+    last, _ = _say(answer, request, chance, created_at)[-1]
     return orjson.dumps(last["response"])
 
 
-def _say(answer: Answer, asked: Asked, chance: Chance, created_at: int) -> list[tuple[Fields, bool]]:
-    speech = _Speech(asked, chance, created_at)
+def _say(answer: ScriptedAnswer, request: ModelRequest, chance: Chance, created_at: int) -> list[tuple[Fields, bool]]:
+    speech = _Speech(request, chance, created_at)
     speech.say("response.created", response=speech.response("in_progress"))
     speech.say("response.in_progress", response=speech.response("in_progress"))
     mishap = answer.mishap
@@ -79,8 +81,8 @@ def _say(answer: Answer, asked: Asked, chance: Chance, created_at: int) -> list[
     if failure := mishap.failed or mishap.error:
         _give_up(speech, failure, as_error=mishap.failed is None)
     else:
-        _end(speech, mishap, usage_object(answer, asked))
-    return speech.said
+        _end(speech, mishap, usage_object(answer, request))
+    return speech.events
 
 
 def _end(speech: _Speech, mishap: Mishap, usage: Fields) -> None:
@@ -89,12 +91,12 @@ def _end(speech: _Speech, mishap: Mishap, usage: Fields) -> None:
         status, details = "incomplete", {"reason": mishap.incomplete}
     response = speech.response(status, usage=usage, incomplete_details=details)
     if status == "completed":
-        response["completed_at"] = speech.created_at + sum(token for _, token in speech.said) // 48 + 1
+        response["completed_at"] = speech.created_at + sum(token for _, token in speech.events) // 48 + 1
     speech.say(f"response.{status}", response=response)
 
 
-def _give_up(speech: _Speech, failure: Failure, *, as_error: bool) -> None:
-    speech.forget_from(find([said["type"] for said, _ in speech.said], failure.at, OPENING))
+def _give_up(speech: _Speech, failure: ScriptedFailure, *, as_error: bool) -> None:
+    speech.forget_from(find([event["type"] for event, _ in speech.events], failure.at, OPENING))
     words: Fields = {"code": failure.code, "message": failure.message}
     if as_error and failure.nested:
         speech.say("error", error={"type": failure.code, **words, "param": None})
@@ -108,31 +110,31 @@ def _give_up(speech: _Speech, failure: Failure, *, as_error: bool) -> None:
 class _Speech:
     """The events said so far, each with whether it took a token, and the output items they made."""
 
-    asked: Asked
+    request: ModelRequest
     chance: Chance
     created_at: int
     id: str = field(init=False)
-    said: list[tuple[Fields, bool]] = field(init=False, factory=list)
+    events: list[tuple[Fields, bool]] = field(init=False, factory=list)
     output: list[Fields] = field(init=False, factory=list)
 
     def __attrs_post_init__(self) -> None:
         self.id = self._id("resp")
 
     def say(self, event: str, *, token: bool = False, **fields: Any) -> None:
-        self.said.append(({"type": event, "sequence_number": len(self.said), **fields}, token))
+        self.events.append(({"type": event, "sequence_number": len(self.events), **fields}, token))
 
     def forget_from(self, place: int) -> None:
         """Unsays all but the first `place` events."""
-        del self.said[place:]
-        done = [said["item"] for said, _ in self.said if said["type"] == "response.output_item.done"]
+        del self.events[place:]
+        done = [event["item"] for event, _ in self.events if event["type"] == "response.output_item.done"]
         self.output = done
 
     def item(self, parts: Sequence[Part], *, cut: bool) -> None:
         """Says one output item; `cut` stops it short."""
         index, status = len(self.output), "incomplete" if cut else "completed"
         match parts[0]:
-            case Thought():
-                texts = [part.text for part in parts if isinstance(part, Thought)]
+            case ScriptedThought():
+                texts = [part.text for part in parts if isinstance(part, ScriptedThought)]
                 item = self._reasoning(index, texts, cut=cut)
             case HiddenThought(length, omitted):
                 item = {"id": self._id("rs"), "type": "reasoning", "summary": []}
@@ -156,13 +158,13 @@ class _Speech:
             place: Fields = {"item_id": item["id"], "output_index": index, "summary_index": number}
             empty = {"type": "summary_text", "text": ""}
             self.say("response.reasoning_summary_part.added", **place, part=empty)
-            told = self._deltas("response.reasoning_summary_text.delta", text, place, cut and number + 1 == len(texts))
-            part = {"type": "summary_text", "text": told}
-            self.say("response.reasoning_summary_text.done", **place, text=told)
+            sent = self._deltas("response.reasoning_summary_text.delta", text, place, cut and number + 1 == len(texts))
+            part = {"type": "summary_text", "text": sent}
+            self.say("response.reasoning_summary_text.done", **place, text=sent)
             self.say("response.reasoning_summary_part.done", **place, part=part)
             summary.append(part)
         sealed = {}
-        if "reasoning.encrypted_content" in (self.asked.fields.get("include") or ()):
+        if "reasoning.encrypted_content" in (self.request.fields.get("include") or ()):
             sealed = {"encrypted_content": self._sealed(4 * sum(map(len, texts)) // 3)}
         return {**item, **sealed, "summary": summary}
 
@@ -179,10 +181,10 @@ class _Speech:
         place: Fields = {"item_id": item["id"], "output_index": index, "content_index": 0}
         part = {"type": "output_text", "annotations": [], "logprobs": [], "text": ""}
         self.say("response.content_part.added", **place, part=part)
-        told = self._deltas("response.output_text.delta", text, place, status == "incomplete", logprobs=[])
-        self.say("response.output_text.done", **place, text=told, logprobs=[])
-        self.say("response.content_part.done", **place, part={**part, "text": told})
-        return {**item, "status": status, "content": [{**part, "text": told}]}
+        sent = self._deltas("response.output_text.delta", text, place, status == "incomplete", logprobs=[])
+        self.say("response.output_text.done", **place, text=sent, logprobs=[])
+        self.say("response.content_part.done", **place, part={**part, "text": sent})
+        return {**item, "status": status, "content": [{**part, "text": sent}]}
 
     def _call(self, index: int, tool: str, arguments: Fields | str, status: str) -> Fields:
         if isinstance(arguments, str):
@@ -196,9 +198,9 @@ class _Speech:
         item: Fields = {"id": self._id(prefix), "type": kind, "status": "in_progress", key: "", **names}
         self._item_added(index, item)
         place: Fields = {"item_id": item["id"], "output_index": index}
-        told = self._deltas(f"{event}.delta", text, place, status == "incomplete")
-        self.say(f"{event}.done", **{**place, key: told})
-        return {**item, "status": status, key: told}
+        sent = self._deltas(f"{event}.delta", text, place, status == "incomplete")
+        self.say(f"{event}.done", **{**place, key: sent})
+        return {**item, "status": status, key: sent}
 
     def _item_added(self, index: int, item: Fields) -> None:
         self.say("response.output_item.added", output_index=index, item=item)
@@ -218,12 +220,12 @@ class _Speech:
     def response(self, status: str, **changes: Any) -> Fields:
         """The response object as it stands."""
         made = {"id": self.id, "created_at": self.created_at, "status": status, "output": list(self.output)}
-        return response_object(self.asked, {**made, **changes})
+        return response_object(self.request, {**made, **changes})
 
 
 def _grouped(part: Part) -> object:
     """Thoughts that follow one another are summaries of one reasoning item; all else stands alone."""
-    return Thought if isinstance(part, Thought) else id(part)
+    return ScriptedThought if isinstance(part, ScriptedThought) else id(part)
 
 
 def _is_answer(item: Any) -> bool:

@@ -15,7 +15,7 @@ import attrs
 from cattrs import BaseValidationError, Converter, ForbiddenExtraKeysError
 
 from bridge import strict_toml
-from bridge.simulator.answers import Commentary, HiddenThought, Part, Place, Text, Thought, ToolCall
+from bridge.simulator.answers import Commentary, HiddenThought, Part, Place, ScriptedThought, Text, ToolCall
 from bridge.simulator.fates import Fate, parse_fates
 from bridge.simulator.scenario.scenario import Scenario
 
@@ -68,7 +68,7 @@ def _faults(error: Exception, source: str) -> list[str]:
 def _words(error: BaseException, _kind: type | None) -> str:
     match error:
         case ForbiddenExtraKeysError(extra_fields=extra, cl=kind):
-            known = ", ".join(one.name for one in attrs.fields(kind))
+            known = ", ".join(field.name for field in attrs.fields(kind))
             return f"unknown setting {', '.join(sorted(map(repr, extra)))}; here may stand: {known}"
         case KeyError(args=(name,)):
             return f"'{name}' is missing"
@@ -118,7 +118,7 @@ def _fates(value: Any, _: type) -> tuple[Fate, ...]:
 def _part(value: Any, _: Any) -> Part:
     match _exactly(dict, value):
         case {"thought": str(text), **rest} if not rest:
-            return Thought(text)
+            return ScriptedThought(text)
         case {"hidden": int(length), **rest} if not rest:
             return HiddenThought(length)
         case {"omitted": int(length), **rest} if not rest:

@@ -13,9 +13,9 @@ import re
 from attrs import Factory, field, frozen
 from attrs.validators import min_len
 
-from bridge.simulator.answers import Answer
-from bridge.simulator.asked import Asked, Refusal, Trouble
+from bridge.simulator.answers import ScriptedAnswer
 from bridge.simulator.fates import OK, Fate, KeyScript
+from bridge.simulator.request import ModelRequest, Refusal, Trouble
 from bridge.simulator.streaming import Pace
 
 
@@ -31,7 +31,7 @@ class Rule:
 class Scenario:
     """All that a simulated provider does. A key that is not among `keys` fares as `other_keys` says."""
 
-    answers: dict[str, Answer]
+    answers: dict[str, ScriptedAnswer]
     turns: tuple[str, ...] = field(validator=min_len(1))
     after_tools: tuple[str, ...] = field(default=Factory(lambda self: self.turns, takes_self=True))
     rules: tuple[Rule, ...] = ()
@@ -61,22 +61,22 @@ class Turns:
         self._scenario = scenario
         self._taken: dict[int, int] = {}
 
-    def choose(self, asked: Asked, named: str | None) -> tuple[str, Answer]:
+    def choose(self, request: ModelRequest, named: str | None) -> tuple[str, ScriptedAnswer]:
         """The answer to give, with its name. Raises Refusal where the request names one that does not exist."""
-        name = named or self._name(asked)
+        name = named or self._name(request)
         if name not in self._scenario.answers:
             known = ", ".join(self._scenario.answers)
             raise Refusal(Trouble.INVALID, f"The scenario has no answer named '{name}'. It has: {known}.")
         return name, self._scenario.answers[name]
 
-    def _name(self, asked: Asked) -> str:
-        for command in _COMMAND.finditer(asked.text):
+    def _name(self, request: ModelRequest) -> str:
+        for command in _COMMAND.finditer(request.text):
             if command[1] in self._scenario.answers:
                 return command[1]
         for number, rule in enumerate(self._scenario.rules):
-            if rule.when.search(asked.text):
+            if rule.when.search(request.text):
                 return self._next(number, rule.answers)
-        if asked.tools_answered:
+        if request.tools_answered:
             return self._next(-1, self._scenario.after_tools)
         return self._next(-2, self._scenario.turns)
 

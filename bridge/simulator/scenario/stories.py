@@ -19,7 +19,7 @@ _FILES = ("codex", "cursor", "sdk")
 
 
 @frozen
-class Step:
+class StoryStep:
     """One answer of the model, and the results of the tools it called. A `mishap` that breaks it comes at first."""
 
     parts: tuple[Part, ...] = field(validator=min_len(1))
@@ -38,7 +38,7 @@ class Story:
     """A piece of work, from the prompt to the answer."""
 
     prompt: str
-    steps: tuple[Step, ...] = field(validator=min_len(1))
+    steps: tuple[StoryStep, ...] = field(validator=min_len(1))
 
 
 @frozen

@@ -53,7 +53,7 @@ class Refusal(Exception):
 
 
 @frozen
-class Asked:
+class ModelRequest:
     """One request for an answer. `text` is what its last input says: a prompt, or the last tool's result."""
 
     model: str
