@@ -11,6 +11,7 @@ import pytest
 import trio
 import trio.testing
 from attrs import define, field
+from trio.testing import MockClock
 
 from bridge.providers.connections import (
     ConnectFailed,
@@ -22,6 +23,7 @@ from bridge.providers.connections import (
 )
 from tests.faults.attempts import KEY, OK, call, fetch
 from tests.faults.census import nothing_left
+from tests.support.frozen_time import frozen
 from tests.support.world import Asked, Hang, Reply, provider
 
 
@@ -218,14 +220,15 @@ async def test_silence_before_and_within_an_answer() -> None:
         assert upstream.in_use == 0
 
 
-async def test_too_many_at_once() -> None:
+async def test_too_many_at_once(clock: MockClock) -> None:
     async def silent(_: Asked, reply: Reply) -> None:
         await reply.until_closed()
 
     async with provider(silent) as url, trio.open_nursery() as nursery:
         upstream = Upstream(url, connect_timeout=0.02, max_connections=1)
-        nursery.start_soon(fetch, upstream)
-        await trio.testing.wait_all_tasks_blocked()
+        with frozen(clock):  # the first connects in time
+            nursery.start_soon(fetch, upstream)
+            await trio.testing.wait_all_tasks_blocked()
         with pytest.raises(UpstreamBusy):
             await fetch(upstream)
         assert upstream.in_use == 1
