@@ -18,6 +18,7 @@ from attrs import define
 from bridge.providers.connections import ConnectFailed, Upstream, UpstreamError, UpstreamTimeout
 from tests.faults.attempts import OK, call, fetch
 from tests.faults.census import nothing_left
+from tests.support.until import until
 from tests.support.world import Asked, Hang, Reply, _serve_provider, provider
 
 TIMES = 40
@@ -84,8 +85,7 @@ async def cancelled_when(upstream: Upstream, ready: Callable[[], object]) -> Non
     """An attempt that is cancelled once `ready` says so."""
     async with trio.open_nursery() as nursery:
         nursery.start_soon(fetch, upstream)
-        while not ready():  # noqa: ASYNC110  # whatever that is
-            await trio.sleep(0.001)
+        await until(ready)
         await trio.testing.wait_all_tasks_blocked()
         nursery.cancel_scope.cancel()
     assert upstream.in_use == 0
