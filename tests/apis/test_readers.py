@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bridge.apis.protocol import Api, RequestFacts, UnreadableRequest
+from bridge.apis.protocol import Api, Opening, RequestFacts, StreamFailure, UnreadableRequest
 from bridge.apis.readers import StreamReader
 from bridge.apis.registry import APIS
 from bridge.apis.responses.answer import ResponsesAnswer
@@ -190,7 +190,7 @@ def test_odd_bodies_and_requests_are_harmless(api: Api, value: object) -> None:
 def test_the_opening_is_judged_without_fault(api: Api, name: str, event: bytes) -> None:
     data = event.split(b"data: ")[1].strip()
     for given_name in (b"", name.encode()):
-        api.opening(given_name, data)
+        assert isinstance(api.opening(given_name, data), Opening | StreamFailure)
 
 
 def test_a_fault_in_reading_is_contained_counted_and_logged_once(

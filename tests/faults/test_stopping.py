@@ -164,8 +164,9 @@ async def test_answers_that_nobody_takes_do_not_hold_it_up(monkeypatch: pytest.M
     monkeypatch.setattr(app, "CUT_OFF_S", GRACE_S)
     async with stopped_around(hang) as (here, clients):
         connection = await clients.enter_async_context(client(here.port, receive_buffer=4096))
-        with trio.move_on_after(0.5):  # it takes no more at some point
+        with trio.move_on_after(0.5) as stuck:  # it takes no more at some point
             await connection.send(request(here.port, b"", method="GET", path="/nothing") * 50_000)
+        assert stuck.cancelled_caught
 
 
 async def test_idle_connections_are_closed() -> None:

@@ -175,10 +175,15 @@ async def test_many_requests_at_once_after_the_server_closed_all_idle_connection
             await close.wait()
             raise Hang
 
+    answers: list[tuple[int, bytes]] = []
+
+    async def fetch_one(upstream: Upstream) -> None:
+        answers.append(await fetch(upstream))
+
     async def all_at_once(upstream: Upstream) -> None:
         async with trio.open_nursery() as nursery:
             for _ in range(10):
-                nursery.start_soon(fetch, upstream)
+                nursery.start_soon(fetch_one, upstream)
 
     async with provider(handle) as url:
         upstream = Upstream(url)
@@ -188,6 +193,7 @@ async def test_many_requests_at_once_after_the_server_closed_all_idle_connection
             await trio.testing.wait_all_tasks_blocked(0.005)
             await all_at_once(upstream)
             await upstream.aclose()
+    assert answers == [(200, b"ok")] * 20
 
 
 @pytest.mark.parametrize("status", [100, 101, 600, 999])
