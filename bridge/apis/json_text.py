@@ -66,9 +66,9 @@ def _well_formed(value: Any) -> Any:
     if isinstance(value, str):
         return well_formed(value)
     if isinstance(value, list):
-        return [_well_formed(one) for one in value]
+        return [_well_formed(item) for item in value]
     if isinstance(value, dict):
-        return {well_formed(key): _well_formed(one) for key, one in value.items()}
+        return {well_formed(key): _well_formed(item) for key, item in value.items()}
     return value
 
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from bridge.apis.chat_completions.api import ChatCompletions
 from bridge.apis.messages.api import Messages
-from bridge.apis.protocol import Api, RequestFacts, UnreadableRequest
+from bridge.apis.protocol import Api, Opening, RequestFacts, StreamFailure, UnreadableRequest
 from bridge.apis.readers import StreamReader
 from bridge.apis.responses.answer import ResponsesAnswer
 from bridge.apis.responses.api import Responses
@@ -192,7 +192,7 @@ def test_odd_bodies_and_requests_are_harmless(api: Api, value: object) -> None:
 def test_the_opening_is_judged_without_fault(api: Api, name: str, event: bytes) -> None:
     data = event.split(b"data: ")[1].strip()
     for given_name in (b"", name.encode()):
-        api.opening(given_name, data)
+        assert isinstance(api.opening(given_name, data), Opening | StreamFailure)
 
 
 def test_a_fault_in_reading_is_contained_counted_and_logged_once(

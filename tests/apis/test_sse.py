@@ -179,19 +179,19 @@ def test_the_end_gives_nothing_of_an_event_too_large() -> None:
 def test_a_line_of_16_mib_in_small_chunks_is_linear() -> None:
     parser = SseParser()
     piece = b"x" * 4096
-    begin = time.perf_counter()
+    begin = time.process_time()
     parser.feed(b"data: ")
     for _ in range(4096):
         assert parser.feed(piece) == []
     assert parser.feed(b"\n\ndata: 1\n\n") == [(b"", b"1")]
-    assert time.perf_counter() - begin < 2.0  # quadratic takes minutes
+    assert time.process_time() - begin < 5.0  # quadratic takes minutes of the processor
     assert parser.dropped == 1
 
 
 def test_an_event_just_under_the_limit_in_small_chunks_is_linear() -> None:
     parser = SseParser()
     pieces = [b"data: " + b"x" * 1018, *[b"x" * 1024] * 8000, b"\n\n"]
-    begin = time.perf_counter()
+    begin = time.process_time()
     events = [event for piece in pieces for event in parser.feed(piece)]
-    assert time.perf_counter() - begin < 2.0
+    assert time.process_time() - begin < 5.0
     assert [len(data) for _, data in events] == [1018 + 8000 * 1024]

@@ -7,23 +7,27 @@ from pathlib import Path
 
 import pytest
 import trio
+import trio.lowlevel
 import trio.testing
+from trio.testing import MockClock
 
 from bridge.config import reload
 from bridge.config.load import Loaded, Options, load
 from bridge.config.reload import follow_configuration
 from bridge.config.settings import CircuitBreakerSettings
 from bridge.interception import failover, interception
-from tests.support.world import HELLO, KEYS, Asked, Hang, Reply, ask, provider, say_hello, sse, world
+from tests.support.frozen_time import frozen
+from tests.support.world import HELLO, KEYS, Asked, Hang, Reply, World, ask, provider, say_hello, sse, world
 
 STREAM = [("content-type", "text/event-stream")]
 
 
-async def test_a_stream_has_no_total_limit_whatever_its_request_looks_like() -> None:
+async def test_a_stream_has_no_total_limit_whatever_its_request_looks_like(clock: MockClock) -> None:
     async def handle(_: Asked, reply: Reply) -> None:
         await reply.head(200, STREAM)
         await reply.chunk(HELLO[0])
-        await trio.sleep(0.2)  # four times the limit for requests that are not streams
+        await trio.testing.wait_all_tasks_blocked()
+        clock.jump(0.2)  # four times the limit for requests that are not streams
         await reply.chunk(HELLO[2])
         await reply.end()
 
@@ -136,12 +140,23 @@ async def test_a_limit_told_to_a_client_that_leaves_at_once_is_remembered() -> N
         assert here.bridge.hub.picture.keys["openai", "sk-c...0001"].state == "temporary"
 
 
-async def test_an_attempt_is_told_as_failed_once() -> None:
+async def test_an_attempt_is_told_as_failed_once(clock: MockClock) -> None:
     async def handle(_: Asked, reply: Reply) -> None:
         await reply.whole(429, b"{}", [("retry-after", "2")])
 
-    async with provider(handle) as url, world(url, wait_for_key=5, request_timeout=0.1) as here:
-        answer = await ask(here.port, {"model": "m", "input": "x"})
+    async def run_out_of_time(here: World) -> None:
+        while not here.events("interception.waiting"):
+            await trio.lowlevel.checkpoint()
+        clock.jump(0.2)
+
+    async with (
+        provider(handle) as url,
+        world(url, wait_for_key=5, request_timeout=0.1) as here,
+        trio.open_nursery() as nursery,
+    ):
+        with frozen(clock):
+            nursery.start_soon(run_out_of_time, here)
+            answer = await ask(here.port, {"model": "m", "input": "x"})
         await here.event("interception.ended")
         assert answer.status == 504
         assert [event.reason for event in here.events("attempt.failed")] == ["rate_limited"]
@@ -183,7 +198,7 @@ async def test_local_pages_take_get_alone(path: str) -> None:
         assert (await ask(here.port, path=path)).status == 405
 
 
-async def test_our_own_congestion_opens_no_circuit() -> None:
+async def test_our_own_congestion_opens_no_circuit(clock: MockClock) -> None:
     async with provider(say_hello) as url:
         breaker = CircuitBreakerSettings(failure_threshold=1)
         async with world(url, connect_timeout=0.05, circuit_breaker=breaker) as here:
@@ -194,5 +209,6 @@ async def test_our_own_congestion_opens_no_circuit() -> None:
             assert (await ask(here.port)).status == 503
             for place in places:
                 upstream._limiter.release_on_behalf_of(place)
-            assert (await ask(here.port)).status == 200
+            with frozen(clock):
+                assert (await ask(here.port)).status == 200
             assert here.events("circuit.changed") == []

@@ -21,6 +21,7 @@ from attrs import Factory, frozen
 
 from bridge.events.vocabulary import FailureReason, KeyState
 from bridge.keys.verdict import Failure
+from tests.support.until import until
 from tests.support.world import KEYS, Answered, Asked, Hang, Reply, World, ask, provider, sse, world
 
 FIRST, SECOND = KEYS[:2]
@@ -156,9 +157,7 @@ async def test_cell(api: str, *, streaming: bool, name: str, rest: str) -> None:
         answer = await ask(here.port, {"model": "m", "stream": streaming}, path="/openai" + PATHS[api])
         ended = await here.event("interception.ended")
         await here.event("key.changed", 2 if case.state is KeyState.VALID else 3)
-        with trio.fail_after(5):
-            while state_of_first(here) is not case.state:  # noqa: ASYNC110  # a check may be on its way
-                await trio.sleep(0.002)
+        await until(lambda: state_of_first(here) is case.state)  # a check may be on its way
         tell = (answer.status, ended.status, ended.outcome)
         check_client(answer, api, name, rest, streaming=streaming)
         assert ended.status == answer.status, tell

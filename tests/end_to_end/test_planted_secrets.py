@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from typing import Any
 
 import orjson
@@ -13,6 +14,8 @@ import trio.lowlevel
 
 from bridge.events.wire import encode
 from bridge.keys.secret import Secret
+from tests.support.record_desk import rows
+from tests.support.until import until
 from tests.support.world import Asked, Reply, World, ask, provider, sse, world
 
 POOL = "sk-canary-pool-0123456789"
@@ -74,11 +77,19 @@ def found(raw: bytes | str) -> list[str]:
     return [secret for secret in PLANTED if secret in text]
 
 
-def recorded(here: World) -> str:
-    """Everything in the record."""
+async def recorded(here: World, interceptions: int) -> str:
+    """Everything in the record, once so many interceptions have ended in it."""
     assert here.record is not None
-    with sqlite3.connect(here.record) as database:
+    path = here.record
+    await until(lambda: sum(row["outcome"] is not None for row in rows(path, "interceptions")) == interceptions)
+    with closing(sqlite3.connect(path)) as database:
         return "\n".join(database.iterdump())
+
+
+async def heard(lines: list[bytes], kind: str, count: int) -> bytes:
+    """All that a subscriber has read, once so many events of that type are among it."""
+    await until(lambda: sum(orjson.loads(line)["type"] == kind for line in lines) == count)
+    return b"\n".join(lines)
 
 
 @pytest.mark.parametrize("cut", [whole, halves, CHARACTERS], ids=["whole", "in parts", "by character"])
@@ -112,10 +123,12 @@ async def test_a_planted_secret_stands_whole_nowhere(cut: Callable[[str], Sequen
         hidden = f"/openai/v1/models/{ALL.replace(' ', '%20')}"
         await ask(here.port, b"", path=hidden, method="GET", headers=headers)
         await here.event("interception.ended", 2)
-        snapshot = encode(here.bridge.hub.snapshot())
-        await trio.sleep(0.4)  # the record's batch
+        seen: dict[str, bytes | str] = {
+            "snapshot": encode(here.bridge.hub.snapshot()),
+            "events": await heard(lines, "interception.ended", 2),
+            "record": await recorded(here, 2),
+        }
         nursery.cancel_scope.cancel()
-        seen: dict[str, bytes | str] = {"snapshot": snapshot, "events": b"\n".join(lines), "record": recorded(here)}
     shown = PLANTED if mine else [secret for secret in PLANTED if secret != OWN]  # nobody brought that one: not known
     for sink, text in seen.items():
         assert not set(found(text)) & set(shown), sink

@@ -15,6 +15,7 @@ import trio.testing
 from bridge.config import reload
 from bridge.config.load import Loaded, Options, load
 from bridge.config.reload import fixed_settings, follow_configuration
+from tests.support.until import until
 from tests.support.world import HELLO, KEYS, Asked, Reply, World, ask, provider, say_hello, world
 
 STREAM = [("content-type", "text/event-stream")]
@@ -40,13 +41,6 @@ async def followed(here: World, file: Path) -> AsyncIterator[Callable[[], Loaded
         await trio.testing.wait_all_tasks_blocked()
         yield read
         nursery.cancel_scope.cancel()
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    """Waits until something is so."""
-    with trio.fail_after(10):
-        while not condition():  # noqa: ASYNC110  # the condition is whatever a test looks at
-            await trio.sleep(0.005)
 
 
 def hints(here: World) -> list[str]:

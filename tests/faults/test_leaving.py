@@ -15,6 +15,7 @@ from attrs import define, field
 
 from tests.faults.census import nothing_left
 from tests.faults.wire import BEGUN, BODY, Client, client, request
+from tests.support.until import until
 from tests.support.world import HELLO, KEYS, Asked, Reply, World, ask, provider, say_hello, world
 
 KILLS = 200
@@ -99,8 +100,7 @@ async def test_before_the_answer_begins(manner: str) -> None:
 async def test_while_the_opening_is_held_back(manner: str) -> None:
     async with silent_world(HELLO[0]) as (here, silent), client(here.port) as connection:
         await connection.send(request(here.port))
-        while not silent.asked:  # noqa: ASYNC110  # the client has nothing of it yet
-            await trio.sleep(0.001)
+        await until(lambda: silent.asked)  # the client has nothing of it yet
         await leave(connection, manner)
         await until_cancelled(here)
 
@@ -142,8 +142,7 @@ async def test_during_the_request_body(manner: str, sent: int) -> None:
     async with silent_world(BEGUN) as (here, silent):
         async with client(here.port) as connection:
             await connection.send(request(here.port)[: sent - len(BODY)])
-            while not here.bridge.health()["live"]:  # noqa: ASYNC110  # a reset could overtake the head
-                await trio.sleep(0.001)
+            await until(lambda: here.bridge.health()["live"])  # a reset could overtake the head
             await leave(connection, manner)
             await until_cancelled(here)
         assert silent.asked == []

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import pytest
 import trio
+import trio.testing
+from trio.testing import MockClock
 
 from bridge.http import connection
 from tests.faults.census import nothing_left
 from tests.faults.wire import BEGUN, client, request
+from tests.support.frozen_time import frozen
 from tests.support.world import HELLO, Asked, Reply, provider, say_hello, world
 
 TIMES = 20
@@ -32,13 +35,16 @@ async def never_end(_: Asked, reply: Reply) -> None:
     ],
 )
 async def test_a_request_that_does_not_come_is_not_waited_for(
-    monkeypatch: pytest.MonkeyPatch, said: bytes, limit: str, answered: bytes
+    monkeypatch: pytest.MonkeyPatch, clock: MockClock, said: bytes, limit: str, answered: bytes
 ) -> None:
     monkeypatch.setattr(connection, limit, 0.05)
     async with provider(say_hello) as url, world(url) as here, nothing_left(here):
-        async with client(here.port) as sender:
-            await sender.send(said.replace(b"PORT", str(here.port).encode()))
-            got = await sender.until_closed()
+        with frozen(clock):
+            async with client(here.port) as sender:
+                await sender.send(said.replace(b"PORT", str(here.port).encode()))
+                await trio.testing.wait_all_tasks_blocked(0.01)  # the bridge has read it
+                clock.jump(0.1)
+                got = await sender.until_closed()
         assert got.startswith(answered)
         assert bool(got) == bool(answered)
 
@@ -56,7 +62,7 @@ async def test_a_client_that_stops_reading_is_cut_off(monkeypatch: pytest.Monkey
         assert {event.outcome for event in here.events("interception.ended")} == {"cancelled"}
 
 
-async def test_a_client_that_reads_slowly_is_not_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_client_that_reads_slowly_is_not_cut_off(monkeypatch: pytest.MonkeyPatch, clock: MockClock) -> None:
     monkeypatch.setattr(connection, "STALL_S", 0.1)
     body = b"x" * 1_000_000
 
@@ -65,8 +71,10 @@ async def test_a_client_that_reads_slowly_is_not_cut_off(monkeypatch: pytest.Mon
 
     async with provider(handle) as url, world(url) as here, client(here.port, receive_buffer=32768) as slow:
         await slow.send(request(here.port))
-        taken = 0
-        while taken < len(body):
-            taken += len(await slow.stream.receive_some(16384))
-            await trio.sleep(0.01)  # being slow is what this is about: the whole takes many times STALL_S
+        with frozen(clock):
+            began, taken = trio.current_time(), 0
+            while taken < len(body):
+                taken += len(await slow.stream.receive_some(16384))
+                clock.jump(0.02)
+            assert trio.current_time() - began > 10 * connection.STALL_S
         assert (await here.event("interception.ended")).outcome == "completed"

@@ -12,6 +12,7 @@ import trio.testing
 from bridge import app
 from tests.faults.subscriber import subscriber
 from tests.faults.wire import BEGUN, Client, client, health, request
+from tests.support.until import until
 from tests.support.world import HELLO, Asked, Handle, Reply, World, provider, say_hello, world
 
 STREAM = [("content-type", "text/event-stream")]
@@ -134,8 +135,7 @@ async def test_half_a_request_gets_503_when_the_grace_is_over() -> None:
         client(here.port) as connection,
     ):
         await connection.send(request(here.port)[:-5])
-        while not here.bridge.health()["live"]:  # noqa: ASYNC110  # nothing is told of it before its body is here
-            await trio.sleep(0.001)
+        await until(lambda: here.bridge.health()["live"])  # nothing is told of it before its body is here
         here.bridge.stop("for a test")
         answer = await connection.answer()
         assert answer is not None
@@ -164,8 +164,9 @@ async def test_answers_that_nobody_takes_do_not_hold_it_up(monkeypatch: pytest.M
     monkeypatch.setattr(app, "CUT_OFF_S", GRACE_S)
     async with stopped_around(hang) as (here, clients):
         connection = await clients.enter_async_context(client(here.port, receive_buffer=4096))
-        with trio.move_on_after(0.5):  # it takes no more at some point
+        with trio.move_on_after(0.5) as stuck:  # it takes no more at some point
             await connection.send(request(here.port, b"", method="GET", path="/nothing") * 50_000)
+        assert stuck.cancelled_caught
 
 
 async def test_idle_connections_are_closed() -> None:

@@ -22,6 +22,7 @@ from bridge.server import Bridge
 from tests.faults.census import nothing_left
 from tests.faults.subscriber import subscriber
 from tests.faults.wire import BEGUN, client, request
+from tests.support.until import until
 from tests.support.world import HELLO, KEYS, Asked, Reply, World, ask, provider, say_hello, world
 
 EVENTS = 2000
@@ -71,8 +72,7 @@ async def test_one_that_leaves_is_forgotten() -> None:
             async with subscriber(here.socket):
                 here.bridge.hub.publish(BridgeStopping("x"))
         await ask(here.port)
-        while here.bridge.hub.subscribers:  # noqa: ASYNC110  # each notices by itself that its reader is gone
-            await trio.sleep(0.001)
+        await until(lambda: not here.bridge.hub.subscribers)  # each notices by itself that its reader is gone
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ import pytest
 import trio
 import trio.testing
 from attrs import define, field
+from trio.testing import MockClock
 
 from bridge.providers.attempt import (
     ConnectFailed,
@@ -22,6 +23,7 @@ from bridge.providers.attempt import (
 )
 from tests.faults.attempts import KEY, OK, call, fetch
 from tests.faults.census import nothing_left
+from tests.support.frozen_time import frozen
 from tests.support.world import Asked, Hang, Reply, provider
 
 
@@ -173,10 +175,15 @@ async def test_many_requests_at_once_after_the_server_closed_all_idle_connection
             await close.wait()
             raise Hang
 
+    answers: list[tuple[int, bytes]] = []
+
+    async def fetch_one(upstream: Upstream) -> None:
+        answers.append(await fetch(upstream))
+
     async def all_at_once(upstream: Upstream) -> None:
         async with trio.open_nursery() as nursery:
             for _ in range(10):
-                nursery.start_soon(fetch, upstream)
+                nursery.start_soon(fetch_one, upstream)
 
     async with provider(handle) as url:
         upstream = Upstream(url)
@@ -186,6 +193,7 @@ async def test_many_requests_at_once_after_the_server_closed_all_idle_connection
             await trio.testing.wait_all_tasks_blocked(0.005)
             await all_at_once(upstream)
             await upstream.aclose()
+    assert answers == [(200, b"ok")] * 20
 
 
 @pytest.mark.parametrize("status", [100, 101, 600, 999])
@@ -218,14 +226,15 @@ async def test_silence_before_and_within_an_answer() -> None:
         assert upstream.in_use == 0
 
 
-async def test_too_many_at_once() -> None:
+async def test_too_many_at_once(clock: MockClock) -> None:
     async def silent(_: Asked, reply: Reply) -> None:
         await reply.until_closed()
 
     async with provider(silent) as url, trio.open_nursery() as nursery:
         upstream = Upstream(url, connect_timeout=0.02, max_connections=1)
-        nursery.start_soon(fetch, upstream)
-        await trio.testing.wait_all_tasks_blocked()
+        with frozen(clock):  # the first connects in time
+            nursery.start_soon(fetch, upstream)
+            await trio.testing.wait_all_tasks_blocked()
         with pytest.raises(UpstreamBusy):
             await fetch(upstream)
         assert upstream.in_use == 1

@@ -13,11 +13,12 @@ import pytest
 import trio
 import trio.testing
 import trustme
-from attrs import define
+from attrs import define, field
 
 from bridge.providers.attempt import ConnectFailed, Upstream, UpstreamError, UpstreamTimeout
 from tests.faults.attempts import OK, call, fetch
 from tests.faults.census import nothing_left
+from tests.support.until import until
 from tests.support.world import Asked, Hang, Reply, _serve_provider, provider
 
 TIMES = 40
@@ -61,22 +62,35 @@ async def tls_provider(context: ssl.SSLContext, handle: Callable[[Asked, Reply],
         nursery.cancel_scope.cancel()
 
 
-@asynccontextmanager
-async def mute_server() -> AsyncIterator[tuple[int, list[trio.SocketStream]]]:
-    """Accepts connections and never says a word. Gives its port and the connections it has."""
-    connections: list[trio.SocketStream] = []
+@define
+class Mute:
+    """A server that accepts connections and never says a word. `listens` is set: it takes what it is sent."""
 
-    async def serve(stream: trio.SocketStream) -> None:
-        connections.append(stream)
+    port: int
+    connections: list[trio.SocketStream] = field(factory=list)
+    received: int = 0
+    listens: trio.Event = field(factory=trio.Event)
+
+    async def serve(self, stream: trio.SocketStream) -> None:
+        """Has a connection until the other side closes it."""
+        self.connections.append(stream)
         async with stream:
-            while await stream.receive_some(65536):
-                pass
-        connections.remove(stream)
+            await self.listens.wait()
+            while data := await stream.receive_some(65536):
+                self.received += len(data)
+        self.connections.remove(stream)
 
+
+@asynccontextmanager
+async def mute_server(*, listens: bool = True) -> AsyncIterator[Mute]:
+    """A mute server at work."""
     (listener,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
+    mute = Mute(listener.socket.getsockname()[1])
+    if listens:
+        mute.listens.set()
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(trio.serve_listeners, serve, [listener])
-        yield listener.socket.getsockname()[1], connections
+        nursery.start_soon(trio.serve_listeners, mute.serve, [listener])
+        yield mute
         nursery.cancel_scope.cancel()
 
 
@@ -84,8 +98,7 @@ async def cancelled_when(upstream: Upstream, ready: Callable[[], object]) -> Non
     """An attempt that is cancelled once `ready` says so."""
     async with trio.open_nursery() as nursery:
         nursery.start_soon(fetch, upstream)
-        while not ready():  # noqa: ASYNC110  # whatever that is
-            await trio.sleep(0.001)
+        await until(ready)
         await trio.testing.wait_all_tasks_blocked()
         nursery.cancel_scope.cancel()
     assert upstream.in_use == 0
@@ -118,37 +131,43 @@ async def test_in_a_tcp_connect() -> None:
 
 async def test_in_a_tls_handshake(tls: Tls) -> None:
     """Nothing but the garbage collector would close the socket, were it left to httpcore."""
-    async with mute_server() as (port, connections):
-        upstream = Upstream(f"https://127.0.0.1:{port}/v1", tls=tls.client)
+    async with mute_server() as mute:
+        upstream = Upstream(f"https://127.0.0.1:{mute.port}/v1", tls=tls.client)
         async with nothing_left():
             for _ in range(TIMES):
-                await cancelled_when(upstream, lambda: connections)
+                await cancelled_when(upstream, lambda: mute.connections)
 
 
 async def test_a_tls_handshake_that_takes_too_long(tls: Tls) -> None:
-    async with mute_server() as (port, _):
-        upstream = Upstream(f"https://127.0.0.1:{port}/v1", tls=tls.client, connect_timeout=0.02)
+    async with mute_server() as mute:
+        upstream = Upstream(f"https://127.0.0.1:{mute.port}/v1", tls=tls.client, connect_timeout=0.02)
         async with nothing_left():
             with pytest.raises(UpstreamTimeout, match=r"cannot connect to https://127\.0\.0\.1:\d+: timed out"):
                 await fetch(upstream)
 
 
 async def test_before_an_answer() -> None:
-    async with mute_server() as (port, connections):
-        upstream = Upstream(f"http://127.0.0.1:{port}/v1")
+    async with mute_server() as mute:
+        upstream = Upstream(f"http://127.0.0.1:{mute.port}/v1")
         async with nothing_left():
             for _ in range(TIMES):
-                await cancelled_when(upstream, lambda: connections)
+                await cancelled_when(upstream, lambda: mute.connections)
 
 
 async def test_while_a_large_request_is_sent() -> None:
-    async with mute_server() as (port, _):
-        upstream = Upstream(f"http://127.0.0.1:{port}/v1")
-        async with nothing_left(), trio.open_nursery() as nursery:
-            for _ in range(5):
-                nursery.start_soon(fetch, upstream, call(b"x" * 20_000_000))
-            await trio.testing.wait_all_tasks_blocked()
-            nursery.cancel_scope.cancel()
+    size = 20_000_000  # more than the kernel takes for a server that does not read
+    async with mute_server(listens=False) as mute:
+        upstream = Upstream(f"http://127.0.0.1:{mute.port}/v1")
+        async with nothing_left():
+            async with trio.open_nursery() as nursery:
+                for _ in range(5):
+                    nursery.start_soon(fetch, upstream, call(b"x" * size))
+                await until(lambda: len(mute.connections) == 5)
+                await trio.testing.wait_all_tasks_blocked()
+                nursery.cancel_scope.cancel()
+            assert upstream.in_use == 0
+            mute.listens.set()
+        assert 0 < mute.received < 5 * size
 
 
 async def test_in_the_middle_of_an_answer(tls: Tls) -> None:

@@ -156,6 +156,7 @@ def test_a_late_failure_of_a_request_from_before_does_not_open_it_again(clock: C
 def test_a_permit_of_nobody_notes_nothing() -> None:
     with Permit() as permit:
         permit.note(500)
+    assert (permit.name, permit.probe) == (("", None), None)
 
 
 async def test_an_open_circuit_is_answered_503_and_told() -> None:

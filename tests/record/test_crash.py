@@ -15,6 +15,7 @@ import trio
 
 from tests.support.record_desk import rows
 from tests.support.served import Served, served, stop
+from tests.support.until import until
 from tests.support.world import HELLO, Asked, Reply, ask, provider, say_hello, sse
 
 STREAMS = 50
@@ -97,9 +98,7 @@ async def until_current(bridge: Served, path: Path) -> timedelta:
     """Waits until the record has what the subscriber has heard by now. Returns how long that took."""
     began = trio.current_time()
     seen = [trace(event) for event in bridge.of_type("thought.recorded")]
-    with trio.fail_after(30):
-        while not traces(path).issuperset(seen):  # noqa: ASYNC110  # another process writes it
-            await trio.sleep(0.005)
+    await until(lambda: traces(path).issuperset(seen))
     return timedelta(seconds=trio.current_time() - began)
 
 

@@ -17,6 +17,7 @@ from bridge.events.vocabulary import KeyState, PromptRecorded, TokensUsed
 from bridge.record import housekeeping
 from bridge.record.database import RecordError, migrations, open_for_reading, open_for_writing
 from tests.support.record_desk import AT, STAMP, contents, desk, ended, ids, rows, started
+from tests.support.until import until
 from tests.support.world import KEYS, Asked, Reply, ask, provider, say_hello, world
 
 
@@ -134,7 +135,7 @@ async def test_what_is_older_than_keep_is_forgotten_whole(file: Path, monkeypatc
     told = [PromptRecorded("old", "r", "text"), TokensUsed("old", "r", 1, 1), ended("old")]
     async with desk(file, keep=9 * 86_400.0) as here:
         here.publish(started("old"), *told)
-        await here.until(lambda: rows(file, "runs"))
+        await until(lambda: rows(file, "runs"))
     assert contents(file) == {}
     async with desk(file, keep=11 * 86_400.0) as here:
         here.publish(started("new"))
@@ -192,9 +193,7 @@ async def test_a_key_that_is_well_again_is_well_after_a_restart(file: Path) -> N
         async with world(url, KEYS[:2], record=record) as here:
             await ask(here.port)
             here.bridge.providers["openai"].pool.reset("sk-c...0001")  # by a request to /models, which is served
-            with trio.fail_after(10):
-                while here.events("key.changed")[-1].state is not KeyState.VALID:  # noqa: ASYNC110  # a plain sink
-                    await trio.sleep(0.002)
+            await until(lambda: here.events("key.changed")[-1].state is KeyState.VALID)
         async with world(url, KEYS[:2], record=record) as here:
             states = [key.state for key in here.bridge.providers["openai"].pool.snapshot()]
     assert states == [KeyState.VALID, KeyState.VALID]

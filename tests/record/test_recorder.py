@@ -36,6 +36,7 @@ from bridge.events.vocabulary import (
 from bridge.record import recorder
 from bridge.record.statements import Statements
 from tests.support.record_desk import STAMP, Desk, contents, desk, ended, ids, rows, started
+from tests.support.until import until
 
 START = InterceptionStarted(
     id="i",
@@ -201,7 +202,7 @@ async def test_an_event_is_written_without_another_after_it(tmp_path: Path) -> N
     async with desk(tmp_path / "r.db") as here:
         for count in (1, 2):
             here.publish(started(f"i{count}"))
-            await here.until(partial(lambda count: len(ids(here.path)) == count, count))
+            await until(partial(lambda count: len(ids(here.path)) == count, count))
 
 
 async def test_a_stop_loses_nothing(tmp_path: Path) -> None:
@@ -263,7 +264,7 @@ async def test_an_event_that_cannot_be_written_costs_no_other(name: str, tmp_pat
     good = [TokensUsed("i", "r", n, 0) for n in range(5)]
     async with desk(tmp_path / "r.db") as here:
         here.publish(started("i"), *good[:3], POISON[name], *good[3:], ended("i"))
-        await here.until(lambda: [row for row in rows(here.path, "interceptions") if row["outcome"]])
+        await until(lambda: [row for row in rows(here.path, "interceptions") if row["outcome"]])
         here.publish(started("later"))
         assert here.said == []
     assert [row["input"] for row in rows(tmp_path / "r.db", "token_usages")] == [0, 1, 2, 3, 4]
@@ -281,7 +282,7 @@ async def test_only_the_owner_can_read_it(tmp_path: Path) -> None:
     path = tmp_path / "deep" / "r.db"
     async with desk(path) as here:
         here.publish(started("i"))
-        await here.until(lambda: ids(path))
+        await until(lambda: ids(path))
         modes = {entry.name: stat.S_IMODE(entry.stat().st_mode) for entry in path.parent.iterdir()}
     assert modes == dict.fromkeys(("r.db", "r.db-wal", "r.db-shm"), 0o600)
     assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700

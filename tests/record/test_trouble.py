@@ -14,6 +14,7 @@ from bridge.config.settings import RecordSettings
 from bridge.events.vocabulary import Event, PromptRecorded, TokensUsed
 from bridge.record import database, recorder
 from tests.support.record_desk import contents, desk, ended, ids, rows, started
+from tests.support.until import until
 from tests.support.world import ask, provider, say_hello, world
 
 
@@ -77,9 +78,9 @@ async def test_whichever_statement_fails_nothing_is_lost_or_doubled(
     plan = make_faulty(monkeypatch, range(first, first + 3))
     async with desk(tmp_path / "r.db") as here:
         here.publish(*story("a"))
-        await here.until(lambda: rows(here.path, "token_usages"))
+        await until(lambda: rows(here.path, "token_usages"))
         here.publish(*story("b"))
-        await here.until(lambda: len(rows(here.path, "token_usages")) == 2)
+        await until(lambda: len(rows(here.path, "token_usages")) == 2)
         if plan["hit"]:
             await here.until_said("record.recovered")
         plan["bad"] = range(0)

@@ -9,7 +9,7 @@ from typing import Any
 
 import trio
 
-from bridge.simulator.agents import run_agents
+from bridge.simulator.agents import _TRIES, run_agents
 from bridge.simulator.answers import Commentary, HiddenThought, ScriptedThought, ToolCall
 from bridge.simulator.delivery import Receive, ReplyEnding, Send
 from bridge.simulator.demo import DEMO_SCENARIO, demo_keys
@@ -104,9 +104,20 @@ async def test_agents_carry_on_through_errors() -> None:
 
 
 async def test_agents_give_up_where_nobody_answers() -> None:
-    async with serving(provider()) as url:
-        pass
-    await run_agents(f"{url}/v1", rounds=1, speed=SPEED)
+    tries = 0
+
+    async def hang_up(stream: trio.SocketStream) -> None:
+        nonlocal tries
+        tries += 1
+        await stream.aclose()
+
+    (listener,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(trio.serve_listeners, hang_up, [listener])
+        port = listener.socket.getsockname()[1]
+        await run_agents(f"http://127.0.0.1:{port}/v1", rounds=1, speed=SPEED)
+        nursery.cancel_scope.cancel()
+    assert tries == _TRIES * sum(len(role.stories) for role in roles())
 
 
 async def test_agents_go_on_for_ever() -> None:

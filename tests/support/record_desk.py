@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,6 +17,7 @@ from bridge.events.hub import Hub
 from bridge.events.vocabulary import Credential, Event, InterceptionEnded, InterceptionStarted, Outcome
 from bridge.events.wire import Envelope, format_time
 from bridge.record.recorder import Recorder
+from tests.support.until import until
 
 AT = datetime(2026, 11, 24, 12, 0, 0, 250_000, tzinfo=UTC)
 STAMP = format_time(AT)
@@ -50,15 +51,9 @@ class Desk:
         for event in events:
             self.hub.publish(event)
 
-    async def until(self, condition: Callable[[], object]) -> None:
-        """Waits until something holds; fails where it takes far too long."""
-        with trio.fail_after(20):
-            while not condition():  # noqa: ASYNC110  # the recorder works in a thread and a file
-                await trio.sleep(0.002)
-
     async def until_said(self, kind: str) -> Any:
         """Waits for the first event of that type about the record."""
-        await self.until(lambda: [event for event in self.said if event.type == kind])
+        await until(lambda: [event for event in self.said if event.type == kind])
         return next(event for event in self.said if event.type == kind)
 
 

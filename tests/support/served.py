@@ -15,6 +15,7 @@ import orjson
 import trio
 from attrs import define, field
 
+from tests.support.until import until
 from tests.support.world import KEYS
 
 
@@ -32,10 +33,8 @@ class Served:
 
     async def until(self, kind: str, count: int = 1) -> dict[str, Any]:
         """Waits for the count-th event of that type."""
-        with trio.fail_after(30):
-            while len(found := self.of_type(kind)) < count:  # noqa: ASYNC110  # a reader of its own appends them
-                await trio.sleep(0.005)
-        return found[count - 1]
+        await until(lambda: len(self.of_type(kind)) >= count)
+        return self.of_type(kind)[count - 1]
 
 
 def configure(place: Path, root: str) -> list[str]:

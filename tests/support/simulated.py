@@ -18,6 +18,7 @@ from bridge.simulator.answers import Commentary, HiddenThought, ScriptedAnswer, 
 from bridge.simulator.delivery import ReplyEnding
 from bridge.simulator.provider import SimulatedExchange, SimulatedProvider
 from bridge.simulator.scenario.scenario import Scenario
+from tests.support.until import until
 from tests.support.world import KEYS, World, running
 
 SPEED = 10_000.0
@@ -35,9 +36,7 @@ class Simulation:
 
     async def exchange(self, number: int) -> SimulatedExchange:
         """Waits for the end of the exchange of that number, from 1."""
-        with trio.fail_after(10):
-            while len(self.exchanges) < number:  # noqa: ASYNC110  # the provider tells by a plain call
-                await trio.sleep(0.002)
+        await until(lambda: len(self.exchanges) >= number)
         return self.exchanges[number - 1]
 
 

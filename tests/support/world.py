@@ -22,6 +22,7 @@ from bridge.config.settings import ProviderSettings, RecordSettings, Seconds, Se
 from bridge.events.wire import Envelope
 from bridge.keys.secret import Secret
 from bridge.server import Bridge
+from tests.support.until import until
 
 KEYS = ("sk-canary-first-0001", "sk-canary-second-0002", "sk-canary-third-0003")
 RESPONSES = "/openai/v1/responses"
@@ -162,10 +163,8 @@ class World:
 
     async def event(self, kind: str, count: int = 1) -> Any:
         """Waits for the count-th event of that type."""
-        with trio.fail_after(10):
-            while len(found := self.events(kind)) < count:  # noqa: ASYNC110  # events come by a plain sink
-                await trio.sleep(0.002)
-        return found[count - 1]
+        await until(lambda: len(self.events(kind)) >= count)
+        return self.events(kind)[count - 1]
 
 
 @asynccontextmanager
