@@ -1,4 +1,4 @@
-"""Errors in each API's own words: those the bridge answers, and what an upstream's mean for the key it was asked with.
+"""Errors of the bridge's own, in each API's words; `provider_errors` reads those that come from a provider.
 
 Bodies follow the API references ("Error codes" of OpenAI, "Errors" of Anthropic), so that SDKs raise their usual
 exceptions; stream errors are shaped so that the SDKs' stream classes raise when they meet one.
@@ -11,10 +11,7 @@ from typing import Any
 import orjson
 
 from bridge.apis.json_text import well_formed
-from bridge.apis.protocol import StreamFailure
-from bridge.apis.quota import QUOTA_CODES
 from bridge.errors import ErrorKind
-from bridge.events.vocabulary import FailureReason
 
 _OPENAI: dict[ErrorKind, tuple[str, str | None]] = {  # type, code
     ErrorKind.INVALID_REQUEST: ("invalid_request_error", None),
@@ -47,9 +44,6 @@ _ANTHROPIC: dict[ErrorKind, str] = {
     ErrorKind.UNAVAILABLE: "overloaded_error",
     ErrorKind.GATEWAY_TIMEOUT: "timeout_error",
 }
-
-_RATE_LIMIT_CODES = frozenset({"429", "rate_limit_error", "rate_limit_exceeded"})
-_OVERLOAD_CODES = frozenset({"529", "overloaded_error", "server_is_overloaded", "slow_down"})
 
 
 def openai_error(kind: ErrorKind, message: str) -> bytes:
@@ -90,32 +84,6 @@ def chat_stream_error(message: str) -> bytes:
 def messages_stream_error(message: str) -> bytes:
     """An error as an event of a Messages stream."""
     return _event("error", _anthropic_object(ErrorKind.BAD_GATEWAY, message))
-
-
-def upstream_failure(error: object) -> StreamFailure:
-    """What an upstream's error object says, in whichever API's form: its message, and what it means for the key."""
-    if not isinstance(error, dict):
-        return StreamFailure(error if isinstance(error, str) and error else "upstream reported an error")
-    code, error_type, details = error.get("code"), error.get("type"), error.get("details")
-    detail = details.get("error_code") if isinstance(details, dict) else None
-    said = (error.get("message"), code, error_type)
-    texts = (text for text in said if isinstance(text, str) and text not in ("", "error"))
-    return StreamFailure(next(texts, "upstream reported an error"), failure_reason(code, error_type, detail))
-
-
-def failure_reason(*words: object) -> FailureReason | None:
-    """What an upstream error says of the key, from its code, type or HTTP status as JSON gives them.
-
-    None where it speaks of something else, such as the request.
-    """
-    said = {str(word) for word in words if isinstance(word, str | int)}
-    if said & QUOTA_CODES:
-        return FailureReason.QUOTA_EXHAUSTED
-    if said & _RATE_LIMIT_CODES:
-        return FailureReason.RATE_LIMITED
-    if said & _OVERLOAD_CODES:
-        return FailureReason.OVERLOADED
-    return None
 
 
 def _openai_object(kind: ErrorKind, message: str) -> dict[str, Any]:

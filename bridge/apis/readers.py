@@ -7,6 +7,7 @@ contained here, counted and logged, and the relay never learns of it.
 from __future__ import annotations
 
 import logging
+import re
 from typing import Any, Protocol
 
 from bridge.apis.json_text import loads_object
@@ -16,6 +17,8 @@ from bridge.apis.transcript import Transcript
 from bridge.events.vocabulary import Event
 
 BODY_LIMIT = 16 * 1024 * 1024
+
+_LEADING_TYPE = re.compile(rb'\s*\{\s*"type"\s*:\s*"([^"\\]*)"')  # the providers put `type` first
 
 _log = logging.getLogger(__name__)
 
@@ -179,3 +182,15 @@ def _log_fault(count: int) -> None:
     """Logs the exception being handled, once for each reader: a fault that repeats with every event says no more."""
     if count == 1:
         _log.exception("an answer could not be read; it is relayed all the same")
+
+
+def event_type(name: bytes, data: bytes) -> bytes:
+    """The event's SSE name; the data's `type` where the stream names no events. Empty where neither says."""
+    if name and name != b"message":
+        return name
+    leading = _LEADING_TYPE.match(data)
+    if leading:
+        return leading[1]
+    value = loads_object(data)
+    named = value.get("type") if value else None
+    return named.encode() if isinstance(named, str) else b""

@@ -4,22 +4,15 @@ from __future__ import annotations
 
 import re
 from datetime import datetime
-from typing import Any
 
-import orjson
 from attrs import frozen
 
-from bridge.apis.quota import QUOTA_CODES
+from bridge.apis.provider_errors import ProviderError
 from bridge.events.vocabulary import DeadlineSource, FailureReason
 from bridge.keys.rate_limits import DURATION, Headers, duration_s, retry_after, within_bounds
 
 RATE_LIMIT_S = 60.0
 QUOTA_S = 3600.0
-
-QUOTA_WORDS = ("credit balance is too low",)  # Anthropic says it in the message alone
-
-LONGEST_BODY = 1 << 20
-"""Bytes; an error that is longer than this is not looked into."""
 
 _TRY_AGAIN = re.compile(rf"(?:try again|retry)\s+(?:in|after)\s+({DURATION})")
 
@@ -48,8 +41,8 @@ def judge(status: int, headers: Headers, body: bytes, now: datetime) -> Failure 
             return Failure(FailureReason.FORBIDDEN, recheck=True)
         case 429:
             delay = retry_after(headers, now)
-            error = _Error.read(body)
-            return _limited(delay, error.message, quota=error.tells_quota())
+            error = ProviderError.from_body(body)
+            return _limited(delay, error.message, quota=error.reason is FailureReason.QUOTA_EXHAUSTED)
         case 503 | 529:
             delay = retry_after(headers, now)
             if delay is not None:
@@ -95,36 +88,3 @@ def _delay_in(message: str) -> float | None:
     found = _TRY_AGAIN.search(message.lower())
     seconds = duration_s(found[1]) if found else None
     return None if seconds is None else within_bounds(seconds)
-
-
-@frozen
-class _Error:
-    """The parts of an error body that matter here, from OpenAI's shape, Anthropic's, and their imitations."""
-
-    codes: frozenset[str] = frozenset()
-    message: str = ""
-
-    @classmethod
-    def read(cls, body: bytes) -> _Error:
-        if len(body) > LONGEST_BODY:
-            return cls()
-        try:
-            found = orjson.loads(body)
-        except orjson.JSONDecodeError:
-            return cls(message=body.decode("utf-8", "replace"))
-        if isinstance(found, list) and found:  # Google's OpenAI-compatible endpoint wraps it in a list
-            found = found[0]
-        error: Any = found.get("error", found) if isinstance(found, dict) else found
-        if not isinstance(error, dict):
-            return cls(message=error if isinstance(error, str) else "")
-        details = error.get("details")
-        told = [error.get("code"), error.get("type")]
-        if isinstance(details, dict):  # Anthropic's place for `enforced_spend_limit_reached`
-            told.append(details.get("error_code"))
-        codes = frozenset(value for value in told if isinstance(value, str))
-        message = error.get("message")
-        return cls(codes, message if isinstance(message, str) else "")
-
-    def tells_quota(self) -> bool:
-        message = self.message.lower()
-        return not QUOTA_CODES.isdisjoint(self.codes) or any(words in message for words in QUOTA_WORDS)

@@ -13,11 +13,11 @@ import pytest
 from bridge.apis.errors import (
     anthropic_error,
     chat_stream_error,
-    failure_reason,
     messages_stream_error,
     openai_error,
     responses_stream_error,
 )
+from bridge.apis.provider_errors import ProviderError, stream_failure_of
 from bridge.errors import ErrorKind
 from bridge.events.vocabulary import FailureReason
 from tests.apis.wire import chunk, named
@@ -166,5 +166,8 @@ def test_the_anthropic_sdk_raises_on_a_messages_stream_error(
         ((), None),
     ],
 )
-def test_failure_reason(words: tuple[object, ...], reason: FailureReason | None) -> None:
-    assert failure_reason(*words) is reason
+def test_what_an_error_says_of_the_key(words: tuple[object, ...], reason: FailureReason | None) -> None:
+    error = dict(zip(("code", "type"), words, strict=False))
+    assert ProviderError.from_object(error).reason is reason
+    assert ProviderError.from_body(json.dumps({"error": error}).encode()).reason is reason
+    assert stream_failure_of(error).reason is reason

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.apis.quota import QUOTA_CODES
+from bridge.apis.provider_errors import LONGEST_BODY, QUOTA_CODES
 from bridge.events.vocabulary import FailureReason
 from bridge.keys.rate_limits import Headers
-from bridge.keys.verdict import LONGEST_BODY, Failure, judge, judge_stream_failure
+from bridge.keys.verdict import Failure, judge, judge_stream_failure
 from tests.keys.clocks import NOON
 
 RATE = FailureReason.RATE_LIMITED

@@ -10,9 +10,9 @@ from typing import Any
 
 from attrs import define, field
 
-from bridge.apis.errors import upstream_failure
 from bridge.apis.json_text import loads_object
 from bridge.apis.protocol import StreamFailure
+from bridge.apis.provider_errors import stream_failure_of
 from bridge.apis.tool_calls import UnfinishedCall
 from bridge.apis.transcript import Thought, Transcript, tokens
 from bridge.events.vocabulary import ThoughtSource
@@ -30,7 +30,7 @@ _EXTRA = {
 def stream_failure(value: dict[str, Any]) -> StreamFailure | None:
     """The error in a chunk or body that has one."""
     error = value.get("error")
-    return upstream_failure(error) if error else None
+    return stream_failure_of(error) if error else None
 
 
 @define(eq=False)

@@ -10,10 +10,10 @@ from typing import Any
 
 from attrs import define
 
-from bridge.apis.errors import upstream_failure
-from bridge.apis.event_type import event_type
 from bridge.apis.json_text import loads_object
 from bridge.apis.protocol import StreamFailure
+from bridge.apis.provider_errors import stream_failure_of
+from bridge.apis.readers import event_type
 from bridge.apis.tool_calls import UnfinishedCall
 from bridge.apis.transcript import Thought, Transcript, tokens
 from bridge.events.vocabulary import ThoughtSource, WithheldReason
@@ -35,7 +35,7 @@ _EXTRA = {
 def stream_failure(value: dict[str, Any]) -> StreamFailure | None:
     """The error in an `error` event or in a body that is one."""
     error = value.get("error")
-    return upstream_failure(error) if error or value.get("type") == "error" else None
+    return stream_failure_of(error) if error or value.get("type") == "error" else None
 
 
 @define(eq=False)

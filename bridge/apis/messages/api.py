@@ -8,11 +8,10 @@ from __future__ import annotations
 from typing import Any
 
 from bridge.apis.errors import anthropic_error, messages_stream_error
-from bridge.apis.event_type import event_type
 from bridge.apis.json_text import loads_object
 from bridge.apis.messages.answer import MessagesAnswer, stream_failure
 from bridge.apis.protocol import ClientFilter, Opening, Reader, RequestFacts, StreamFailure, Wants
-from bridge.apis.readers import BodyReader, StreamReader
+from bridge.apis.readers import BodyReader, StreamReader, event_type
 from bridge.apis.request import joined_texts, last_of, request_object, string
 from bridge.apis.transcript import Transcript
 from bridge.errors import ErrorKind

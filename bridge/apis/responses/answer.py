@@ -11,10 +11,10 @@ from typing import Any
 
 from attrs import define, field
 
-from bridge.apis.errors import upstream_failure
-from bridge.apis.event_type import event_type
 from bridge.apis.json_text import loads_object
 from bridge.apis.protocol import StreamFailure
+from bridge.apis.provider_errors import stream_failure_of
+from bridge.apis.readers import event_type
 from bridge.apis.responses.tools import call_in
 from bridge.apis.transcript import HELD_LIMIT, Thought, Transcript, tokens
 from bridge.events.vocabulary import ThoughtSource, WithheldReason
@@ -40,8 +40,8 @@ def stream_failure(value: dict[str, Any]) -> StreamFailure | None:
     response = value.get("response")
     error = response.get("error") if isinstance(response, dict) else value.get("error")
     if isinstance(error, dict):
-        return upstream_failure(error)
-    return upstream_failure(value) if value.get("type") in ("error", "response.failed") else None
+        return stream_failure_of(error)
+    return stream_failure_of(value) if value.get("type") in ("error", "response.failed") else None
 
 
 @define(eq=False)

@@ -6,10 +6,9 @@ The answer itself is read in `responses_answer`. Shapes follow OpenAI's API refe
 from __future__ import annotations
 
 from bridge.apis.errors import openai_error, responses_stream_error
-from bridge.apis.event_type import event_type
 from bridge.apis.json_text import loads_object
 from bridge.apis.protocol import ClientFilter, Opening, Reader, RequestFacts, StreamFailure, Wants
-from bridge.apis.readers import BodyReader, StreamReader
+from bridge.apis.readers import BodyReader, StreamReader, event_type
 from bridge.apis.request import joined_texts, last_of, request_object, string
 from bridge.apis.responses.answer import ResponsesAnswer, stream_failure
 from bridge.apis.transcript import Transcript

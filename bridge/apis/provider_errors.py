@@ -1,0 +1,92 @@
+"""What a provider's error says, in whichever API's form: its words, and what they mean for the key of the request.
+
+The same errors come as bodies and as events of streams that had been answered 200; this reads both. Codes stand in
+`code` or `type`, Anthropic's spend limits in `details.error_code`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from attrs import frozen
+
+from bridge.apis.json_text import loads
+from bridge.apis.protocol import StreamFailure
+from bridge.events.vocabulary import FailureReason
+
+QUOTA_CODES = frozenset(
+    {
+        "billing_error",
+        "billing_hard_limit_reached",
+        "credit_balance_exhausted",
+        "credit_balance_too_low",
+        "enforced_spend_limit_reached",
+        "insufficient_quota",
+        "organization_spend_limit_exceeded",
+        "organization_usage_limit_exceeded",
+        "project_spend_limit_exceeded",
+    }
+)
+"""Error codes and types by which providers say that an account has nothing left to spend (docs/behaviour.md, Key
+pool)."""
+
+QUOTA_WORDS = ("credit balance is too low",)
+"""Anthropic says it in the message alone."""
+
+RATE_LIMIT_CODES = frozenset({"429", "rate_limit_error", "rate_limit_exceeded"})
+OVERLOAD_CODES = frozenset({"529", "overloaded_error", "server_is_overloaded", "slow_down"})
+
+LONGEST_BODY = 1 << 20
+"""Bytes; an error that is longer than this is not looked into."""
+
+
+@frozen
+class ProviderError:
+    """An error in a provider's words. `codes` are its code, its type and Anthropic's detail, where they are told."""
+
+    message: str = ""
+    codes: tuple[str, ...] = ()
+
+    @classmethod
+    def from_body(cls, body: bytes) -> ProviderError:
+        """The error in the body of a response; an empty one where the body is too long."""
+        if len(body) > LONGEST_BODY:
+            return cls()
+        try:
+            value: Any = loads(body)
+        except ValueError:
+            return cls(body.decode("utf-8", "replace"))
+        if isinstance(value, list) and value:  # Google's OpenAI-compatible endpoint wraps it in a list
+            value = value[0]
+        return cls.from_object(value.get("error", value) if isinstance(value, dict) else value)
+
+    @classmethod
+    def from_object(cls, error: object) -> ProviderError:
+        """The error in an `error` object, or in a text in its place."""
+        if not isinstance(error, dict):
+            return cls(error if isinstance(error, str) else "")
+        details = error.get("details")
+        detail = details.get("error_code") if isinstance(details, dict) else None
+        told = (error.get("code"), error.get("type"), detail)
+        codes = tuple(str(code) for code in told if isinstance(code, str | int) and not isinstance(code, bool))
+        message = error.get("message")
+        return cls(message if isinstance(message, str) else "", codes)
+
+    @property
+    def reason(self) -> FailureReason | None:
+        """What it says of the key; None where it speaks of something else, such as the request."""
+        codes, message = frozenset(self.codes), self.message.lower()
+        if codes & QUOTA_CODES or any(words in message for words in QUOTA_WORDS):
+            return FailureReason.QUOTA_EXHAUSTED
+        if codes & RATE_LIMIT_CODES:
+            return FailureReason.RATE_LIMITED
+        if codes & OVERLOAD_CODES:
+            return FailureReason.OVERLOADED
+        return None
+
+
+def stream_failure_of(error: object) -> StreamFailure:
+    """The failure of a stream that an `error` object tells of: its message, else its code, and the reason."""
+    found = ProviderError.from_object(error)
+    texts = (text for text in (found.message, *found.codes) if text not in {"", "error"})
+    return StreamFailure(next(texts, "upstream reported an error"), found.reason)
