@@ -67,8 +67,8 @@ class ProviderError:
             return cls(error if isinstance(error, str) else "")
         details = error.get("details")
         detail = details.get("error_code") if isinstance(details, dict) else None
-        told = (error.get("code"), error.get("type"), detail)
-        codes = tuple(str(code) for code in told if isinstance(code, str | int) and not isinstance(code, bool))
+        words = (error.get("code"), error.get("type"), detail)
+        codes = tuple(str(code) for code in words if isinstance(code, str | int) and not isinstance(code, bool))
         message = error.get("message")
         return cls(message if isinstance(message, str) else "", codes)
 

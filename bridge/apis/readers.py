@@ -1,7 +1,7 @@
-"""The two readers that every API uses: one for streams, one for bodies. What an API adds is how it spells an answer.
+"""The two readers that every API uses: one for streams, one for bodies. What an API adds is how it spells a response.
 
-These are the boundary between upstream's bytes and the code that understands them: whatever an `Answer` trips over is
-contained here, counted and logged, and the relay never learns of it.
+These are the boundary between upstream's bytes and the code that understands them: whatever an `Accumulator` trips over
+is contained here, counted and logged, and the relay never learns of it.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ _LEADING_TYPE = re.compile(rb'\s*\{\s*"type"\s*:\s*"([^"\\]*)"')  # the provider
 _log = logging.getLogger(__name__)
 
 
-class Answer(Protocol):
-    """One answer as one API spells it. It tells what it understands to its transcript."""
+class Accumulator(Protocol):
+    """Puts one response together, as one API spells it, and tells its transcript what it understands."""
 
     transcript: Transcript
     complete: bool
@@ -45,8 +45,8 @@ class Answer(Protocol):
 class StreamReader:
     """A `Reader` of a `text/event-stream`."""
 
-    def __init__(self, answer: Answer) -> None:
-        self._answer = answer
+    def __init__(self, accumulator: Accumulator) -> None:
+        self._accumulator = accumulator
         self._parser = SseParser()
         self._contained = 0
         self._ended = False
@@ -54,7 +54,7 @@ class StreamReader:
     def feed(self, chunk: bytes) -> list[Event]:
         """Takes the next bytes, split anywhere."""
         self._read(self._parser.feed(chunk))
-        return self._answer.transcript.take()
+        return self._accumulator.transcript.take()
 
     def finish(self) -> list[Event]:
         """There is no more: what was read by now is told."""
@@ -62,13 +62,13 @@ class StreamReader:
             self._ended = True
             # What is left is mostly an event that broke off, which is nobody's fault; it may be whole but for its end.
             self._read([event for event in self._parser.end() if _is_whole(event[1])])
-            self._contained += _contained_end(self._answer)
-        return self._answer.transcript.take()
+            self._contained += _contained_end(self._accumulator)
+        return self._accumulator.transcript.take()
 
     @property
     def dropped(self) -> int:
         """Events too large to hold, or not understood."""
-        return self._parser.dropped + self._answer.unreadable + self._contained
+        return self._parser.dropped + self._accumulator.unreadable + self._contained
 
     @property
     def events_read(self) -> int:
@@ -83,22 +83,22 @@ class StreamReader:
     @property
     def token_seen(self) -> bool:
         """Whether anything generated has come."""
-        return self._answer.token_seen
+        return self._accumulator.token_seen
 
     @property
     def complete(self) -> bool:
         """Whether the API's own end of an answer has come."""
-        return self._answer.complete
+        return self._accumulator.complete
 
     @property
     def failure(self) -> StreamFailure | None:
         """The error in the answer, if any."""
-        return self._answer.failure
+        return self._accumulator.failure
 
     def _read(self, events: list[tuple[bytes, bytes]]) -> None:
         for name, data in events:
             try:
-                self._answer.event(name, data)
+                self._accumulator.event(name, data)
             except Exception:  # noqa: BLE001 - the boundary: a fault in reading must not reach the relay
                 self._contained += 1
                 _log_fault(self._contained)
@@ -110,8 +110,8 @@ class BodyReader:
     events_read = 0
     between_events = False
 
-    def __init__(self, answer: Answer) -> None:
-        self._answer = answer
+    def __init__(self, accumulator: Accumulator) -> None:
+        self._accumulator = accumulator
         self._body: bytearray | None = bytearray()  # None once it is too large or was read
         self._dropped = 0
 
@@ -129,28 +129,28 @@ class BodyReader:
         body, self._body = self._body, None
         if body:
             self._read(bytes(body))
-        self._dropped += _contained_end(self._answer)
-        return self._answer.transcript.take()
+        self._dropped += _contained_end(self._accumulator)
+        return self._accumulator.transcript.take()
 
     @property
     def dropped(self) -> int:
         """1 where the body was too large or not understood."""
-        return self._dropped + self._answer.unreadable
+        return self._dropped + self._accumulator.unreadable
 
     @property
     def token_seen(self) -> bool:
         """Whether anything generated has come."""
-        return self._answer.token_seen
+        return self._accumulator.token_seen
 
     @property
     def complete(self) -> bool:
         """Whether the body was an answer."""
-        return self._answer.complete
+        return self._accumulator.complete
 
     @property
     def failure(self) -> StreamFailure | None:
         """The error in the answer, if any."""
-        return self._answer.failure
+        return self._accumulator.failure
 
     def _read(self, body: bytes) -> None:
         value = loads_object(body)
@@ -158,7 +158,7 @@ class BodyReader:
             self._dropped += 1
             return
         try:
-            self._answer.body(value)
+            self._accumulator.body(value)
         except Exception:  # noqa: BLE001 - the boundary, as for streams
             self._dropped += 1
             _log_fault(1)
@@ -168,10 +168,10 @@ def _is_whole(data: bytes) -> bool:
     return data == b"[DONE]" or loads_object(data) is not None
 
 
-def _contained_end(answer: Answer) -> int:
-    """Ends the answer; 1 where that failed."""
+def _contained_end(accumulator: Accumulator) -> int:
+    """Ends the accumulation; 1 where that failed."""
     try:
-        answer.end()
+        accumulator.end()
     except Exception:  # noqa: BLE001 - the boundary, as for events
         _log_fault(1)
         return 1

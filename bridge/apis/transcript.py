@@ -40,14 +40,14 @@ class Growing:
     """Text that comes in pieces, with a mark for how much of it was told."""
 
     pieces: list[str] = field(factory=list)
-    told: int = 0  # pieces already in a delta
+    published: int = 0  # pieces already in a delta
     size: int = 0  # characters of all pieces
     due: bool = False  # a delta of it is among the events to be taken
 
-    def untold(self) -> str:
-        """The text since the last time, now told."""
-        text = "".join(self.pieces[self.told :])
-        self.told = len(self.pieces)
+    def unpublished(self) -> str:
+        """The text since the last time, published now."""
+        text = "".join(self.pieces[self.published :])
+        self.published = len(self.pieces)
         return text
 
 
@@ -166,13 +166,13 @@ class Transcript:
 
     def _event(self, entry: Event | Thought | Growing) -> Event:
         if isinstance(entry, Thought):
-            delta = ThoughtDelta(self._id, entry.index, entry.source, entry.text.untold())
+            delta = ThoughtDelta(self._id, entry.index, entry.source, entry.text.unpublished())
             entry.text.due = False
             if entry.recorded:
                 entry.text = Growing()
             return delta
         if isinstance(entry, Growing):
-            text = entry.untold()
+            text = entry.unpublished()
             self._answer = Growing()
             return AnswerDelta(self._id, text)
         return entry

@@ -15,7 +15,7 @@ from bridge.apis.chat_completions.api import ChatCompletions
 from bridge.apis.messages.api import Messages
 from bridge.apis.protocol import Api, Opening, RequestFacts, StreamFailure, UnreadableRequest
 from bridge.apis.readers import StreamReader
-from bridge.apis.responses.answer import ResponsesAnswer
+from bridge.apis.responses.accumulator import ResponsesAccumulator
 from bridge.apis.responses.api import Responses
 from bridge.apis.transcript import Transcript
 from bridge.events.vocabulary import AnswerDelta, Event, ThoughtDelta, ThoughtRecorded, ThoughtWithheld
@@ -201,8 +201,8 @@ def test_a_fault_in_reading_is_contained_counted_and_logged_once(
     def fail(*_: object) -> None:
         raise RuntimeError("a fault of ours")
 
-    monkeypatch.setattr(ResponsesAnswer, "event", fail)
-    monkeypatch.setattr(ResponsesAnswer, "body", fail)
+    monkeypatch.setattr(ResponsesAccumulator, "event", fail)
+    monkeypatch.setattr(ResponsesAccumulator, "body", fail)
     monkeypatch.setattr(Transcript, "end", fail)
     stream = responses_streams.plain()
     events, reader = read(RESPONSES, stream.events)

@@ -1,6 +1,6 @@
 """OpenAI Chat Completions: what a request says, and how its streams fail (`behaviour.md` section 5).
 
-The answer itself is read in `chat_answer`; `include_usage` makes a stream tell its tokens. Shapes follow OpenAI's API
+The answer itself is read in `accumulator`; `include_usage` makes a stream tell its tokens. Shapes follow OpenAI's API
 reference, "Chat Completions", and what compatible servers add to it.
 """
 
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from bridge.apis.chat_completions.answer import ChatAnswer, stream_failure
+from bridge.apis.chat_completions.accumulator import ChatAccumulator, stream_failure
 from bridge.apis.chat_completions.include_usage import UsageChunkFilter, add_include_usage
 from bridge.apis.errors import chat_stream_error, openai_error
 from bridge.apis.json_text import loads_object
@@ -46,11 +46,11 @@ class ChatCompletions:
 
     def stream_reader(self, interception_id: str, facts: RequestFacts, wants: Wants) -> Reader:
         """A reader for a stream of chunks."""
-        return StreamReader(ChatAnswer(Transcript(interception_id, facts, wants)))
+        return StreamReader(ChatAccumulator(Transcript(interception_id, facts, wants)))
 
     def body_reader(self, interception_id: str, facts: RequestFacts, wants: Wants) -> Reader:
         """A reader for a completion object."""
-        return BodyReader(ChatAnswer(Transcript(interception_id, facts, wants)))
+        return BodyReader(ChatAccumulator(Transcript(interception_id, facts, wants)))
 
     def error_body(self, kind: ErrorKind, message: str) -> bytes:
         """OpenAI's error object."""

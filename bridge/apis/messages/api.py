@@ -1,6 +1,6 @@
 """Anthropic Messages: what a request says, and how its streams open and fail (`behaviour.md` sections 6 and 8).
 
-The answer itself is read in `messages_answer`. Shapes follow Anthropic's API reference, "Messages".
+The answer itself is read in `accumulator`. Shapes follow Anthropic's API reference, "Messages".
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from typing import Any
 
 from bridge.apis.errors import anthropic_error, messages_stream_error
 from bridge.apis.json_text import loads_object
-from bridge.apis.messages.answer import MessagesAnswer, stream_failure
+from bridge.apis.messages.accumulator import MessagesAccumulator, stream_failure
 from bridge.apis.protocol import ClientFilter, Opening, Reader, RequestFacts, StreamFailure, Wants
 from bridge.apis.readers import BodyReader, StreamReader, event_type
 from bridge.apis.request import joined_texts, last_of, request_object, string
@@ -49,11 +49,11 @@ class Messages:
 
     def stream_reader(self, interception_id: str, facts: RequestFacts, wants: Wants) -> Reader:
         """A reader for a stream of events."""
-        return StreamReader(MessagesAnswer(Transcript(interception_id, facts, wants)))
+        return StreamReader(MessagesAccumulator(Transcript(interception_id, facts, wants)))
 
     def body_reader(self, interception_id: str, facts: RequestFacts, wants: Wants) -> Reader:
         """A reader for a message object."""
-        return BodyReader(MessagesAnswer(Transcript(interception_id, facts, wants)))
+        return BodyReader(MessagesAccumulator(Transcript(interception_id, facts, wants)))
 
     def error_body(self, kind: ErrorKind, message: str) -> bytes:
         """Anthropic's error object."""

@@ -1,6 +1,6 @@
 """OpenAI Responses: what a request says, and how its streams open and fail (`behaviour.md` section 4).
 
-The answer itself is read in `responses_answer`. Shapes follow OpenAI's API reference, "Responses".
+The answer itself is read in `accumulator`. Shapes follow OpenAI's API reference, "Responses".
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from bridge.apis.json_text import loads_object
 from bridge.apis.protocol import ClientFilter, Opening, Reader, RequestFacts, StreamFailure, Wants
 from bridge.apis.readers import BodyReader, StreamReader, event_type
 from bridge.apis.request import joined_texts, last_of, request_object, string
-from bridge.apis.responses.answer import ResponsesAnswer, stream_failure
+from bridge.apis.responses.accumulator import ResponsesAccumulator, stream_failure
 from bridge.apis.transcript import Transcript
 from bridge.errors import ErrorKind
 from bridge.events.vocabulary import ApiName
@@ -48,11 +48,11 @@ class Responses:
 
     def stream_reader(self, interception_id: str, facts: RequestFacts, wants: Wants) -> Reader:
         """A reader for a stream of events."""
-        return StreamReader(ResponsesAnswer(Transcript(interception_id, facts, wants)))
+        return StreamReader(ResponsesAccumulator(Transcript(interception_id, facts, wants)))
 
     def body_reader(self, interception_id: str, facts: RequestFacts, wants: Wants) -> Reader:
         """A reader for a response object."""
-        return BodyReader(ResponsesAnswer(Transcript(interception_id, facts, wants)))
+        return BodyReader(ResponsesAccumulator(Transcript(interception_id, facts, wants)))
 
     def error_body(self, kind: ErrorKind, message: str) -> bytes:
         """OpenAI's error object."""

@@ -47,8 +47,8 @@ class _Block:
     call: UnfinishedCall | None = None
 
 
-class MessagesAnswer:
-    """An `Answer` in the words of Messages."""
+class MessagesAccumulator:
+    """The `Accumulator` of Messages."""
 
     def __init__(self, transcript: Transcript) -> None:
         self.transcript = transcript

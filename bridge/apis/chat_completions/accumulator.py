@@ -43,8 +43,8 @@ class _Choice:
     call_at: dict[int, UnfinishedCall] = field(factory=dict)  # by the index its pieces carry
 
 
-class ChatAnswer:
-    """An `Answer` in the words of Chat Completions. The answer's text is that of the first choice."""
+class ChatAccumulator:
+    """The `Accumulator` of Chat Completions. The answer's text is that of the first choice."""
 
     def __init__(self, transcript: Transcript) -> None:
         self.transcript = transcript

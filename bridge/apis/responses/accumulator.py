@@ -50,13 +50,13 @@ class _Item:
 
     type: str
     commentary: bool = False  # a message that thinks aloud
-    told: bool = False  # it is done, and all of it was told
+    published: bool = False  # it is done, and all of it was told
     answered: int = 0  # characters of its text that the transcript has
     thoughts: dict[tuple[str, int], Thought] = field(factory=dict)
 
 
-class ResponsesAnswer:
-    """An `Answer` in the words of Responses."""
+class ResponsesAccumulator:
+    """The `Accumulator` of Responses."""
 
     def __init__(self, transcript: Transcript) -> None:
         self.transcript = transcript
@@ -148,7 +148,7 @@ class ResponsesAnswer:
             return
         text = value.get("delta")
         item = self._item(item_type, value.get("item_id"), value.get("output_index"))
-        if item.told or not isinstance(text, str) or not text:
+        if item.published or not isinstance(text, str) or not text:
             return
         if item_type == "message" and not item.commentary:
             item.answered += len(text)
@@ -166,7 +166,7 @@ class ResponsesAnswer:
         item = self._items.get(by_id) if by_id else None
         if item is None and by_place:
             item = self._items.get(by_place)
-            if item is not None and item.told and not final:
+            if item is not None and item.published and not final:
                 item = None
         if item is None:
             item = _Item(item_type)
@@ -196,7 +196,7 @@ class ResponsesAnswer:
         if not isinstance(value, dict) or not isinstance(value.get("type"), str):
             return
         item = self._item(value["type"], value.get("id"), place, final=final)
-        if item.told:
+        if item.published:
             return
         self.token_seen = True
         if item.type == "reasoning":
@@ -208,7 +208,7 @@ class ResponsesAnswer:
             call = call_in(value)
             if call is not None:
                 self.transcript.call(*call)
-        item.told = True
+        item.published = True
 
     def _reasoning_done(self, item: _Item, value: dict[str, Any]) -> None:
         texts = {("summary", n): text for n, text in _texts(value.get("summary"), "text")}
