@@ -12,8 +12,9 @@ from attrs import Factory, define, evolve
 from bridge.events.picture import Interception, Tool
 from bridge.events.terminal_text import symbols
 from monitor.lines import format as fmt
+from monitor.lines.blocks import Block
 from monitor.lines.request_row import mark, tokens_in
-from monitor.lines.request_story import SEPARATOR, Block, tell
+from monitor.lines.request_story import SEPARATOR, tell
 from monitor.lines.span import Line, Span
 from monitor.state.phase import phase, running_ms
 from monitor.state.sessions import Session

@@ -15,7 +15,7 @@ from bridge.events.picture import Attempt, Interception, Thought
 from bridge.events.vocabulary import FailureReason, Outcome, ThoughtSource
 from monitor.lines import format as fmt
 from monitor.lines.request_row import tokens_in
-from monitor.lines.request_story import WITHHELD, arguments, words
+from monitor.lines.request_story import WITHHELD, arguments
 from monitor.lines.span import Tone
 
 
@@ -121,7 +121,7 @@ def _failed(answer: WalkthroughStep, attempt: Attempt, provider: str) -> Walkthr
         then = " This key is not tried again."
     elif attempt.cooldown_s:
         then = f" The key rests for {fmt.clock(attempt.cooldown_s)}."
-    text = f"{provider} refuses: {status}{words(attempt.reason or '')}.{then}"
+    text = f"{provider} refuses: {status}{fmt.words(attempt.reason or '')}.{then}"
     return _evolved(answer, text, "attempt.failed", "bad")
 
 

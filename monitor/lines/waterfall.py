@@ -21,7 +21,7 @@ from bridge.events.vocabulary import (
 )
 from monitor.lines import format as fmt
 from monitor.lines.request_row import mark
-from monitor.lines.request_story import SOURCES, TONES, words
+from monitor.lines.request_story import SOURCES, TONES
 from monitor.lines.span import Line, Tone
 from monitor.state.phase import phase, running_ms
 from monitor.state.trace import Trace, TraceEntry
@@ -68,7 +68,7 @@ def _parts(request: Interception, trace: Trace, now: datetime) -> Iterator[Bar]:
         begin = ms(attempt.started_at)
         failed = _at(trace, AttemptFailed.type, attempt.attempt)
         headers = _at(trace, ResponseStarted.type, attempt.attempt)
-        outcome = words(attempt.reason) if attempt.reason else ""
+        outcome = fmt.words(attempt.reason) if attempt.reason else ""
         label = f"{attempt.attempt} {fmt.one_line(attempt.key)} {outcome or attempt.status or ''}".strip()
         until = failed or headers
         served = attempt.reason is None and attempt is request.attempts[-1]
