@@ -256,8 +256,8 @@ class MonitorApp(App[None]):
         """Shows all keys."""
         self.push_screen(HelpScreen(self.view.NAME if self.view else EVERYWHERE))
 
-    @on(LiveScreen.Cancel)
-    def _cancel(self, message: LiveScreen.Cancel) -> None:
+    @on(View.Cancel)
+    def _cancel(self, message: View.Cancel) -> None:
         request = message.request
         if not request.live:
             self.say(f"{subject(request)} has ended already", "muted")

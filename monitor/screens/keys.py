@@ -14,9 +14,9 @@ from monitor.lines import format as fmt
 from monitor.lines import key_table
 from monitor.lines.key_table import Table
 from monitor.screens.confirm import ConfirmScreen
-from monitor.screens.view import Frame, View, entitle
+from monitor.screens.view import Frame, View
 from monitor.widgets.empty_state import EmptyState
-from monitor.widgets.panel import LinesPanel
+from monitor.widgets.panel import LinesPanel, entitle
 
 
 class KeyTable(LinesPanel):
@@ -34,6 +34,12 @@ class KeysScreen(View):
     """A key is selected by its name: it stays selected while others come and go."""
 
     NAME = "keys"
+    KEY_HELP = (
+        ("↑ ↓ j k g G", "select a key"),
+        ("r", "reset: end its cooldown, try again"),
+        ("d e", "disable it, enable it"),
+        ("Escape", "back"),
+    )
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("r", "reset", "Reset"),
         Binding("d", "disable", "Disable"),

@@ -9,11 +9,10 @@ from attrs import frozen
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Container, Horizontal
-from textual.content import Content
 from textual.message import Message
 from textual.screen import Screen
-from textual.widget import Widget
 
+from bridge.events.picture import Interception
 from monitor.lines.span import Tone
 from monitor.state.state import MonitorState, Status
 from monitor.widgets.header import HeaderBar
@@ -24,6 +23,10 @@ from monitor.widgets.views import ViewsBar
 
 SAID_S = 5.0
 """Seconds for which the last line says what happened."""
+
+
+KeyHelp = tuple[tuple[str, str], ...]
+"""Keys as a person knows them, and what they do."""
 
 
 @frozen
@@ -46,6 +49,7 @@ class View(Screen[None]):
     """A screen that draws a state which others keep. A view fills `body` and says how to `draw_body`."""
 
     NAME: ClassVar[str]
+    KEY_HELP: ClassVar[KeyHelp]
     COMPONENT_CLASSES: ClassVar[set[str]] = TONES
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (110, "-normal"), (170, "-wide")]  # noqa: RUF012  as Textual types it
     VERTICAL_BREAKPOINTS = [(0, "-low"), (20, "-high"), (34, "-tall")]  # noqa: RUF012  as Textual types it
@@ -59,6 +63,13 @@ class View(Screen[None]):
 
     class Left(Message):
         """Back to where one came from."""
+
+    class Cancel(Message):
+        """Somebody wants that request cancelled."""
+
+        def __init__(self, request: Interception) -> None:
+            super().__init__()
+            self.request = request
 
     class Copied(Message):
         """Text for the clipboard, harmless, and what it is."""
@@ -125,10 +136,3 @@ class View(Screen[None]):
     def _swap_last_line(self, *, said: bool) -> None:
         self.status.display = said
         self.query_one("#bottom").display = not said
-
-
-def entitle(widget: Widget, title: str) -> None:
-    """Gives a panel its title, as content: a plain string would be read as markup."""
-    content = Content(title)
-    if widget.border_title != content.markup:
-        widget.border_title = content
