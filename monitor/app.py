@@ -36,7 +36,7 @@ from monitor.screens.live import LiveScreen
 from monitor.screens.reasoning import ReasoningScreen
 from monitor.screens.request import RequestScreen
 from monitor.screens.totals import TotalsScreen
-from monitor.screens.view import SAID_S, Frame, View
+from monitor.screens.view import STATUS_S, Frame, View
 from monitor.screens.walkthrough import WalkthroughScreen
 from monitor.sources.bridge_socket import Source
 from monitor.state.request_list import Listing
@@ -275,7 +275,7 @@ class MonitorApp(App[None]):
     def say(self, text: str, tone: Tone) -> None:
         """Tells something in the last line for a few seconds."""
         if self.view is not None:
-            self.view.say(text, tone, self.clock() + timedelta(seconds=SAID_S))
+            self.view.say(text, tone, self.clock() + timedelta(seconds=STATUS_S))
 
     def _fatal_error(self) -> None:
         """Replaces Textual's report of a crash, which prints local variables: those hold prompts and answers."""

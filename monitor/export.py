@@ -98,14 +98,14 @@ def curl(request: Interception, url: str | None) -> str:
 
 def _body(request: Interception) -> dict[str, Any] | None:
     prompt = request.prompt if request.prompt is not None else UNKNOWN
-    said = [{"role": "user", "content": prompt}]
+    messages = [{"role": "user", "content": prompt}]
     match request.api:
         case "responses":
             body: dict[str, Any] = {"model": request.model, "input": prompt}
         case "chat_completions":
-            body = {"model": request.model, "messages": said}
+            body = {"model": request.model, "messages": messages}
         case "messages":
-            body = {"model": request.model, "max_tokens": 4096, "messages": said}
+            body = {"model": request.model, "max_tokens": 4096, "messages": messages}
         case _:
             return None
     return {**body, "stream": request.streaming}

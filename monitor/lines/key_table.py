@@ -237,5 +237,5 @@ def _panel_key(key: KeyChanged, state: MonitorState, now: datetime, *, wide: boo
 def _left(key: KeyChanged, *, wide: bool) -> str:
     """What the provider last said is left on a healthy key."""
     gauges = (("req", key.limits.requests), ("tok", key.limits.tokens))
-    told = [f"{fmt.tokens(gauge.remaining)} {name}" for name, gauge in gauges if gauge.remaining is not None]
-    return " · ".join(told) + (" left" if told and wide else "")
+    left = [f"{fmt.tokens(gauge.remaining)} {name}" for name, gauge in gauges if gauge.remaining is not None]
+    return " · ".join(left) + (" left" if left and wide else "")

@@ -42,7 +42,7 @@ WITHHELD = {
 SEPARATOR: Span = (" · ", "muted")
 
 
-def tell(request: Interception, now: datetime) -> list[Block]:
+def story_blocks(request: Interception, now: datetime) -> list[Block]:
     """The blocks of a request's story, in reading order."""
     blocks = [_request(request)]
     if request.attempts or request.waiting_until:

@@ -59,7 +59,7 @@ THINKS = {
 def steps(request: Interception) -> list[WalkthroughStep]:
     """All that has happened to it so far, at least one step."""
     return [
-        _asked(request),
+        _request(request),
         _let_in(request),
         *_tried(request),
         *_relayed(request),
@@ -68,7 +68,7 @@ def steps(request: Interception) -> list[WalkthroughStep]:
     ]
 
 
-def _asked(request: Interception) -> WalkthroughStep:
+def _request(request: Interception) -> WalkthroughStep:
     how = "to be streamed" if request.streaming else "in one piece"
     what = f"an answer of {fmt.one_line(request.model)}, {how}" if request.model else f"an answer {how}"
     text = (

@@ -85,7 +85,7 @@ def _parts(request: Interception, trace: Trace, now: datetime) -> Iterator[Bar]:
     )
     if token is not None or spoke is not None:
         yield Bar("first token", token if token is not None else ms(spoke or now), None, "live")
-    yield from _said(request, trace, ms)
+    yield from _response_bars(request, trace, ms)
 
 
 def _waits(trace: Trace, total: float, ms: Clock) -> Iterator[Bar]:
@@ -96,7 +96,7 @@ def _waits(trace: Trace, total: float, ms: Clock) -> Iterator[Bar]:
             yield Bar("waiting for a key", ms(entry.at), total if end is None else ms(end), "warn")
 
 
-def _said(request: Interception, trace: Trace, ms: Clock) -> Iterator[Bar]:
+def _response_bars(request: Interception, trace: Trace, ms: Clock) -> Iterator[Bar]:
     for thought in request.thoughts:
         found = [entry for entry in trace.entries if entry.kind in THOUGHT and entry.number == thought.index]
         if found:

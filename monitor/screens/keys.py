@@ -132,17 +132,17 @@ class KeysScreen(View):
 
         def answered(yes: bool | None) -> None:
             if yes:
-                self._tell(key, "key.disable", "disabled")
+                self._post(key, "key.disable", "disabled")
 
         self.app.push_screen(ConfirmScreen(question, rest), answered)
 
     def _ask(self, command: str, done: str) -> None:
         if self.chosen is not None:
-            self._tell(self.chosen, command, done)
+            self._post(self.chosen, command, done)
 
-    def _tell(self, key: KeyChanged, command: str, done: str) -> None:
-        asked = Command(0, command, provider=key.provider, key=key.key)
-        self.post_message(self.Ask(asked, f"{done} {key.provider} {key.key}"))
+    def _post(self, key: KeyChanged, name: str, done: str) -> None:
+        command = Command(0, name, provider=key.provider, key=key.key)
+        self.post_message(self.Ask(command, f"{done} {key.provider} {key.key}"))
 
     def action_back(self) -> None:
         """Back to where one came from."""

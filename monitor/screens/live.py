@@ -11,7 +11,7 @@ from textual.message import Message
 
 from bridge.events.picture import Interception
 from monitor.lines import request_row
-from monitor.lines.request_story import tell, title
+from monitor.lines.request_story import story_blocks, title
 from monitor.screens.view import Frame, View
 from monitor.state.request_list import Listing
 from monitor.state.state import Status
@@ -99,7 +99,7 @@ class LiveScreen(View):
         if request is None:
             self.story.show(None, [], live=False)
         else:
-            self.story.show(request.id, tell(request, then), live=request.live)
+            self.story.show(request.id, story_blocks(request, then), live=request.live)
         self.keys.show_keys(state, frame.now)
         query = self.listing.filter.query.strip()
         entitle(self.requests, request_row.title(self.listing) + (f" · /{query[:40]}" if query else ""))

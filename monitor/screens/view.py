@@ -21,7 +21,7 @@ from monitor.widgets.paint import TONES
 from monitor.widgets.status import Banner, StatusLine
 from monitor.widgets.views import ViewsBar
 
-SAID_S = 5.0
+STATUS_S = 5.0
 """Seconds for which the last line says what happened."""
 
 
@@ -81,7 +81,7 @@ class View(Screen[None]):
     def __init__(self, *, classes: str | None = None) -> None:
         super().__init__(classes=classes)
         self.frame: Frame | None = None
-        self._said_until: datetime | None = None
+        self._status_until: datetime | None = None
         self.header = HeaderBar()
         self.banner = Banner()
         self.status = StatusLine()
@@ -118,9 +118,9 @@ class View(Screen[None]):
         self.header.show(frame.state, frame.url)
         self.banner.show(frame.state, frame.now)
         self.draw_body(frame)
-        if self._said_until is not None and frame.now >= self._said_until:
-            self._said_until = None
-            self._swap_last_line(said=False)
+        if self._status_until is not None and frame.now >= self._status_until:
+            self._status_until = None
+            self._swap_last_line(status=False)
 
     def redraw(self) -> None:
         """Draws what is known already, after a person did something."""
@@ -129,10 +129,10 @@ class View(Screen[None]):
 
     def say(self, text: str, tone: Tone, until: datetime) -> None:
         """Tells what happened in the last line until then."""
-        self._said_until = until
+        self._status_until = until
         self.status.say(text, tone)
-        self._swap_last_line(said=True)
+        self._swap_last_line(status=True)
 
-    def _swap_last_line(self, *, said: bool) -> None:
-        self.status.display = said
-        self.query_one("#bottom").display = not said
+    def _swap_last_line(self, *, status: bool) -> None:
+        self.status.display = status
+        self.query_one("#bottom").display = not status

@@ -26,7 +26,7 @@ from bridge.events.vocabulary import (
 )
 from bridge.events.wire import Envelope, Snapshot
 from monitor.lines import key_table, request_row
-from monitor.lines.request_story import WITHHELD, arguments, tell, title
+from monitor.lines.request_story import WITHHELD, arguments, story_blocks, title
 from monitor.lines.span import Line
 from monitor.state.phase import phase
 from monitor.state.state import MonitorState
@@ -53,7 +53,7 @@ def plain(line: Line) -> str:
 def told(*events: Event, seconds: float = 0) -> str:
     """The whole story as text."""
     parts: list[str] = []
-    for block in tell(request(*events), START + timedelta(seconds=seconds)):
+    for block in story_blocks(request(*events), START + timedelta(seconds=seconds)):
         parts += [plain(block.heading), *map(plain, block.lines)]
         parts += [block.text] if block.text else []
     return "\n".join(parts)
