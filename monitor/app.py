@@ -36,7 +36,7 @@ from monitor.screens.live import LiveScreen
 from monitor.screens.reasoning import ReasoningScreen
 from monitor.screens.request import RequestScreen
 from monitor.screens.totals import TotalsScreen
-from monitor.screens.view import SAID_S, Frame, View
+from monitor.screens.view import STATUS_S, Frame, View
 from monitor.screens.walkthrough import WalkthroughScreen
 from monitor.sources.bridge_socket import Source
 from monitor.state.request_list import Listing
@@ -54,7 +54,7 @@ def wall_clock() -> datetime:
 
 
 class MonitorApp(App[None]):
-    """The terminal dashboard on one source. `place` tells a person where the source is, `url` where agents go."""
+    """The terminal dashboard on one source. `place` tells a person where the source is."""
 
     TITLE = "Clearspan"
     CSS_PATH = ["styles/monitor.tcss", "styles/views.tcss"]  # noqa: RUF012  as Textual types it
@@ -72,7 +72,6 @@ class MonitorApp(App[None]):
         source: Source,
         place: str,
         *,
-        url: str | None = None,
         clock: Callable[[], datetime] = wall_clock,
         theme: str | None = None,
         step: bool = False,
@@ -96,7 +95,6 @@ class MonitorApp(App[None]):
                 self.install_screen(view, name)
         self._came_from = self.live.NAME
         self.places = [Path.cwd(), platformdirs.user_data_path("clearspan")]
-        self._url = url
         self._theme = theme or themes.DARK
         self._step = step
         self._frame_timer: Timer | None = None
@@ -145,7 +143,7 @@ class MonitorApp(App[None]):
         self._frame_timer = None
         self._painted_at = asyncio.get_running_loop().time()
         hello = self.state.hello
-        frame = Frame(self.state, self.clock(), hello.url if hello else self._url, self.place)
+        frame = Frame(self.state, self.clock(), hello.url if hello else None, self.place)
         view = self.view
         if view is not None and view.is_mounted:
             view.draw(frame)
@@ -256,8 +254,8 @@ class MonitorApp(App[None]):
         """Shows all keys."""
         self.push_screen(HelpScreen(self.view.NAME if self.view else EVERYWHERE))
 
-    @on(LiveScreen.Cancel)
-    def _cancel(self, message: LiveScreen.Cancel) -> None:
+    @on(View.Cancel)
+    def _cancel(self, message: View.Cancel) -> None:
         request = message.request
         if not request.live:
             self.say(f"{subject(request)} has ended already", "muted")
@@ -275,7 +273,7 @@ class MonitorApp(App[None]):
     def say(self, text: str, tone: Tone) -> None:
         """Tells something in the last line for a few seconds."""
         if self.view is not None:
-            self.view.say(text, tone, self.clock() + timedelta(seconds=SAID_S))
+            self.view.say(text, tone, self.clock() + timedelta(seconds=STATUS_S))
 
     def _fatal_error(self) -> None:
         """Replaces Textual's report of a crash, which prints local variables: those hold prompts and answers."""

@@ -26,7 +26,6 @@ class MonitorOptions:
     """What to show. `socket` is the bridge's; `replay` a log to play in its place; `step` opens the walkthrough."""
 
     socket: Path
-    url: str | None = None
     replay: Path | None = None
     speed: float = 1.0
     theme: str | None = None
@@ -46,9 +45,7 @@ def show(options: MonitorOptions) -> int:
     if options.replay is not None:
         app = _replaying(options.replay, options.speed, theme)
     else:
-        app = MonitorApp(
-            BridgeSource(options.socket), str(options.socket), url=options.url, theme=theme, step=options.step
-        )
+        app = MonitorApp(BridgeSource(options.socket), str(options.socket), theme=theme, step=options.step)
     app.run()
     return app.return_code or 0
 

@@ -98,14 +98,14 @@ def curl(request: Interception, url: str | None) -> str:
 
 def _body(request: Interception) -> dict[str, Any] | None:
     prompt = request.prompt if request.prompt is not None else UNKNOWN
-    said = [{"role": "user", "content": prompt}]
+    messages = [{"role": "user", "content": prompt}]
     match request.started.api:
         case "responses":
             body: dict[str, Any] = {"model": request.started.model, "input": prompt}
         case "chat_completions":
-            body = {"model": request.started.model, "messages": said}
+            body = {"model": request.started.model, "messages": messages}
         case "messages":
-            body = {"model": request.started.model, "max_tokens": 4096, "messages": said}
+            body = {"model": request.started.model, "max_tokens": 4096, "messages": messages}
         case _:
             return None
     return {**body, "stream": request.started.streaming}

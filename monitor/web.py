@@ -13,10 +13,10 @@ import socket
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from bridge.access import Forbidden, HostGuard
 from monitor.command import MonitorError, MonitorOptions, command_line
 
 HOST = "127.0.0.1"
-NAMES = ("127.0.0.1", "localhost", "[::1]")
 
 POLICY = (
     "default-src 'self'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
@@ -25,18 +25,6 @@ POLICY = (
 """What the page may load: its own files. It would ask a server far away for a font."""
 
 Handler = Callable[[Any], Awaitable[Any]]
-
-
-def refusal(host: str | None, origin: str | None, site: str | None, port: int) -> str | None:
-    """Why a request with these headers (Host, Origin, Sec-Fetch-Site) is not served; None where it is."""
-    known = {f"{name}:{port}" for name in NAMES} | (set(NAMES) if port == 80 else set())
-    if host is None or host.lower() not in known:
-        return "this Host is not served here"
-    if origin is not None and origin.lower() not in {f"http://{name}" for name in known}:
-        return "requests from other web pages are not served"
-    if site not in {None, "none", "same-origin"}:
-        return "requests from other web pages are not served"
-    return None
 
 
 def serve(options: MonitorOptions, port: int) -> int:
@@ -71,12 +59,14 @@ def serve(options: MonitorOptions, port: int) -> int:
 
 def guard(web: Any, port: int) -> Any:
     """A middleware that answers 403 to whoever may not come in, WebSockets included."""
+    hosts = HostGuard(HOST, port, pages=True)
 
     async def check(request: Any, handler: Handler) -> Any:
         headers = request.headers
-        why = refusal(headers.get("Host"), headers.get("Origin"), headers.get("Sec-Fetch-Site"), port)
-        if why is not None:
-            return web.Response(status=403, text=f"{why}\n")
+        try:
+            hosts.check(headers.get("Host"), headers.get("Origin"), headers.get("Sec-Fetch-Site"))
+        except Forbidden:
+            return web.Response(status=403, text="this page is for the browser of its own machine alone\n")
         response = await handler(request)
         if not response.prepared:  # a WebSocket and a download have sent their headers
             response.headers["Content-Security-Policy"] = POLICY.format(host=headers["Host"])

@@ -154,10 +154,10 @@ def _story(beginning: str) -> Story:
 def messages() -> list[Message]:
     """What a subscriber hears from the bridge's start to `LAST_S`: `hello`, `snapshot`, events."""
     keys = [(at + NOW_S * (at > 0), event) for at, event in _keys()]
-    told = sorted([*keys, *(timed for play in plays() for timed in _events(play))], key=lambda timed: timed[0])
+    timeline = sorted([*keys, *(timed for play in plays() for timed in _events(play))], key=lambda timed: timed[0])
     hello = Hello(1, "0.1.0", 4242, "http://127.0.0.1:8484", BEGAN)
     heard: list[Message] = [hello, Snapshot.of(Picture(), 0, BEGAN)]
-    for seq, (at, event) in enumerate((timed for timed in told if timed[0] <= LAST_S), 1):
+    for seq, (at, event) in enumerate((timed for timed in timeline if timed[0] <= LAST_S), 1):
         heard.append(Envelope(seq, _time(at), event))
     return heard
 
@@ -214,7 +214,7 @@ def _events(play: Play) -> Iterator[Timed]:
     yield first_byte, PromptRecorded(name, response, play.story.prompt)
     at = first_token = at + play.first_s
     until = play.at + (play.cancelled_after or 1_000.0)
-    for when, event in _said(play, response, at):
+    for when, event in _response(play, response, at):
         if when > until:
             break
         yield when, event
@@ -230,7 +230,7 @@ def _events(play: Play) -> Iterator[Timed]:
     yield at + 0.001, InterceptionEnded(name, outcome, 200, error, attempts, took, byte, token, play.used[2] * 61)
 
 
-def _said(play: Play, response: str, at: float) -> Iterator[Timed]:
+def _response(play: Play, response: str, at: float) -> Iterator[Timed]:
     """What the model lets out, word by word."""
     name, index = play.id, 0
     for part in play.story.steps[play.step].parts:

@@ -4,10 +4,22 @@ from __future__ import annotations
 
 from attrs import frozen
 
-from monitor.lines.request_story import Block
 from monitor.lines.span import Line, Span, Tone
 
 EDGE = "▎ "
+
+
+@frozen
+class Block:
+    """A part of the story. `key` names it within its request; `tone` colours its edge and heading."""
+
+    key: str
+    tone: Tone
+    heading: Line
+    lines: tuple[Line, ...] = ()
+    text: str = ""
+    rule: bool = False
+    """A divider between requests: no edge, no blank line behind it."""
 
 
 @frozen

@@ -43,6 +43,11 @@ def one_line(text: str | None, default: str = UNKNOWN) -> str:
     return neutralise(text[:LINE_LIMIT]).replace("\n", "␊").replace("\t", " ") if text else default
 
 
+def words(term: str) -> str:
+    """A term of the protocol as words: rate_limited becomes rate limited."""
+    return one_line(term).replace("_", " ")
+
+
 def fit(text: str, width: int, *, right: bool = False) -> str:
     """Exactly `width` cells: padded on one side, or cut with an ellipsis."""
     missing = width - cell_len(text)

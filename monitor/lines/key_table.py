@@ -15,7 +15,6 @@ from attrs import frozen
 
 from bridge.events.vocabulary import CircuitChanged, KeyChanged, KeyState, Limit
 from monitor.lines import format as fmt
-from monitor.lines.request_story import words
 from monitor.lines.span import Line, Span, Tone
 from monitor.state.state import MonitorState
 from monitor.state.usage import USE_COUNT
@@ -111,7 +110,7 @@ def _why(key: KeyChanged) -> list[Span]:
     """Why it is not valid, and who said until when."""
     if key.state is KeyState.VALID:
         return []
-    spans: list[Span] = [(words(key.reason), HEALTH[key.state][2])] if key.reason else []
+    spans: list[Span] = [(fmt.words(key.reason), HEALTH[key.state][2])] if key.reason else []
     if key.state is KeyState.TEMPORARY and key.source:
         source = SOURCES.get(key.source, fmt.one_line(key.source))
         spans.append((f"{', ' if spans else ''}deadline {source}", "muted"))
@@ -179,7 +178,7 @@ def _gauge(name: str, limit: Limit, now: datetime, *, wide: bool) -> list[Span]:
 def _circuit(circuit: CircuitChanged) -> Line:
     where = f"{fmt.one_line(circuit.endpoint)} {fmt.one_line(circuit.model, default='')}".strip()
     tone: Tone = "bad" if circuit.state == "open" else "warn"
-    return (" ⌁ ", tone), (f"circuit {words(circuit.state)}  ", tone), (where, "muted")
+    return (" ⌁ ", tone), (f"circuit {fmt.words(circuit.state)}  ", tone), (where, "muted")
 
 
 def _cooldown(
@@ -225,7 +224,7 @@ def _panel_key(key: KeyChanged, state: MonitorState, now: datetime, *, wide: boo
     glyph, name, tone = HEALTH[key.state]
     shown: Line = ((f"{glyph} ", tone), (f"{fmt.fit(fmt.one_line(key.key), 11)} ", "plain"))
     health: Span = (f"{name:<8}", tone)
-    reason: Span = (words(key.reason) if key.reason else "", "muted")
+    reason: Span = (fmt.words(key.reason) if key.reason else "", "muted")
     if key.state is KeyState.VALID:
         return (*shown, health, (_left(key, wide=wide), "muted"))
     if key.state is not KeyState.TEMPORARY or key.retry_at is None:
@@ -238,5 +237,5 @@ def _panel_key(key: KeyChanged, state: MonitorState, now: datetime, *, wide: boo
 def _left(key: KeyChanged, *, wide: bool) -> str:
     """What the provider last said is left on a healthy key."""
     gauges = (("req", key.limits.requests), ("tok", key.limits.tokens))
-    told = [f"{fmt.tokens(gauge.remaining)} {name}" for name, gauge in gauges if gauge.remaining is not None]
-    return " · ".join(told) + (" left" if told and wide else "")
+    left = [f"{fmt.tokens(gauge.remaining)} {name}" for name, gauge in gauges if gauge.remaining is not None]
+    return " · ".join(left) + (" left" if left and wide else "")

@@ -8,7 +8,6 @@ from datetime import datetime
 from bridge.events.picture import Interception
 from monitor.lines import format as fmt
 from monitor.lines.request_row import tokens_in, tokens_per_second
-from monitor.lines.request_story import words
 from monitor.lines.span import Line, Span, Tone
 from monitor.state.phase import running_ms
 from monitor.state.state import MonitorState
@@ -52,7 +51,7 @@ def _tall(request: Interception, state: MonitorState, now: datetime) -> Iterator
             full, empty = fmt.bar(count / most, BAR)
             yield (*_fact(name, f"{count:,}"), ("  ", "plain"), (full, "live"), (empty, "faint"))
         for name, count in _extra(request):
-            yield _fact(f"  {words(name)}", f"{count:,}", "muted")
+            yield _fact(f"  {fmt.words(name)}", f"{count:,}", "muted")
         total = tokens_in(request) or 0
         if total:
             yield _fact("cached", f"{used.cache_read_input / total:.0%}")
@@ -101,7 +100,7 @@ def _flat(request: Interception, state: MonitorState) -> Iterator[Line]:
     for name, count in _counts(request):
         counts += [(f"{name} ", "muted"), (f"{count:,}  ", "plain")]
     for name, count in _extra(request):
-        counts += [(f"{words(name)} ", "muted"), (f"{count:,}  ", "plain")]
+        counts += [(f"{fmt.words(name)} ", "muted"), (f"{count:,}  ", "plain")]
     yield tuple(counts) or (("tokens are not known yet" if request.live else "no tokens were reported", "muted"),)
     speed = tokens_per_second(request, state)
     yield _row(

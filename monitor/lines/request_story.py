@@ -11,11 +11,10 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
-from attrs import frozen
-
 from bridge.events.picture import TEXT_LIMIT, Attempt, Interception, Thought, Tool
 from bridge.events.vocabulary import Outcome, ThoughtSource, WithheldReason
 from monitor.lines import format as fmt
+from monitor.lines.blocks import Block
 from monitor.lines.request_row import mark, tokens_in
 from monitor.lines.span import Line, Span, Tone
 from monitor.state.phase import phase, running_ms
@@ -43,20 +42,7 @@ WITHHELD = {
 SEPARATOR: Span = (" · ", "muted")
 
 
-@frozen
-class Block:
-    """A part of the story. `key` names it within its request; `tone` colours its edge and heading."""
-
-    key: str
-    tone: Tone
-    heading: Line
-    lines: tuple[Line, ...] = ()
-    text: str = ""
-    rule: bool = False
-    """A divider between requests: no edge, no blank line behind it."""
-
-
-def tell(request: Interception, now: datetime) -> list[Block]:
+def story_blocks(request: Interception, now: datetime) -> list[Block]:
     """The blocks of a request's story, in reading order."""
     blocks = [_request(request)]
     if request.attempts or request.waiting_until:
@@ -136,14 +122,9 @@ def _attempt(attempt: Attempt) -> Line:
             (key, "plain"),
             (status, "muted"),
         )
-    why = f"{status}{words(attempt.reason)}"
+    why = f"{status}{fmt.words(attempt.reason)}"
     cools = f"  cools {fmt.clock(attempt.cooldown_s)}" if attempt.cooldown_s else ""
     return ("✗ ", "bad"), (number, "muted"), (key, "plain"), (why, "bad"), (cools, "muted")
-
-
-def words(term: str) -> str:
-    """A term of the protocol as words: rate_limited becomes rate limited."""
-    return fmt.one_line(term).replace("_", " ")
 
 
 def _thought(thought: Thought) -> Block:
@@ -227,7 +208,7 @@ def _spent(request: Interception) -> Line:
         (f"in {fmt.tokens(tokens_in(request))}{cached}", "plain"),
         (f"out {fmt.tokens(used.output)}", "plain"),
     ]
-    parts += [(f"{words(name)} {fmt.tokens(count)}", "muted") for name, count in used.extra.items() if count]
+    parts += [(f"{fmt.words(name)} {fmt.tokens(count)}", "muted") for name, count in used.extra.items() if count]
     if used.cost_usd is not None:
         parts.append((fmt.cost(used.cost_usd), "plain"))
     return _join(parts)

@@ -12,8 +12,9 @@ from attrs import Factory, define, evolve
 from bridge.events.picture import Interception, Tool
 from bridge.events.terminal_text import symbols
 from monitor.lines import format as fmt
+from monitor.lines.blocks import Block
 from monitor.lines.request_row import mark, tokens_in
-from monitor.lines.request_story import SEPARATOR, Block, tell
+from monitor.lines.request_story import SEPARATOR, story_blocks
 from monitor.lines.span import Line, Span
 from monitor.state.phase import phase, running_ms
 from monitor.state.sessions import Session
@@ -39,40 +40,42 @@ def request_of(key: str) -> str:
 
 @define
 class StoryReader:
-    """Tells sessions. The blocks of a request that has ended cannot change, and are told once."""
+    """Makes stories. The blocks of a request that has ended cannot change, and are made once."""
 
-    _told: dict[str, list[Block]] = Factory(dict)
+    _ended: dict[str, list[Block]] = Factory(dict)
 
     def read(self, session: Session, now: datetime) -> list[Block]:
         """The whole story of a session, in reading order."""
         blocks: list[Block] = []
         prompt: str | None = None
         for number, request in enumerate(session.requests):
-            told = self._told.get(request.id)
-            if told is None:
-                told = _request(request, now, asked=prompt, called=session.requests[:number])
+            chapter = self._ended.get(request.id)
+            if chapter is None:
+                chapter = _chapter(request, now, last_prompt=prompt, earlier=session.requests[:number])
                 if not request.live:
-                    self._told[request.id] = told
-            blocks += told
+                    self._ended[request.id] = chapter
+            blocks += chapter
             prompt = request.prompt or prompt
         return blocks
 
     def forget(self, known: set[str]) -> None:
         """Lets go of requests that are not there any more."""
-        for id_ in [id_ for id_ in self._told if id_ not in known]:
-            del self._told[id_]
+        for id_ in [id_ for id_ in self._ended if id_ not in known]:
+            del self._ended[id_]
 
 
-def _request(request: Interception, now: datetime, *, asked: str | None, called: list[Interception]) -> list[Block]:
+def _chapter(
+    request: Interception, now: datetime, *, last_prompt: str | None, earlier: list[Interception]
+) -> list[Block]:
     blocks = [_divider(request, now)]
-    answered = _answered(request, called)
+    answered = _answered(request, earlier)
     if answered is not None:
         blocks.append(answered)
-    for block in tell(request, now):
+    for block in story_blocks(request, now):
         kind = block.key.partition(" ")[0]
-        told_before = kind == "prompt" and request.prompt == asked  # agents send the same prompt with every result
+        repeated = kind == "prompt" and request.prompt == last_prompt  # agents send the same prompt with every result
         trouble = {"attempts": _troubled(request), "end": request.error is not None or mark(request)[1] == "bad"}
-        if trouble.get(kind, kind in READ and not told_before):
+        if trouble.get(kind, kind in READ and not repeated):
             blocks.append(block)
     return [evolve(block, key=f"{block.key}{MARK}{request.id}") for block in blocks]
 
@@ -99,12 +102,12 @@ def _divider(request: Interception, now: datetime) -> Block:
     return Block("request", "faint", tuple(line), rule=True)
 
 
-def _answered(request: Interception, called: list[Interception]) -> Block | None:
+def _answered(request: Interception, earlier: list[Interception]) -> Block | None:
     """Which tool call this request brings the result of. The result itself is the agent's, and is not recorded."""
     wanted = request.started.correlating_tool_call_id
     tool: Tool | None = None
-    for earlier in called:
-        tool = next((each for each in earlier.tools if wanted and each.tool_call_id == wanted), tool)
+    for before in earlier:
+        tool = next((each for each in before.tools if wanted and each.tool_call_id == wanted), tool)
     if tool is None:
         return None
     durations = request.started.previous_tool_ms or {}

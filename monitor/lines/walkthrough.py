@@ -15,7 +15,7 @@ from bridge.events.picture import Attempt, Interception, Thought
 from bridge.events.vocabulary import FailureReason, Outcome, ThoughtSource
 from monitor.lines import format as fmt
 from monitor.lines.request_row import tokens_in
-from monitor.lines.request_story import WITHHELD, arguments, words
+from monitor.lines.request_story import WITHHELD, arguments
 from monitor.lines.span import Tone
 
 
@@ -59,7 +59,7 @@ THINKS = {
 def steps(request: Interception) -> list[WalkthroughStep]:
     """All that has happened to it so far, at least one step."""
     return [
-        _asked(request),
+        _request(request),
         _let_in(request),
         *_tried(request),
         *_relayed(request),
@@ -68,7 +68,7 @@ def steps(request: Interception) -> list[WalkthroughStep]:
     ]
 
 
-def _asked(request: Interception) -> WalkthroughStep:
+def _request(request: Interception) -> WalkthroughStep:
     started = request.started
     how = "to be streamed" if started.streaming else "in one piece"
     what = f"an answer of {fmt.one_line(started.model)}, {how}" if started.model else f"an answer {how}"
@@ -122,7 +122,7 @@ def _failed(answer: WalkthroughStep, attempt: Attempt, provider: str) -> Walkthr
         then = " This key is not tried again."
     elif attempt.cooldown_s:
         then = f" The key rests for {fmt.clock(attempt.cooldown_s)}."
-    text = f"{provider} refuses: {status}{words(attempt.reason or '')}.{then}"
+    text = f"{provider} refuses: {status}{fmt.words(attempt.reason or '')}.{then}"
     return _evolved(answer, text, "attempt.failed", "bad")
 
 

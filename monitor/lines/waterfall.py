@@ -21,7 +21,7 @@ from bridge.events.vocabulary import (
 )
 from monitor.lines import format as fmt
 from monitor.lines.request_row import mark
-from monitor.lines.request_story import SOURCES, TONES, words
+from monitor.lines.request_story import SOURCES, TONES
 from monitor.lines.span import Line, Tone
 from monitor.state.phase import phase, running_ms
 from monitor.state.trace import Trace, TraceEntry
@@ -68,7 +68,7 @@ def _parts(request: Interception, trace: Trace, now: datetime) -> Iterator[Bar]:
         begin = ms(attempt.started_at)
         failed = _at(trace, AttemptFailed.type, attempt.attempt)
         headers = _at(trace, ResponseStarted.type, attempt.attempt)
-        outcome = words(attempt.reason) if attempt.reason else ""
+        outcome = fmt.words(attempt.reason) if attempt.reason else ""
         label = f"{attempt.attempt} {fmt.one_line(attempt.key)} {outcome or attempt.status or ''}".strip()
         until = failed or headers
         served = attempt.reason is None and attempt is request.attempts[-1]
@@ -85,7 +85,7 @@ def _parts(request: Interception, trace: Trace, now: datetime) -> Iterator[Bar]:
     )
     if token is not None or spoke is not None:
         yield Bar("first token", token if token is not None else ms(spoke or now), None, "live")
-    yield from _said(request, trace, ms)
+    yield from _response_bars(request, trace, ms)
 
 
 def _waits(trace: Trace, total: float, ms: Clock) -> Iterator[Bar]:
@@ -96,7 +96,7 @@ def _waits(trace: Trace, total: float, ms: Clock) -> Iterator[Bar]:
             yield Bar("waiting for a key", ms(entry.at), total if end is None else ms(end), "warn")
 
 
-def _said(request: Interception, trace: Trace, ms: Clock) -> Iterator[Bar]:
+def _response_bars(request: Interception, trace: Trace, ms: Clock) -> Iterator[Bar]:
     for thought in request.thoughts:
         found = [entry for entry in trace.entries if entry.kind in THOUGHT and entry.number == thought.index]
         if found:

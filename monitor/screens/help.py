@@ -12,21 +12,18 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
-Keys = tuple[tuple[str, str], ...]
+from monitor.screens.keys import KeysScreen
+from monitor.screens.live import LiveScreen
+from monitor.screens.reasoning import ReasoningScreen
+from monitor.screens.request import RequestScreen
+from monitor.screens.totals import TotalsScreen
+from monitor.screens.view import KeyHelp
+from monitor.screens.walkthrough import WalkthroughScreen
 
 EVERYWHERE = "everywhere"
 
-KEYS: dict[str, Keys] = {
-    "live": (
-        ("↑ ↓ j k", "select a request"),
-        ("g G PgUp PgDn", "first, last, a page"),
-        ("/", "filter: words, client: model: …"),
-        ("s", "slowest first, or newest"),
-        ("f", "follow: jump to each new request"),
-        ("Enter", "open it"),
-        ("z Escape", "zoom its story, and back"),
-        ("x", "cancel the selected request"),
-    ),
+KEYS: dict[str, KeyHelp] = {
+    LiveScreen.NAME: LiveScreen.KEY_HELP,
     EVERYWHERE: (
         ("1 2 3 4 5", "the views"),
         ("Tab", "go to the next panel"),
@@ -35,40 +32,11 @@ KEYS: dict[str, Keys] = {
         ("Ctrl+P", "all commands, themes"),
         ("? q", "this help; quit"),
     ),
-    "reasoning": (
-        ("← → h l", "another session"),
-        ("/ n N", "search; next, previous match"),
-        ("[ ]", "the text before, the text after"),
-        ("y Y", "copy this text, the session"),
-        ("f", "follow: make room for what runs"),
-        ("Enter", "its request"),
-        ("Escape", "end the search, or go back"),
-    ),
-    "keys": (
-        ("↑ ↓ j k g G", "select a key"),
-        ("r", "reset: end its cooldown, try again"),
-        ("d e", "disable it, enable it"),
-        ("Escape", "back"),
-    ),
-    "request": (
-        ("← → h l", "another request"),
-        ("e c", "export to a file, copy as curl"),
-        ("r", "read the session it belongs to"),
-        ("x", "cancel it"),
-        ("Escape", "back"),
-    ),
-    "totals": (
-        ("← → h l", "over a longer or shorter time"),
-        ("Escape", "back"),
-    ),
-    "walkthrough": (
-        ("Space → n", "the next step"),
-        ("← b", "the step before"),
-        ("g G", "the first step, the last"),
-        ("a + -", "go on by itself; faster, slower"),
-        ("↑ ↓ j k", "another request"),
-        ("Escape", "close"),
-    ),
+    ReasoningScreen.NAME: ReasoningScreen.KEY_HELP,
+    KeysScreen.NAME: KeysScreen.KEY_HELP,
+    RequestScreen.NAME: RequestScreen.KEY_HELP,
+    TotalsScreen.NAME: TotalsScreen.KEY_HELP,
+    WalkthroughScreen.NAME: WalkthroughScreen.KEY_HELP,
     "story": (
         ("↑ ↓ j k Space", "scroll; at the end, stay there"),
         ("g G PgUp PgDn", "beginning, end, a page"),
@@ -79,11 +47,11 @@ KEYS: dict[str, Keys] = {
         ("+ -", "faster, slower"),
     ),
 }
-"""What each key does, by view."""
+"""What each key does, by view; each view knows its own."""
 
 TITLES = {
     EVERYWHERE: "Everywhere",
-    "walkthrough": "Step by step",
+    WalkthroughScreen.NAME: "Step by step",
     "story": "Texts",
     "replay": "In a replay (there, the view keeps h l)",
 }

@@ -14,9 +14,9 @@ from monitor.lines import format as fmt
 from monitor.lines import key_table
 from monitor.lines.key_table import Table
 from monitor.screens.confirm import ConfirmScreen
-from monitor.screens.view import Frame, View, entitle
+from monitor.screens.view import Frame, View
 from monitor.widgets.empty_state import EmptyState
-from monitor.widgets.panel import LinesPanel
+from monitor.widgets.panel import LinesPanel, entitle
 
 
 class KeyTable(LinesPanel):
@@ -34,6 +34,12 @@ class KeysScreen(View):
     """A key is selected by its name: it stays selected while others come and go."""
 
     NAME = "keys"
+    KEY_HELP = (
+        ("↑ ↓ j k g G", "select a key"),
+        ("r", "reset: end its cooldown, try again"),
+        ("d e", "disable it, enable it"),
+        ("Escape", "back"),
+    )
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("r", "reset", "Reset"),
         Binding("d", "disable", "Disable"),
@@ -126,17 +132,17 @@ class KeysScreen(View):
 
         def answered(yes: bool | None) -> None:
             if yes:
-                self._tell(key, "key.disable", "disabled")
+                self._post(key, "key.disable", "disabled")
 
         self.app.push_screen(ConfirmScreen(question, rest), answered)
 
     def _ask(self, command: str, done: str) -> None:
         if self.chosen is not None:
-            self._tell(self.chosen, command, done)
+            self._post(self.chosen, command, done)
 
-    def _tell(self, key: KeyChanged, command: str, done: str) -> None:
-        asked = Command(0, command, provider=key.provider, key=key.key)
-        self.post_message(self.Ask(asked, f"{done} {key.provider} {key.key}"))
+    def _post(self, key: KeyChanged, name: str, done: str) -> None:
+        command = Command(0, name, provider=key.provider, key=key.key)
+        self.post_message(self.Ask(command, f"{done} {key.provider} {key.key}"))
 
     def action_back(self) -> None:
         """Back to where one came from."""

@@ -11,12 +11,13 @@ from textual.message import Message
 
 from bridge.events.picture import Interception
 from monitor.lines import request_row
-from monitor.lines.request_story import tell, title
-from monitor.screens.view import Frame, View, entitle
+from monitor.lines.request_story import story_blocks, title
+from monitor.screens.view import Frame, View
 from monitor.state.request_list import Listing
 from monitor.state.state import Status
 from monitor.widgets.empty_state import EmptyState
 from monitor.widgets.keys import KeysPanel
+from monitor.widgets.panel import entitle
 from monitor.widgets.requests import RequestTable
 from monitor.widgets.story import StoryView
 from monitor.widgets.typed import TypedLine
@@ -28,6 +29,16 @@ class LiveScreen(View):
     """All at one glance; Enter opens the selected request, `z` gives the whole room to its story."""
 
     NAME = "live"
+    KEY_HELP = (
+        ("↑ ↓ j k", "select a request"),
+        ("g G PgUp PgDn", "first, last, a page"),
+        ("/", "filter: words, client: model: …"),
+        ("s", "slowest first, or newest"),
+        ("f", "follow: jump to each new request"),
+        ("Enter", "open it"),
+        ("z Escape", "zoom its story, and back"),
+        ("x", "cancel the selected request"),
+    )
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "back", "Back"),
         Binding("enter", "open", "Open", key_display="⏎"),
@@ -37,13 +48,6 @@ class LiveScreen(View):
         Binding("f", "follow", "Follow"),
         Binding("z", "enlarge", "Zoom"),
     ]
-
-    class Cancel(Message):
-        """Somebody wants that request cancelled."""
-
-        def __init__(self, request: Interception) -> None:
-            super().__init__()
-            self.request = request
 
     class Open(Message):
         """Somebody wants to see that request alone."""
@@ -95,7 +99,7 @@ class LiveScreen(View):
         if request is None:
             self.story.show(None, [], live=False)
         else:
-            self.story.show(request.id, tell(request, then), live=request.live)
+            self.story.show(request.id, story_blocks(request, then), live=request.live)
         self.keys.show_keys(state, frame.now)
         query = self.listing.filter.query.strip()
         entitle(self.requests, request_row.title(self.listing) + (f" · /{query[:40]}" if query else ""))

@@ -25,12 +25,12 @@ NOT_OURS = ("copy_text", "focus_", "page_left", "page_right", "scroll_left", "sc
 
 def commands(app: App[None], screen: Screen[object]) -> Iterator[SystemCommand]:
     """What can be done on that screen now, as its keys have it."""
-    told = set()
+    listed = set()
     for active in screen.active_bindings.values():
         binding, action = active.binding, active.binding.action.rpartition(".")[2]
         wanted = active.enabled and binding.description and not action.startswith(NOT_OURS)
-        if wanted and binding.action not in told:
-            told.add(binding.action)
+        if wanted and binding.action not in listed:
+            listed.add(binding.action)
             run = partial(app.run_action, binding.action, active.node)
             yield SystemCommand(binding.description, f"key {app.get_key_display(binding)}", partial(_later, app, run))
     for number, (name, title) in enumerate(VIEWS.items(), 1):

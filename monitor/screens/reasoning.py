@@ -12,10 +12,11 @@ from textual.message import Message
 
 from monitor.lines import format as fmt
 from monitor.lines.session_story import StoryReader, plain, request_of, session_name
-from monitor.screens.view import Frame, View, entitle
+from monitor.screens.view import Frame, View
 from monitor.state import sessions
 from monitor.state.sessions import Panes, Session
 from monitor.widgets.empty_state import EmptyState
+from monitor.widgets.panel import entitle
 from monitor.widgets.session import SessionView, heading
 from monitor.widgets.sessions import SessionStrip
 from monitor.widgets.typed import TypedLine
@@ -28,6 +29,15 @@ class ReasoningScreen(View):
     """Stories at the bottom while they grow; scrolled back, each keeps its place."""
 
     NAME = "reasoning"
+    KEY_HELP = (
+        ("← → h l", "another session"),
+        ("/ n N", "search; next, previous match"),
+        ("[ ]", "the text before, the text after"),
+        ("y Y", "copy this text, the session"),
+        ("f", "follow: make room for what runs"),
+        ("Enter", "its request"),
+        ("Escape", "end the search, or go back"),
+    )
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("left,h", "session(-1)", "Session", key_display="←→"),
         Binding("right,l", "session(1)", "Next session", show=False),

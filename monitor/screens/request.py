@@ -14,13 +14,12 @@ from monitor import export
 from monitor.lines import request_facts, waterfall
 from monitor.lines.request_story import title
 from monitor.lines.span import Line
-from monitor.screens.live import LiveScreen
-from monitor.screens.view import Frame, View, entitle
+from monitor.screens.view import Frame, View
 from monitor.state.phase import running_ms
 from monitor.state.request_list import Listing
 from monitor.state.trace import HEAD, Trace
 from monitor.widgets.empty_state import EmptyState
-from monitor.widgets.panel import LinesPanel
+from monitor.widgets.panel import LinesPanel, entitle
 
 WIDE = 110
 """From which width on the facts have a column of their own."""
@@ -30,6 +29,13 @@ class RequestScreen(View):
     """Answers why a request was slow."""
 
     NAME = "request"
+    KEY_HELP = (
+        ("← → h l", "another request"),
+        ("e c", "export to a file, copy as curl"),
+        ("r", "read the session it belongs to"),
+        ("x", "cancel it"),
+        ("Escape", "back"),
+    )
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "back", "Back"),
         Binding("left,h", "another(-1)", "Request", key_display="←→"),
@@ -130,7 +136,7 @@ class RequestScreen(View):
     def action_cancel(self) -> None:
         """Asks for its end."""
         if self.request is not None:
-            self.post_message(LiveScreen.Cancel(self.request))
+            self.post_message(self.Cancel(self.request))
 
     def action_read(self) -> None:
         """Reads the session it belongs to."""

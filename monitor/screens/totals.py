@@ -9,14 +9,18 @@ from textual.binding import Binding, BindingType
 from textual.containers import Container
 
 from monitor.lines import totals
-from monitor.screens.view import Frame, View, entitle
-from monitor.widgets.panel import LinesPanel
+from monitor.screens.view import Frame, View
+from monitor.widgets.panel import LinesPanel, entitle
 
 
 class TotalsScreen(View):
     """Numbers over three windows; the tables by name show one of them."""
 
     NAME = "totals"
+    KEY_HELP = (
+        ("← → h l", "over a longer or shorter time"),
+        ("Escape", "back"),
+    )
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("left,h", "window(-1)", "Window", key_display="←→"),
         Binding("right,l", "window(1)", "Longer", show=False),

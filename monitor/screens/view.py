@@ -9,11 +9,10 @@ from attrs import frozen
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Container, Horizontal
-from textual.content import Content
 from textual.message import Message
 from textual.screen import Screen
-from textual.widget import Widget
 
+from bridge.events.picture import Interception
 from monitor.lines.span import Tone
 from monitor.state.state import MonitorState, Status
 from monitor.widgets.header import HeaderBar
@@ -22,8 +21,12 @@ from monitor.widgets.paint import TONES
 from monitor.widgets.status import Banner, StatusLine
 from monitor.widgets.views import ViewsBar
 
-SAID_S = 5.0
+STATUS_S = 5.0
 """Seconds for which the last line says what happened."""
+
+
+KeyHelp = tuple[tuple[str, str], ...]
+"""Keys as a person knows them, and what they do."""
 
 
 @frozen
@@ -46,6 +49,7 @@ class View(Screen[None]):
     """A screen that draws a state which others keep. A view fills `body` and says how to `draw_body`."""
 
     NAME: ClassVar[str]
+    KEY_HELP: ClassVar[KeyHelp]
     COMPONENT_CLASSES: ClassVar[set[str]] = TONES
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (110, "-normal"), (170, "-wide")]  # noqa: RUF012  as Textual types it
     VERTICAL_BREAKPOINTS = [(0, "-low"), (20, "-high"), (34, "-tall")]  # noqa: RUF012  as Textual types it
@@ -60,6 +64,13 @@ class View(Screen[None]):
     class Left(Message):
         """Back to where one came from."""
 
+    class Cancel(Message):
+        """Somebody wants that request cancelled."""
+
+        def __init__(self, request: Interception) -> None:
+            super().__init__()
+            self.request = request
+
     class Copied(Message):
         """Text for the clipboard, harmless, and what it is."""
 
@@ -70,7 +81,7 @@ class View(Screen[None]):
     def __init__(self, *, classes: str | None = None) -> None:
         super().__init__(classes=classes)
         self.frame: Frame | None = None
-        self._said_until: datetime | None = None
+        self._status_until: datetime | None = None
         self.header = HeaderBar()
         self.banner = Banner()
         self.status = StatusLine()
@@ -107,9 +118,9 @@ class View(Screen[None]):
         self.header.show(frame.state, frame.url)
         self.banner.show(frame.state, frame.now)
         self.draw_body(frame)
-        if self._said_until is not None and frame.now >= self._said_until:
-            self._said_until = None
-            self._swap_last_line(said=False)
+        if self._status_until is not None and frame.now >= self._status_until:
+            self._status_until = None
+            self._swap_last_line(status=False)
 
     def redraw(self) -> None:
         """Draws what is known already, after a person did something."""
@@ -118,17 +129,10 @@ class View(Screen[None]):
 
     def say(self, text: str, tone: Tone, until: datetime) -> None:
         """Tells what happened in the last line until then."""
-        self._said_until = until
+        self._status_until = until
         self.status.say(text, tone)
-        self._swap_last_line(said=True)
+        self._swap_last_line(status=True)
 
-    def _swap_last_line(self, *, said: bool) -> None:
-        self.status.display = said
-        self.query_one("#bottom").display = not said
-
-
-def entitle(widget: Widget, title: str) -> None:
-    """Gives a panel its title, as content: a plain string would be read as markup."""
-    content = Content(title)
-    if widget.border_title != content.markup:
-        widget.border_title = content
+    def _swap_last_line(self, *, status: bool) -> None:
+        self.status.display = status
+        self.query_one("#bottom").display = not status

@@ -31,6 +31,14 @@ class WalkthroughScreen(View):
     """Opened on a request, or on the first that comes."""
 
     NAME = "walkthrough"
+    KEY_HELP = (
+        ("Space → n", "the next step"),
+        ("← b", "the step before"),
+        ("g G", "the first step, the last"),
+        ("a + -", "go on by itself; faster, slower"),
+        ("↑ ↓ j k", "another request"),
+        ("Escape", "close"),
+    )
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("space,right,n,enter", "next", "Next", key_display="space"),
         Binding("left,b,backspace", "previous", "Back", key_display="←"),

@@ -106,11 +106,11 @@ def _route(started: InterceptionStarted) -> str:
 
 
 def _entry(event: Event, at: datetime) -> TraceEntry:
-    number, text, size = _says(event)
+    number, text, size = _description(event)
     return TraceEntry(event.type, at, at, number, text[:TEXT], 1, size)
 
 
-def _says(event: Event) -> tuple[int | None, str, int]:
+def _description(event: Event) -> tuple[int | None, str, int]:
     """Of an event: which attempt or thought it is about, what it says, how long its text is."""
     number = getattr(event, "attempt", getattr(event, "index", None))
     text, size = getattr(event, "text", ""), 0
@@ -126,7 +126,7 @@ def _says(event: Event) -> tuple[int | None, str, int]:
         case ResponseStarted():
             text = f"{event.status} {event.upstream_request_id or ''}"
         case _:
-            text = _says_more(event)
+            text = _more_descriptions(event)
     return number, text, size
 
 
@@ -136,7 +136,7 @@ def _failure(event: AttemptFailed) -> str:
     return f"{event.key}: {status}{event.reason.replace('_', ' ')}{cools}"
 
 
-def _says_more(event: Event) -> str:
+def _more_descriptions(event: Event) -> str:
     match event:
         case InterceptionStarted():
             return _route(event)

@@ -26,7 +26,7 @@ class EmptyState(Widget):
 
     def show(self, state: MonitorState, url: str | None, place: str) -> None:
         """Takes over what is known; paints only what changed."""
-        lines = _says(state, fmt.one_line(url, default="the bridge"), fmt.one_line(place))
+        lines = _lines_for(state, fmt.one_line(url, default="the bridge"), fmt.one_line(place))
         if lines != self._lines:
             self._lines = lines
             self.refresh()
@@ -40,7 +40,7 @@ class EmptyState(Widget):
         return paint(self, ((" " * margin, "plain"), *line), self.size.width)
 
 
-def _says(state: MonitorState, url: str, place: str) -> list[Line]:
+def _lines_for(state: MonitorState, url: str, place: str) -> list[Line]:
     if state.status is Status.CONNECTING:
         lines: list[Line] = [(("Connecting to the bridge", "strong"),), ((place, "muted"),)]
         if state.problem:

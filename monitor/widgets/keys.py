@@ -6,7 +6,7 @@ from datetime import datetime
 
 from monitor.lines import key_table
 from monitor.state.state import MonitorState
-from monitor.widgets.panel import LinesPanel
+from monitor.widgets.panel import LinesPanel, entitle
 
 
 class KeysPanel(LinesPanel):
@@ -17,6 +17,4 @@ class KeysPanel(LinesPanel):
         limit = self.styles.max_height
         room = int(limit.value) - 1 if limit is not None else self.scrollable_content_region.height
         self.show(key_table.panel(state, now, self.scrollable_content_region.width, room))
-        title = f"Keys  {key_table.summary(state)}"
-        if self.border_title != title:  # of our own words and numbers: nothing in it is markup
-            self.border_title = title
+        entitle(self, f"Keys  {key_table.summary(state)}")

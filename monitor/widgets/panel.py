@@ -6,9 +6,11 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 from textual.binding import Binding, BindingType
+from textual.content import Content
 from textual.geometry import Size
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
+from textual.widget import Widget
 
 from monitor.lines.span import Line
 from monitor.widgets.paint import GROUND, paint
@@ -112,3 +114,10 @@ class LinesPanel(Panel, can_focus=True):
         line = self._lines[index] if index < len(self._lines) else ()
         base = self.get_component_rich_style("row--selected") if index in self._chosen else None
         return paint(self, line, self.scrollable_content_region.width, base)
+
+
+def entitle(widget: Widget, title: str) -> None:
+    """Gives a panel its title, as content: a plain string would be read as markup."""
+    content = Content(title)
+    if widget.border_title != content.markup:
+        widget.border_title = content

@@ -10,8 +10,7 @@ from textual.binding import Binding, BindingType
 from textual.strip import Strip
 
 from monitor.lines import search
-from monitor.lines.blocks import EDGE
-from monitor.lines.request_story import Block
+from monitor.lines.blocks import EDGE, Block
 from monitor.lines.search import MatchPlace
 from monitor.lines.span import Line
 from monitor.widgets.paint import paint

@@ -19,7 +19,7 @@ class Banner(LineBar):
 
     def show(self, state: MonitorState, now: datetime) -> None:
         """Takes over what is known; paints only what changed."""
-        span = _says(state, now)
+        span = _trouble(state, now)
         self.display = bool(span[0])
         self.put(((" ", "plain"), span))
 
@@ -32,7 +32,7 @@ class StatusLine(LineBar):
         self.put(((" ", "plain"), (fmt.one_line(text), tone)))
 
 
-def _says(state: MonitorState, now: datetime) -> Span:
+def _trouble(state: MonitorState, now: datetime) -> Span:
     if state.status is Status.LOST and state.since is not None:
         lost = fmt.clock(fmt.seconds_between(state.since, now))
         return f"Lost for {lost}: {fmt.one_line(state.problem)}. Trying again.", "bad"

@@ -13,8 +13,7 @@ from typing import ClassVar
 from textual.geometry import Size
 from textual.strip import Strip
 
-from monitor.lines.blocks import EDGE, LaidOutBlock
-from monitor.lines.request_story import Block
+from monitor.lines.blocks import EDGE, Block, LaidOutBlock
 from monitor.lines.wrap import Flow
 from monitor.widgets.paint import GROUND, paint
 from monitor.widgets.panel import Panel

@@ -135,7 +135,7 @@ def test_x_cancels_and_says_so(size: tuple[int, int]) -> None:
         await five_requests(stage, pilot)
         await pilot.press("x")
         await stage.until(pilot, "cancelled Codex gpt-5.1-codex")
-        assert stage.asked == [Command(0, "cancel", id="e")]
+        assert stage.commands == [Command(0, "cancel", id="e")]
         stage.clock.forward(6)
         screen = await stage.paint(pilot)
         assert "cancelled Codex" not in screen
@@ -148,12 +148,12 @@ def test_x_cancels_and_says_so(size: tuple[int, int]) -> None:
 def test_x_tells_why_it_could_not(size: tuple[int, int]) -> None:
     async def act(stage: Stage, pilot: Pilot[None]) -> None:
         await five_requests(stage, pilot)
-        stage.answer = Reply(1, ok=False, error="no such \x1b[31m[b]interception")
+        stage.reply = Reply(1, ok=False, error="no such \x1b[31m[b]interception")
         await pilot.press("x")
         await stage.until(pilot, "could not cancel: no such ␛[31m[b]interception")
         await pilot.press("G", "x")
         assert "has ended already" in await stage.paint(pilot)
-        assert len(stage.asked) == 1
+        assert len(stage.commands) == 1
 
     play(size, act)
 

@@ -61,7 +61,7 @@ def test_keys_that_need_a_request_do_nothing_without_one(size: tuple[int, int]) 
         await stage.paint(pilot)
         await pilot.press("x", "enter", "f", "j", "G", "escape", "tab")
         assert "No request yet" in await stage.paint(pilot)
-        assert stage.asked == []
+        assert stage.commands == []
         stage.tell(*story("a"))
         await stage.paint(pilot)
         assert stage.app.focused is stage.app.live.requests
@@ -75,7 +75,7 @@ def test_a_gap_asks_for_a_snapshot_once() -> None:
         stage.seq += 3
         stage.tell(AnswerDelta("e", "x"), AnswerDelta("e", "y"))
         await stage.paint(pilot)
-        assert stage.asked == [Command(0, "snapshot")]
+        assert stage.commands == [Command(0, "snapshot")]
 
     play((80, 24), act)
 

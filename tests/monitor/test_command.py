@@ -91,9 +91,9 @@ def test_what_the_monitor_refuses_ends_the_command_with_its_words(monkeypatch: p
     from bridge.config.settings import Settings  # noqa: PLC0415  only here
 
     monkeypatch.setattr(command, "has_terminal", lambda: True)
-    with pytest.raises(ConfigurationError) as told:
+    with pytest.raises(ConfigurationError) as refusal:
         watch(Settings(data_dir=Path()), replay=Path("no.such"), speed=1.0, theme=None, web_port=None)
-    assert told.value.faults == ["no.such: no such file or directory"]
+    assert refusal.value.faults == ["no.such: no such file or directory"]
 
 
 def test_steps_need_a_terminal() -> None:

@@ -47,11 +47,11 @@ NAMES = {
     ],
 )
 def test_every_key_is_in_the_help(owner: type[DOMNode], section: str) -> None:
-    told = {word for keys, meaning in KEYS[section] for word in f"{keys} {meaning}".split()}
+    words = {word for keys, meaning in KEYS[section] for word in f"{keys} {meaning}".split()}
     for binding in owner.BINDINGS:
         assert isinstance(binding, Binding)
         if binding.description and binding.key != "ctrl+c":
-            assert told & {NAMES.get(key, key) for key in binding.key.split(",")}, binding
+            assert words & {NAMES.get(key, key) for key in binding.key.split(",")}, binding
 
 
 @pytest.mark.parametrize(("size", "view"), [((80, 24), "3"), ((120, 36), "1")])

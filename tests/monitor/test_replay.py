@@ -29,10 +29,10 @@ SEQ = st.integers(0, 400)
 
 def log(events: int = 400, rate: float = 20.0) -> list[LogEntry]:
     """That many events, by default twenty seconds long."""
-    told = list(flood(events, rate))
-    begin = told[0].at
+    sent = list(flood(events, rate))
+    begin = sent[0].at
     opening = [LogEntry(begin, HELLO, 0), LogEntry(begin, encode(Snapshot.of(Picture(), 0, begin)), 0)]
-    return opening + [LogEntry(envelope.at, envelope, envelope.seq) for envelope in told]
+    return opening + [LogEntry(envelope.at, envelope, envelope.seq) for envelope in sent]
 
 
 def at_seconds(*seconds: float) -> list[LogEntry]:
@@ -183,8 +183,8 @@ def scene() -> list[LogEntry]:
     opening = [LogEntry(START, HELLO, 0), LogEntry(START, encode(Snapshot.of(Picture(), 0, START)), 0)]
     events = [*keys(), *story("a"), *story("b")]
     times = [START + timedelta(seconds=n) for n in range(1, len(events) + 1)]
-    told = zip(times, events, strict=True)
-    return opening + [LogEntry(at, Envelope(n, at, event), n) for n, (at, event) in enumerate(told, 1)]
+    sent = zip(times, events, strict=True)
+    return opening + [LogEntry(at, Envelope(n, at, event), n) for n, (at, event) in enumerate(sent, 1)]
 
 
 def shown(act: Callable[[ReplayApp, Pilot[None]], Awaitable[None]], size: tuple[int, int] = (120, 36)) -> None:

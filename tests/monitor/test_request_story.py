@@ -26,7 +26,7 @@ from bridge.events.vocabulary import (
 )
 from bridge.events.wire import Envelope, Snapshot
 from monitor.lines import key_table, request_row
-from monitor.lines.request_story import WITHHELD, arguments, tell, title
+from monitor.lines.request_story import WITHHELD, arguments, story_blocks, title
 from monitor.lines.span import Line
 from monitor.state.phase import phase
 from monitor.state.state import MonitorState
@@ -50,17 +50,17 @@ def plain(line: Line) -> str:
     return "".join(text for text, _tone in line)
 
 
-def told(*events: Event, seconds: float = 0) -> str:
+def story_text(*events: Event, seconds: float = 0) -> str:
     """The whole story as text."""
     parts: list[str] = []
-    for block in tell(request(*events), START + timedelta(seconds=seconds)):
+    for block in story_blocks(request(*events), START + timedelta(seconds=seconds)):
         parts += [plain(block.heading), *map(plain, block.lines)]
         parts += [block.text] if block.text else []
     return "\n".join(parts)
 
 
 def test_a_story_tells_everything_in_order() -> None:
-    assert told(*story("a"), spent("a"), ended("a")).splitlines() == [
+    assert story_text(*story("a"), spent("a"), ended("a")).splitlines() == [
         "Codex gpt-5.1-codex · responses · streaming",
         "POST /openai/v1/responses",
         "session 019a4c1e-7d",
@@ -91,27 +91,27 @@ def test_a_story_tells_everything_in_order() -> None:
 
 @pytest.mark.parametrize("reason", WithheldReason)
 def test_a_withheld_thought_says_why_it_is_blank(reason: WithheldReason) -> None:
-    assert f"no text: {WITHHELD[reason]}, 12 B" in told(started("a"), ThoughtWithheld("a", "r", 0, reason, 12))
+    assert f"no text: {WITHHELD[reason]}, 12 B" in story_text(started("a"), ThoughtWithheld("a", "r", 0, reason, 12))
 
 
 def test_a_waiting_request_says_for_how_long() -> None:
-    text = told(started("a"), InterceptionWaiting("a", START + timedelta(seconds=9)), seconds=2)
+    text = story_text(started("a"), InterceptionWaiting("a", START + timedelta(seconds=9)), seconds=2)
     assert "every key cools; the next is ready in 7s" in text
 
 
 def test_the_failure_of_a_request_is_told() -> None:
-    text = told(started("a"), ended("a", Outcome.FAILED, status=None, error="upstream hung up"))
+    text = story_text(started("a"), ended("a", Outcome.FAILED, status=None, error="upstream hung up"))
     assert "✗ failed · 12s" in text
     assert "upstream hung up" in text
 
 
 def test_a_tool_that_failed_or_came_from_the_bridge_says_so() -> None:
     call = ToolCalled("a", "r", "c1", "search", {"q": "x"}, True, "http://127.0.0.1:9000/mcp", "timed out")
-    assert "Tool search  by the bridge, http://127.0.0.1:9000/mcp\n✗ timed out\nq: x" in told(started("a"), call)
+    assert "Tool search  by the bridge, http://127.0.0.1:9000/mcp\n✗ timed out\nq: x" in story_text(started("a"), call)
 
 
 def test_the_callers_own_key_is_named_as_such() -> None:
-    assert "the caller's own key" in told(started("a", credential=Credential("byok", "sk-u...1234")))
+    assert "the caller's own key" in story_text(started("a", credential=Credential("byok", "sk-u...1234")))
 
 
 @pytest.mark.parametrize(

@@ -31,11 +31,11 @@ def envelopes(events: list[Event]) -> list[Envelope]:
     return [Envelope(number, START + at(number), event) for number, event in enumerate(events, 1)]
 
 
-def snapshot_after(told: list[Envelope]) -> Snapshot:
+def snapshot_after(sent: list[Envelope]) -> Snapshot:
     picture = Picture()
-    for envelope in told:
+    for envelope in sent:
         picture.apply(envelope.event, envelope.at)
-    last = told[-1] if told else Envelope(0, START, BridgeStopping(""))
+    last = sent[-1] if sent else Envelope(0, START, BridgeStopping(""))
     return Snapshot.of(picture, last.seq, last.at)
 
 
@@ -74,9 +74,9 @@ HISTORIES = st.permutations([number for number, stream in enumerate(STREAMS) for
 
 @given(EVENTS, st.integers(0, 30))
 def test_a_snapshot_and_the_rest_make_the_same_picture(events: list[Event], cut: int) -> None:
-    told = envelopes(events)
-    whole = fold(HELLO, snapshot_after([]), *map(travelled, told))
-    joined = fold(HELLO, travelled(snapshot_after(told[:cut])), *map(travelled, told[cut:]))
+    sent = envelopes(events)
+    whole = fold(HELLO, snapshot_after([]), *map(travelled, sent))
+    joined = fold(HELLO, travelled(snapshot_after(sent[:cut])), *map(travelled, sent[cut:]))
     assert joined.picture == whole.picture
     assert joined.seq == whole.seq
     assert not joined.gap
@@ -84,10 +84,10 @@ def test_a_snapshot_and_the_rest_make_the_same_picture(events: list[Event], cut:
 
 @given(EVENTS, st.integers(0, 30))
 def test_what_a_snapshot_holds_already_is_not_taken_twice(events: list[Event], cut: int) -> None:
-    told = envelopes(events)
+    sent = envelopes(events)
     assert (
-        fold(HELLO, travelled(snapshot_after(told[:cut])), *told).picture
-        == fold(HELLO, snapshot_after([]), *told).picture
+        fold(HELLO, travelled(snapshot_after(sent[:cut])), *sent).picture
+        == fold(HELLO, snapshot_after([]), *sent).picture
     )
 
 
@@ -98,14 +98,14 @@ def test_the_same_messages_make_the_same_state(events: list[Event]) -> None:
 
 @given(EVENTS, st.integers(0, 30), st.integers(0, 30))
 def test_a_snapshot_heals_a_gap(events: list[Event], first: int, second: int) -> None:
-    told = envelopes(events)
+    sent = envelopes(events)
     lost_from, lost_to = sorted((first, second))
     state = fold(
         HELLO,
         snapshot_after([]),
-        *told[:lost_from],
-        *told[lost_to:],
-        travelled(snapshot_after(told)),
+        *sent[:lost_from],
+        *sent[lost_to:],
+        travelled(snapshot_after(sent)),
     )
     assert state.picture == live(*events).picture
     assert not state.gap

@@ -66,9 +66,9 @@ def test_traces_are_kept_as_long_as_their_requests() -> None:
 @given(HISTORIES, st.integers(0, 30))
 def test_after_a_snapshot_beginning_attempts_and_end_are_known(events: list[Event], cut: int) -> None:
     """The other events are not in a snapshot, and neither is when they happened: the trace is not whole then."""
-    told = envelopes(events)
-    whole = fold(HELLO, snapshot_after([]), *map(travelled, told))
-    joined = fold(HELLO, travelled(snapshot_after(told[:cut])), *map(travelled, told[cut:]))
+    sent = envelopes(events)
+    whole = fold(HELLO, snapshot_after([]), *map(travelled, sent))
+    joined = fold(HELLO, travelled(snapshot_after(sent[:cut])), *map(travelled, sent[cut:]))
     kinds = {"interception.started", "attempt.started", "interception.ended"}
 
     def carried(state: MonitorState, id_: str) -> list[tuple[object, ...]]:
@@ -83,9 +83,9 @@ def test_after_a_snapshot_beginning_attempts_and_end_are_known(events: list[Even
 
 @given(HISTORIES, st.integers(0, 30))
 def test_a_second_snapshot_adds_nothing(events: list[Event], cut: int) -> None:
-    told = envelopes(events)
-    once = fold(HELLO, travelled(snapshot_after(told[:cut])))
-    twice = fold(HELLO, *[travelled(snapshot_after(told[:cut]))] * 2)
+    sent = envelopes(events)
+    once = fold(HELLO, travelled(snapshot_after(sent[:cut])))
+    twice = fold(HELLO, *[travelled(snapshot_after(sent[:cut]))] * 2)
     assert once.traces == twice.traces
     assert once.usage == twice.usage
 
@@ -99,8 +99,8 @@ def bars(state: MonitorState, seconds: float = 100) -> list[tuple[str, float, fl
 def test_the_waterfall_shows_every_part_with_its_times() -> None:
     waiting = InterceptionWaiting("a", START + timedelta(seconds=9))
     first, rest = story("a")[0], story("a")[1:]
-    told = fold(HELLO, snapshot_after([]), *envelopes([first, waiting, *rest, ended("a", duration_ms=14_000.0)]))
-    assert bars(told) == [
+    state = fold(HELLO, snapshot_after([]), *envelopes([first, waiting, *rest, ended("a", duration_ms=14_000.0)]))
+    assert bars(state) == [
         ("accepted", 0, None),
         ("first token", 850, None),
         ("waiting for a key", 1_000, 2_000),

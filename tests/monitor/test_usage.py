@@ -94,12 +94,12 @@ def test_uses_of_a_key_are_counted() -> None:
 @given(HISTORIES, st.integers(0, 30))
 def test_a_snapshot_and_the_rest_count_the_same(events: list[Event], cut: int) -> None:
     """All but when: a snapshot does not say when tokens were used and attempts failed."""
-    told = envelopes(events)
-    whole = fold(HELLO, snapshot_after([]), *map(travelled, told))
-    joined = fold(HELLO, travelled(snapshot_after(told[:cut])), *map(travelled, told[cut:]))
+    sent = envelopes(events)
+    whole = fold(HELLO, snapshot_after([]), *map(travelled, sent))
+    joined = fold(HELLO, travelled(snapshot_after(sent[:cut])), *map(travelled, sent[cut:]))
     assert sums(joined.usage) == sums(whole.usage)
     again = fold(
-        HELLO, travelled(snapshot_after(told[:cut])), *map(travelled, told[cut:]), travelled(snapshot_after(told))
+        HELLO, travelled(snapshot_after(sent[:cut])), *map(travelled, sent[cut:]), travelled(snapshot_after(sent))
     )
     assert sums(again.usage) == sums(whole.usage)
 

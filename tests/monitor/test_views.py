@@ -110,7 +110,7 @@ def test_the_request_view_acts_on_its_request(tmp_path: Path) -> None:
         assert "Authorization: Bearer clearspan" in stage.app.clipboard
         await press(stage, pilot, "x")
         await stage.until(pilot, "cancelled Claude Code")
-        assert stage.asked == [Command(0, "cancel", id=SECOND)]
+        assert stage.commands == [Command(0, "cancel", id=SECOND)]
         for key, id_ in (("right", FIRST), ("l", CODEX), ("l", CODEX), ("left", FIRST), ("h", SECOND)):
             assert f"· {id_} ·" in await press(stage, pilot, key)
         for key in ("tab", "j", "k", "G", "g", "space", "pageup"):
@@ -171,10 +171,10 @@ def test_keys_act_on_the_selected_key(pressed: tuple[str, ...], command: str | N
         await press(stage, pilot, "3", *pressed)
         assert not isinstance(stage.app.screen, ConfirmScreen)
         if command is None:
-            assert stage.asked == []
+            assert stage.commands == []
         else:
             await stage.until(pilot, f"{command.partition('.')[2].rstrip('e')}")
-            assert stage.asked == [Command(0, command, provider="anthropic", key="sk-a...7de0")]
+            assert stage.commands == [Command(0, command, provider="anthropic", key="sk-a...7de0")]
 
     play(SMALL, act)
 
@@ -186,7 +186,7 @@ def test_a_key_is_selected_by_its_name() -> None:
         keys = stage.app.keys
         assert keys.name_chosen == ("openai", "sk-p...c0de")
         assert "e Enable" in await stage.paint(pilot)
-        stage.answer = Reply(1, ok=False, error="no such key")
+        stage.reply = Reply(1, ok=False, error="no such key")
         await press(stage, pilot, "e")
         await stage.until(pilot, "could not enable: no such key")
         await press(stage, pilot, "k", "up", "j", "down", "g", "down")
@@ -219,7 +219,7 @@ def test_views_wait_for_what_they_show_and_outlive_the_connection() -> None:
             screen = await press(stage, pilot, number)
             assert "Connecting" in screen or "nothing in this time" in screen
             await press(stage, pilot, *"rdexcynj", "left", "enter", number)
-        assert stage.asked == []
+        assert stage.commands == []
         two_sessions(stage)
         await press(stage, pilot, "2")
         stage.deliver(Lost("the bridge closed the connection"))

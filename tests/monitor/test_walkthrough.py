@@ -50,18 +50,18 @@ def plain(lines: list[Line]) -> str:
 
 
 def test_every_step_of_a_request_is_told_in_order() -> None:
-    told = steps(whole())
-    assert [step.place.value for step in told] == [
+    taken = steps(whole())
+    assert [step.place.value for step in taken] == [
         "client", "guard", "pool", "attempt", "upstream", "pool", "attempt", "upstream", "relay",
         *["reader"] * 8, "events", "client",
     ]  # fmt: skip
-    assert [step.event for step in told if step.event] == [
+    assert [step.event for step in taken if step.event] == [
         "interception.started", "attempt.started", "attempt.failed", "attempt.started", "response.started",
         "prompt.recorded", "thought.recorded", "thought.withheld", "thought.delta", "tool.called", "answer.delta",
         "tokens.used", "interception.ended",
     ]  # fmt: skip
-    assert told[4].text == "openai refuses: 429, rate limited. The key rests for 7s."
-    assert told[5].text == "The client has seen nothing yet, so the next healthy key may try: sk-p...91bc."
+    assert taken[4].text == "openai refuses: 429, rate limited. The key rests for 7s."
+    assert taken[5].text == "The client has seen nothing yet, so the next healthy key may try: sk-p...91bc."
 
 
 @pytest.mark.parametrize(
@@ -103,8 +103,8 @@ def test_steps_that_were_told_keep_their_names_while_more_come() -> None:
 
 @given(st.integers(20, 260), st.integers(0, 18), st.floats(0, 1))
 def test_a_picture_has_its_size_whatever_the_terminals(width: int, current: int, hop: float) -> None:
-    told = steps(whole())
-    lines = draw(width, told, min(current, len(told) - 1), hop)
+    taken = steps(whole())
+    lines = draw(width, taken, min(current, len(taken) - 1), hop)
     assert len(lines) == HEIGHT
     assert len({sum(cell_len(text) for text, _tone in line) for line in lines}) == 1
     assert NARROWEST - 4 <= sum(cell_len(text) for text, _tone in lines[0]) <= WIDEST
@@ -125,19 +125,19 @@ def test_every_step_to_another_place_has_a_way_that_is_not_broken(width: int) ->
 
 
 def test_the_request_is_seen_on_its_way() -> None:
-    told = steps(whole())
-    assert "●" in plain(draw(76, told, 1, 0.5))
-    assert "●" not in plain(draw(76, told, 1))
-    assert "║ guard ║" in plain(draw(76, told, 1))
-    assert "attempt 2" in plain(draw(76, told, 8))
+    taken = steps(whole())
+    assert "●" in plain(draw(76, taken, 1, 0.5))
+    assert "●" not in plain(draw(76, taken, 1))
+    assert "║ guard ║" in plain(draw(76, taken, 1))
+    assert "attempt 2" in plain(draw(76, taken, 8))
 
 
 def test_words_stay_in_the_room_there_is() -> None:
-    told = steps(whole())
-    for current in range(len(told)):
-        lines = explanation(told, current, (40, 12), "x" * 99)
+    taken = steps(whole())
+    for current in range(len(taken)):
+        lines = explanation(taken, current, (40, 12), "x" * 99)
         assert all(sum(cell_len(text) for text, _tone in line) <= 60 for line in lines)
-        rows = overview(told, current, 5)
+        rows = overview(taken, current, 5)
         assert len(rows) == 5
         assert sum("▶" in plain([row]) for row in rows) == 1
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from bridge.access import Forbidden, HostGuard
 from monitor import web
 from monitor.command import MonitorError, MonitorOptions, command_line
 
@@ -43,11 +44,19 @@ OWN = f"http://127.0.0.1:{PORT}"
 def test_only_this_machines_own_page_is_served(
     host: str | None, origin: str | None, site: str | None, *, served: bool
 ) -> None:
-    assert (web.refusal(host, origin, site, PORT) is None) == served
+    assert is_let_in(HostGuard(web.HOST, PORT, pages=True), host, origin, site) == served
 
 
 def test_port_80_needs_no_number() -> None:
-    assert web.refusal("localhost", "http://localhost", None, 80) is None
+    assert is_let_in(HostGuard(web.HOST, 80, pages=True), "localhost", "http://localhost", None)
+
+
+def is_let_in(guard: HostGuard, host: str | None, origin: str | None, site: str | None) -> bool:
+    try:
+        guard.check(host, origin, site)
+    except Forbidden:
+        return False
+    return True
 
 
 def test_a_tab_runs_the_monitor_that_was_asked_for() -> None:

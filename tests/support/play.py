@@ -66,8 +66,8 @@ class Stage:
         self.clock = Clock()
         self.picture = Picture()
         self.seq = 0
-        self.asked: list[Command] = []
-        self.answer = Reply(0, ok=True)
+        self.commands: list[Command] = []
+        self.reply = Reply(0, ok=True)
         self.app = MonitorApp(self, PLACE, clock=self.clock)
 
     async def run(self, deliver: Deliver) -> None:
@@ -77,8 +77,8 @@ class Stage:
 
     async def ask(self, command: Command) -> Reply:
         """Notes the command and gives the answer that the test has prepared."""
-        self.asked.append(command)
-        return self.answer
+        self.commands.append(command)
+        return self.reply
 
     def tell(self, *events: Event) -> None:
         """Events, as the bridge would number them."""
