@@ -8,20 +8,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from bridge.config.settings import POOL_WORD, Settings
+from bridge.providers.kinds import KINDS
 
 
 class UnknownAgent(LookupError):
     """No agent of that name is known; its text names those that are."""
 
-
-OPENAI = (
-    "export OPENAI_BASE_URL={url}/{openai}/v1",
-    "export OPENAI_API_KEY={word}",
-)
-ANTHROPIC = (
-    "export ANTHROPIC_BASE_URL={url}/{anthropic}",
-    "export ANTHROPIC_API_KEY={word}",
-)
 
 AGENTS: dict[str, tuple[str, ...]] = {
     "codex": (
@@ -29,29 +21,37 @@ AGENTS: dict[str, tuple[str, ...]] = {
         'model_provider = "clearspan"',
         "[model_providers.clearspan]",
         'name = "Clearspan"',
-        'base_url = "{url}/{openai}/v1"',
+        'base_url = "{openai}"',
         'wire_api = "responses"',
     ),
     "claude": (
         "# Claude Code",
-        "export ANTHROPIC_BASE_URL={url}/{anthropic}",
+        "export ANTHROPIC_BASE_URL={anthropic}",
         "export ANTHROPIC_AUTH_TOKEN={word}",
     ),
     "opencode": (
         "# opencode: in opencode.json",
-        '{{"provider": {{"openai": {{"options": {{"baseURL": "{url}/{openai}/v1", "apiKey": "{word}"}}}},',
-        ' "anthropic": {{"options": {{"baseURL": "{url}/{anthropic}/v1", "apiKey": "{word}"}}}}}}}}',
+        '{{"provider": {{"openai": {{"options": {{"baseURL": "{openai}", "apiKey": "{word}"}}}},',
+        ' "anthropic": {{"options": {{"baseURL": "{anthropic}/v1", "apiKey": "{word}"}}}}}}}}',
     ),
     "aider": (
         "# Aider",
-        "export OPENAI_API_BASE={url}/{openai}/v1",
+        "export OPENAI_API_BASE={openai}",
         "export OPENAI_API_KEY={word}",
-        *ANTHROPIC,
+        "export ANTHROPIC_BASE_URL={anthropic}",
+        "export ANTHROPIC_API_KEY={word}",
     ),
-    "openai": ("# OpenAI's SDKs, and most programs built on them", *OPENAI),
-    "anthropic": ("# Anthropic's SDKs", *ANTHROPIC),
+    **{
+        kind.name: (
+            f"# {kind.title}'s SDKs, and programs built on them",
+            f"export {kind.url_variables[0]}={{{kind.name}}}",
+            f"export {kind.key_variable}={{word}}",
+        )
+        for kind in KINDS.values()
+    },
 }
-"""Lines by agent. `{word}` stands for the pool's keys: no key of yours is needed, or seen, by the agent."""
+"""Lines by agent. `{word}` stands for the pool's keys: no key of yours is needed, or seen, by the agent; a provider
+kind's name for the base URL of its first provider."""
 
 CODEX_TOKEN = (
     'env_key = "CLEARSPAN_KEY"',
@@ -69,10 +69,10 @@ def environment_lines(settings: Settings, agent: str | None) -> Iterator[str]:
     if settings.server.client_tokens:
         word = "YOUR_CLIENT_TOKEN"
         yield f"# This bridge asks for a client token: put one of server.client_tokens in the place of {word}."
-    names = {kind: provider_name(settings, kind) for kind in ("openai", "anthropic")}
+    urls = provider_urls(settings, base_url(settings))
     for name in AGENTS if agent is None else [agent]:
         more = CODEX_TOKEN if name == "codex" and settings.server.client_tokens else ()
-        yield from (line.format(url=base_url(settings), word=word, **names) for line in (*AGENTS[name], *more))
+        yield from (line.format(word=word, **urls) for line in (*AGENTS[name], *more))
 
 
 def base_url(settings: Settings) -> str:
@@ -83,6 +83,7 @@ def base_url(settings: Settings) -> str:
     return f"http://[{host}]:{settings.server.port}" if ":" in host else f"http://{host}:{settings.server.port}"
 
 
-def provider_name(settings: Settings, kind: str) -> str:
-    """The name of the first provider of that type."""
-    return next((name for name, provider in settings.providers.items() if provider.type == kind), kind)
+def provider_urls(settings: Settings, url: str) -> dict[str, str]:
+    """Where SDKs find the first provider of each kind, by the kind's name; `url` is the bridge's own."""
+    names = {provider.type: name for name, provider in reversed(settings.providers.items())}
+    return {name: f"{url}/{names.get(name, name)}{kind.base_path}" for name, kind in KINDS.items()}

@@ -10,11 +10,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from types import FrameType
 
-from bridge.cli.env import provider_name
+from bridge.cli.env import provider_urls
 from bridge.config.settings import POOL_WORD, Settings
 from bridge.errors import StartError
 from bridge.events.client import NoBridge, subscription
 from bridge.events.wire import Hello, decode
+from bridge.providers.kinds import KINDS
 
 NOT_FOUND = 127
 NOT_EXECUTABLE = 126
@@ -43,16 +44,12 @@ def run(settings: Settings, command: Sequence[str], options: Sequence[str]) -> i
 def agent_environment(settings: Settings, url: str) -> dict[str, str]:
     """The variables by which agents and SDKs find the bridge and let it choose the key."""
     token = next((token.reveal() for token in settings.server.client_tokens.values()), POOL_WORD)
-    openai = f"{url}/{provider_name(settings, 'openai')}/v1"
     around = [name for name in (os.environ.get("NO_PROXY"), "127.0.0.1", "localhost") if name]
-    return {
-        "OPENAI_BASE_URL": openai,
-        "OPENAI_API_BASE": openai,
-        "OPENAI_API_KEY": token,
-        "ANTHROPIC_BASE_URL": f"{url}/{provider_name(settings, 'anthropic')}",
-        "ANTHROPIC_API_KEY": token,
-        "NO_PROXY": ",".join(around),
-    }
+    urls = provider_urls(settings, url)
+    variables = {"NO_PROXY": ",".join(around)}
+    for name, kind in KINDS.items():
+        variables |= dict.fromkeys(kind.url_variables, urls[name]) | {kind.key_variable: token}
+    return variables
 
 
 @contextmanager

@@ -77,10 +77,6 @@ class ProviderKind:
         """What of a path is appended to the base URL."""
         return path.removeprefix(self.base_path).encode("ascii")
 
-    def environment(self, url: str, key: str) -> dict[str, str]:
-        """The variables that point an agent at the server at `url` (without `base_path`), with that key."""
-        return dict.fromkeys(self.url_variables, url + self.base_path) | {self.key_variable: key}
-
 
 def _is_plain(path: str) -> bool:
     """Whether no server can read this path as another one: no dot segments, empty segments or hidden separators."""
