@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from bridge.events.picture import Interception, Totals
-from bridge.events.terminal_text import printable
 from bridge.events.wire import Snapshot, encode, format_time
+from bridge.terminal_text import printable
 from monitor.state.trace import Trace
 
 UNKNOWN = "–"  # noqa: RUF001  an en dash

@@ -14,10 +14,10 @@ from typing import Any
 import attrs
 import orjson
 
+from bridge import terminal_text
 from bridge.config.load import Loaded
 from bridge.config.rules import without_effect
 from bridge.config.settings import Seconds, format_duration
-from bridge.events import terminal_text
 from bridge.events.describe import visible
 from bridge.events.vocabulary import CircuitChanged, KeyChanged
 from bridge.events.wire import unstructure

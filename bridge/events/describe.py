@@ -10,7 +10,7 @@ from functools import singledispatch
 
 import orjson
 
-from bridge.events import terminal_text
+from bridge import terminal_text
 from bridge.events.vocabulary import (
     AnswerDelta,
     AttemptFailed,

@@ -19,7 +19,7 @@ from urllib.parse import quote
 
 import structlog
 
-from bridge.events.terminal_text import escaped
+from bridge.terminal_text import escaped
 
 LEVELS = ("debug", "info", "warning", "error")
 

@@ -12,7 +12,7 @@ from datetime import datetime
 
 from rich.cells import cell_len, split_graphemes
 
-from bridge.events.terminal_text import symbols
+from bridge.terminal_text import symbols
 
 LINE_LIMIT = 4096
 """Characters shown of one line; a longer one costs a terminal widget seconds and nobody reads it."""

@@ -10,7 +10,7 @@ from datetime import datetime
 from attrs import Factory, define, evolve
 
 from bridge.events.picture import Interception, Tool
-from bridge.events.terminal_text import symbols
+from bridge.terminal_text import symbols
 from monitor.lines import format as fmt
 from monitor.lines.blocks import Block
 from monitor.lines.request_row import mark, tokens_in

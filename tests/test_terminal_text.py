@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.events.terminal_text import escaped, printable, symbols, visible
+from bridge.terminal_text import escaped, printable, symbols, visible
 
 HOSTILE = "a\x1b[2J\t\r\n\x9b\u202eb\ud800"
 
