@@ -1,4 +1,4 @@
-"""Which headers cross the bridge, in each direction (`behaviour.md` section 1, points 2 and 3)."""
+"""Which headers cross the bridge, in each direction (docs/behaviour.md, Relay)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""OpenAI Chat Completions: what a request says, and how its streams fail (`behaviour.md` section 5).
+"""OpenAI Chat Completions: what a request says, and how its streams fail (docs/behaviour.md, Chat Completions).
 
 The answer itself is read in `accumulator`; `include_usage` makes a stream tell its tokens. Shapes follow OpenAI's API
 reference, "Chat Completions", and what compatible servers add to it.

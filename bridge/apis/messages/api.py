@@ -1,4 +1,4 @@
-"""Anthropic Messages: what a request says, and how its streams open and fail (`behaviour.md` sections 6 and 8).
+"""Anthropic Messages: what a request says, and how its streams open and fail (docs/behaviour.md, Anthropic Messages).
 
 The answer itself is read in `accumulator`. Shapes follow Anthropic's API reference, "Messages".
 """

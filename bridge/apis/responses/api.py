@@ -1,4 +1,4 @@
-"""OpenAI Responses: what a request says, and how its streams open and fail (`behaviour.md` section 4).
+"""OpenAI Responses: what a request says, and how its streams open and fail (docs/behaviour.md, OpenAI Responses).
 
 The answer itself is read in `accumulator`. Shapes follow OpenAI's API reference, "Responses".
 """
