@@ -164,7 +164,7 @@ def _incoming(scope: dict[str, Any], body: bytes) -> Incoming:
     for raw_name, raw_value in scope["headers"]:
         name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1")
         headers[name] = f"{headers[name]}, {value}" if name in headers else value
-    return Incoming(scope["method"], scope["path"], headers, body, tuple(scope["headers"]))
+    return Incoming(scope["method"], scope["path"], headers, body)
 
 
 async def _live(receive: Receive, send: Send) -> None:

@@ -28,7 +28,6 @@ class Incoming:
     path: str
     headers: Mapping[str, str] = field(repr=False)
     body: bytes = field(default=b"", repr=False)
-    raw_headers: Sequence[tuple[bytes, bytes]] = field(default=(), repr=False)
 
     @property
     def encoding(self) -> str:
