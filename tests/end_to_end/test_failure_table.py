@@ -1,7 +1,7 @@
 """The table of failures: API x streaming x failure x what else is in the pool, one test per cell.
 
 Each cell says what the client gets (status, Retry-After, whose body), how the attempt is told, and what becomes of the
-key (`behaviour.md` sections 1.10 and 2).
+key (docs/behaviour.md, Key pool and Failure types).
 """
 
 from __future__ import annotations

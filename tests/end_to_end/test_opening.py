@@ -1,4 +1,4 @@
-"""In-stream failover: a stream answered 200 that begins with a failure of its key (`behaviour.md` 2.4)."""
+"""In-stream failover: a stream answered 200 that begins with a failure of its key (docs/behaviour.md, Key pool)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Keys that rest, for short and for long (behaviour 2.2)."""
+"""Keys that rest, for short and for long (docs/behaviour.md, Key pool)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a client is told when no key is left (behaviour 2.5)."""
+"""What a client is told when no key is left (docs/behaviour.md, Key pool)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Key states across a restart (behaviour 2.7)."""
+"""Key states across a restart (docs/behaviour.md, Key pool)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who is tried, what is told, the timer, reloads (behaviour 2.1 and 2.4, issue 4)."""
+"""Who is tried, what is told, the timer, reloads (docs/behaviour.md, Key pool)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Keys that the provider refuses, the checks that follow, and the owner's word (behaviour 2.2 and 2.3)."""
+"""Keys that the provider refuses, the checks that follow, and the owner's word (docs/behaviour.md, Key pool)."""
 
 from __future__ import annotations
 

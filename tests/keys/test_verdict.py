@@ -1,4 +1,4 @@
-"""What each answer says about its key: the rules of behaviour 2.2 and 2.4 as tables."""
+"""What each answer says about its key, as tables (docs/behaviour.md, Key pool)."""
 
 from __future__ import annotations
 

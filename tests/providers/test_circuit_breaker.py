@@ -1,4 +1,4 @@
-"""The circuit breaker against a clock of the test's own (`behaviour.md` section 3)."""
+"""The circuit breaker against a clock of the test's own (docs/behaviour.md, Circuit breaker)."""
 
 from __future__ import annotations
 
