@@ -16,10 +16,9 @@ from attrs import define, field
 from tests.faults.census import nothing_left
 from tests.faults.wire import BEGUN, BODY, Client, client, request
 from tests.support.until import until
-from tests.support.world import HELLO, KEYS, Asked, Reply, World, ask, provider, say_hello, world
+from tests.support.world import HELLO, KEYS, STREAM, Asked, Reply, World, ask, provider, say_hello, world
 
 KILLS = 200
-STREAM = [("content-type", "text/event-stream")]
 MANNERS = ("orderly", "reset", "half-close")
 
 

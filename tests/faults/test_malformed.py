@@ -11,11 +11,10 @@ import trio
 
 from tests.faults.census import nothing_left
 from tests.faults.wire import BEGUN, BODY, Client, client, health, request
-from tests.support.world import HELLO, RESPONSES, Answered, Asked, Reply, ask, provider, say_hello, world
+from tests.support.world import HELLO, RESPONSES, STREAM, Answered, Asked, Reply, ask, provider, say_hello, world
 
 TIMES = 20
 SILENT = b'{"model":"silent","input":"x","stream":true}'
-EVENT_STREAM = [("content-type", "text/event-stream")]
 
 Probe = Callable[[Client, int], Awaitable[None]]
 """Misbehaves on a connection to that port."""
@@ -24,7 +23,7 @@ Probe = Callable[[Client, int], Awaitable[None]]
 async def answer_by_model(asked: Asked, reply: Reply) -> None:
     """Answers well; or begins and falls silent."""
     if b'"silent"' in asked.body:
-        await reply.head(200, EVENT_STREAM)
+        await reply.head(200, STREAM)
         await reply.chunk(BEGUN)
         await reply.until_closed()
     else:
@@ -220,7 +219,7 @@ async def test_all_of_it_at_once_beside_a_good_stream() -> None:
         if b'"patient"' not in asked.body:
             await answer_by_model(asked, reply)
             return
-        await reply.head(200, EVENT_STREAM)
+        await reply.head(200, STREAM)
         await reply.chunk(BEGUN)
         await resume.wait()
         await reply.chunk(HELLO[2])
