@@ -24,7 +24,7 @@ KEY = "sk-canary-of-a-process-0001"
 
 
 @define
-class Served:
+class BridgeProcess:
     """A bridge in a process of its own."""
 
     process: trio.Process
@@ -43,7 +43,7 @@ class Served:
 
 
 @asynccontextmanager
-async def served(url: str, place: Path, grace: str, *, before: str = "") -> AsyncIterator[Served]:
+async def served(url: str, place: Path, grace: str, *, before: str = "") -> AsyncIterator[BridgeProcess]:
     """`python -m bridge serve`, run by a shell after the command `before`."""
     config, socket = place / "config.toml", place / "run" / "events.sock"
     config.write_text(
@@ -73,7 +73,7 @@ async def served(url: str, place: Path, grace: str, *, before: str = "") -> Asyn
             with trio.fail_after(20):
                 said = await process.stdout.receive_some(1000)
             assert said.startswith(b"listening on http://127.0.0.1:"), (place / "stderr").read_text()
-            yield Served(process, int(said.rpartition(b":")[2]), socket, place)
+            yield BridgeProcess(process, int(said.rpartition(b":")[2]), socket, place)
     finally:
         if process.returncode is None:
             process.kill()

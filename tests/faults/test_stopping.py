@@ -12,7 +12,7 @@ import trio.testing
 from bridge import app
 from tests.faults.answers import begin_and_hang, hang
 from tests.faults.subscriber import subscriber
-from tests.faults.wire import BEGUN, Client, client, health, request
+from tests.faults.wire import BEGUN, RawClient, client, health, request
 from tests.support.until import until
 from tests.support.world import HELLO, STREAM, Asked, Handle, Reply, World, provider, say_hello, world
 
@@ -34,7 +34,7 @@ async def ends_in_time() -> AsyncIterator[None]:
         yield
 
 
-async def begun(here: World, connection: Client, text: bytes = BEGUN) -> None:
+async def begun(here: World, connection: RawClient, text: bytes = BEGUN) -> None:
     """A request whose answer has begun."""
     await connection.send(request(here.port))
     await connection.received(text)
