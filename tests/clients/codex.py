@@ -1,4 +1,4 @@
-"""The Codex CLI for tests: installed once from npm, outside the repository, in the version of `clients.md`."""
+"""The Codex CLI for tests: installed once from npm, outside the repository, always in the same version."""
 
 from __future__ import annotations
 

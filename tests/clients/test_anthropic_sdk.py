@@ -9,13 +9,10 @@ import anthropic
 import pytest
 import trio
 from anthropic import Anthropic, AsyncAnthropic
-from attrs import evolve
 
 from bridge.keys.secret import Secret
 from bridge.simulator.answers import ScriptedThought, Text, ToolCall
-from bridge.simulator.fates import parse_fates
-from bridge.simulator.scenario.file import everyday
-from bridge.simulator.scenario.scenario import Scenario
+from tests.clients.everyday import fated, parts
 from tests.support.simulated import simulation
 from tests.support.world import KEYS, World
 
@@ -28,11 +25,6 @@ TOOL: Any = {
     "description": "Runs a command.",
     "input_schema": {"type": "object", "properties": {"cmd": {"type": "string"}}},
 }
-
-
-def fated(*fates: str) -> Scenario:
-    """Every key fares like this, then the everyday answers come."""
-    return evolve(everyday(), other_keys=tuple(fate for word in fates for fate in parse_fates(word)))
 
 
 def asking(text: str) -> Any:
@@ -48,10 +40,6 @@ async def over(here: World, use: Callable[[Anthropic], T], key: str = "clearspan
             return use(client)
 
     return await trio.to_thread.run_sync(work)
-
-
-def parts(name: str, kind: type) -> list[Any]:
-    return [part for part in everyday().answers[name].parts if isinstance(part, kind)]
 
 
 async def test_create() -> None:

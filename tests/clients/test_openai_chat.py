@@ -16,16 +16,11 @@ from openai import AsyncOpenAI, OpenAI
 from bridge.simulator.answers import Text, ToolCall
 from bridge.simulator.fates import parse_fates
 from bridge.simulator.scenario.file import everyday
-from bridge.simulator.scenario.scenario import Scenario
+from tests.clients.everyday import fated, parts
 from tests.support.simulated import simulation
 from tests.support.world import KEYS, World
 
 T = TypeVar("T")
-
-
-def fated(*fates: str) -> Scenario:
-    """Every key fares like this, then the everyday answers come."""
-    return evolve(everyday(), other_keys=tuple(fate for word in fates for fate in parse_fates(word)))
 
 
 def asking(text: str) -> Any:
@@ -41,10 +36,6 @@ async def over(here: World, use: Callable[[OpenAI], T], retries: int = 0) -> T:
             return use(client)
 
     return await trio.to_thread.run_sync(work)
-
-
-def parts(name: str, kind: type) -> list[Any]:
-    return [part for part in everyday().answers[name].parts if isinstance(part, kind)]
 
 
 async def test_create() -> None:

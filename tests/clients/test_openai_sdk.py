@@ -18,11 +18,11 @@ from bridge.keys.secret import Secret
 from bridge.simulator.fates import OK, KeyScript, parse_fates
 from bridge.simulator.provider import SimulatedProvider
 from bridge.simulator.scenario.file import everyday
-from tests.support.world import HELLO, Asked, Hang, Reply, World, provider, world
+from tests.support.simulated import SPEED
+from tests.support.world import HELLO, STREAM, Asked, Hang, Reply, World, provider, world
 
 T = TypeVar("T")
 
-SPEED = 10_000.0
 KEY = "sk-pool-canary-key-0001"
 TOOL: Any = {
     "type": "function",
@@ -264,7 +264,7 @@ async def test_a_stream_that_breaks_off_inside_an_event_is_a_connection_error() 
 
 async def test_a_stream_that_breaks_off_between_events_is_an_api_error() -> None:
     async def handle(_: Asked, reply: Reply) -> None:
-        await reply.head(200, [("content-type", "text/event-stream")])
+        await reply.head(200, STREAM)
         await reply.chunk(HELLO[0] + HELLO[1])
         raise Hang
 

@@ -34,7 +34,7 @@ with anthropic.Anthropic() as client:
 
 
 @frozen
-class Desk:
+class Workplace:
     """A folder with a configuration, the provider behind it, and no bridge yet."""
 
     place: Path
@@ -51,13 +51,13 @@ class Desk:
 
 
 @pytest.fixture
-async def desk(tmp_path: Path) -> AsyncIterator[Desk]:
+async def desk(tmp_path: Path) -> AsyncIterator[Workplace]:
     exchanges: list[SimulatedExchange] = []
     async with serving(SimulatedProvider(speed=SPEED, on_exchange=exchanges.append)) as url:
-        yield Desk(tmp_path, url, exchanges)
+        yield Workplace(tmp_path, url, exchanges)
 
 
-async def test_an_agent_with_default_settings_reaches_the_bridge(desk: Desk) -> None:
+async def test_an_agent_with_default_settings_reaches_the_bridge(desk: Workplace) -> None:
     agent = desk.place / "agent.py"
     agent.write_text(AGENT)
     done = await desk.run(sys.executable, str(agent))
@@ -81,7 +81,7 @@ async def test_an_agent_with_default_settings_reaches_the_bridge(desk: Desk) -> 
     assert [(row["outcome"], row["client"]) for row in record] == [("completed", client) for client in clients]
 
 
-async def test_a_bridge_that_runs_is_used(desk: Desk) -> None:
+async def test_a_bridge_that_runs_is_used(desk: Workplace) -> None:
     show = "import os; print(os.environ['OPENAI_BASE_URL'], os.environ['ANTHROPIC_BASE_URL'])"
     async with served(desk.place, desk.root) as bridge:
         done = await desk.run(sys.executable, "-c", show)
@@ -99,7 +99,7 @@ async def test_a_bridge_that_runs_is_used(desk: Desk) -> None:
         (["/"], 126),
     ],
 )
-async def test_its_exit_code_is_passed_on(desk: Desk, command: list[str], code: int) -> None:
+async def test_its_exit_code_is_passed_on(desk: Workplace, command: list[str], code: int) -> None:
     async with served(desk.place, desk.root):
         done = await desk.run(*command)
     assert done.returncode == code, done.stderr.decode()
@@ -107,7 +107,7 @@ async def test_its_exit_code_is_passed_on(desk: Desk, command: list[str], code: 
         assert command[0] in done.stderr.decode()
 
 
-async def test_a_bridge_that_cannot_start_is_told(desk: Desk) -> None:
+async def test_a_bridge_that_cannot_start_is_told(desk: Workplace) -> None:
     async with served(desk.place, desk.root) as bridge:
         taken = desk.place / "taken"
         taken.mkdir()

@@ -26,7 +26,7 @@ def test_a_missing_or_unreadable_file_is_told(tmp_path: Path) -> None:
         load(Options(config=file), {})
 
 
-def test_the_contracts_example_is_understood(tmp_path: Path) -> None:
+def test_the_example_is_understood(tmp_path: Path) -> None:
     text = Path(__file__).with_name("example.toml").read_text(encoding="utf-8")
     settings = loaded(text, tmp_path, {"OPENAI_API_KEY": SECRET}).settings
     assert settings.server == ServerSettings()

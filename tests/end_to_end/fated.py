@@ -26,7 +26,7 @@ Fate = tuple[int, dict[str, Any]]
 
 
 @attrs.define
-class Provider:
+class FatedProvider:
     """Answers each key as its fate says, and a good stream where it says nothing. Checks of keys are counted apart."""
 
     fates: Mapping[str, Fate] = attrs.field(factory=dict)

@@ -18,7 +18,7 @@ from bridge.interception import relay
 from bridge.simulator.scenario.file import everyday
 from tests.support.dialects import DIALECTS, PROMPT, Dialect, fated, raw, recorded, say, shape, without_usage_chunk
 from tests.support.simulated import events_in, sent_by, simulation, told_by, told_in
-from tests.support.world import Asked, Reply, ask
+from tests.support.world import STREAM, Asked, Reply, ask
 
 ANSWERS = everyday().answers
 LIMITED = "limited_in_stream"
@@ -120,7 +120,7 @@ async def keeps_alive(_api: str, dialect: Dialect, _: Path) -> None:
     first = b'event: x\ndata: {"type":"x"}\n\n'
 
     async def handle(_asked: Asked, reply: Reply) -> None:
-        await reply.head(200, [("content-type", "text/event-stream")])
+        await reply.head(200, STREAM)
         await reply.chunk(first)
         await quiet.wait()
         await reply.end()
@@ -177,7 +177,7 @@ async def breaks_off_between_events(_api: str, dialect: Dialect, _: Path) -> Non
     first = b'event: ping\ndata: {"type":"ping"}\n\n'
 
     async def handle(_asked: Asked, reply: Reply) -> None:
-        await reply.head(200, [("content-type", "text/event-stream")])
+        await reply.head(200, STREAM)
         await reply.chunk(first)
         await reply.stream.aclose()
 

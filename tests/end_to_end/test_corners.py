@@ -17,9 +17,7 @@ from bridge.config.reload import follow_configuration
 from bridge.config.settings import CircuitBreakerSettings
 from bridge.interception import failover, interception
 from tests.support.frozen_time import frozen
-from tests.support.world import HELLO, KEYS, Asked, Hang, Reply, World, ask, provider, say_hello, sse, world
-
-STREAM = [("content-type", "text/event-stream")]
+from tests.support.world import HELLO, KEYS, STREAM, Asked, Hang, Reply, World, ask, provider, say_hello, sse, world
 
 
 async def test_a_stream_has_no_total_limit_whatever_its_request_looks_like(clock: MockClock) -> None:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import trio
 
-from tests.end_to_end.fated import HINTS, JSON, LIMITED, SECOND, UNAUTHORIZED, Provider, failures
+from tests.end_to_end.fated import HINTS, JSON, LIMITED, SECOND, UNAUTHORIZED, FatedProvider, failures
 from tests.support.world import HELLO, KEYS, Asked, Reply, ask, provider, say_hello, world
 
 
 async def test_all_keys_cooling_is_429_until_the_first_is_back() -> None:
     waits = {KEYS[0]: [("retry-after", "30")], KEYS[1]: [("retry-after-ms", "6500")], KEYS[2]: []}
-    upstream = Provider(dict.fromkeys(KEYS, LIMITED), waits)
+    upstream = FatedProvider(dict.fromkeys(KEYS, LIMITED), waits)
     async with provider(upstream) as url, world(url, KEYS) as here:
         answers = [await ask(here.port), await ask(here.port)]
         ended = await here.event("interception.ended", 2)
@@ -37,7 +37,7 @@ def _names_all_keys(message: str) -> None:
 
 
 async def test_all_keys_dead_is_502() -> None:
-    upstream = Provider(dict.fromkeys(KEYS, UNAUTHORIZED))
+    upstream = FatedProvider(dict.fromkeys(KEYS, UNAUTHORIZED))
     async with provider(upstream) as url, world(url, KEYS) as here:
         answer = await ask(here.port)
         ended = await here.event("interception.ended")
@@ -50,7 +50,7 @@ async def test_all_keys_dead_is_502() -> None:
 
 
 async def test_one_cooling_among_dead_keys_is_429() -> None:
-    upstream = Provider(
+    upstream = FatedProvider(
         {KEYS[0]: UNAUTHORIZED, KEYS[1]: LIMITED, KEYS[2]: UNAUTHORIZED}, {KEYS[1]: [("retry-after", "5")]}
     )
     async with provider(upstream) as url, world(url, KEYS) as here:
@@ -102,7 +102,7 @@ async def test_a_request_may_wait_for_the_first_key_to_come_back() -> None:
 
 
 async def test_a_client_that_leaves_while_it_waits_is_let_go() -> None:
-    upstream = Provider({KEYS[0]: LIMITED}, {KEYS[0]: [("retry-after", "30")]})
+    upstream = FatedProvider({KEYS[0]: LIMITED}, {KEYS[0]: [("retry-after", "30")]})
     async with provider(upstream) as url, world(url, wait_for_key=60.0) as here:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(ask, here.port)
@@ -113,7 +113,7 @@ async def test_a_client_that_leaves_while_it_waits_is_let_go() -> None:
 
 
 async def test_a_wait_that_is_too_long_is_answered_at_once() -> None:
-    upstream = Provider({KEYS[0]: LIMITED}, {KEYS[0]: [("retry-after", "30")]})
+    upstream = FatedProvider({KEYS[0]: LIMITED}, {KEYS[0]: [("retry-after", "30")]})
     async with provider(upstream) as url, world(url, wait_for_key=5.0) as here:
         answer = await ask(here.port)
         assert not here.events("interception.waiting")

@@ -17,7 +17,7 @@ from tests.end_to_end.fated import (
     STREAM,
     THIRD,
     UNAUTHORIZED,
-    Provider,
+    FatedProvider,
     failures,
 )
 from tests.support.command_line import clearspan, home
@@ -25,7 +25,7 @@ from tests.support.world import HELLO, KEYS, Asked, Reply, World, ask, provider,
 
 
 async def test_a_limited_and_a_dead_key_are_passed_over_unseen() -> None:
-    upstream = Provider({KEYS[0]: LIMITED, KEYS[1]: UNAUTHORIZED}, {KEYS[0]: [("retry-after", "7")]})
+    upstream = FatedProvider({KEYS[0]: LIMITED, KEYS[1]: UNAUTHORIZED}, {KEYS[0]: [("retry-after", "7")]})
     async with provider(upstream) as url, world(url, KEYS) as here:
         answer = await ask(here.port)
         ended = await here.event("interception.ended")
@@ -95,7 +95,7 @@ async def test_a_key_that_is_forbidden_everything_is_dead() -> None:
 
 
 async def test_an_account_out_of_quota_rests_for_an_hour() -> None:
-    upstream = Provider({KEYS[0]: QUOTA}, {KEYS[0]: [("retry-after", "7")]})
+    upstream = FatedProvider({KEYS[0]: QUOTA}, {KEYS[0]: [("retry-after", "7")]})
     async with provider(upstream) as url, world(url, KEYS[:2]) as here:
         assert (await ask(here.port)).status == 200
         await here.event("interception.ended")
@@ -105,7 +105,7 @@ async def test_an_account_out_of_quota_rests_for_an_hour() -> None:
 
 
 async def test_overload_moves_on_and_is_relayed_where_there_is_no_other_key() -> None:
-    upstream = Provider({KEYS[0]: OVERLOADED})
+    upstream = FatedProvider({KEYS[0]: OVERLOADED})
     async with provider(upstream) as url, world(url, KEYS[:2]) as here:
         assert (await ask(here.port)).status == 200
         await here.event("interception.ended")
@@ -118,7 +118,7 @@ async def test_overload_moves_on_and_is_relayed_where_there_is_no_other_key() ->
 
 @pytest.mark.parametrize("status", [400, 404, 409, 422, 500, 502, 503, 504])
 async def test_what_is_no_keys_fault_is_relayed_at_once(status: int) -> None:
-    upstream = Provider({KEYS[0]: (status, {"error": {"message": "as it came"}})})
+    upstream = FatedProvider({KEYS[0]: (status, {"error": {"message": "as it came"}})})
     async with provider(upstream) as url, world(url, KEYS) as here:
         answer = await ask(here.port)
         ended = await here.event("interception.ended")

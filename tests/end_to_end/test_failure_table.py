@@ -1,7 +1,7 @@
 """The table of failures: API x streaming x failure x what else is in the pool, one test per cell.
 
 Each cell says what the client gets (status, Retry-After, whose body), how the attempt is told, and what becomes of the
-key (`behaviour.md` sections 1.10 and 2).
+key (docs/behaviour.md, Key pool and Failure types).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from attrs import Factory, frozen
 from bridge.events.vocabulary import FailureReason, KeyState
 from bridge.keys.verdict import Failure
 from tests.support.until import until
-from tests.support.world import KEYS, Answered, Asked, Hang, Reply, World, ask, provider, sse, world
+from tests.support.world import KEYS, STREAM, Answered, Asked, Hang, Reply, World, ask, provider, sse, world
 
 FIRST, SECOND = KEYS[:2]
 GOOD, COOLING, DEAD = "others good", "all cooling", "all dead"
@@ -245,7 +245,7 @@ async def serve(asked: Asked, reply: Reply, events: Sequence[bytes]) -> None:
     if not orjson.loads(asked.body)["stream"]:
         await reply.whole(200, WHOLE, [("content-type", "application/json")])
         return
-    await reply.head(200, [("content-type", "text/event-stream")])
+    await reply.head(200, STREAM)
     for event in filter(None, events):
         await reply.chunk(event)
     await reply.end()

@@ -1,4 +1,4 @@
-"""In-stream failover: a stream answered 200 that begins with a failure of its key (`behaviour.md` 2.4)."""
+"""In-stream failover: a stream answered 200 that begins with a failure of its key (docs/behaviour.md, Key pool)."""
 
 from __future__ import annotations
 
@@ -9,9 +9,8 @@ import trio
 
 from bridge.events.vocabulary import KeyState
 from bridge.interception import opening
-from tests.support.world import HELLO, KEYS, Asked, Handle, Hang, Reply, ask, provider, sse, world
+from tests.support.world import HELLO, KEYS, STREAM, Asked, Handle, Hang, Reply, ask, provider, sse, world
 
-STREAM = [("content-type", "text/event-stream")]
 PROGRESS = sse("response.in_progress", response={"id": "resp_1", "status": "in_progress"})
 GOOD = [HELLO[0], PROGRESS, *HELLO[1:]]
 

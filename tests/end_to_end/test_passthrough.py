@@ -12,7 +12,7 @@ import trio
 from bridge.config.settings import ProviderSettings
 from bridge.keys.secret import Secret
 from tests.end_to_end.uploads import Upload, receiving
-from tests.support.world import KEYS, Asked, Reply, World, ask, provider, running
+from tests.support.world import KEYS, STREAM, Asked, Reply, World, ask, provider, running
 
 SERVED = {
     "/openai/v1/models": "/v1/models",
@@ -286,7 +286,7 @@ async def test_a_stream_comes_down_as_it_comes() -> None:
     first = trio.Event()
 
     async def handle(_: Asked, reply: Reply) -> None:
-        await reply.head(200, [("content-type", "text/event-stream")])
+        await reply.head(200, STREAM)
         await reply.chunk(b"data: 1\n\n")
         await first.wait()
         await reply.chunk(b"data: 2")

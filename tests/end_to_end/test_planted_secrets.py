@@ -16,7 +16,7 @@ from bridge.events.wire import encode
 from bridge.keys.secret import Secret
 from tests.support.record_desk import rows
 from tests.support.until import until
-from tests.support.world import Asked, Reply, World, ask, provider, sse, world
+from tests.support.world import STREAM, Asked, Reply, World, ask, provider, sse, world
 
 POOL = "sk-canary-pool-0123456789"
 TOKEN = "token-canary-0123456789"
@@ -25,7 +25,6 @@ GATEWAY = "gateway canary 0123456789"
 BEARER = "bearer-canary-0123456789"
 PLANTED = (POOL, TOKEN, OWN, GATEWAY, BEARER)
 ALL = " ".join(PLANTED)
-STREAM = [("content-type", "text/event-stream")]
 
 CHARACTERS: Callable[[str], Sequence[str]] = list
 

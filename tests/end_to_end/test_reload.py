@@ -16,9 +16,7 @@ from bridge.config import reload
 from bridge.config.load import Loaded, Options, load
 from bridge.config.reload import fixed_settings, follow_configuration
 from tests.support.until import until
-from tests.support.world import HELLO, KEYS, Asked, Reply, World, ask, provider, say_hello, world
-
-STREAM = [("content-type", "text/event-stream")]
+from tests.support.world import HELLO, KEYS, STREAM, Asked, Reply, World, ask, provider, say_hello, world
 
 
 def write(file: Path, url: str, keys: tuple[str, ...], more: str = "") -> None:

@@ -15,7 +15,7 @@ from bridge.keys.secret import Secret
 from bridge.observe import logs
 from tests.support.command_line import Home, clearspan, home, running, serving
 from tests.support.log_setup import logging_put_back
-from tests.support.world import HELLO, KEYS, Answered, Asked, Hang, Reply, ask, provider, sse, world
+from tests.support.world import HELLO, KEYS, STREAM, Answered, Asked, Hang, Reply, ask, provider, sse, world
 
 LIMITED = "sk-canary-limited-0123456789"
 REFUSED = "sk-canary-refused-0123456789"
@@ -27,7 +27,6 @@ OWN_ODD = "sk-canary-own-'\"\\-0123456789"
 GATEWAY = "gateway-canary-0123456789"
 CANARIES = (LIMITED, REFUSED, ODD, GOOD, TOKEN, OWN, OWN_ODD, GATEWAY)
 
-STREAM = [("content-type", "text/event-stream")]
 CONFIG = """
 [server]
 client_tokens = {{ ann = {token} }}

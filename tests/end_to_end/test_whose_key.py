@@ -7,7 +7,7 @@ import pytest
 
 from bridge.events.vocabulary import Credential
 from bridge.keys.secret import Secret
-from tests.end_to_end.fated import FORBIDDEN, JSON, LIMITED, OVERLOADED, UNAUTHORIZED, Fate, Provider
+from tests.end_to_end.fated import FORBIDDEN, JSON, LIMITED, OVERLOADED, UNAUTHORIZED, Fate, FatedProvider
 from tests.support.world import KEYS, Asked, Reply, ask, provider, world
 
 OWN = "sk-somebody-elses-own-key-9999"
@@ -37,7 +37,7 @@ async def test_a_callers_own_key_touches_no_pool(fate: Fate, header: tuple[str, 
 
 
 async def test_a_client_token_never_goes_upstream() -> None:
-    upstream = Provider()
+    upstream = FatedProvider()
     tokens = {"client_tokens": {"ann": Secret("token-of-ann-0123456789")}}
     async with provider(upstream) as url, world(url, KEYS, server=tokens) as here:
         answer = await ask(here.port, headers=[("x-api-key", "token-of-ann-0123456789")])

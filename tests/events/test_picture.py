@@ -92,7 +92,7 @@ def test_an_interceptions_whole_story() -> None:
     assert (interception.duration_ms, interception.ended_at) == (5.0, START)
 
 
-def test_a_snapshot_has_the_contracts_form() -> None:
+def test_a_snapshot_has_the_documented_form() -> None:
     made = picture(started("a"), KeyChanged("openai", "sk...1", KeyState.VALID), started("b"), ended("b"))
     told = orjson.loads(encode(Snapshot.of(made, 4, START)))
     assert told.keys() >= {"type", "seq", "at", "keys", "interceptions", "totals"}

@@ -1,4 +1,4 @@
-"""Events as lines: the fields the contract lists, and nothing lost or made up on the way."""
+"""Events as lines: the fields that docs/events.md lists, and nothing lost or made up on the way."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from bridge.events.wire import (
 )
 from tests.support.event_samples import ANY_EVENT, START, TEXTS, TIMES, values
 
-CONTRACT = {
+DOCUMENTED = {
     "interception.started": "id provider api method path model streaming client user_agent session_id agent_id "
     "parent_agent_id request_class agent_type previous_tool_ms initiator credential correlating_tool_call_id",
     "attempt.started": "id attempt key",
@@ -54,7 +54,7 @@ CONTRACT = {
     "events.dropped": "count",
     "bridge.stopping": "reason",
 }
-"""The table of docs/events.md, Event types, besides `type`, `seq` and `at`."""
+"""The table of docs/events.md (Event types), besides `type`, `seq` and `at`."""
 
 
 def fields(message: bytes) -> dict[str, Any]:
@@ -63,19 +63,19 @@ def fields(message: bytes) -> dict[str, Any]:
 
 
 @given(ANY_EVENT, TIMES)
-def test_every_event_has_the_contracts_fields_and_comes_back_as_it_was(event: Event, at: datetime) -> None:
+def test_every_event_has_the_documented_fields_and_comes_back_as_it_was(event: Event, at: datetime) -> None:
     line = encode(Envelope(7, at, event))
     assert line.endswith(b"\n")
     assert line.count(b"\n") == 1
     told = fields(line)
     assert list(told)[:3] == ["type", "seq", "at"]
-    assert set(told) == {"type", "seq", "at", *CONTRACT[event.type].split()}
+    assert set(told) == {"type", "seq", "at", *DOCUMENTED[event.type].split()}
     assert (told["type"], told["seq"], told["at"]) == (event.type, 7, format_time(at))
     assert decode(line) == Envelope(7, at, event)
 
 
-def test_the_vocabulary_is_the_contracts() -> None:
-    assert EVENT_TYPES.keys() == CONTRACT.keys()
+def test_the_vocabulary_is_the_documented_one() -> None:
+    assert EVENT_TYPES.keys() == DOCUMENTED.keys()
     assert set(Outcome) == {"completed", "failed", "cancelled", "rejected"}
     reasons = "rate_limited quota_exhausted unauthorized forbidden overloaded server_error connect_error timeout"
     assert set(Failed) == set(reasons.split())

@@ -10,7 +10,7 @@ import trio
 from attrs import define, field
 
 from tests.faults.chaos_provider import ANY_FAULT, GOOD, HARMLESS, HUGE, Wish
-from tests.faults.wire import Client, client, health, request
+from tests.faults.wire import RawClient, client, health, request
 from tests.support.world import Answered
 
 SMALL_BUFFER = 4096
@@ -53,7 +53,7 @@ class ChaosClient:
             got = "nothing" if answer is None else f"{answer.status}, {len(answer.body)} bytes, {answer.complete}"
             self.wrong.append(f"connection {self.number}: {wish.fault} gave {got}")
 
-    async def behave(self, connection: Client) -> None:
+    async def behave(self, connection: RawClient) -> None:
         """Asks a few times, and reads the answers."""
         for _ in range(self.chance.randrange(1, 4)):
             wish = self.wish(*ANY_FAULT)
@@ -61,14 +61,14 @@ class ChaosClient:
             if await connection.answer() is None or wish.fault == "silent":  # one such wait is enough
                 return
 
-    async def expect(self, connection: Client) -> None:
+    async def expect(self, connection: RawClient) -> None:
         """Asks for what must be answered in full, with or without a line end after it."""
         for _ in range(self.chance.randrange(1, 4)):
             wish = self.wish(*HARMLESS)
             await connection.send(self.request(wish, own_key=True) + self.chance.choice([b"", b"\r\n"]))
             self.check(wish, await connection.answer())
 
-    async def pipeline(self, connection: Client) -> None:
+    async def pipeline(self, connection: RawClient) -> None:
         """Sends several requests at once; reads all answers, or some."""
         wishes = [self.wish(*HARMLESS) for _ in range(self.chance.randrange(2, 9))]
         await connection.send(b"".join(self.request(wish, own_key=True) for wish in wishes))
@@ -76,7 +76,7 @@ class ChaosClient:
             self.check(wish, await connection.answer())
         await self._leave(connection)
 
-    async def read_slowly(self, connection: Client) -> None:
+    async def read_slowly(self, connection: RawClient) -> None:
         """Takes the answer a little at a time."""
         await connection.send(self.request(self.wish("huge event", "flood", "none", "slow")))
         with trio.move_on_after(ENOUGH_S):
@@ -85,12 +85,12 @@ class ChaosClient:
                     return
                 await trio.sleep(self.chance.random() * 0.004)
 
-    async def stop_reading(self, connection: Client) -> None:
+    async def stop_reading(self, connection: RawClient) -> None:
         """Reads nothing, for longer than the bridge allows, or not quite."""
         await connection.send(self.request(self.wish("flood", "huge event")))
         await trio.sleep(self.chance.random())
 
-    async def leave_early(self, connection: Client) -> None:
+    async def leave_early(self, connection: RawClient) -> None:
         """Leaves at some point of the request or the answer, in some manner."""
         wish = self.wish(*ANY_FAULT, "flood")
         said = self.request(wish) + self.chance.choice([b"", b"", b"\r\n", b"x" * 100_000])
@@ -105,7 +105,7 @@ class ChaosClient:
             await trio.sleep(self.chance.random() * 0.02)
         await self._leave(connection)
 
-    async def _leave(self, connection: Client) -> None:
+    async def _leave(self, connection: RawClient) -> None:
         manner = self.chance.choice(["orderly", "reset", "half-close"])
         if manner == "half-close":
             await connection.stream.send_eof()
@@ -113,7 +113,7 @@ class ChaosClient:
         else:
             await connection.leave(reset=manner == "reset")
 
-    async def babble(self, connection: Client) -> None:
+    async def babble(self, connection: RawClient) -> None:
         """Says what is no HTTP, or no good one."""
         head = self.request(self.wish("none")).partition(b"\r\n\r\n")[0]
         await connection.send(
@@ -133,12 +133,12 @@ class ChaosClient:
         )
         await connection.answer()
 
-    async def say_nothing(self, connection: Client) -> None:
+    async def say_nothing(self, connection: RawClient) -> None:
         """Connects and leaves."""
         await self._leave(connection)
 
 
-Behaviour = Callable[[ChaosClient, Client], Awaitable[None]]
+Behaviour = Callable[[ChaosClient, RawClient], Awaitable[None]]
 
 BEHAVIOURS: dict[str, tuple[Behaviour, int]] = {
     "good": (ChaosClient.behave, 20),

@@ -12,9 +12,8 @@ import orjson
 import trio
 from attrs import define, field, frozen
 
-from tests.support.world import HELLO, Asked, Hang, Reply, sse
+from tests.support.world import HELLO, STREAM, Asked, Hang, Reply, sse
 
-STREAM = [("content-type", "text/event-stream")]
 GOOD = b"".join(HELLO)
 HUGE = HELLO[0] + sse("response.output_text.delta", delta="x" * 400_000) + HELLO[2]
 OPENING_ERROR = HELLO[0] + sse("error", code="rate_limit_exceeded", message="slow down")

@@ -13,7 +13,7 @@ from attrs import define, field
 
 
 @define
-class Subscriber:
+class RawSubscriber:
     """One connection to a bridge's event socket. `lines` is all that was read from it so far, in order."""
 
     stream: trio.SocketStream
@@ -51,10 +51,10 @@ class Subscriber:
 
 
 @asynccontextmanager
-async def subscriber(path: Path) -> AsyncIterator[Subscriber]:
+async def subscriber(path: Path) -> AsyncIterator[RawSubscriber]:
     """A subscriber that has had its `hello` and `snapshot`."""
     async with await trio.open_unix_socket(path) as stream:
-        listening = Subscriber(stream)
+        listening = RawSubscriber(stream)
         await listening.until("hello")
         await listening.until("snapshot")
         yield listening

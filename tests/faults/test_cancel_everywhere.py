@@ -15,7 +15,7 @@ from attrs import define, field
 
 from bridge.interception.lifecycle import CancelReason
 from tests.faults.census import nothing_left
-from tests.faults.wire import Client, client, health, request
+from tests.faults.wire import RawClient, client, health, request
 from tests.support.world import HELLO, KEYS, Asked, Reply, World, provider, say_hello, world
 
 FEWEST_STEPS = 15
@@ -61,7 +61,7 @@ class Good:
         await say_hello(asked, reply)
 
 
-async def serve_one(here: World, connection: Client) -> bool:
+async def serve_one(here: World, connection: RawClient) -> bool:
     """One request in two parts. Returns whether it was answered well; a half answer ends the connection."""
     said = request(here.port)
     await connection.send(said[:-10])

@@ -19,7 +19,7 @@ from bridge.observe.logs import logger
 from tests.faults.census import nothing_left
 from tests.faults.conftest import Contained
 from tests.faults.wire import BEGUN, client, request
-from tests.support.world import HELLO, KEYS, Asked, Reply, ask, provider, say_hello, world
+from tests.support.world import HELLO, KEYS, STREAM, Asked, Reply, ask, provider, say_hello, world
 
 
 def fail(*_: Any, **__: Any) -> Any:
@@ -33,7 +33,7 @@ async def test_in_the_app(monkeypatch: pytest.MonkeyPatch, contained: Contained)
     resume = trio.Event()
 
     async def handle(_: Asked, reply: Reply) -> None:
-        await reply.head(200, [("content-type", "text/event-stream")])
+        await reply.head(200, STREAM)
         await reply.chunk(BEGUN)
         await resume.wait()
         await reply.chunk(HELLO[2])

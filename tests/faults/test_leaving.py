@@ -14,12 +14,11 @@ import trio.testing
 from attrs import define, field
 
 from tests.faults.census import nothing_left
-from tests.faults.wire import BEGUN, BODY, Client, client, request
+from tests.faults.wire import BEGUN, BODY, RawClient, client, request
 from tests.support.until import until
-from tests.support.world import HELLO, KEYS, Asked, Reply, World, ask, provider, say_hello, world
+from tests.support.world import HELLO, KEYS, STREAM, Asked, Reply, World, ask, provider, say_hello, world
 
 KILLS = 200
-STREAM = [("content-type", "text/event-stream")]
 MANNERS = ("orderly", "reset", "half-close")
 
 
@@ -41,7 +40,7 @@ class Silent:
         self.closed += 1
 
 
-async def leave(here: Client, manner: str) -> None:
+async def leave(here: RawClient, manner: str) -> None:
     """Ends the client's side; a half-close leaves it able to listen, which no client that waits for an answer does."""
     if manner == "half-close":
         await here.stream.send_eof()

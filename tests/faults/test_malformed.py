@@ -10,21 +10,20 @@ import pytest
 import trio
 
 from tests.faults.census import nothing_left
-from tests.faults.wire import BEGUN, BODY, Client, client, health, request
-from tests.support.world import HELLO, RESPONSES, Answered, Asked, Reply, ask, provider, say_hello, world
+from tests.faults.wire import BEGUN, BODY, RawClient, client, health, request
+from tests.support.world import HELLO, RESPONSES, STREAM, Answered, Asked, Reply, ask, provider, say_hello, world
 
 TIMES = 20
 SILENT = b'{"model":"silent","input":"x","stream":true}'
-EVENT_STREAM = [("content-type", "text/event-stream")]
 
-Probe = Callable[[Client, int], Awaitable[None]]
+Probe = Callable[[RawClient, int], Awaitable[None]]
 """Misbehaves on a connection to that port."""
 
 
 async def answer_by_model(asked: Asked, reply: Reply) -> None:
     """Answers well; or begins and falls silent."""
     if b'"silent"' in asked.body:
-        await reply.head(200, EVENT_STREAM)
+        await reply.head(200, STREAM)
         await reply.chunk(BEGUN)
         await reply.until_closed()
     else:
@@ -40,25 +39,25 @@ def check_refused(answer: Answered | None, status: int) -> None:
     assert answer.header("access-control-allow-origin") is None
 
 
-async def random_bytes(here: Client, _port: int, *, seed: int) -> None:
+async def random_bytes(here: RawClient, _port: int, *, seed: int) -> None:
     await here.send(random.Random(seed).randbytes(2000))  # noqa: S311
     await here.send(b"\r\n\r\n")
     await here.until_closed()
 
 
-async def half_a_request(here: Client, port: int) -> None:
+async def half_a_request(here: RawClient, port: int) -> None:
     await here.send(request(port)[:40])
 
 
-async def half_a_body(here: Client, port: int) -> None:
+async def half_a_body(here: RawClient, port: int) -> None:
     await here.send(request(port)[:-10])
 
 
-async def half_a_chunked_body(here: Client, port: int) -> None:
+async def half_a_chunked_body(here: RawClient, port: int) -> None:
     await here.send(chunked(port) + b"5\r\nab")
 
 
-async def h2c_upgrade(here: Client, port: int) -> None:
+async def h2c_upgrade(here: RawClient, port: int) -> None:
     offer = ["Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c", "HTTP2-Settings: AAA"]
     await here.send(health(port, offer))
     answer = await here.answer()
@@ -66,56 +65,56 @@ async def h2c_upgrade(here: Client, port: int) -> None:
     assert answer.status == 200  # an offer that is not taken up (RFC 9110, 7.8)
 
 
-async def websocket_upgrade(here: Client, port: int) -> None:
+async def websocket_upgrade(here: RawClient, port: int) -> None:
     offer = ["Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13", "Sec-WebSocket-Key: \xff\xfe"]
     await here.send(request(port, b"", offer, method="GET") + b"\xff\xff\xff\xff\x00garbage\r\n\r\n")
     check_refused(await here.answer(), 426)
     await here.until_closed()
 
 
-async def pipelined_then_reset(here: Client, port: int) -> None:
+async def pipelined_then_reset(here: RawClient, port: int) -> None:
     await here.send(request(port) * 30)
     await here.leave(reset=True)
 
 
-async def pipelined_then_gone_unread(here: Client, port: int) -> None:
+async def pipelined_then_gone_unread(here: RawClient, port: int) -> None:
     await here.send(request(port, SILENT) + request(port) * 30)
     await here.received(BEGUN)
     await here.leave()
 
 
-async def trailing_line_end_then_gone(here: Client, port: int) -> None:
+async def trailing_line_end_then_gone(here: RawClient, port: int) -> None:
     await here.send(request(port, SILENT) + b"\r\n")
     await here.received(BEGUN)
     await here.leave()
 
 
-async def too_large_by_length(here: Client, port: int) -> None:
+async def too_large_by_length(here: RawClient, port: int) -> None:
     await here.send(request(port, b"x" * 1000, length=200 * 1024 * 1024))
     check_refused(await here.answer(), 413)
     await here.until_closed()
 
 
-async def too_large_without_length(here: Client, port: int) -> None:
+async def too_large_without_length(here: RawClient, port: int) -> None:
     async with trio.open_nursery() as nursery:
         nursery.start_soon(here.send, chunked(port) + b"10000\r\n%s\r\n" % (b"x" * 65536) * 64)
         check_refused(await here.answer(), 413)
     await here.until_closed()
 
 
-async def one_byte_chunks(here: Client, port: int) -> None:
+async def one_byte_chunks(here: RawClient, port: int) -> None:
     await here.send(chunked(port) + b"".join(b"1\r\n%c\r\n" % byte for byte in BODY) + b"0\r\n\r\n")
     answer = await here.answer()
     assert answer is not None
     assert (answer.status, answer.complete) == (200, True)
 
 
-async def expecting_too_much(here: Client, port: int) -> None:
+async def expecting_too_much(here: RawClient, port: int) -> None:
     await here.send(request(port, b"", ["Expect: 100-continue"], length=200 * 1024 * 1024))
     check_refused(await here.answer(), 413)
 
 
-async def head_request(here: Client, port: int) -> None:
+async def head_request(here: RawClient, port: int) -> None:
     await here.send(request(port, b"", method="HEAD") + health(port))
     assert (await here.next_head()).startswith(b"HTTP/1.1 405 ")
     assert (await here.next_head()).startswith(b"HTTP/1.1 200 ")
@@ -220,7 +219,7 @@ async def test_all_of_it_at_once_beside_a_good_stream() -> None:
         if b'"patient"' not in asked.body:
             await answer_by_model(asked, reply)
             return
-        await reply.head(200, EVENT_STREAM)
+        await reply.head(200, STREAM)
         await reply.chunk(BEGUN)
         await resume.wait()
         await reply.chunk(HELLO[2])
@@ -230,7 +229,7 @@ async def test_all_of_it_at_once_beside_a_good_stream() -> None:
         async with client(port) as connection:
             await probe(connection, port)
 
-    async def say(said: bytes, here: Client, port: int) -> None:
+    async def say(said: bytes, here: RawClient, port: int) -> None:
         await here.send(said.replace(b"PORT", str(port).encode()))
         await here.answer()
 

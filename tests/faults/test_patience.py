@@ -11,7 +11,7 @@ from bridge.http import connection
 from tests.faults.census import nothing_left
 from tests.faults.wire import BEGUN, client, request
 from tests.support.frozen_time import frozen
-from tests.support.world import HELLO, Asked, Reply, provider, say_hello, world
+from tests.support.world import HELLO, STREAM, Asked, Reply, provider, say_hello, world
 
 TIMES = 20
 POST = b"POST /openai/v1/responses HTTP/1.1\r\nHost: 127.0.0.1:PORT\r\n"
@@ -19,7 +19,7 @@ POST = b"POST /openai/v1/responses HTTP/1.1\r\nHost: 127.0.0.1:PORT\r\n"
 
 async def never_end(_: Asked, reply: Reply) -> None:
     """Answers with a stream that goes on while anybody takes it."""
-    await reply.head(200, [("content-type", "text/event-stream")])
+    await reply.head(200, STREAM)
     await reply.chunk(BEGUN)
     while True:
         await reply.chunk(HELLO[1] * 200)

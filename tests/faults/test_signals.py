@@ -15,16 +15,16 @@ import pytest
 import trio
 from attrs import define
 
+from tests.faults.answers import begin_and_hang
 from tests.faults.subscriber import subscriber
 from tests.faults.wire import BEGUN, client, request
-from tests.support.world import HELLO, Asked, Reply, provider, say_hello
+from tests.support.world import HELLO, STREAM, Asked, Reply, provider, say_hello
 
 KEY = "sk-canary-of-a-process-0001"
-STREAM = [("content-type", "text/event-stream")]
 
 
 @define
-class Served:
+class BridgeProcess:
     """A bridge in a process of its own."""
 
     process: trio.Process
@@ -43,7 +43,7 @@ class Served:
 
 
 @asynccontextmanager
-async def served(url: str, place: Path, grace: str, *, before: str = "") -> AsyncIterator[Served]:
+async def served(url: str, place: Path, grace: str, *, before: str = "") -> AsyncIterator[BridgeProcess]:
     """`python -m bridge serve`, run by a shell after the command `before`."""
     config, socket = place / "config.toml", place / "run" / "events.sock"
     config.write_text(
@@ -73,7 +73,7 @@ async def served(url: str, place: Path, grace: str, *, before: str = "") -> Asyn
             with trio.fail_after(20):
                 said = await process.stdout.receive_some(1000)
             assert said.startswith(b"listening on http://127.0.0.1:"), (place / "stderr").read_text()
-            yield Served(process, int(said.rpartition(b":")[2]), socket, place)
+            yield BridgeProcess(process, int(said.rpartition(b":")[2]), socket, place)
     finally:
         if process.returncode is None:
             process.kill()
@@ -107,12 +107,7 @@ async def test_a_running_stream_finishes_within_the_grace(number: signal.Signals
 
 
 async def test_a_stream_that_never_ends_is_cut_off_when_the_grace_is_over(tmp_path: Path) -> None:
-    async def handle(_: Asked, reply: Reply) -> None:
-        await reply.head(200, STREAM)
-        await reply.chunk(BEGUN)
-        await reply.until_closed()
-
-    async with provider(handle) as url, served(url, tmp_path, "100ms") as here, client(here.port) as connection:
+    async with provider(begin_and_hang) as url, served(url, tmp_path, "100ms") as here, client(here.port) as connection:
         async with subscriber(here.socket) as listening:
             await connection.send(request(here.port))
             await connection.received(BEGUN)
@@ -125,12 +120,7 @@ async def test_a_stream_that_never_ends_is_cut_off_when_the_grace_is_over(tmp_pa
 
 
 async def test_a_second_signal_ends_it_at_once(tmp_path: Path) -> None:
-    async def handle(_: Asked, reply: Reply) -> None:
-        await reply.head(200, STREAM)
-        await reply.chunk(BEGUN)
-        await reply.until_closed()
-
-    async with provider(handle) as url, served(url, tmp_path, "1h") as here, client(here.port) as connection:
+    async with provider(begin_and_hang) as url, served(url, tmp_path, "1h") as here, client(here.port) as connection:
         async with subscriber(here.socket) as listening:
             await connection.send(request(here.port))
             await connection.received(BEGUN)

@@ -10,21 +10,14 @@ import trio
 import trio.testing
 
 from bridge import app
+from tests.faults.answers import begin_and_hang, hang
 from tests.faults.subscriber import subscriber
-from tests.faults.wire import BEGUN, Client, client, health, request
+from tests.faults.wire import BEGUN, RawClient, client, health, request
 from tests.support.until import until
-from tests.support.world import HELLO, Asked, Handle, Reply, World, provider, say_hello, world
+from tests.support.world import HELLO, STREAM, Asked, Handle, Reply, World, provider, say_hello, world
 
-STREAM = [("content-type", "text/event-stream")]
 GRACE_S = 0.05
 """Long enough for a bridge to notice, short for a test that waits it out."""
-
-
-async def begin_and_hang(_: Asked, reply: Reply) -> None:
-    """Begins an answer that never ends."""
-    await reply.head(200, STREAM)
-    await reply.chunk(BEGUN)
-    await reply.until_closed()
 
 
 async def flood(_: Asked, reply: Reply) -> None:
@@ -34,11 +27,6 @@ async def flood(_: Asked, reply: Reply) -> None:
         await reply.chunk(HELLO[1] * 200)
 
 
-async def hang(_: Asked, reply: Reply) -> None:
-    """Never answers."""
-    await reply.until_closed()
-
-
 @asynccontextmanager
 async def ends_in_time() -> AsyncIterator[None]:
     """Fails a test in which the bridge does not end by itself."""
@@ -46,7 +34,7 @@ async def ends_in_time() -> AsyncIterator[None]:
         yield
 
 
-async def begun(here: World, connection: Client, text: bytes = BEGUN) -> None:
+async def begun(here: World, connection: RawClient, text: bytes = BEGUN) -> None:
     """A request whose answer has begun."""
     await connection.send(request(here.port))
     await connection.received(text)

@@ -19,22 +19,16 @@ from bridge.events.socket import LINE_LIMIT
 from bridge.events.vocabulary import BridgeStopping
 from bridge.keys.secret import hint
 from bridge.server import Bridge
+from tests.faults.answers import begin_and_hang
 from tests.faults.census import nothing_left
 from tests.faults.subscriber import subscriber
 from tests.faults.wire import BEGUN, client, request
 from tests.support.until import until
-from tests.support.world import HELLO, KEYS, Asked, Reply, World, ask, provider, say_hello, world
+from tests.support.world import HELLO, KEYS, World, ask, provider, say_hello, world
 
 EVENTS = 2000
 LARGE = "x" * 10_000
 """Large enough that the queue of one who never reads must overflow."""
-
-
-async def begin_and_hang(_: Asked, reply: Reply) -> None:
-    """Begins an answer that never ends."""
-    await reply.head(200, [("content-type", "text/event-stream")])
-    await reply.chunk(BEGUN)
-    await reply.until_closed()
 
 
 async def test_one_that_never_reads_costs_the_others_nothing() -> None:

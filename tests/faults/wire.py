@@ -39,7 +39,7 @@ def health(port: int, headers: Sequence[str] = ()) -> bytes:
 
 
 @define
-class Client:
+class RawClient:
     """One connection to the bridge."""
 
     stream: trio.SocketStream
@@ -112,7 +112,7 @@ class Client:
 
 
 @asynccontextmanager
-async def client(port: int, *, receive_buffer: int | None = None) -> AsyncIterator[Client]:
+async def client(port: int, *, receive_buffer: int | None = None) -> AsyncIterator[RawClient]:
     """A connection to the bridge, closed at the end; `receive_buffer` bounds what the kernel takes for it."""
     connecting = trio.socket.socket()
     try:
@@ -123,4 +123,4 @@ async def client(port: int, *, receive_buffer: int | None = None) -> AsyncIterat
         connecting.close()
         raise
     async with trio.SocketStream(connecting) as stream:
-        yield Client(stream)
+        yield RawClient(stream)

@@ -1,4 +1,4 @@
-"""Which agent is calling, and in which of its sessions (`behaviour.md` section 8)."""
+"""Which agent is calling, and in which of its sessions (docs/behaviour.md, Who is calling)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What each answer says about its key: the rules of docs/behaviour.md, Key pool, as tables."""
+"""What each answer says about its key, as tables (docs/behaviour.md, Key pool)."""
 
 from __future__ import annotations
 

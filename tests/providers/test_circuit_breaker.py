@@ -1,4 +1,4 @@
-"""The circuit breaker against a clock of the test's own (`behaviour.md` section 3)."""
+"""The circuit breaker against a clock of the test's own (docs/behaviour.md, Circuit breaker)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.support.world import Asked, Reply, ask, provider, world
 
 
 @define
-class Clock:
+class ManualClock:
     """Time that stands still until it is moved."""
 
     now: float = 1000.0
@@ -26,9 +26,9 @@ class Clock:
 
 
 @pytest.fixture
-def clock() -> Clock:
+def clock() -> ManualClock:
     """A clock."""
-    return Clock()
+    return ManualClock()
 
 
 @pytest.fixture
@@ -37,7 +37,7 @@ def told() -> list[Event]:
     return []
 
 
-def make(clock: Clock, told: list[Event], kind: ProviderKind = OPENAI) -> Circuits:
+def make(clock: ManualClock, told: list[Event], kind: ProviderKind = OPENAI) -> Circuits:
     """Circuits that open after three failures."""
     breaker = CircuitBreakerSettings(failure_threshold=3, interval=Seconds(10), timeout=Seconds(30), max_requests=2)
     return Circuits("one", kind.circuit_failures, breaker, publish=told.append, clock=clock)
@@ -56,7 +56,7 @@ def states(told: list[Event]) -> list[str]:
 
 
 @pytest.mark.parametrize("status", [500, 502, 503, 504, None])
-def test_consecutive_failures_open_it(clock: Clock, told: list[Event], status: int | None) -> None:
+def test_consecutive_failures_open_it(clock: ManualClock, told: list[Event], status: int | None) -> None:
     circuits = make(clock, told)
     attempt(circuits, status, status, 200, status, status)
     assert not told
@@ -69,26 +69,26 @@ def test_consecutive_failures_open_it(clock: Clock, told: list[Event], status: i
 
 
 @pytest.mark.parametrize("status", [401, 403, 429, 400, 404, 200])
-def test_what_is_said_of_keys_and_requests_does_not(clock: Clock, told: list[Event], status: int) -> None:
+def test_what_is_said_of_keys_and_requests_does_not(clock: ManualClock, told: list[Event], status: int) -> None:
     circuits = make(clock, told)
     attempt(circuits, *[status] * 10)
     assert not told
 
 
-def test_key_failures_do_not_end_a_row_of_failures(clock: Clock, told: list[Event]) -> None:
+def test_key_failures_do_not_end_a_row_of_failures(clock: ManualClock, told: list[Event]) -> None:
     circuits = make(clock, told)
     attempt(circuits, 500, 429, 500, 401, 500)
     assert states(told) == ["open"]
 
 
-def test_only_anthropic_says_529(clock: Clock, told: list[Event]) -> None:
+def test_only_anthropic_says_529(clock: ManualClock, told: list[Event]) -> None:
     attempt(make(clock, told), 529, 529, 529)
     assert not told
     attempt(make(clock, told, ANTHROPIC), 529, 529, 529)
     assert states(told) == ["open"]
 
 
-def test_an_interval_without_failure_clears_the_count(clock: Clock, told: list[Event]) -> None:
+def test_an_interval_without_failure_clears_the_count(clock: ManualClock, told: list[Event]) -> None:
     circuits = make(clock, told)
     attempt(circuits, 500, 500)
     clock.now += 10.1
@@ -96,7 +96,7 @@ def test_an_interval_without_failure_clears_the_count(clock: Clock, told: list[E
     assert not told
 
 
-def test_other_models_go_on(clock: Clock, told: list[Event]) -> None:
+def test_other_models_go_on(clock: ManualClock, told: list[Event]) -> None:
     circuits = make(clock, told)
     attempt(circuits, 500, 500, 500)
     attempt(circuits, 200, model="other")
@@ -104,7 +104,7 @@ def test_other_models_go_on(clock: Clock, told: list[Event]) -> None:
         circuits.admit("/v1/responses", "m")
 
 
-def half_open(clock: Clock, told: list[Event]) -> Circuits:
+def half_open(clock: ManualClock, told: list[Event]) -> Circuits:
     """Circuits whose time-out has passed."""
     circuits = make(clock, told)
     attempt(circuits, 500, 500, 500)
@@ -112,7 +112,7 @@ def half_open(clock: Clock, told: list[Event]) -> Circuits:
     return circuits
 
 
-def test_half_open_lets_so_many_through_and_closes_when_all_are_good(clock: Clock, told: list[Event]) -> None:
+def test_half_open_lets_so_many_through_and_closes_when_all_are_good(clock: ManualClock, told: list[Event]) -> None:
     circuits = half_open(clock, told)
     with circuits.admit("/v1/responses", "m") as first, circuits.admit("/v1/responses", "m") as second:
         with pytest.raises(CircuitOpen):
@@ -125,7 +125,7 @@ def test_half_open_lets_so_many_through_and_closes_when_all_are_good(clock: Cloc
     assert len(told) == 3
 
 
-def test_half_open_opens_again_with_one_failure(clock: Clock, told: list[Event]) -> None:
+def test_half_open_opens_again_with_one_failure(clock: ManualClock, told: list[Event]) -> None:
     circuits = half_open(clock, told)
     attempt(circuits, 200, None)
     assert states(told) == ["open", "half_open", "open"]
@@ -133,7 +133,7 @@ def test_half_open_opens_again_with_one_failure(clock: Clock, told: list[Event])
         circuits.admit("/v1/responses", "m")
 
 
-def test_a_probe_that_came_to_nothing_gives_its_place_back(clock: Clock, told: list[Event]) -> None:
+def test_a_probe_that_came_to_nothing_gives_its_place_back(clock: ManualClock, told: list[Event]) -> None:
     circuits = half_open(clock, told)
     for _ in range(10):
         with circuits.admit("/v1/responses", "m") as permit:
@@ -142,7 +142,7 @@ def test_a_probe_that_came_to_nothing_gives_its_place_back(clock: Clock, told: l
     assert states(told) == ["open", "half_open", "closed"]
 
 
-def test_a_late_failure_of_a_request_from_before_does_not_open_it_again(clock: Clock, told: list[Event]) -> None:
+def test_a_late_failure_of_a_request_from_before_does_not_open_it_again(clock: ManualClock, told: list[Event]) -> None:
     circuits = make(clock, told)
     late = circuits.admit("/v1/responses", "m")
     attempt(circuits, 500, 500, 500)

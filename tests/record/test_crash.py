@@ -16,7 +16,7 @@ import trio
 from tests.support.record_desk import rows
 from tests.support.served import Served, served, stop
 from tests.support.until import until
-from tests.support.world import HELLO, Asked, Reply, ask, provider, say_hello, sse
+from tests.support.world import HELLO, STREAM, Asked, Reply, ask, provider, say_hello, sse
 
 STREAMS = 50
 LOSES_AT_MOST = timedelta(milliseconds=250)
@@ -32,7 +32,7 @@ def check(path: Path) -> None:
 
 async def think_for_ever(_: Asked, reply: Reply) -> None:
     """A stream of whole thoughts that does not end."""
-    await reply.head(200, [("content-type", "text/event-stream")])
+    await reply.head(200, STREAM)
     await reply.chunk(HELLO[0])
     number = 0
     while True:

@@ -15,9 +15,8 @@ from hypercorn.trio import serve
 from bridge.simulator.delivery import PlannedReply, Receive, Send
 from bridge.simulator.provider import SimulatedProvider
 from bridge.simulator.routes import Incoming
+from tests.support.simulated import SPEED
 
-SPEED = 10_000.0
-"""So fast that scripted times are over at once."""
 EPOCH = 1_790_000_000.0
 
 App = Callable[[dict[str, Any], Receive, Send], Awaitable[None]]

@@ -15,7 +15,8 @@ from bridge.simulator.delivery import Receive, ReplyEnding, Send
 from bridge.simulator.demo import DEMO_SCENARIO, demo_keys
 from bridge.simulator.provider import SimulatedExchange
 from bridge.simulator.scenario.stories import StoryStep, roles
-from tests.simulator.serving import SPEED, provider, serving
+from tests.simulator.serving import provider, serving
+from tests.support.simulated import SPEED
 
 STEPS = [step for role in roles() for story in role.stories for step in story.steps]
 

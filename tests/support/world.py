@@ -26,6 +26,8 @@ from tests.support.until import until
 
 KEYS = ("sk-canary-first-0001", "sk-canary-second-0002", "sk-canary-third-0003")
 RESPONSES = "/openai/v1/responses"
+STREAM = [("content-type", "text/event-stream")]
+"""The header of a stream of events."""
 
 RawHeaders = list[tuple[bytes, bytes]]
 
@@ -318,7 +320,7 @@ HELLO = [
 
 async def say_hello(_asked: Asked, reply: Reply) -> None:
     """Handles a request with a small good stream."""
-    await reply.head(200, [("content-type", "text/event-stream"), ("x-request-id", "req_1")])
+    await reply.head(200, [*STREAM, ("x-request-id", "req_1")])
     for event in HELLO:
         await reply.chunk(event)
     await reply.end()
