@@ -1,0 +1,27 @@
+"""Words spelled on the command line, so that it need not load who knows them, are the very words they know."""
+
+from __future__ import annotations
+
+import click
+
+from bridge.cli import record
+from bridge.cli.main import cli
+from bridge.events.vocabulary import Outcome
+from bridge.observe.logs import LEVELS
+from bridge.record import history
+
+
+def choices(command: str, option: str) -> list[str]:
+    """What an option of a command takes."""
+    (found,) = [parameter for parameter in cli.commands[command].params if parameter.name == option]
+    assert isinstance(found.type, click.Choice)
+    return list(found.type.choices)
+
+
+def test_outcomes_and_groups_are_the_records() -> None:
+    assert list(record.OUTCOMES) == choices("history", "outcome") == list(Outcome)
+    assert list(record.GROUPS) == choices("stats", "group") == list(history.GROUPS)
+
+
+def test_log_levels_are_the_loggers() -> None:
+    assert choices("serve", "log_level") == list(LEVELS)
