@@ -21,7 +21,7 @@ from bridge.http.engine import Receive, Scope, Send
 from bridge.http.exchange import INTERCEPTION_HEADER, Exchange, new_id
 from bridge.http.fields import RawHeaders
 from bridge.interception.caller import Caller, identify
-from bridge.interception.interception import FAILED_MESSAGE, Interception, Services
+from bridge.interception.interception import FAILED_MESSAGE, Interceptor, Services
 from bridge.interception.lifecycle import Cancellation, CancelReason
 from bridge.interception.routing import Route, find_route, split
 from bridge.keys.secret import Secret
@@ -119,11 +119,11 @@ class App:
             raise Refused(ErrorKind.UNAVAILABLE, CancelReason.STOPPING, headers)
 
     async def _intercept(self, exchange: Exchange, route: Route, caller: Caller) -> None:
-        interception = Interception(exchange, route, caller, self._services)
-        self.live[exchange.id] = interception.cancellation
+        interceptor = Interceptor(exchange, route, caller, self._services)
+        self.live[exchange.id] = interceptor.cancellation
         try:
             with redactor.knowing(caller.secret, caller.credential.hint or "") if caller.secret else nullcontext():
-                await interception.run()
+                await interceptor.run()
         finally:
             del self.live[exchange.id]
 

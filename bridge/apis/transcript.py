@@ -52,7 +52,7 @@ class Growing:
 
 
 @define(eq=False)
-class Thought:
+class OpenThought:
     """One thought of an answer; its `index` is its place in order of first appearance."""
 
     index: int
@@ -70,10 +70,10 @@ class Transcript:
         self._prompt = facts.prompt
         self._ask = wants
         self._wanted: dict[str, bool] = {}  # the answers of `wants` in this feed
-        self._thoughts: dict[Hashable, Thought] = {}
+        self._thoughts: dict[Hashable, OpenThought] = {}
         self._next_index = 0
         self._answer = Growing()
-        self._events: list[Event | Thought | Growing] = []  # a Thought or Growing stands for a delta of it
+        self._events: list[Event | OpenThought | Growing] = []  # an OpenThought or a Growing stands for a delta of it
 
     def wants(self, event_type: str) -> bool:
         """Whether anybody asks for events of that type; asked once a feed."""
@@ -90,14 +90,14 @@ class Transcript:
         if self._prompt:
             self._events.append(PromptRecorded(self._id, response_id, self._prompt))
 
-    def thought(self, key: Hashable, source: ThoughtSource) -> Thought:
+    def thought(self, key: Hashable, source: ThoughtSource) -> OpenThought:
         """The thought the API knows under `key`, numbered when it is first asked for."""
         thought = self._thoughts.get(key)
         if thought is None:
-            thought = self._thoughts[key] = Thought(self._number(), source)
+            thought = self._thoughts[key] = OpenThought(self._number(), source)
         return thought
 
-    def think(self, thought: Thought, text: str) -> None:
+    def think(self, thought: OpenThought, text: str) -> None:
         """A piece of a thought came."""
         growing = thought.text
         if thought.recorded or not text or growing.size > THOUGHT_LIMIT:
@@ -108,7 +108,7 @@ class Transcript:
             growing.due = True
             self._events.append(thought)
 
-    def record(self, thought: Thought, text: str = "") -> None:
+    def record(self, thought: OpenThought, text: str = "") -> None:
         """The thought is whole: `text`, or what came of it in pieces."""
         text = text or "".join(thought.text.pieces)
         if thought.recorded or not text:
@@ -160,12 +160,12 @@ class Transcript:
         self._wanted.clear()
         if not self._events:
             return []
-        events = [self._event(one) for one in self._events]
+        events = [self._event(entry) for entry in self._events]
         self._events = []
         return events
 
-    def _event(self, entry: Event | Thought | Growing) -> Event:
-        if isinstance(entry, Thought):
+    def _event(self, entry: Event | OpenThought | Growing) -> Event:
+        if isinstance(entry, OpenThought):
             delta = ThoughtDelta(self._id, entry.index, entry.source, entry.text.unpublished())
             entry.text.due = False
             if entry.recorded:

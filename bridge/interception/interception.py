@@ -51,7 +51,7 @@ class Services:
     max_request_bytes: int
 
 
-class Interception:
+class Interceptor:
     """One request, from the moment its head is here."""
 
     def __init__(self, exchange: Exchange, route: Route, caller: Caller, services: Services) -> None:

@@ -53,8 +53,9 @@ class OwnedConnections(httpx.AsyncBaseTransport):
 
     async def close_expired(self) -> None:
         """Closes idle connections that expired, were closed by the server, or have bytes nobody asked for."""
-        expired = [one for one in self._idle if one.has_expired()]
-        self._idle = [one for one in self._idle if one not in expired]  # before waiting: others do the same meanwhile
+        expired = [connection for connection in self._idle if connection.has_expired()]
+        # Before waiting: others do the same meanwhile.
+        self._idle = [connection for connection in self._idle if connection not in expired]
         for connection in expired:
             await connection.aclose_now()
 

@@ -14,7 +14,7 @@ from bridge.apis.json_text import loads_object
 from bridge.apis.protocol import StreamFailure
 from bridge.apis.provider_errors import stream_failure_of
 from bridge.apis.tool_calls import UnfinishedCall
-from bridge.apis.transcript import Thought, Transcript, tokens
+from bridge.apis.transcript import OpenThought, Transcript, tokens
 from bridge.events.vocabulary import ThoughtSource
 
 _END = b"[DONE]"
@@ -38,7 +38,7 @@ class _Choice:
     """One of the answers asked for, as far as it came."""
 
     thoughts: int = 0  # finished ones
-    thought: Thought | None = None  # the one that grows
+    thought: OpenThought | None = None  # the one that grows
     calls: list[UnfinishedCall] = field(factory=list)
     call_at: dict[int, UnfinishedCall] = field(factory=dict)  # by the index its pieces carry
 

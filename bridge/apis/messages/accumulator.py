@@ -15,7 +15,7 @@ from bridge.apis.protocol import StreamFailure
 from bridge.apis.provider_errors import stream_failure_of
 from bridge.apis.readers import event_type
 from bridge.apis.tool_calls import UnfinishedCall
-from bridge.apis.transcript import Thought, Transcript, tokens
+from bridge.apis.transcript import OpenThought, Transcript, tokens
 from bridge.events.vocabulary import ThoughtSource, WithheldReason
 
 _CALLS = frozenset({"tool_use", "server_tool_use", "mcp_tool_use"})
@@ -42,7 +42,7 @@ def stream_failure(value: dict[str, Any]) -> StreamFailure | None:
 class _Block:
     """A content block that has not stopped."""
 
-    thought: Thought | None = None
+    thought: OpenThought | None = None
     signature: int = 0  # bytes
     call: UnfinishedCall | None = None
 

@@ -16,7 +16,7 @@ from bridge.apis.protocol import StreamFailure
 from bridge.apis.provider_errors import stream_failure_of
 from bridge.apis.readers import event_type
 from bridge.apis.responses.tools import call_in
-from bridge.apis.transcript import HELD_LIMIT, Thought, Transcript, tokens
+from bridge.apis.transcript import HELD_LIMIT, OpenThought, Transcript, tokens
 from bridge.events.vocabulary import ThoughtSource, WithheldReason
 
 # The live deltas: the type of the item they are of, the part of it that grows, and what that part's number is called.
@@ -52,7 +52,7 @@ class _Item:
     commentary: bool = False  # a message that thinks aloud
     published: bool = False  # it is done, and all of it was told
     answered: int = 0  # characters of its text that the transcript has
-    thoughts: dict[tuple[str, int], Thought] = field(factory=dict)
+    thoughts: dict[tuple[str, int], OpenThought] = field(factory=dict)
 
 
 class ResponsesAccumulator:
@@ -175,7 +175,7 @@ class ResponsesAccumulator:
                 self._items[key] = item
         return item
 
-    def _thought(self, item: _Item, part: str, index: object) -> Thought:
+    def _thought(self, item: _Item, part: str, index: object) -> OpenThought:
         source = ThoughtSource.COMMENTARY if item.commentary else _SOURCES[part]
         number = index if isinstance(index, int) else 0
         thought = self.transcript.thought((item, part, number), source)
