@@ -55,7 +55,7 @@ async def provide(events: int) -> None:
 @contextmanager
 def process(*command: str) -> Iterator[int]:
     """A program whose first line of output ends in the port it listens on."""
-    running = subprocess.Popen([sys.executable, *command], stdout=subprocess.PIPE, text=True)  # noqa: S603
+    running = subprocess.Popen([sys.executable, "-P", *command], stdout=subprocess.PIPE, text=True)  # noqa: S603
     try:
         assert running.stdout is not None  # noqa: S101  # for the type checker: it is a pipe
         yield int(running.stdout.readline().strip().rpartition(":")[2])

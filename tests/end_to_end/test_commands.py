@@ -23,7 +23,8 @@ async def test_the_demo_shows_a_failover_thoughts_tools_and_tokens() -> None:
     with home() as here:
         (here.path / "tmp").mkdir()
         here.variables["TMPDIR"] = str(here.path / "tmp")
-        said = await clearspan(here, "demo", "--headless", "--once")
+        # Slow enough that the first key still rests when the second is refused, on a busy machine too.
+        said = await clearspan(here, "demo", "--headless", "--once", "--speed", "0.4", seconds=60)
         assert (said.code, said.err) == (0, "")
         _is_the_demo(said)
         assert leftovers(here) == []
