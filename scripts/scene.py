@@ -16,7 +16,6 @@ from attrs import evolve, field, frozen
 from bridge.events.picture import Picture
 from bridge.events.vocabulary import (
     AnswerDelta,
-    ApiName,
     AttemptFailed,
     AttemptStarted,
     Credential,
@@ -74,7 +73,7 @@ class Agent:
     session: str
     user_agent: str
     provider: str = "openai"
-    api: ApiName = "responses"
+    api: str = "responses"
     source: ThoughtSource = ThoughtSource.REASONING_SUMMARY
     streaming: bool = True
 

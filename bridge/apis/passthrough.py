@@ -6,13 +6,13 @@ from collections.abc import Callable
 
 from bridge.apis.protocol import ClientFilter, Opening, Reader, RequestFacts, StreamFailure, Wants
 from bridge.errors import ErrorKind
-from bridge.events.vocabulary import ApiName, Event
+from bridge.events.vocabulary import Event
 
 
 class Passthrough:
     """Any other listed route of a provider. `error_body` makes errors in the shape of its APIs."""
 
-    name: ApiName = "passthrough"
+    name = "passthrough"
     understood = False
     keep_alive = b""
 

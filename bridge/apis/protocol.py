@@ -13,7 +13,7 @@ from typing import Protocol
 from attrs import frozen
 
 from bridge.errors import ErrorKind, Refused
-from bridge.events.vocabulary import ApiName, Event, FailureReason
+from bridge.events.vocabulary import Event, FailureReason
 
 
 class UnreadableRequest(Refused):
@@ -106,7 +106,7 @@ class ClientFilter(Protocol):
 class Api(Protocol):
     """One provider API."""
 
-    name: ApiName
+    name: str
     """Its name in events."""
 
     understood: bool

@@ -64,9 +64,6 @@ class WithheldReason(StrEnum):
     NOT_SUMMARIZED = "not_summarized"
 
 
-ApiName = Literal["responses", "chat_completions", "messages", "passthrough"]
-"""Which API a request speaks; `passthrough`: it is relayed without being read."""
-
 CircuitState = Literal["closed", "half_open", "open"]
 """Whether an endpoint is used, tried with a few requests, or left alone."""
 
@@ -114,7 +111,7 @@ class InterceptionStarted(Event):
     type: ClassVar[str] = "interception.started"
     id: str
     provider: str
-    api: ApiName
+    api: str
     method: str
     path: str
     credential: Credential

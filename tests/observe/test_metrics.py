@@ -8,7 +8,6 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from bridge.events.hub import Hub
 from bridge.events.vocabulary import (
-    ApiName,
     AttemptStarted,
     Credential,
     Event,
@@ -58,7 +57,7 @@ def page(*events: Event) -> Page:
     return Page.read(body)
 
 
-def started(name: str, model: str | None = "m", api: ApiName = "responses") -> InterceptionStarted:
+def started(name: str, model: str | None = "m", api: str = "responses") -> InterceptionStarted:
     return InterceptionStarted(name, "openai", api, "POST", "/x", Credential("centralized"), model)
 
 

@@ -17,13 +17,12 @@ from bridge.apis.readers import BodyReader, StreamReader
 from bridge.apis.request import joined_texts, last_of, request_object, string
 from bridge.apis.transcript import Transcript
 from bridge.errors import ErrorKind
-from bridge.events.vocabulary import ApiName
 
 
 class ChatCompletions:
     """The API behind `POST /v1/chat/completions`."""
 
-    name: ApiName = "chat_completions"
+    name = "chat_completions"
     understood = True
     keep_alive = b": keep-alive\n\n"
 

@@ -15,7 +15,6 @@ from bridge.apis.readers import BodyReader, StreamReader, event_type
 from bridge.apis.request import joined_texts, last_of, request_object, string
 from bridge.apis.transcript import Transcript
 from bridge.errors import ErrorKind
-from bridge.events.vocabulary import ApiName
 
 _HELD = frozenset({b"message_start", b"ping"})
 _REMINDER = "<system-reminder>"  # Claude Code's own words to the model, put beside those of the user
@@ -25,7 +24,7 @@ _SESSION = "_session_"
 class Messages:
     """The API behind `POST /v1/messages`."""
 
-    name: ApiName = "messages"
+    name = "messages"
     understood = True
     keep_alive = b'event: ping\ndata: {"type": "ping"}\n\n'
 

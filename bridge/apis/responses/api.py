@@ -13,7 +13,6 @@ from bridge.apis.request import joined_texts, last_of, request_object, string
 from bridge.apis.responses.accumulator import ResponsesAccumulator, stream_failure
 from bridge.apis.transcript import Transcript
 from bridge.errors import ErrorKind
-from bridge.events.vocabulary import ApiName
 
 _HELD = frozenset({b"response.created", b"response.queued", b"response.in_progress"})
 _FAILURES = frozenset({b"error", b"response.failed"})
@@ -23,7 +22,7 @@ _TOOL_OUTPUTS = ("function_call_output", "custom_tool_call_output")
 class Responses:
     """The API behind `POST /v1/responses`."""
 
-    name: ApiName = "responses"
+    name = "responses"
     understood = True
     keep_alive = b": keep-alive\n\n"
 
