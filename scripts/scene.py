@@ -25,10 +25,10 @@ from bridge.events.vocabulary import (
     InterceptionStarted,
     KeyChanged,
     KeyState,
-    Limit,
-    Limits,
     Outcome,
     PromptRecorded,
+    RateLimit,
+    RateLimits,
     ResponseStarted,
     ThoughtDelta,
     ThoughtRecorded,
@@ -168,8 +168,10 @@ def _time(at: float) -> datetime:
 def _keys() -> Iterator[Timed]:
     """The pools at the start, and how the keys fare in the last part."""
 
-    def left(requests: int, tokens: int, limit: int = 500) -> Limits:
-        return Limits(Limit(limit, requests, _time(NOW_S + 180)), Limit(limit * 400, tokens, _time(NOW_S + 180)))
+    def left(requests: int, tokens: int, limit: int = 500) -> RateLimits:
+        return RateLimits(
+            RateLimit(limit, requests, _time(NOW_S + 180)), RateLimit(limit * 400, tokens, _time(NOW_S + 180))
+        )
 
     for key in (FIRST, SECOND, THIRD):
         yield 0.0, KeyChanged("openai", key, KeyState.VALID)

@@ -83,7 +83,7 @@ class Credential:
 
 
 @frozen
-class Limit:
+class RateLimit:
     """One rate-limit gauge from a provider's response headers."""
 
     limit: int | None = None
@@ -92,11 +92,11 @@ class Limit:
 
 
 @frozen
-class Limits:
+class RateLimits:
     """What a provider last said is left on a key."""
 
-    requests: Limit = Factory(Limit)
-    tokens: Limit = Factory(Limit)
+    requests: RateLimit = Factory(RateLimit)
+    tokens: RateLimit = Factory(RateLimit)
 
 
 @frozen
@@ -268,7 +268,7 @@ class KeyChanged(Event):
     reason: str | None = None
     retry_at: datetime | None = None
     source: DeadlineSource | None = None
-    limits: Limits = Factory(Limits)
+    limits: RateLimits = Factory(RateLimits)
 
 
 @frozen

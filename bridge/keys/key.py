@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from attrs import Factory, define, field, frozen
 
-from bridge.events.vocabulary import DeadlineSource, FailureReason, KeyState, Limits
+from bridge.events.vocabulary import DeadlineSource, FailureReason, KeyState, RateLimits
 from bridge.keys.secret import Secret
 from bridge.keys.verdict import Failure
 
@@ -45,7 +45,7 @@ class Key:
     disabled: bool = False
     refusal: FailureReason | None = None
     cooldown: Cooldown | None = None
-    limits: Limits = Factory(Limits)
+    limits: RateLimits = Factory(RateLimits)
     retired: bool = field(default=False, repr=False)
     """No longer in the pool: requests that still use it change nothing."""
 

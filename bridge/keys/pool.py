@@ -13,7 +13,7 @@ from collections.abc import Set as AbstractSet
 from datetime import datetime, timedelta
 from typing import Any
 
-from bridge.events.vocabulary import Event, FailureReason, KeyChanged, KeyState, Limits
+from bridge.events.vocabulary import Event, FailureReason, KeyChanged, KeyState, RateLimits
 from bridge.keys import persistence
 from bridge.keys.key import Cooldown, Key
 from bridge.keys.rate_limits import Headers, read_limits
@@ -25,7 +25,7 @@ from bridge.keys.walk import Exhausted, Walk, exhausted
 TURN_S = 0.01
 LAST_TURN_S = 1.0
 
-Visible = tuple[KeyState, FailureReason | None, Cooldown | None, Limits]
+Visible = tuple[KeyState, FailureReason | None, Cooldown | None, RateLimits]
 """All of a key that subscribers can see."""
 
 

@@ -14,7 +14,7 @@ from typing import TypeVar
 
 from attrs import evolve
 
-from bridge.events.vocabulary import Limit, Limits
+from bridge.events.vocabulary import RateLimit, RateLimits
 
 T = TypeVar("T")
 
@@ -51,7 +51,7 @@ _BARE_NUMBER = re.compile(NUMBER)
 _SIGNED_NUMBER = re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)")
 
 
-def read_limits(headers: Headers, before: Limits, now: datetime) -> Limits:
+def read_limits(headers: Headers, before: RateLimits, now: datetime) -> RateLimits:
     """The gauges after this response: those it speaks of are read anew, the others stay. `now` is aware.
 
     OpenAI's `x-ratelimit-{limit,remaining,reset}-{requests,tokens}` give the reset as a duration, Anthropic's
@@ -77,7 +77,7 @@ def read_limits(headers: Headers, before: Limits, now: datetime) -> Limits:
     )
 
 
-def _newer(before: Limit, read: list[Limit | None]) -> Limit:
+def _newer(before: RateLimit, read: list[RateLimit | None]) -> RateLimit:
     gauges = [gauge for gauge in read if gauge is not None]
     if not gauges:
         return before
@@ -86,7 +86,7 @@ def _newer(before: Limit, read: list[Limit | None]) -> Limit:
     return gauge if moved or evolve(gauge, reset_at=before.reset_at) != before else before
 
 
-def _tightness(gauge: Limit) -> tuple[float, int]:
+def _tightness(gauge: RateLimit) -> tuple[float, int]:
     if gauge.remaining is None:
         return (2.0, 0)
     return (gauge.remaining / gauge.limit if gauge.limit else 1.0, gauge.remaining)
@@ -96,13 +96,15 @@ def _close(reset: datetime | None, other: datetime | None) -> bool:
     return reset is not None and other is not None and abs(reset - other) < SAME_RESET
 
 
-def _gauge(headers: Headers, now: datetime, name: str) -> Limit | None:
+def _gauge(headers: Headers, now: datetime, name: str) -> RateLimit | None:
     def first(part: str, read: Callable[[str], T | None]) -> T | None:
         texts = _values(headers, name.format(part))
         return next((value for text in texts if (value := read(text)) is not None), None)
 
-    gauge = Limit(first("limit", _count), first("remaining", _count), first("reset", lambda text: _moment(text, now)))
-    return None if gauge == Limit() else gauge
+    gauge = RateLimit(
+        first("limit", _count), first("remaining", _count), first("reset", lambda text: _moment(text, now))
+    )
+    return None if gauge == RateLimit() else gauge
 
 
 def _count(text: str) -> int | None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Literal, get_args
 
-from bridge.events.vocabulary import Limit, Limits
+from bridge.events.vocabulary import RateLimit, RateLimits
 
 if TYPE_CHECKING:  # the configuration asks for STRATEGIES, and would wait for all of the pool
     from bridge.keys.key import Key
@@ -40,12 +40,12 @@ def strategy_named(name: str) -> Strategy:
     raise ValueError(f"unknown strategy {name!r}: must be one of {', '.join(STRATEGIES)}")
 
 
-def headroom(limits: Limits, now: datetime) -> float:
+def headroom(limits: RateLimits, now: datetime) -> float:
     """How much of its allowance a key has left, 0 to 1, by its tightest gauge. Unknown, or reset since, is all."""
     return min(_share(limits.requests, now), _share(limits.tokens, now))
 
 
-def _share(gauge: Limit, now: datetime) -> float:
+def _share(gauge: RateLimit, now: datetime) -> float:
     if gauge.remaining is None or (gauge.reset_at is not None and gauge.reset_at <= now):
         return 1.0
     if not gauge.limit:

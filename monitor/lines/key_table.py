@@ -13,7 +13,7 @@ from datetime import datetime
 
 from attrs import frozen
 
-from bridge.events.vocabulary import CircuitChanged, KeyChanged, KeyState, Limit
+from bridge.events.vocabulary import CircuitChanged, KeyChanged, KeyState, RateLimit
 from monitor.lines import format as fmt
 from monitor.lines.span import Line, Span, Tone
 from monitor.state.state import MonitorState
@@ -156,7 +156,7 @@ def _limits(key: KeyChanged, now: datetime, width: int) -> Iterator[Line]:
         yield (INDENT, *(span for gauge in gauges for span in [*gauge, ("   ", "plain")]))
 
 
-def _gauge(name: str, limit: Limit, now: datetime, *, wide: bool) -> list[Span]:
+def _gauge(name: str, limit: RateLimit, now: datetime, *, wide: bool) -> list[Span]:
     remaining = limit.remaining or 0
     spans: list[Span] = [(f"{name if wide else name[:3]} ", "muted")]
     tone: Tone = "good"

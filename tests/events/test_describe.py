@@ -23,9 +23,9 @@ from bridge.events.vocabulary import (
     InterceptionStarted,
     KeyChanged,
     KeyState,
-    Limit,
-    Limits,
     Outcome,
+    RateLimit,
+    RateLimits,
     ThoughtRecorded,
     ThoughtSource,
     ThoughtWithheld,
@@ -150,11 +150,11 @@ def test_a_line_says_when() -> None:
 
 
 def test_a_keys_line_says_how_long_it_rests_and_what_is_left() -> None:
-    limits = Limits(Limit(60, 12), Limit(None, 5))
+    limits = RateLimits(RateLimit(60, 12), RateLimit(None, 5))
     event = KeyChanged("openai", "sk-c...0001", KeyState.TEMPORARY, "rate_limited", START, "header", limits)
     until = f"{START.astimezone():%H:%M:%S}"
     told = f"openai sk-c...0001 is temporary (rate_limited) until {until}, 12/60 requests and 5/? tokens left"
     assert line(event).endswith(told)
-    assert line(attrs.evolve(event, state=KeyState.VALID, reason=None, retry_at=None, limits=Limits())).endswith(
+    assert line(attrs.evolve(event, state=KeyState.VALID, reason=None, retry_at=None, limits=RateLimits())).endswith(
         "is valid"
     )

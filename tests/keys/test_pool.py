@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bridge.events.vocabulary import KeyChanged, KeyState, Limit, Limits
+from bridge.events.vocabulary import KeyChanged, KeyState, RateLimit, RateLimits
 from bridge.keys.pool import KeyPool
 from bridge.keys.secret import Secret
 from tests.keys.clocks import ALPHA, BRAVO, CHARLIE, Bench, Clocks
@@ -121,12 +121,12 @@ def test_limits_are_told_when_they_change(bench: Bench) -> None:
     bench.pool.observe_limits(key, headers)
     bench.pool.observe_limits(key, headers)
     bench.pool.succeed(key, headers)
-    limits = Limits(requests=Limit(60, 59))
+    limits = RateLimits(requests=RateLimit(60, 59))
     assert bench.events == [KeyChanged("openai", ALPHA.hint, VALID, limits=limits)]
     assert bench.became_valid == 0
     bench.pool.fail(key, limited(7), [(b"x-ratelimit-remaining-requests", b"0")])
     assert len(bench.events) == 2
-    assert bench.events[-1].limits == Limits(requests=Limit(None, 0))
+    assert bench.events[-1].limits == RateLimits(requests=RateLimit(None, 0))
 
 
 def test_next_deadline_is_the_earliest_thing_to_do(bench: Bench) -> None:

@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.events.vocabulary import Limit, Limits
+from bridge.events.vocabulary import RateLimit, RateLimits
 from bridge.keys.rate_limits import Headers, read_limits
 from bridge.keys.strategy import headroom
 from tests.keys.clocks import NOON
 
-NOTHING = Limits()
+NOTHING = RateLimits()
 
 
 def later(seconds: float) -> datetime:
@@ -39,8 +39,8 @@ def anthropic(kind: str, limit: str, remaining: str, reset: str) -> list[tuple[b
 
 def test_openai() -> None:
     headers = openai("requests", "60", "59", "1s") + openai("tokens", "150000", "149984", "6m0s")
-    assert read_limits(headers, NOTHING, NOON) == Limits(
-        requests=Limit(60, 59, later(1)), tokens=Limit(150000, 149984, later(360))
+    assert read_limits(headers, NOTHING, NOON) == RateLimits(
+        requests=RateLimit(60, 59, later(1)), tokens=RateLimit(150000, 149984, later(360))
     )
 
 
@@ -48,8 +48,8 @@ def test_anthropic() -> None:
     headers = anthropic("requests", "50", "49", "2026-03-01T12:00:05Z") + anthropic(
         "tokens", "80000", "75000", "2026-03-01T13:01:00+01:00"
     )
-    assert read_limits(headers, NOTHING, NOON) == Limits(
-        requests=Limit(50, 49, later(5)), tokens=Limit(80000, 75000, later(60))
+    assert read_limits(headers, NOTHING, NOON) == RateLimits(
+        requests=RateLimit(50, 49, later(5)), tokens=RateLimit(80000, 75000, later(60))
     )
 
 
@@ -57,9 +57,9 @@ def test_anthropic_tokens_are_the_tightest_of_three() -> None:
     loose = anthropic("input-tokens", "40000", "39000", "2026-03-01T12:00:01Z")
     tight = anthropic("output-tokens", "8000", "100", "2026-03-01T12:00:45Z")
     total = anthropic("tokens", "48000", "39100", "2026-03-01T12:00:45Z")
-    assert read_limits(loose + tight, NOTHING, NOON).tokens == Limit(8000, 100, later(45))
-    assert read_limits(total + loose + tight, NOTHING, NOON).tokens == Limit(8000, 100, later(45))
-    assert read_limits(loose, NOTHING, NOON).tokens == Limit(40000, 39000, later(1))
+    assert read_limits(loose + tight, NOTHING, NOON).tokens == RateLimit(8000, 100, later(45))
+    assert read_limits(total + loose + tight, NOTHING, NOON).tokens == RateLimit(8000, 100, later(45))
+    assert read_limits(loose, NOTHING, NOON).tokens == RateLimit(40000, 39000, later(1))
 
 
 @pytest.mark.parametrize(
@@ -78,12 +78,12 @@ def test_resets(reset: str, seconds: float) -> None:
      "9999-12-31T23:59:59Z", "9999-12-31T23:59:59-23:59"],
 )  # fmt: skip
 def test_a_reset_without_sense_is_unknown(reset: str) -> None:
-    assert read_limits(openai("requests", "9", "8", reset), NOTHING, NOON).requests == Limit(9, 8, None)
+    assert read_limits(openai("requests", "9", "8", reset), NOTHING, NOON).requests == RateLimit(9, 8, None)
 
 
 @pytest.mark.parametrize("count", ["", "-1", "1.5", "many", "1e3", "1_0", "9" * 16, "²", "\u0667"])
 def test_a_count_without_sense_is_unknown(count: str) -> None:
-    assert read_limits(openai("tokens", count, "8", "1s"), NOTHING, NOON).tokens == Limit(None, 8, later(1))
+    assert read_limits(openai("tokens", count, "8", "1s"), NOTHING, NOON).tokens == RateLimit(None, 8, later(1))
     assert read_limits(openai("tokens", count, count, "x"), NOTHING, NOON) == NOTHING
 
 
@@ -97,7 +97,7 @@ def test_an_answer_that_tells_nothing_changes_nothing() -> None:
 def test_each_gauge_is_replaced_as_a_whole_and_alone() -> None:
     before = read_limits(openai("requests", "60", "59", "1s") + openai("tokens", "9", "8", "1s"), NOTHING, NOON)
     after = read_limits([(b"x-ratelimit-remaining-requests", b"3")], before, NOON)
-    assert after == Limits(requests=Limit(None, 3, None), tokens=before.tokens)
+    assert after == RateLimits(requests=RateLimit(None, 3, None), tokens=before.tokens)
 
 
 def test_a_reset_that_only_trembles_is_the_same_reset() -> None:
@@ -111,18 +111,18 @@ def test_a_reset_that_only_trembles_is_the_same_reset() -> None:
     ("limits", "share"),
     [
         (NOTHING, 1.0),
-        (Limits(requests=Limit(100, 25)), 0.25),
-        (Limits(requests=Limit(100, 25), tokens=Limit(1000, 10)), 0.01),
-        (Limits(requests=Limit(100, 0, later(-1))), 1.0),
-        (Limits(requests=Limit(100, 0, later(1))), 0.0),
-        (Limits(requests=Limit(None, 0)), 0.0),
-        (Limits(requests=Limit(None, 5)), 1.0),
-        (Limits(requests=Limit(0, 5)), 1.0),
-        (Limits(requests=Limit(10, 50)), 1.0),
-        (Limits(requests=Limit(10, None)), 1.0),
+        (RateLimits(requests=RateLimit(100, 25)), 0.25),
+        (RateLimits(requests=RateLimit(100, 25), tokens=RateLimit(1000, 10)), 0.01),
+        (RateLimits(requests=RateLimit(100, 0, later(-1))), 1.0),
+        (RateLimits(requests=RateLimit(100, 0, later(1))), 0.0),
+        (RateLimits(requests=RateLimit(None, 0)), 0.0),
+        (RateLimits(requests=RateLimit(None, 5)), 1.0),
+        (RateLimits(requests=RateLimit(0, 5)), 1.0),
+        (RateLimits(requests=RateLimit(10, 50)), 1.0),
+        (RateLimits(requests=RateLimit(10, None)), 1.0),
     ],
 )
-def test_headroom(limits: Limits, share: float) -> None:
+def test_headroom(limits: RateLimits, share: float) -> None:
     assert headroom(limits, NOON) == share
 
 

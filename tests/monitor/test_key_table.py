@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 from rich.cells import cell_len
 
-from bridge.events.vocabulary import CircuitChanged, KeyChanged, KeyState, Limit, Limits
+from bridge.events.vocabulary import CircuitChanged, KeyChanged, KeyState, RateLimit, RateLimits
 from monitor.lines import key_table
 from tests.monitor.test_request_story import after, plain
 from tests.support.play import START, keys, story
@@ -16,7 +16,12 @@ RESET = START + timedelta(seconds=90)
 STATE = after(
     *keys(),
     *story("a"),
-    KeyChanged("openai", "sk-p...3f2a", KeyState.VALID, limits=Limits(Limit(500, 37, RESET), Limit(200_000, 0, START))),
+    KeyChanged(
+        "openai",
+        "sk-p...3f2a",
+        KeyState.VALID,
+        limits=RateLimits(RateLimit(500, 37, RESET), RateLimit(200_000, 0, START)),
+    ),
     KeyChanged("openai", "sk-p...c0de", KeyState.DISABLED, "by_the_owner"),
     CircuitChanged("anthropic", "/v1/messages", "claude-opus-4-5", "half_open"),
     CircuitChanged("gone", "/v1/responses", None, "open"),

@@ -23,10 +23,10 @@ from bridge.events.vocabulary import (
     InterceptionStarted,
     KeyChanged,
     KeyState,
-    Limit,
-    Limits,
     Outcome,
     PromptRecorded,
+    RateLimit,
+    RateLimits,
     ResponseStarted,
     ThoughtDelta,
     ThoughtRecorded,
@@ -165,7 +165,7 @@ SUMMARY = (
 
 def keys() -> list[Event]:
     """Two pools: one healthy, one with a key in each kind of trouble."""
-    left = Limits(Limit(500, 412), Limit(200_000, 154_000))
+    left = RateLimits(RateLimit(500, 412), RateLimit(200_000, 154_000))
     return [
         KeyChanged("openai", "sk-p...3f2a", KeyState.VALID, limits=left),
         KeyChanged("openai", "sk-p...91bc", KeyState.VALID),

@@ -13,10 +13,10 @@ from bridge.events.vocabulary import (
     FailureReason,
     KeyChanged,
     KeyState,
-    Limit,
-    Limits,
     Outcome,
     PromptRecorded,
+    RateLimit,
+    RateLimits,
     ResponseStarted,
     ThoughtDelta,
     ThoughtRecorded,
@@ -93,7 +93,7 @@ def strained_keys(stage: Stage) -> None:
     """What `two_sessions` shows, with keys that are nearly used up and a circuit that is open."""
     two_sessions(stage)
     reset = stage.clock.now + timedelta(seconds=40)
-    limits = Limits(Limit(500, 37, reset), Limit(200_000, 154_000, reset))
+    limits = RateLimits(RateLimit(500, 37, reset), RateLimit(200_000, 154_000, reset))
     stage.tell(
         KeyChanged("openai", "sk-p...3f2a", KeyState.VALID, limits=limits),
         KeyChanged("anthropic", CLAUDE_KEY, KeyState.TEMPORARY, "overloaded", reset, "header", limits),
