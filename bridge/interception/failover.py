@@ -1,6 +1,8 @@
 """Walks a provider's keys until one serves (docs/behaviour.md, Key pool).
 
-The client has seen nothing while this goes on, and a failed attempt's connection is closed before the next begins.
+The client has seen nothing while this goes on, and a failed attempt's connection is closed before the next begins. A
+provider may also answer 200 and say only then, in the first event that matters, that the key is limited or the model
+overloaded: as long as nothing but the opening of a stream has come, another key can still serve as if nothing had been.
 """
 
 from __future__ import annotations
@@ -13,13 +15,13 @@ from datetime import timedelta
 import trio
 from attrs import define, evolve, frozen
 
-from bridge.apis.protocol import Api, StreamFailure
+from bridge.apis.protocol import Api, Opening, StreamFailure
+from bridge.apis.sse import SseParser
 from bridge.errors import ErrorKind, Refused
 from bridge.events.hub import utc_now
 from bridge.events.vocabulary import FailureReason
 from bridge.interception.caller import Caller
 from bridge.interception.lifecycle import Reporter
-from bridge.interception.opening import look_at_opening
 from bridge.keys.key import Key
 from bridge.keys.verdict import Failure, judge, judge_stream_failure
 from bridge.keys.walk import Exhausted, Walk
@@ -30,6 +32,9 @@ from bridge.providers.provider import Provider
 ERROR_BODY = 1024 * 1024
 """How much of an error's body is read, and relayed where no key is left."""
 ERROR_BODY_S = 5.0
+HOLD_S = 2.0
+HOLD_BYTES = 64 * 1024
+"""The opening of a stream is held back no longer than this."""
 SERVER_ERRORS = frozenset({500, 502, 503, 504})
 """Told as failed attempts though they go to the client: not the key's fault, and maybe not for another to mend."""
 
@@ -181,3 +186,30 @@ async def _error_body(response: Response) -> tuple[bytes, bool]:
                 return bytes(body), True
             body += chunk
     return bytes(body), False
+
+
+async def look_at_opening(response: Response, api: Api) -> tuple[Response, StreamFailure | None]:
+    """Receives the opening of a stream. Returns the response as it was, and the failure it opened with, if it did."""
+    parser = SseParser()
+    held: list[bytes] = []
+    verdict: Opening | StreamFailure = Opening.HOLD
+    with trio.move_on_after(HOLD_S):
+        while verdict is Opening.HOLD and sum(map(len, held)) < HOLD_BYTES:
+            try:
+                chunk = await response.receive()
+            except UpstreamError:
+                break  # it will be met again by whoever relays what came
+            if not chunk:
+                break
+            held.append(chunk)
+            verdict = _verdict(parser, chunk, api)
+    return response.after(held), verdict if isinstance(verdict, StreamFailure) else None
+
+
+def _verdict(parser: SseParser, chunk: bytes, api: Api) -> Opening | StreamFailure:
+    """What the first of these events says that is more than an opening."""
+    for name, data in parser.feed(chunk):
+        verdict = api.opening(name, data)
+        if verdict is not Opening.HOLD:
+            return verdict
+    return Opening.HOLD

@@ -8,7 +8,7 @@ import pytest
 import trio
 
 from bridge.events.vocabulary import KeyState
-from bridge.interception import opening
+from bridge.interception import failover
 from tests.support.world import HELLO, KEYS, STREAM, Asked, Handle, Hang, Reply, ask, provider, sse, world
 
 PROGRESS = sse("response.in_progress", response={"id": "resp_1", "status": "in_progress"})
@@ -107,7 +107,7 @@ async def test_content_releases_what_was_held_at_once() -> None:
 
 @pytest.mark.parametrize(("limit", "value"), [("HOLD_S", 0.01), ("HOLD_BYTES", 10)])
 async def test_it_is_held_no_longer_than_allowed(monkeypatch: pytest.MonkeyPatch, limit: str, value: Any) -> None:
-    monkeypatch.setattr(opening, limit, value)
+    monkeypatch.setattr(failover, limit, value)
     seen = trio.Event()
 
     async def handle(_: Asked, reply: Reply) -> None:
