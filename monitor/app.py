@@ -30,7 +30,7 @@ from monitor.lines.format import neutralise
 from monitor.lines.request_story import subject
 from monitor.lines.span import Tone
 from monitor.screens import palette
-from monitor.screens.help import EVERYWHERE, HelpScreen
+from monitor.screens.help import EVERYWHERE, HelpScreen, key_help
 from monitor.screens.keys import KeysScreen
 from monitor.screens.live import LiveScreen
 from monitor.screens.reasoning import ReasoningScreen
@@ -252,7 +252,7 @@ class MonitorApp(App[None]):
 
     def action_help(self) -> None:
         """Shows all keys."""
-        self.push_screen(HelpScreen(self.view.NAME if self.view else EVERYWHERE))
+        self.push_screen(HelpScreen(self.view.NAME if self.view else EVERYWHERE, key_help(self.views.values())))
 
     @on(View.Cancel)
     def _cancel(self, message: View.Cancel) -> None:

@@ -24,6 +24,7 @@ from bridge.config.settings import (
 from bridge.events.picture import Attempt, Interception, Thought, Tokens, Tool, Totals
 from bridge.events.vocabulary import EVENT_TYPES, Event, InterceptionStarted
 from bridge.events.wire import Hello, Reply, Snapshot, decode
+from bridge.keys.strategy import STRATEGIES
 
 ROOT = Path(__file__).parent.parent
 EVENTS = (ROOT / "docs/events.md").read_text(encoding="utf-8")
@@ -128,6 +129,14 @@ def test_base_urls_are_described(tmp_path: Path) -> None:
     providers = load(Options(config=empty), {}).settings.providers
 
     assert {provider.base_url for provider in providers.values()} <= named(section(CONFIGURATION, "[providers.NAME]"))
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_strategies_are_described(strategy: str) -> None:
+    behaviour = (ROOT / "docs/behaviour.md").read_text(encoding="utf-8")
+
+    assert f"`{strategy}`" in section(behaviour, "Key pool")
+    assert f'"{strategy}"' in rows(section(CONFIGURATION, "[providers.NAME]"))["strategy"][1]
 
 
 def test_the_example_of_a_configuration_is_one(tmp_path: Path) -> None:

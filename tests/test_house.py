@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from bridge.providers.kinds import KINDS
+from bridge.providers.kinds import CREDENTIAL_HEADERS, KINDS
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("bridge", "monitor")
@@ -57,3 +57,20 @@ def test_a_kind_of_provider_is_known_by_its_own_file_alone() -> None:
         and any(isinstance(side, ast.Constant) and side.value in names for side in (node.left, *node.comparators))
     ]
     assert found == ["bridge/events/vocabulary.py:" + found[0].rpartition(":")[2]]  # InterceptionStarted.passed_through
+
+
+def test_a_kinds_credential_header_is_known_by_its_own_file_alone() -> None:
+    headers = CREDENTIAL_HEADERS - {b"authorization"}  # whose schemes HTTP itself defines
+    found = [
+        f"{path}:{node.lineno}"
+        for path, tree in sources("bridge", "monitor")
+        if not {"simulator", "providers"} & {*path.parts}
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Constant) and isinstance(node.value, str | bytes) and lowered(node.value) in headers
+    ]
+    assert found == []
+
+
+def lowered(value: str | bytes) -> bytes:
+    """A header's name as headers are compared."""
+    return (value if isinstance(value, bytes) else value.encode("utf-8", "surrogatepass")).lower()

@@ -63,9 +63,11 @@ def up(context: click.Context, /, **_: Any) -> None:
 
         sys.exit(serve.up(loaded, load))
     from bridge.cli import demo
+    from bridge.providers.kinds import KINDS
 
+    variables = " or ".join(kind.key_variable for kind in KINDS.values())
     click.echo("No API key is configured, so this is the demo: simulated provider, scripted agents.", err=True)
-    click.echo("Set OPENAI_API_KEY or ANTHROPIC_API_KEY, or write a configuration, to use the real ones.", err=True)
+    click.echo(f"Set {variables}, or write a configuration, to use the real ones.", err=True)
     sys.exit(demo.demo(loaded.settings, chosen=_place(context)))
 
 
@@ -192,7 +194,7 @@ def keys(context: click.Context, /, as_json: bool, **_: Any) -> None:
 @click.argument("agent", required=False)
 @click.pass_context
 def env(context: click.Context, /, agent: str | None, **_: Any) -> None:
-    """The lines that point an agent at the bridge: codex, claude, opencode, aider, openai, anthropic."""
+    """The lines that point an agent at the bridge; those of all agents where none is named."""
     from bridge.cli.env import UnknownAgent, environment_lines
 
     try:

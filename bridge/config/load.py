@@ -106,7 +106,7 @@ def _where(name: str, sources: Mapping[str, str], places: Places) -> str:
 
 
 def _default_providers(settings: Settings, environment: Mapping[str, str]) -> tuple[Settings, dict[str, str]]:
-    """Without any in the file, both providers exist, with the keys that their usual variables hold."""
+    """Without any in the file, there is one of each kind, with the keys that their usual variables hold."""
     providers: dict[str, ProviderSettings] = {}
     sources: dict[str, str] = {}
     faults: list[str] = []

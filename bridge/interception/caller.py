@@ -12,8 +12,7 @@ from bridge.errors import ErrorKind, Refused
 from bridge.events.vocabulary import Credential
 from bridge.http.exchange import Exchange
 from bridge.keys.secret import Secret, hint
-
-CREDENTIAL_HEADERS = frozenset({b"authorization", b"x-api-key"})
+from bridge.providers.kinds import CREDENTIAL_HEADERS
 
 
 class Unauthorized(Refused):

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from bridge.http.fields import HOP_BY_HOP, TRANSPORT, RawHeaders, named_by_connection
+from bridge.providers.kinds import CREDENTIAL_HEADERS
 
-CREDENTIALS = frozenset({b"authorization", b"x-api-key", b"cookie"})
+CREDENTIALS = CREDENTIAL_HEADERS | {b"cookie"}
 IDENTITY = frozenset({b"forwarded", b"x-real-ip"})
 IDENTITY_PREFIXES = (b"x-clearspan-", b"x-forwarded-", b"x-ai-bridge-actor-")
 """Who is asking is for the bridge to say, where it is asked to; see `actor_headers`."""

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from math import inf
+from typing import Any
 
 import trio
-from attrs import evolve, frozen
+from attrs import AttrsInstance, evolve, fields, frozen
 
 from bridge.apis.protocol import ClientFilter, RequestFacts, UnreadableRequest
 from bridge.errors import ErrorKind, Refused
@@ -146,7 +147,6 @@ class Interceptor:
         return self._services.prices.cost(self._provider.kind.name, self._facts.model, used)
 
     def _started(self) -> InterceptionStarted:
-        agent = recognise(self._exchange, self._facts.session_hint)
         return InterceptionStarted(
             id=self._exchange.id,
             provider=self._provider.name,
@@ -154,18 +154,9 @@ class Interceptor:
             method=self._exchange.method,
             path=self._exchange.path,
             credential=self._caller.credential,
-            model=self._facts.model,
-            streaming=self._facts.streaming,
-            client=agent.client,
-            user_agent=agent.user_agent,
-            session_id=agent.session_id,
-            agent_id=agent.agent_id,
-            parent_agent_id=agent.parent_agent_id,
-            request_class=agent.request_class,
-            agent_type=agent.agent_type,
-            previous_tool_ms=agent.previous_tool_ms,
             initiator=self._caller.initiator,
-            correlating_tool_call_id=self._facts.correlating_tool_call_id,
+            **_told(self._facts),
+            **_told(recognise(self._exchange, self._facts.session_hint)),
         )
 
     async def _ask_upstream(self, body: bytes | AsyncIterator[bytes], nursery: trio.Nursery) -> None:
@@ -258,3 +249,11 @@ class Interceptor:
 
     async def _respond(self, kind: ErrorKind, message: str, headers: RawHeaders | None = None) -> None:
         await self._exchange.respond(kind.status, self._api.error_body(kind, message), headers or [])
+
+
+TOLD = frozenset(field.name for field in fields(InterceptionStarted))
+
+
+def _told(found: AttrsInstance) -> dict[str, Any]:
+    """What was found out of a request that `interception.started` has a field for."""
+    return {field.name: getattr(found, field.name) for field in fields(type(found)) if field.name in TOLD}

@@ -24,8 +24,8 @@ from bridge.keys.secret import Secret
 class ProviderKind:
     """One kind of provider.
 
-    Paths are those below `/{provider}` here, with `/v1` at their beginning. `base_path` is what a base URL of this kind
-    ends in already, so that it is taken off a path before that is appended.
+    Paths are those below `/{provider}` here, with their version (`/v1`) at the beginning. `base_path` is what a base
+    URL of this kind ends in already, so that it is taken off a path before that is appended.
     """
 
     name: str

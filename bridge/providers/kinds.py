@@ -8,4 +8,7 @@ from bridge.providers.openai import OPENAI
 
 KINDS: dict[str, ProviderKind] = {kind.name: kind for kind in (OPENAI, ANTHROPIC)}
 
+CREDENTIAL_HEADERS = frozenset(kind.key_header.lower() for kind in KINDS.values())
+"""The headers that carry keys, in lower case: what a client sends in one is its own key, or goes nowhere."""
+
 KINDS_IN_WORDS = " or ".join(f'"{name}"' for name in KINDS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from itertools import accumulate
 from typing import ClassVar
 
@@ -12,30 +13,21 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
-from monitor.screens.keys import KeysScreen
-from monitor.screens.live import LiveScreen
-from monitor.screens.reasoning import ReasoningScreen
-from monitor.screens.request import RequestScreen
-from monitor.screens.totals import TotalsScreen
-from monitor.screens.view import KeyHelp
+from monitor.screens.view import KeyHelp, View
 from monitor.screens.walkthrough import WalkthroughScreen
+from monitor.widgets.views import VIEWS
 
 EVERYWHERE = "everywhere"
 
-KEYS: dict[str, KeyHelp] = {
-    LiveScreen.NAME: LiveScreen.KEY_HELP,
+COMMON: dict[str, KeyHelp] = {
     EVERYWHERE: (
-        ("1 2 3 4 5", "the views"),
+        (" ".join(map(str, range(1, len(VIEWS) + 1))), "the views"),
         ("Tab", "go to the next panel"),
         ("t", "step through the request"),
         ("T", "next theme"),
         ("Ctrl+P", "all commands, themes"),
         ("? q", "this help; quit"),
     ),
-    ReasoningScreen.NAME: ReasoningScreen.KEY_HELP,
-    KeysScreen.NAME: KeysScreen.KEY_HELP,
-    RequestScreen.NAME: RequestScreen.KEY_HELP,
-    TotalsScreen.NAME: TotalsScreen.KEY_HELP,
     WalkthroughScreen.NAME: WalkthroughScreen.KEY_HELP,
     "story": (
         ("↑ ↓ j k Space", "scroll; at the end, stay there"),
@@ -47,7 +39,7 @@ KEYS: dict[str, KeyHelp] = {
         ("+ -", "faster, slower"),
     ),
 }
-"""What each key does, by view; each view knows its own."""
+"""What each key does that belongs to no view with a number."""
 
 TITLES = {
     EVERYWHERE: "Everywhere",
@@ -70,32 +62,38 @@ class HelpScreen(ModalScreen[None]):
         Binding("up,k", "scroll(-1)", "Scroll up", show=False),
     ]
 
-    def __init__(self, view: str = "live") -> None:
+    def __init__(self, view: str, keys: Mapping[str, KeyHelp]) -> None:
         super().__init__()
-        first = [view, EVERYWHERE] if view in KEYS else [EVERYWHERE]
-        self._order = [*first, *(name for name in KEYS if name not in first)]
+        self._keys = keys
+        first = [view, EVERYWHERE] if view in keys else [EVERYWHERE]
+        self._order = [*first, *(name for name in keys if name not in first)]
 
     def compose(self) -> ComposeResult:
         with VerticalScroll(id="help", can_focus=False) as panel:
             panel.border_title = "Keys"
             with Horizontal():
-                columns = _halves(self._order) if self.app.size.width >= TWO_COLUMNS else [self._order]
+                columns = self._halves() if self.app.size.width >= TWO_COLUMNS else [self._order]
                 for names in columns:
-                    yield Static(Content("\n\n").join(_section(name) for name in names))
+                    yield Static(Content("\n\n").join(_section(name, self._keys[name]) for name in names))
 
     def action_scroll(self, lines: int) -> None:
         """Shows what did not fit."""
         self.query_one("#help").scroll_relative(y=lines, animate=False)
 
+    def _halves(self) -> list[list[str]]:
+        """Two columns of about the same height."""
+        heights = list(accumulate(len(self._keys[name]) + 2 for name in self._order))
+        cut = min(range(1, len(heights)), key=lambda index: abs(heights[index - 1] - heights[-1] / 2))
+        return [self._order[:cut], self._order[cut:]]
 
-def _section(name: str) -> Content:
+
+def key_help(views: Iterable[View]) -> dict[str, KeyHelp]:
+    """What each key does, by view; each view knows its own, and what does so everywhere follows the first."""
+    first, *others = ((view.NAME, view.KEY_HELP) for view in views)
+    return dict([first, (EVERYWHERE, COMMON[EVERYWHERE]), *others]) | COMMON
+
+
+def _section(name: str, keys: KeyHelp) -> Content:
     lines = [Content.styled(TITLES.get(name, name.capitalize()), "bold")]
-    lines += [Content.assemble((f"  {key:<15}", "$text-primary"), meaning) for key, meaning in KEYS[name]]
+    lines += [Content.assemble((f"  {key:<15}", "$text-primary"), meaning) for key, meaning in keys]
     return Content("\n").join(lines)
-
-
-def _halves(names: list[str]) -> list[list[str]]:
-    """Two columns of about the same height."""
-    heights = list(accumulate(len(KEYS[name]) + 2 for name in names))
-    cut = min(range(1, len(names)), key=lambda index: abs(heights[index - 1] - heights[-1] / 2))
-    return [names[:cut], names[cut:]]

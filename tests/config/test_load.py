@@ -14,6 +14,7 @@ from bridge.config.load import Options, load
 from bridge.config.settings import ProviderSettings, RecordSettings, ServerSettings, format_duration, parse_duration
 from bridge.errors import ConfigurationError
 from bridge.http.fields import HOP_BY_HOP, TRANSPORT
+from bridge.providers.kinds import KINDS
 from tests.support.settings_file import PROVIDER, SECRET, faults, loaded
 
 
@@ -50,11 +51,11 @@ def test_the_record_can_be_switched_off_and_paths_begin_at_home(tmp_path: Path) 
     assert settings.server.socket == Path.home() / "events.sock"
 
 
-def test_without_providers_in_the_file_both_exist_with_the_usual_variables(tmp_path: Path) -> None:
+def test_without_providers_in_the_file_every_kind_exists_with_the_usual_variables(tmp_path: Path) -> None:
     environment = {"OPENAI_API_KEY": "sk-one", "OPENAI_API_KEYS": "sk-two, sk-one,sk-three", "ANTHROPIC_API_KEY": ""}
     found = loaded("[server]\nport = 1\n", tmp_path, environment)
     providers = found.settings.providers
-    assert list(providers) == ["openai", "anthropic"]
+    assert list(providers) == list(KINDS)
     assert [key.reveal() for key in providers["openai"].keys] == ["sk-one", "sk-two", "sk-three"]
     assert providers["anthropic"].keys == ()
     assert providers["anthropic"].base_url == "https://api.anthropic.com"

@@ -99,7 +99,7 @@ def test_most_headroom_lets_a_probe_through() -> None:
 
 def test_an_unknown_strategy_is_refused() -> None:
     with pytest.raises(ValueError, match="fallback, round_robin, most_headroom"):
-        Bench.of(ALPHA, strategy="random")
+        Bench.of(ALPHA, strategy="none_such")
 
 
 def test_keys_of_one_hint_are_told_apart() -> None:

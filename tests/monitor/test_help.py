@@ -9,17 +9,11 @@ from textual.pilot import Pilot
 
 from monitor.app import MonitorApp
 from monitor.replay_app import ReplayApp
-from monitor.screens.help import EVERYWHERE, KEYS, TITLES
-from monitor.screens.keys import KeysScreen
-from monitor.screens.live import LiveScreen
-from monitor.screens.reasoning import ReasoningScreen
-from monitor.screens.request import RequestScreen
-from monitor.screens.totals import TotalsScreen
+from monitor.screens.help import EVERYWHERE, TITLES, key_help
 from monitor.screens.walkthrough import WalkthroughScreen
 from monitor.widgets.requests import RequestTable
 from monitor.widgets.session import SessionView
 from monitor.widgets.story import StoryView
-from monitor.widgets.views import VIEWS
 from tests.support.hands import five_requests, play
 from tests.support.play import Stage
 
@@ -29,17 +23,16 @@ NAMES = {
     "left_square_bracket": "[", "right_square_bracket": "]", "home": "Home", "end": "End",
 }  # fmt: skip
 
+VIEWS = Stage().app.views
+KEYS = key_help(VIEWS.values())
+
 
 @pytest.mark.parametrize(
     ("owner", "section"),
     [
-        (LiveScreen, "live"),
+        *((type(view), name) for name, view in VIEWS.items()),
         (RequestTable, "live"),
-        (ReasoningScreen, "reasoning"),
         (SessionView, "reasoning"),
-        (KeysScreen, "keys"),
-        (RequestScreen, "request"),
-        (TotalsScreen, "totals"),
         (WalkthroughScreen, "walkthrough"),
         (StoryView, "story"),
         (ReplayApp, "replay"),

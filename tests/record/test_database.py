@@ -70,10 +70,12 @@ def test_a_migration_that_fails_leaves_the_file_as_it_was(
     file: Path, opened: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     script = "CREATE TABLE later (a INTEGER); INSERT INTO nowhere VALUES (1);"
-    monkeypatch.setattr("bridge.record.database.migrations", lambda: [(1, ""), (2, script)])
+    before = migrations()
+    later = [*before, (before[-1][0] + 1, script)]
+    monkeypatch.setattr("bridge.record.database.migrations", lambda: later)
     with pytest.raises(sqlite3.OperationalError):
         open_for_writing(file)
-    assert version(opened) == 1
+    assert version(opened) == before[-1][0]
     assert opened.execute("SELECT count(*) FROM sqlite_master WHERE name = 'later'").fetchone()[0] == 0
 
 
