@@ -7,6 +7,7 @@ tick keeps the running clocks going. A key press is handled between two small ba
 from __future__ import annotations
 
 import asyncio
+import sys
 import traceback
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
@@ -284,5 +285,6 @@ class MonitorApp(App[None]):
     def _fatal_error(self) -> None:
         """Replaces Textual's report of a crash, which prints local variables: those hold prompts and answers."""
         report = Text(neutralise(traceback.format_exc()))
-        self._exit_renderables.append(Segments(self.console.render(report, self.console.options)))
+        if not isinstance(sys.exception(), BrokenPipeError):  # a page that is gone reads no report
+            self._exit_renderables.append(Segments(self.console.render(report, self.console.options)))
         self._close_messages_no_wait()

@@ -24,10 +24,10 @@ from bridge.process.parent import is_orphan
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
-PEACE_S = 1.5
+PEACE_S = 1.25
 """How long it may take to end by itself, in seconds."""
 
-LOOK_S = 0.5
+LOOK_S = 0.25
 """How often is looked for the terminal and for who started us, in seconds."""
 
 INTERRUPTED = 130
