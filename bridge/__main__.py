@@ -1,6 +1,20 @@
-"""`python -m bridge` is the command `clearspan`."""
+"""`clearspan`, which is also `python -m bridge`: takes its signals in hand first, then loads the commands."""
 
-from bridge.cli.main import main
+import sys
+from typing import NoReturn
+
+from bridge.process import signals
+
+
+def main() -> NoReturn:
+    """Runs the command line."""
+    try:
+        signals.hold()
+        from bridge.cli.main import main as run
+    except KeyboardInterrupt:
+        sys.exit(130)
+    run()
+
 
 if __name__ == "__main__":
     main()

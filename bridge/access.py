@@ -2,7 +2,7 @@
 
 A proxy on loopback holds the owner's keys, and every web page the owner opens can reach it. A page that rebinds its own
 name to 127.0.0.1 betrays itself by Host, one that posts across origins by Origin or Sec-Fetch-Site. The dashboard as a
-web page (`monitor.web`) asks the same guard, with pages of its own let in.
+web page (`monitor.web.server`) asks the same guard, with pages of its own let in.
 """
 
 from __future__ import annotations

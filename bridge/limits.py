@@ -62,6 +62,14 @@ class Limits:
     snapshots_per_s: int = 2
     """Snapshots that one subscriber gets for the asking."""
 
+    # The dashboard as a web page
+    web_tabs: int = 8
+    """Tabs that are open at one time; each has a process of its own."""
+    web_columns: int = 500
+    web_rows: int = 200
+    web_message_bytes: int = MIB
+    """A message that a page sends: keys, or a text that is pasted."""
+
     # Metrics
     label_values: int = 200
     """Different values of one label; further ones are counted as `other`."""

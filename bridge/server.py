@@ -31,6 +31,8 @@ from bridge.interception.lifecycle import CancelReason
 from bridge.keys.pool import KeyPool, UnknownKey
 from bridge.observe.logs import logger, redactor
 from bridge.observe.metrics import Metrics
+from bridge.process.receiver import receiver
+from bridge.process.signals import ENDING
 from bridge.providers.prices import Prices
 from bridge.providers.provider import Provider
 from bridge.record.recording import recording
@@ -49,6 +51,7 @@ class Bridge:
         self._settings = settings
         self._stop = trio.Event()
         self._stop_reason = ""
+        self._aborted = False
         self.hub = Hub()
         self.providers = {name: Provider(name, chosen, self.hub) for name, chosen in settings.providers.items()}
         self.started_at = utc_now()
@@ -64,6 +67,7 @@ class Bridge:
 
     def abort(self) -> None:
         """Cuts off what is under way. Returns at once; subscribers and the record still hear how it ended."""
+        self._aborted = True
         if self._nursery is not None:
             self._nursery.cancel_scope.cancel()
 
@@ -89,6 +93,8 @@ class Bridge:
             await stack.enter_async_context(recording(self._settings.record, self.hub, self._pool))
             async with trio.open_nursery() as nursery:
                 self._nursery = nursery
+                if self._aborted:
+                    nursery.cancel_scope.cancel()
                 for provider in self.providers.values():
                     self._begin(provider)
                 nursery.start_soon(prices.load)
@@ -185,11 +191,10 @@ async def run_until_signalled(bridge: Bridge, ready: Callable[[str], None]) -> b
 
     Returns whether one signal was enough.
 
-    `ready` gets the URL once requests are accepted. The handlers are set explicitly, since a process started in the
-    background by a shell inherits SIGINT as ignored.
+    `ready` gets the URL once requests are accepted.
     """
     count = 0
-    with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+    with receiver(*ENDING) as signals:
         async with trio.open_nursery() as nursery:
 
             async def handle_signals() -> None:

@@ -7,9 +7,10 @@ tick keeps the running clocks going. A key press is handled between two small ba
 from __future__ import annotations
 
 import asyncio
-import signal
+import sys
 import traceback
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import ClassVar
@@ -100,6 +101,8 @@ class MonitorApp(App[None]):
         self._frame_timer: Timer | None = None
         self._painted_at = float("-inf")
         self._asked_for_snapshot = False
+        self._runs_on: asyncio.AbstractEventLoop | None = None
+        self._is_to_end = False
 
     def get_default_screen(self) -> LiveScreen:
         """The live view is what everything else opens over."""
@@ -114,12 +117,16 @@ class MonitorApp(App[None]):
         self.call_after_refresh(self.paint)
         self.run_worker(self.source.run(self.receive), name="source")
         self.set_interval(TICK_S, self.paint)
-        for name in (signal.SIGTERM, signal.SIGHUP):  # leave the terminal as it was found
-            asyncio.get_running_loop().add_signal_handler(name, self.exit)
+        self._runs_on = asyncio.get_running_loop()
+        if self._is_to_end:
+            self.exit()
 
-    def on_unmount(self) -> None:
-        for name in (signal.SIGTERM, signal.SIGHUP):
-            asyncio.get_running_loop().remove_signal_handler(name)
+    def end(self) -> None:
+        """Ends it from another thread, which does not wait. It leaves the terminal as it was found."""
+        self._is_to_end = True
+        if self._runs_on is not None:
+            with suppress(RuntimeError):  # it has ended
+                self._runs_on.call_soon_threadsafe(self.exit)
 
     def receive(self, incoming: Incoming) -> None:
         """Takes one message in and sees to it that a frame will show it."""
@@ -278,5 +285,6 @@ class MonitorApp(App[None]):
     def _fatal_error(self) -> None:
         """Replaces Textual's report of a crash, which prints local variables: those hold prompts and answers."""
         report = Text(neutralise(traceback.format_exc()))
-        self._exit_renderables.append(Segments(self.console.render(report, self.console.options)))
+        if not isinstance(sys.exception(), BrokenPipeError):  # a page that is gone reads no report
+            self._exit_renderables.append(Segments(self.console.render(report, self.console.options)))
         self._close_messages_no_wait()

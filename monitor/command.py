@@ -5,13 +5,16 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from attrs import frozen
 
 from bridge.events.place import default_socket
-from monitor import themes
+from bridge.process.environment import without_secrets
+from bridge.process.parent import tied
+from monitor import ending, themes
 
 if TYPE_CHECKING:
     from monitor.app import MonitorApp
@@ -46,7 +49,8 @@ def show(options: MonitorOptions) -> int:
         app = _replaying(options.replay, options.speed, theme)
     else:
         app = MonitorApp(BridgeSource(options.socket), str(options.socket), theme=theme, step=options.step)
-    app.run()
+    with ending.watched(app.end):
+        app.run()
     return app.return_code or 0
 
 
@@ -71,6 +75,11 @@ def command_line(options: MonitorOptions) -> list[str]:
     if options.step:
         command.append("--step")
     return command
+
+
+def environment(ours: Mapping[str, str]) -> dict[str, str]:
+    """That of a monitor in a process of its own: no keys, and an end with the process that started it."""
+    return tied(without_secrets(ours, (themes.VARIABLE,)))
 
 
 def has_terminal() -> bool:

@@ -28,6 +28,7 @@ from bridge.cli.simulate import simulated_provider
 from bridge.config.settings import ProviderSettings, Settings
 from bridge.keys.secret import Secret
 from bridge.observe import logs
+from bridge.process.receiver import receiver
 from bridge.server import Bridge
 from bridge.simulator.agents import run_agents
 from bridge.simulator.demo import DEMO_SCENARIO, demo_keys
@@ -99,7 +100,7 @@ async def _demo(  # what the command's options say
 
 async def _end_on_hangup(nursery: trio.Nursery) -> None:
     """The terminal was closed: nobody watches any more."""
-    with trio.open_signal_receiver(signal.SIGHUP) as hangups:
+    with receiver(signal.SIGHUP) as hangups:
         await anext(hangups)
         nursery.cancel_scope.cancel()
 

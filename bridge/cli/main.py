@@ -14,9 +14,13 @@ from bridge import __version__
 from bridge.cli import record
 from bridge.cli.options import PATH, common_options, explicit_options, settings_from
 from bridge.errors import ClearspanError, ConfigurationError
+from bridge.process import signals
 from monitor import themes
 
 INTERRUPTED = 130
+
+RECEIVE_HANGUP = frozenset({"up", "serve", "demo", "simulate", "run"})
+"""The commands that have something to do on SIGHUP."""
 
 
 class Speed(click.FloatRange):
@@ -47,8 +51,11 @@ class Commands(click.Group):
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="clearspan")
-def cli() -> None:
+@click.pass_context
+def cli(context: click.Context) -> None:
     """A streaming proxy for coding agents: key failover, byte-exact relay, and a view of what they think."""
+    if context.invoked_subcommand not in RECEIVE_HANGUP:
+        signals.let_go_of_hangup()
 
 
 @cli.command()

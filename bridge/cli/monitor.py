@@ -17,7 +17,7 @@ NEWEST = 2_000
 def watch(settings: Settings, *, replay: Path | None, speed: float, theme: str | None, web_port: int | None) -> int:
     """Shows it until a person quits; the exit code. Raises ConfigurationError for what can't be shown."""
     from monitor.command import MonitorError, MonitorOptions, has_terminal, show
-    from monitor.web import serve
+    from monitor.web.server import serve
 
     with _log(replay) as log:
         options = MonitorOptions(settings.server.socket, replay=log, speed=speed, theme=theme)

@@ -6,8 +6,9 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 
 from bridge.cli.env import provider_urls
@@ -15,13 +16,16 @@ from bridge.config.settings import POOL_WORD, Settings
 from bridge.errors import StartError
 from bridge.events.client import NoBridge, subscription
 from bridge.events.wire import Hello, decode
+from bridge.process.parent import tied
+from bridge.process.signals import first_kept
 from bridge.providers.kinds import KINDS
 
 NOT_FOUND = 127
 NOT_EXECUTABLE = 126
 """As shells say it."""
 
-STOP_S = 15.0
+STOP_S = 3.0
+"""How long a bridge may take to end by itself, in seconds, before it is told more clearly."""
 
 
 def run(settings: Settings, command: Sequence[str], options: Sequence[str]) -> int:
@@ -33,11 +37,10 @@ def run(settings: Settings, command: Sequence[str], options: Sequence[str]) -> i
     with _bridge(settings, options) as url:
         environment = os.environ | agent_environment(settings, url)
         try:
-            child = subprocess.Popen(command, env=environment)  # noqa: S603  # the user's own command
+            code = _passing_signals_on(command, environment, settings.server.shutdown_grace)
         except OSError as error:
             print(f"clearspan: cannot run {command[0]}: {error.strerror}", file=sys.stderr)  # noqa: T201
             return NOT_FOUND if isinstance(error, FileNotFoundError) else NOT_EXECUTABLE
-        code = _wait(child)
     return code if code >= 0 else 128 - code
 
 
@@ -68,33 +71,58 @@ def _bridge(settings: Settings, options: Sequence[str]) -> Iterator[str]:
     with log.open("ab") as errors:
         command = [sys.executable, "-P", "-m", "bridge", "serve", *options]  # -P: this folder may hold another `bridge`
         # In a session of its own: the terminal's signals are for the command, which may want to end in peace.
-        server = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, start_new_session=True)  # noqa: S603
+        server = subprocess.Popen(  # noqa: S603
+            command, stdout=subprocess.PIPE, stderr=errors, start_new_session=True, env=tied(os.environ)
+        )
         try:
             line = server.stdout.readline().decode() if server.stdout else ""
             if not line.startswith("listening on "):
                 raise StartError(f"the bridge did not start; {log} says why")
             yield line.removeprefix("listening on ").strip()
         finally:
-            server.terminate()
-            try:
-                server.wait(STOP_S)
-            except subprocess.TimeoutExpired:
-                server.kill()
-                server.wait()
-            if server.stdout:
-                server.stdout.close()
+            _stop(server)
 
 
-def _wait(child: subprocess.Popen[bytes]) -> int:
-    """Waits for the command. What we are told to do, it is told: the terminal's signals it gets by itself."""
+def _stop(server: subprocess.Popen[bytes]) -> None:
+    """Ends the bridge. The command it was for has ended, so what still runs after a while is cut off."""
+    for ask in (server.terminate, server.terminate, server.kill):
+        ask()
+        with suppress(subprocess.TimeoutExpired):
+            server.wait(STOP_S)
+            break
+    if server.stdout:
+        server.stdout.close()
 
-    def pass_on(number: int, _frame: FrameType | None) -> None:
-        child.send_signal(number)
 
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, pass_on)
-    return child.wait()
+def _passing_signals_on(command: Sequence[str], environment: Mapping[str, str], grace: float) -> int:
+    """Runs the command. What we are told to do, it is told: the terminal's SIGINT it gets by itself.
+
+    If it has not ended when the grace is over, or at a second signal, it is killed.
+    """
+    child = subprocess.Popen(command, env=environment)  # noqa: S603  # the user's own command
+    overdue = threading.Timer(grace, child.kill)
+    overdue.daemon = True
+
+    def pass_on(number: int, _frame: FrameType | None = None) -> None:
+        if overdue.is_alive():
+            child.kill()
+        else:
+            child.send_signal(number)
+            overdue.start()
+
+    try:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, pass_on)
+        if first_kept((signal.SIGHUP,)) is not None:
+            pass_on(signal.SIGHUP)
+        return child.wait()
+    except KeyboardInterrupt:  # before it could be passed on
+        child.kill()
+        child.wait()
+        raise
+    finally:
+        overdue.cancel()
 
 
 def options_of(values: Mapping[str, object]) -> list[str]:

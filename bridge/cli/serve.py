@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Awaitable, Callable
 from functools import partial
@@ -16,9 +17,14 @@ from bridge.errors import ClearspanError
 from bridge.events.describe import describe
 from bridge.events.wire import Envelope, decode
 from bridge.observe import logs
+from bridge.process.parent import is_orphan
+from bridge.process.signals import kept
 from bridge.server import Bridge, run_until_signalled
 
 INTERRUPTED = 130
+
+LOOK_S = 1.0
+"""How often a bridge looks for who started it, in seconds."""
 
 Beside = Callable[[Bridge], Awaitable[None]]
 """What runs beside a bridge; the bridge stops when it returns."""
@@ -30,7 +36,10 @@ def serve(loaded: Loaded, load: Callable[[], Loaded]) -> int:
     logs.configure(settings.log.level, settings.log.format)
 
     async def follow(bridge: Bridge) -> None:
-        await follow_configuration(bridge.reconfigure, load, loaded)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(follow_configuration, bridge.reconfigure, load, loaded)
+            await orphaned()
+            nursery.cancel_scope.cancel()
 
     return until_it_ends(partial(run_beside, settings, follow, announce))
 
@@ -54,12 +63,13 @@ def up(loaded: Loaded, load: Callable[[], Loaded]) -> int:
 
 
 def until_it_ends(main: Callable[[], Awaitable[int]]) -> int:
-    """Runs a command's Trio side and gives its exit code.
+    """Runs a command's Trio side, which has receivers for signals, and gives its exit code.
 
     An error that a person can mend comes out alone, however many nurseries it left.
     """
     try:
-        return trio.run(main)
+        with kept():
+            return trio.run(main)
     except BaseExceptionGroup as group:
         ours, others = group.split(ClearspanError)
         if ours is None or others is not None:
@@ -91,11 +101,18 @@ async def run_beside(settings: Settings, beside: Beside, ready: Callable[[str], 
     return 0 if graceful else INTERRUPTED
 
 
+async def orphaned() -> None:
+    """Returns when this bridge is another program's (`clearspan run`) and that one is gone without ending it."""
+    while not is_orphan():  # noqa: ASYNC110  the system tells nobody
+        await trio.sleep(LOOK_S)
+
+
 async def show_monitor(bridge: Bridge, *, step: bool = False) -> None:
     """The dashboard in this terminal, as a process of its own; returns when it is closed."""
-    from monitor.command import MonitorOptions, command_line
+    from monitor.command import MonitorOptions, command_line, environment
 
-    await trio.run_process(command_line(MonitorOptions(bridge.socket, step=step)), stdin=None, check=False)
+    options = MonitorOptions(bridge.socket, step=step)
+    await trio.run_process(command_line(options), stdin=None, check=False, env=environment(os.environ))
 
 
 async def print_events(bridge: Bridge) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -16,6 +15,8 @@ from bridge.errors import ConfigurationError
 from bridge.http.engine import App
 from bridge.http.listener import Listener, open_listeners
 from bridge.observe import logs
+from bridge.process.receiver import receiver
+from bridge.process.signals import HANDLED
 from bridge.simulator.provider import SimulatedProvider
 from bridge.simulator.scenario.file import ScenarioError, load_scenario
 
@@ -30,7 +31,7 @@ def simulate(settings: Settings, scenario: Path | None, *, seed: int, speed: flo
 
     async def run() -> int:
         provider = SimulatedProvider(played, seed=seed, speed=speed)
-        with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+        with receiver(*HANDLED) as signals:
             async with simulated_provider(provider, settings.server.host, settings.server.port) as url:
                 announce(url)
                 await anext(signals)

@@ -10,16 +10,16 @@ import os
 import re
 import shlex
 import stat
-import subprocess
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from bridge.keys.secret import Secret
+from bridge.process.commands import CommandFailed, output_of
+from bridge.process.environment import KEY_STORES, without_secrets
 
 COMMAND_S = 30.0
 
 REASONS: dict[type, str] = {
-    subprocess.TimeoutExpired: f"it took longer than {COMMAND_S:g} s",
     UnicodeDecodeError: "its output is not text",
     IndexError: "there is none",
 }
@@ -29,8 +29,11 @@ class SourceError(ValueError):
     """A source that gives no usable key; its text says why and how to mend it."""
 
 
-def resolve(source: str, environment: Mapping[str, str]) -> list[Secret]:
-    """The keys that a source names, at least one. Raises SourceError."""
+def resolve(source: str, environment: Mapping[str, str], named: Collection[str] = ()) -> list[Secret]:
+    """The keys that a source names, at least one. Raises SourceError.
+
+    Variables that are `named` as sources hold keys: a command does not get them.
+    """
     kind, colon, rest = source.partition(":")
     match kind if colon else "":
         case "env":
@@ -38,9 +41,15 @@ def resolve(source: str, environment: Mapping[str, str]) -> list[Secret]:
         case "file":
             return _from_file(rest)
         case "cmd":
-            return _from_command(rest)
+            shared = {name: value for name, value in environment.items() if name not in named}
+            return _from_command(rest, without_secrets(shared, KEY_STORES))
         case _:
             return [_secret(source, "the value in the configuration")]
+
+
+def variables(text: str) -> frozenset[str]:
+    """The variables that a configuration names as sources."""
+    return frozenset(re.findall(r"\benv:([A-Za-z_][A-Za-z0-9_]*)", text))
 
 
 def from_list(text: str, where: str) -> list[Secret]:
@@ -80,18 +89,19 @@ def _from_file(name: str) -> list[Secret]:
     return [_secret(line, f"{path} line {number}") for number, line in lines]
 
 
-def _from_command(command: str) -> list[Secret]:
+def _from_command(command: str, environment: Mapping[str, str]) -> list[Secret]:
     shown = "'cmd:'"
     try:
         words = shlex.split(command)
         shown = f"the command {words[0]!r}"  # its arguments are not shown: they may open the store that holds the key
-        done = subprocess.run(words, capture_output=True, timeout=COMMAND_S, check=False, text=True)  # noqa: S603  # the owner's own command
-    except (OSError, ValueError, IndexError, subprocess.TimeoutExpired) as error:
+        done = output_of(words, environment, COMMAND_S)
+        text = done.text.decode()
+    except (OSError, ValueError, IndexError, CommandFailed) as error:
         reason = error.strerror if isinstance(error, OSError) else REASONS.get(type(error), "it is not well-formed")
-        raise SourceError(f"cannot run {shown}: {reason}") from None
-    if done.returncode:
-        raise SourceError(f"{shown} failed with exit code {done.returncode}")
-    return [_secret(done.stdout.removesuffix("\n").removesuffix("\r"), f"the output of {shown}")]
+        raise SourceError(f"cannot run {shown}: {error if isinstance(error, CommandFailed) else reason}") from None
+    if done.code:
+        raise SourceError(f"{shown} failed with exit code {done.code}")
+    return [_secret(text.removesuffix("\n").removesuffix("\r"), f"the output of {shown}")]
 
 
 def _secret(value: str, where: str) -> Secret:

@@ -65,7 +65,7 @@ def load(options: Options, environment: Mapping[str, str], *, keys: bool = True,
     places = Places(file, text)
     body = parse(text, file)
     sources = {name: places.where(name) for name in places.settings}
-    resolve = partial(key_sources.resolve, environment=environment)
+    resolve = partial(key_sources.resolve, environment=environment, named=key_sources.variables(text))
     settings = structure(body, places, resolve if keys else _nothing, resolve if tokens else _stand_in)
     if "providers" not in body:
         settings, found = _default_providers(settings, environment if keys else {})

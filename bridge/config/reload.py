@@ -18,6 +18,7 @@ from bridge.config.rules import broken_rules
 from bridge.config.settings import Settings
 from bridge.errors import ConfigurationError
 from bridge.observe.logs import logger
+from bridge.process.receiver import receiver
 
 log = logger("configuration")
 
@@ -29,12 +30,13 @@ async def follow_configuration(
 ) -> None:
     """Runs until cancelled. `reconfigure` takes over what changed in a running bridge.
 
-    `load` reads everything anew, in a thread: a key may come from a slow command. `first` is what it began with.
+    `load` reads everything anew, in a thread: a key may come from a slow command, which is ended with this task.
+    `first` is what it began with.
     """
     file = first.file or default_file()
     seen = _stamp(file)
     in_force = first.settings
-    with trio.open_signal_receiver(signal.SIGHUP) as hangups:
+    with receiver(signal.SIGHUP) as hangups:
         while True:
             received = False
             with trio.move_on_after(LOOK_S):

@@ -1,20 +1,16 @@
 """The event socket: a Unix stream socket on which subscribers read events and give commands (docs/events.md).
 
 Who may connect is decided by the file system (directory 0700, socket 0600) and, where the platform tells, by the
-peer's user id. Which bridge owns the path is decided by a lock beside it, so a stale file is cleared away and a live
-bridge's is not. Nothing a subscriber does or leaves undone reaches further than its own task.
+peer's user id. Nothing a subscriber does or leaves undone reaches further than its own task.
 """
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
 import os
 import socket
-import stat
 import struct
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -22,6 +18,7 @@ import trio
 
 from bridge.accept import accept
 from bridge.errors import StartError
+from bridge.events.claim import Claim
 from bridge.events.hub import Hub, Subscriber
 from bridge.events.vocabulary import EVENT_TYPES
 from bridge.events.wire import Command, Hello, Reply, WireError, decode_command, encode
@@ -32,8 +29,8 @@ log = logger("socket")
 LINE_LIMIT = 4096
 """The longest line a subscriber may send, in bytes."""
 
-PATH_LIMIT = 103
-"""The longest socket path every platform takes (macOS: 104 bytes with the final NUL)."""
+LOOK_S = 2.0
+"""How often is looked whether the socket still lies where it was made, in seconds."""
 
 FAREWELL_S = 0.5
 """How long a stopping bridge lets its subscribers read what is queued, in seconds."""
@@ -49,92 +46,51 @@ class CommandRefused(Exception):
 @asynccontextmanager
 async def event_socket(path: Path, hub: Hub, hello: Callable[[], Hello], perform: Perform) -> AsyncIterator[None]:
     """Serves subscribers on `path` while the block runs. Raises StartError where another bridge owns the path."""
-    with _claimed(path) as listening:
+    claim = Claim(path)
+    try:
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(_accept, listening, hub, hello, perform)
+            nursery.start_soon(_accept, claim, hub, hello, perform)
             try:
                 yield
             finally:
                 with trio.move_on_after(FAREWELL_S, shield=True):
                     await hub.flushed()  # whoever reads gets the last events too
                 nursery.cancel_scope.cancel()
-
-
-@contextlib.contextmanager
-def _claimed(path: Path) -> Iterator[trio.SocketListener]:
-    if len(os.fsencode(path)) > PATH_LIMIT:
-        raise StartError(
-            f"the socket path is longer than {PATH_LIMIT} bytes: {path}; choose a shorter one with --socket"
-        )
-    _private_directory(path.parent)
-    lock = os.open(path.with_name(path.name + ".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(lock)
-        raise StartError(
-            f"another bridge already uses the event socket {path}; stop it, or choose another with --socket"
-        ) from None
-    if _has_listener(path):
-        os.close(lock)
-        raise StartError(f"another program answers on the event socket {path}; choose another with --socket")
-    if path.exists() and not path.is_socket():
-        os.close(lock)
-        raise StartError(f"{path} exists and is no socket; choose another place with --socket")
-    path.unlink(missing_ok=True)  # nobody answers on it and the lock is ours: a bridge that was killed left it
-    try:
-        with _bound(path) as listening:
-            yield trio.SocketListener(trio.socket.from_stdlib_socket(listening))
     finally:
-        path.unlink(missing_ok=True)
-        os.close(lock)
+        claim.release()
 
 
-def _bound(path: Path) -> socket.socket:
-    listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    # The file appears with bind(), so the mask must be tight at that moment: no window in which others may connect.
-    mask = os.umask(0o177)
-    try:
-        listening.bind(os.fspath(path))
-    except OSError as error:
-        listening.close()
-        raise StartError(f"cannot make the event socket {path}: {error.strerror}") from error
-    finally:
-        os.umask(mask)
-    listening.listen(64)
-    return listening
-
-
-def _private_directory(directory: Path) -> None:
-    try:
-        for missing in reversed([ancestor for ancestor in (directory, *directory.parents) if not ancestor.exists()]):
-            missing.mkdir(mode=0o700, exist_ok=True)  # its parents too: one may be the user's runtime directory
-        status = directory.lstat()
-    except OSError as error:
-        raise StartError(f"cannot make {directory} for the event socket: {error.strerror}") from None
-    if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.getuid():
-        raise StartError(f"{directory} must be a directory of your own, to hold the event socket")
-    if stat.S_IMODE(status.st_mode) & 0o022:
-        raise StartError(
-            f"other users may write to {directory} (mode {stat.S_IMODE(status.st_mode):o}), so none of its sockets can "
-            f"be trusted; run 'chmod 700 {directory}' or choose another place with --socket"
-        )
-
-
-def _has_listener(path: Path) -> bool:
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
-        probe.settimeout(1)
-        try:
-            probe.connect(os.fspath(path))
-        except OSError:
-            return False
-        return True
-
-
-async def _accept(listener: trio.SocketListener, hub: Hub, hello: Callable[[], Hello], perform: Perform) -> None:
-    async with trio.open_nursery() as nursery:
+async def _accept(claim: Claim, hub: Hub, hello: Callable[[], Hello], perform: Perform) -> None:
+    async with trio.open_nursery() as subscribers:
         while True:
-            nursery.start_soon(_serve, await accept(listener, log), hub, hello, perform)
+            async with trio.SocketListener(trio.socket.from_stdlib_socket(claim.listening)) as listener:
+                with trio.CancelScope() as scope:
+                    subscribers.start_soon(_watch, claim, scope)
+                    while True:
+                        subscribers.start_soon(_serve, await accept(listener, log), hub, hello, perform)
+            await _renew(claim)
+
+
+async def _watch(claim: Claim, scope: trio.CancelScope) -> None:
+    """Ends the scope when a new connection can't find its way to us any more. Those that we have stay."""
+    while claim.is_whole():  # noqa: ASYNC110  the file system tells nobody
+        await trio.sleep(LOOK_S)
+    scope.cancel()
+
+
+async def _renew(claim: Claim) -> None:
+    told = False
+    while True:
+        try:
+            claim.renew()
+        except (StartError, OSError) as error:
+            if not told:
+                log.warning("the event socket is gone and can't be made again yet", error=str(error))
+            told = True
+            await trio.sleep(LOOK_S)
+        else:
+            log.warning("the event socket was removed; it was made again")
+            return
 
 
 async def _serve(stream: trio.SocketStream, hub: Hub, hello: Callable[[], Hello], perform: Perform) -> None:

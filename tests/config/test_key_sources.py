@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.config import key_sources
-from bridge.config.key_sources import SourceError, from_list, resolve
+from bridge.config.key_sources import SourceError, from_list, resolve, variables
 
 SECRET = "sk-canary-source-0123456789"
 
@@ -189,6 +189,38 @@ def test_a_command_that_hangs_is_given_up(monkeypatch: pytest.MonkeyPatch) -> No
     assert fault(python("import time; time.sleep(60)")).startswith(
         f"cannot run the command {sys.executable!r}: it took"
     )
+
+
+def test_a_command_gets_no_keys_but_what_opens_its_store() -> None:
+    ours = {
+        "PATH": os.environ["PATH"], "HOME": "/home/me", "VAULT_TOKEN": SECRET, "OPENAI_API_KEY": SECRET, "WORK": SECRET,
+        "ANTHROPIC_API_KEYS": SECRET, "GITHUB_TOKEN": SECRET, "CLIENT_SECRET": SECRET, "CLEARSPAN_HOST": "x",
+    }  # fmt: skip
+    named = variables('keys = ["env:WORK", "env:OTHER_1"]')
+    assert named == {"WORK", "OTHER_1"}
+    (printed,) = resolve(python("import os; print(*sorted(os.environ), sep=':')"), ours, named)
+    assert set(printed.reveal().split(":")) - {"LC_CTYPE", "PWD", "_"} == {"PATH", "HOME", "VAULT_TOKEN"}
+
+
+def test_a_command_has_nobody_to_ask_and_no_session_of_ours() -> None:
+    code = "import os, sys; print(sys.stdin.read() + str(os.getpgid(0) == os.getpid()) + str(os.getsid(0)))"
+    (printed,) = keys(python(code))
+    assert printed.startswith("True")
+    assert printed != f"True{os.getsid(0)}"
+
+
+def test_what_a_command_leaves_behind_ends_with_it(tmp_path: Path) -> None:
+    """A child that holds the output is not waited for; it is killed."""
+    script = tmp_path / "leaves"
+    script.write_text(f"#!/bin/sh\nsleep 1000 & echo $! > {tmp_path}/left\necho {SECRET}\n")
+    script.chmod(0o700)
+    assert keys(f"cmd:{script}") == [SECRET]
+    status = Path(f"/proc/{int((tmp_path / 'left').read_text())}/stat")
+    assert not status.exists() or status.read_text().rpartition(")")[2].split()[0] == "Z"
+
+
+def test_a_command_that_prints_without_end_is_given_up() -> None:
+    assert "it printed more than 65536 bytes" in fault("cmd:yes")
 
 
 @given(st.lists(st.text(st.characters(min_codepoint=0x21, max_codepoint=0x7E, exclude_characters=","), min_size=1)))

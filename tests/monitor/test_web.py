@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from bridge.access import Forbidden, HostGuard
-from monitor import web
 from monitor.command import MonitorError, MonitorOptions, command_line
+from monitor.web import server as web
 
 PORT = 8486
 OWN = f"http://127.0.0.1:{PORT}"
