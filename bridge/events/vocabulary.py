@@ -117,6 +117,7 @@ class InterceptionStarted(Event):
     api: ApiName
     method: str
     path: str
+    query: str | None = field(default=None, kw_only=True)
     credential: Credential
     model: str | None = None
     streaming: bool = False

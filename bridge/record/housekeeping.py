@@ -24,6 +24,11 @@ LEFT_OPEN = """
     WHERE run = ? AND outcome IS NULL
 """
 
+ATTEMPTS_LEFT_OPEN = """
+    UPDATE attempts SET ended_at = ? WHERE ended_at IS NULL
+        AND interception_id IN (SELECT id FROM interceptions WHERE run = ? AND outcome IS NULL)
+"""
+
 UNFINISHED = """
     SELECT run, pid, ended_at FROM runs
     WHERE ended_at IS NULL OR run IN (SELECT run FROM interceptions WHERE outcome IS NULL)
@@ -37,10 +42,8 @@ def begin_run(database: sqlite3.Connection, pid: int, now: datetime) -> int:
     try:
         for run, writer, ended in database.execute(UNFINISHED).fetchall():
             if ended is not None or writer == pid or not _alive(writer):
-                database.execute(
-                    LEFT_OPEN,
-                    (STOPPED, at, run),
-                )
+                database.execute(ATTEMPTS_LEFT_OPEN, (at, run))
+                database.execute(LEFT_OPEN, (STOPPED, at, run))
                 database.execute("UPDATE runs SET ended_at = coalesce(ended_at, ?) WHERE run = ?", (at, run))
         run = database.execute("INSERT INTO runs (pid, started_at) VALUES (?, ?)", (pid, at)).lastrowid
         database.execute("COMMIT")

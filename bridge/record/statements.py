@@ -39,6 +39,9 @@ FAILED_ATTEMPT = """
     WHERE interception_id = ? AND attempt = ?
 """
 
+LAST_ATTEMPT = "UPDATE attempts SET ended_at = ? WHERE interception_id = ? AND ended_at IS NULL"
+"""The attempt that served, or was under way, is over with its interception."""
+
 
 def _insert(table: str, **values: Any) -> Statement:
     names = ", ".join(f'"{name}"' for name in values)
@@ -80,7 +83,7 @@ class Statements:
 
     @_of.register
     def _(self, event: InterceptionStarted, at: datetime) -> list[Statement]:
-        values = {name: getattr(event, name) for name in START}
+        values = {name: _plain(getattr(event, name)) for name in START}
         durations = None if event.previous_tool_ms is None else _json(event.previous_tool_ms)
         return [
             _insert(
@@ -163,11 +166,15 @@ class Statements:
     @_of.register
     def _(self, event: InterceptionEnded, at: datetime) -> list[Statement]:
         changes = ", ".join(f"{name} = ?" for name in END)
-        values = [getattr(event, name) for name in END]
+        values = [_plain(getattr(event, name)) for name in END]
         sql = f"UPDATE interceptions SET ended_at = ?, {changes} WHERE id = ?"  # noqa: S608  # our own names
-        return [
-            (sql, (format_time(at), *(str(value) if isinstance(value, str) else value for value in values), event.id))
-        ]
+        ended = format_time(at)
+        return [(sql, (ended, *values, event.id)), (LAST_ATTEMPT, (ended, event.id))]
+
+
+def _plain(value: Any) -> Any:
+    """A text as itself, where it is a member of an enumeration."""
+    return str(value) if isinstance(value, str) else value
 
 
 def _json(value: Any) -> str:

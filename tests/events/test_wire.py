@@ -33,7 +33,7 @@ from bridge.events.wire import (
 from tests.support.event_samples import ANY_EVENT, START, TEXTS, TIMES, values
 
 DOCUMENTED = {
-    "interception.started": "id provider api method path model streaming client user_agent session_id agent_id "
+    "interception.started": "id provider api method path query model streaming client user_agent session_id agent_id "
     "parent_agent_id request_class agent_type previous_tool_ms initiator credential correlating_tool_call_id",
     "attempt.started": "id attempt key",
     "attempt.failed": "id attempt key status reason cooldown_s",

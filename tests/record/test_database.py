@@ -69,11 +69,12 @@ def test_an_earlier_schema_is_brought_up_to_date_and_kept(
 def test_a_migration_that_fails_leaves_the_file_as_it_was(
     file: Path, opened: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    latest = version(opened)
     script = "CREATE TABLE later (a INTEGER); INSERT INTO nowhere VALUES (1);"
-    monkeypatch.setattr("bridge.record.database.migrations", lambda: [(1, ""), (2, script)])
+    monkeypatch.setattr("bridge.record.database.migrations", lambda: [(1, ""), (latest + 1, script)])
     with pytest.raises(sqlite3.OperationalError):
         open_for_writing(file)
-    assert version(opened) == 1
+    assert version(opened) == latest
     assert opened.execute("SELECT count(*) FROM sqlite_master WHERE name = 'later'").fetchone()[0] == 0
 
 

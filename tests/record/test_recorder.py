@@ -5,6 +5,7 @@ from __future__ import annotations
 import stat
 import threading
 from collections.abc import Callable
+from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -35,7 +36,7 @@ from bridge.events.vocabulary import (
 )
 from bridge.record import recorder
 from bridge.record.statements import Statements
-from tests.support.record_desk import STAMP, Desk, contents, desk, ended, ids, rows, started
+from tests.support.record_desk import AT, STAMP, Desk, contents, desk, ended, ids, rows, started
 from tests.support.until import until
 
 START = InterceptionStarted(
@@ -43,7 +44,8 @@ START = InterceptionStarted(
     provider="openai",
     api="responses",
     method="POST",
-    path="/openai/v1/responses?a=1",
+    path="/openai/v1/responses",
+    query="a=1",
     credential=Credential("byok", "sk...1"),
     model="m",
     streaming=True,
@@ -151,12 +153,25 @@ async def test_an_event_leaves_exactly_its_rows(kind: type[Event], tmp_path: Pat
         here.publish(START, ATTEMPT, event)
     before, after = contents(tmp_path / "without.db"), contents(tmp_path / "with.db")
     changed = {name for name in after if after[name] != before.get(name)}
-    assert changed == ({table, "attempts"} if kind is ResponseStarted else {table})
+    assert changed == ({table, "attempts"} if kind in {ResponseStarted, InterceptionEnded} else {table})
     assert {name: after[table][-1][name] for name in told} == told
     new = len(after[table]) - len(before.get(table, []))
     assert new == (0 if kind in {InterceptionEnded, AttemptFailed, ResponseStarted} else 1)
     if kind is ResponseStarted:
         assert after["attempts"][0]["status"] == 200
+    if kind is InterceptionEnded:
+        assert after["attempts"][0]["ended_at"] == STAMP
+
+
+async def test_an_attempt_that_failed_keeps_its_own_end(tmp_path: Path) -> None:
+    async with desk(tmp_path / "r.db") as here:
+        here.publish(START, ATTEMPT)
+        here.hub._wall = lambda: AT + timedelta(seconds=1)
+        here.publish(AttemptFailed("i", 1, "sk...1", 500, FailureReason.SERVER_ERROR), AttemptStarted("i", 2, "sk...2"))
+        here.hub._wall = lambda: AT + timedelta(seconds=2)
+        here.publish(ended("i"))
+    ends = [datetime.fromisoformat(row["ended_at"]) - AT for row in rows(tmp_path / "r.db", "attempts")]
+    assert ends == [timedelta(seconds=1), timedelta(seconds=2)]
 
 
 async def test_columns_are_named_as_the_fields(tmp_path: Path) -> None:
