@@ -220,6 +220,30 @@ async def test_an_event_is_written_without_another_after_it(tmp_path: Path) -> N
             await until(partial(lambda count: len(ids(here.path)) == count, count))
 
 
+class Patient(threading.Event):
+    """Is never set, and keeps how long the recorder would have waited for it."""
+
+    def __init__(self, waits: list[float]) -> None:
+        super().__init__()
+        self._waits = waits
+
+    def wait(self, timeout: float | None = None) -> bool:
+        assert timeout is not None
+        self._waits.append(timeout)
+        return super().wait(0.001)
+
+
+async def test_an_event_waits_a_quarter_of_a_second_at_most(tmp_path: Path) -> None:
+    async with desk(tmp_path / "r.db") as here:
+        waits: list[float] = []
+        here.recorder._stopping = Patient(waits)
+        for name in "abc":
+            here.publish(started(name))
+            await until(partial(lambda name: name in ids(here.path), name))
+    assert 3 <= len(waits) <= 5
+    assert max(waits) <= 0.2  # the rest is for writing
+
+
 async def test_a_stop_loses_nothing(tmp_path: Path) -> None:
     async with desk(tmp_path / "r.db") as here:
         here.publish(*(started(f"i{n}") for n in range(3000)))

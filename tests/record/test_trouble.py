@@ -121,8 +121,13 @@ async def test_the_queue_is_bounded_and_the_loss_is_told(tmp_path: Path, monkeyp
         await here.until_said("record.failed")
         here.publish(*(started(f"i{n}") for n in range(25)))
         assert len(here.recorder._queue) <= 10
+        await until(lambda: len(here.said) == 2)
         plan["bad"] = range(0)
         recovered = await here.until_said("record.recovered")
+        said = [event.error for event in here.said if event.type == "record.failed"]
+        assert len(said) == 2  # that it can't be written, and once more that events are lost
+        assert "lost" not in said[0]
+        assert "events are lost by now" in said[1]
     assert recovered.error == "16 events were lost"
     assert ids(tmp_path / "r.db") == [f"i{n}" for n in range(15, 25)]
 
