@@ -77,11 +77,19 @@ class Limits:
 
     # The record
     queued_statements: int = 50_000
-    """What waits for the database."""
+    """Events that wait for the database."""
+    queued_bytes: int = 64 * MIB
+    """What they hold."""
+    batch_statements: int = 1_000
+    """Events that one transaction writes."""
+    spill_bytes: int = 64 * MIB
+    """What a stop leaves in a file beside a database that can't be written."""
     prune_interceptions: int = 500
     """Old interceptions that one transaction removes."""
     journal_bytes: int = 64 * MIB
-    """The write-ahead log after a checkpoint."""
+    """The write-ahead log after a checkpoint, and where pruning waits for one."""
+    rewritten_bytes: int = 32 * MIB
+    """An older file with no more in it is rewritten once, so that it can shrink."""
 
 
 LIMITS = Limits()

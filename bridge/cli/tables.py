@@ -199,10 +199,8 @@ def _facts(story: Fields) -> Iterator[tuple[str, str]]:
     yield "started", _local(story["started_at"])
     status = f" with status {story['status']}" if story["status"] else ""
     yield "ended", f"{story['outcome'] or 'not yet'}{status}" + (f": {story['error']}" if story["error"] else "")
-    yield (
-        "route",
-        f"{story['method']} {story['path']} ({story['api']}, {'stream' if story['streaming'] else 'blocking'})",
-    )
+    target = story["path"] + (f"?{story['query']}" if story["query"] else "")
+    yield "route", f"{story['method']} {target} ({story['api']}, {'stream' if story['streaming'] else 'blocking'})"
     yield "key", f"{story['credential']['kind']} {story['credential']['hint'] or ''}".strip()
     first = (
         f", first byte after {seconds(story['first_byte_ms'])}, first token after {seconds(story['first_token_ms'])}"

@@ -114,6 +114,7 @@ class InterceptionStarted(Event):
     api: str
     method: str
     path: str
+    query: str | None = field(default=None, kw_only=True)
     credential: Credential
     model: str | None = None
     streaming: bool = False

@@ -25,6 +25,7 @@ from bridge.interception.decoding import GrownTooLarge, UndecodableError, decode
 from bridge.interception.failover import Failover, Served
 from bridge.interception.headers import actor_headers, headers_upstream
 from bridge.interception.lifecycle import FAILED_INSIDE, Cancellation, CancelReason, Ending, Reporter
+from bridge.interception.query import told_query
 from bridge.interception.relay import Relay
 from bridge.interception.routing import Route
 from bridge.observe.logs import logger
@@ -153,6 +154,7 @@ class Interceptor:
             api=self._api.name,
             method=self._exchange.method,
             path=self._exchange.path,
+            query=told_query(self._exchange.query),
             credential=self._caller.credential,
             initiator=self._caller.initiator,
             **_told(self._facts),

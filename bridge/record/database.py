@@ -6,15 +6,22 @@ work while the bridge writes; `synchronous = NORMAL` loses nothing when the proc
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sqlite3
+from datetime import datetime
 from importlib.resources import files
 from pathlib import Path
 
 from bridge.errors import ClearspanError
+from bridge.limits import LIMITS
 
 BUSY_S = 2.0
 """How long a write waits for another writer; in the writer's thread, never on a request's path."""
+
+DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
+INCREMENTAL = 2
+"""How SQLite numbers the kind of `auto_vacuum` that gives pages back when it is told to."""
 
 
 class RecordError(ClearspanError):
@@ -28,16 +35,23 @@ def migrations() -> list[tuple[int, str]]:
 
 
 def open_for_writing(path: Path) -> sqlite3.Connection:
-    """Opens or makes the record, and brings its schema up to date. Raises sqlite3.Error or RecordError."""
+    """Opens or makes the record, and brings its schema up to date. Raises sqlite3.Error, OSError or RecordError."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)  # prompts are private
     os.close(descriptor)
     database = sqlite3.connect(path, timeout=BUSY_S, isolation_level=None, check_same_thread=False)
     try:
+        _check_owner(database, path)  # before anything is changed in it
+        shrinks = database.execute("PRAGMA auto_vacuum").fetchone()[0] == INCREMENTAL
+        database.execute("PRAGMA auto_vacuum = INCREMENTAL")  # of a file with tables it is true after VACUUM only
         database.execute("PRAGMA journal_mode = WAL")
         database.execute("PRAGMA synchronous = NORMAL")
         database.execute("PRAGMA foreign_keys = ON")
+        database.execute(f"PRAGMA journal_size_limit = {LIMITS.journal_bytes}")
+        is_new = _version(database) == 0
         _migrate(database, path)
+        if not (shrinks or is_new):
+            _make_shrinkable(database)
     except BaseException:
         database.close()
         raise
@@ -46,21 +60,62 @@ def open_for_writing(path: Path) -> sqlite3.Connection:
 
 def open_for_reading(path: Path) -> sqlite3.Connection:
     """Opens an existing record, rows as mappings. Raises RecordError where there is none or it is no record."""
-    if not path.exists():
-        raise RecordError(f"there is no record at {path} yet; requests that cross the bridge are written there")
-    database = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=BUSY_S)
-    database.row_factory = sqlite3.Row
+    _check_file(path)
+    latest = migrations()[-1][0]
     try:
-        version = _version(database)
+        with contextlib.ExitStack() as failing:
+            database = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=BUSY_S)
+            failing.callback(database.close)
+            database.row_factory = sqlite3.Row
+            _check_owner(database, path)
+            version = _version(database)
+            if version > latest:
+                raise RecordError(_written_later(path, version))
+            if version < latest:
+                reason = "holds nothing yet" if version == 0 else f"has schema {version}, this clearspan reads {latest}"
+                raise RecordError(f"{path} {reason}; start the bridge once, which brings it up to date")
+            failing.pop_all()
+            return database
     except sqlite3.DatabaseError as error:
-        database.close()
-        raise RecordError(f"{path} can't be read: {error}") from None
-    if version != migrations()[-1][0]:
-        database.close()
+        advice = "; the bridge moves it aside when it starts, and begins a new one" if is_damage(error) else ""
+        raise RecordError(f"{path} can't be read as a record: {error}{advice}") from None
+
+
+def is_damage(error: BaseException) -> bool:
+    """Whether SQLite says that the file itself is broken, or no database at all."""
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF in DAMAGED
+
+
+def move_aside(path: Path, now: datetime) -> Path:
+    """Renames a damaged record and what belongs to it, so that a new one can be begun. Returns its new name."""
+    aside = path.with_name(f"{path.name}.corrupt-{now:%Y%m%dT%H%M%S}")
+    for suffix in ("-wal", "-shm", ""):
+        with contextlib.suppress(FileNotFoundError):
+            path.with_name(path.name + suffix).rename(aside.with_name(aside.name + suffix))
+    return aside
+
+
+def _check_file(path: Path) -> None:
+    try:
+        if path.is_dir():
+            raise RecordError(f"{path} is a directory; record.path in the configuration should name a file")
+        with path.open("rb"):
+            pass
+    except FileNotFoundError:
         raise RecordError(
-            f"{path} has schema {version}, this clearspan reads {migrations()[-1][0]}; start the bridge once"
-        )
-    return database
+            f"there is no record at {path} yet; requests that cross the bridge are written there"
+        ) from None
+    except PermissionError:
+        raise RecordError(f"{path} may not be read by this user; ask as the user who runs the bridge") from None
+    except OSError as error:
+        raise RecordError(f"{path} can't be read: {error.strerror}") from None
+
+
+def _check_owner(database: sqlite3.Connection, path: Path) -> None:
+    """Raises RecordError where the tables are not ours."""
+    tables = {row[0] for row in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    if tables and "interceptions" not in tables:
+        raise RecordError(f"{path} is another program's database; name another file in record.path")
 
 
 def _version(database: sqlite3.Connection) -> int:
@@ -70,9 +125,28 @@ def _version(database: sqlite3.Connection) -> int:
 def _migrate(database: sqlite3.Connection, path: Path) -> None:
     version = _version(database)
     if version > migrations()[-1][0]:
-        raise RecordError(
-            f"{path} was written by a later clearspan (schema {version}); update this one, or name another file"
-        )
+        raise RecordError(_written_later(path, version))
     for number, script in migrations():
         if number > version:
             database.executescript(f"BEGIN IMMEDIATE;\n{script}\nPRAGMA user_version = {number};\nCOMMIT;")
+
+
+def _written_later(path: Path, version: int) -> str:
+    latest = migrations()[-1][0]
+    return (
+        f"{path} was written by a later clearspan (schema {version}, this one knows {latest}); "
+        "update this one, or name another file in record.path"
+    )
+
+
+def _make_shrinkable(database: sqlite3.Connection) -> None:
+    """Rewrites a file from before files could shrink, where that takes no time to speak of.
+
+    A larger one stays as it is: what is removed from it makes room for what comes.
+    """
+    size, unused, page = (
+        database.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_count", "freelist_count", "page_size")
+    )
+    if (size - unused) * page <= LIMITS.rewritten_bytes:
+        with contextlib.suppress(sqlite3.OperationalError):  # another bridge writes, or the disk is full: another time
+            database.execute("VACUUM")

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from http import HTTPStatus
 from operator import itemgetter
 from typing import Any
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl
 
 import orjson
 
@@ -44,7 +44,7 @@ def _entry(story: Fields, base_url: str) -> Fields:
     return {
         "startedDateTime": story["started_at"],
         "time": total,
-        "request": _request(story, base_url + story["path"]),
+        "request": _request(story, base_url),
         "response": _response(story),
         "cache": {},
         "timings": {"send": 0, "wait": waited, "receive": round(total - waited, 3)},
@@ -53,7 +53,8 @@ def _entry(story: Fields, base_url: str) -> Fields:
     }
 
 
-def _request(story: Fields, url: str) -> Fields:
+def _request(story: Fields, base_url: str) -> Fields:
+    query = story["query"] or ""
     read = {
         "model": story["model"],
         "stream": story["streaming"],
@@ -61,11 +62,11 @@ def _request(story: Fields, url: str) -> Fields:
     }
     return {
         "method": story["method"],
-        "url": url,
+        "url": base_url + story["path"] + (f"?{query}" if query else ""),
         "httpVersion": "HTTP/1.1",
         "cookies": [],
         "headers": [{"name": "User-Agent", "value": story["user_agent"]}] if story["user_agent"] else [],
-        "queryString": [{"name": name, "value": value} for name, value in parse_qsl(urlsplit(url).query)],
+        "queryString": [{"name": name, "value": value} for name, value in parse_qsl(query, keep_blank_values=True)],
         "postData": {"mimeType": "application/json", "params": [], "text": _text(read), "comment": AS_READ},
         "headersSize": -1,
         "bodySize": -1,

@@ -1,14 +1,13 @@
 """Writes events into the record, in a thread of its own, so that no disk ever holds up a request.
 
 The hub hands events over by a plain call that only appends to a bounded queue. The thread takes what is there every
-BATCH_S and commits it as one transaction: an event is on disk within a quarter of a second, and `kill -9` costs no
+BATCH_S and commits it, a batch a transaction: an event is on disk within a quarter of a second, and `kill -9` costs no
 more. Where writing fails (disk full, locked, read-only) the batch is kept and tried again; the bridge says so once by
-`record.failed`, and by `record.recovered` when it works again.
+`record.failed`, and by `record.recovered` when it works again. What a stop finds unwritten goes to a spill file.
 """
 
 from __future__ import annotations
 
-import os
 import sqlite3
 import threading
 import time
@@ -23,10 +22,14 @@ from bridge.config.settings import RecordSettings
 from bridge.events.hub import Hub, utc_now
 from bridge.events.vocabulary import RecordFailed, RecordRecovered
 from bridge.events.wire import Envelope
+from bridge.limits import LIMITS
 from bridge.observe.logs import logger
-from bridge.record import housekeeping
-from bridge.record.database import RecordError, open_for_writing
-from bridge.record.statements import Statement, Statements
+from bridge.record import key_states, runs, spill
+from bridge.record.database import RecordError, is_damage, move_aside, open_for_writing
+from bridge.record.key_states import KeyStates, SavedKeys
+from bridge.record.pruning import Pruning
+from bridge.record.queue import RecordQueue
+from bridge.record.statements import Item, Statements, kept
 
 log = logger("record")
 
@@ -34,15 +37,16 @@ T = TypeVar("T")
 
 BATCH_S = 0.1
 RETRY_S = 1.0
-CLEAN_EVERY_S = 3600.0
-QUEUE_EVENTS = 100_000
-"""How many events wait while nothing can be written; beyond, the oldest are lost, and counted."""
-
-SavedKeys = Mapping[str, Sequence[Mapping[str, Any]]]
-Item = Envelope | list[Statement]
+IDLE_S = 3600.0
+"""How long the thread sleeps where nothing is to be written; then it may be time to prune."""
+MOVE_ASIDE_EVERY_S = 3600.0
+"""A disk that damages every file would else fill itself with them."""
 
 OF_THE_EVENT = (sqlite3.IntegrityError, sqlite3.DataError, sqlite3.InterfaceError, sqlite3.ProgrammingError)
 """What SQLite says where the event itself can't be written, and no retry mends it; all else is the file's fault."""
+
+TROUBLE = (sqlite3.Error, OSError, RecordError)
+"""What may pass: the disk is full, another writer holds the lock, the file is gone or broken."""
 
 
 class Recorder:
@@ -52,27 +56,31 @@ class Recorder:
         self._settings = settings
         self._path = path
         self._hub = hub
-        self._lock = threading.Lock()  # held for a few steps only, never while anything is written
-        self._queue: deque[Item] = deque()
-        self._lost = 0
+        self._queue = RecordQueue()
+        self._unwritable = 0
         self._work_waits = threading.Event()
         self._stopping = threading.Event()
         self._token: trio.lowlevel.TrioToken | None = None
         self._database: sqlite3.Connection | None = None
-        self._statements = Statements(settings, run=0)
+        self._file: tuple[int, int] | None = None
+        self._run_lock = runs.RunLock(path)
+        self._statements = Statements(run=0)
+        self._pruning = Pruning(path, settings.keep)
         self._failing = False
-        self._clean_at = 0.0
+        self._loss_told = False
+        self._moved_aside_at = -MOVE_ASIDE_EVERY_S
         self.salt = b""
         """For fingerprints of keys; empty until the record could be opened."""
 
     def take(self, envelope: Envelope) -> None:
         """Queues an event. Never waits."""
-        if envelope.event.type in Statements.TYPES:
-            self._put(envelope)
+        wanted = kept(envelope, self._settings)
+        if wanted is not None:
+            self._put(wanted)
 
     def save_keys(self, provider: str, rows: Sequence[Mapping[str, Any]]) -> None:
         """Queues the states of a provider's keys, in the place of those saved before."""
-        self._put(housekeeping.key_statements(provider, rows))
+        self._put(KeyStates(provider, rows))
 
     async def run(self, task_status: trio.TaskStatus[SavedKeys] = trio.TASK_STATUS_IGNORED) -> None:
         """Runs until cancelled, then writes what is queued. `task_status` gets the saved states of keys.
@@ -89,15 +97,8 @@ class Recorder:
                 self._work_waits.set()
 
     def _put(self, item: Item) -> None:
-        with self._lock:
-            self._queue.append(item)
-            self._shorten()
+        self._queue.put(item)
         self._work_waits.set()
-
-    def _shorten(self) -> None:
-        while len(self._queue) > QUEUE_EVENTS:
-            self._queue.popleft()
-            self._lost += 1
 
     # All below runs in the thread.
 
@@ -105,39 +106,45 @@ class Recorder:
         saved: SavedKeys = {}
         try:
             saved = self._open()
-        except (sqlite3.Error, OSError, RecordError) as error:
-            self._note_failure(error)
+        except TROUBLE as error:
+            self._recover_from(error)
         self._in_trio(task_status.started, saved)
+        more = True
         while True:
-            self._work_waits.wait(CLEAN_EVERY_S)
+            if more or self._failing:
+                self._work_waits.set()
+            self._work_waits.wait(IDLE_S)
             self._stopping.wait(RETRY_S if self._failing else BATCH_S)
             self._work_waits.clear()
             stopping = self._stopping.is_set()  # asked after the clear, which may have wiped out the call to stop
-            self._write_all()
+            more = self._write_all()
             if stopping:
                 break
-            if self._failing:
-                self._work_waits.set()
         self._close()
 
-    def _write_all(self) -> None:
-        with self._lock:
-            batch, self._queue = self._queue, deque()
+    def _write_all(self) -> bool:
+        """Writes what waits, then prunes a little; returns whether there is more to prune."""
+        more = False
         try:
             if self._database is None:
                 self._open()
-            if batch or self._failing:
-                self._write(batch)
-            self._clean_now_and_then()
-        except (sqlite3.Error, OSError, RecordError) as error:
-            with self._lock:
-                batch.extend(self._queue)
-                self._queue = batch
-                self._shorten()
-            self._drop_connection()
-            self._note_failure(error)
+            if self._failing and not self._queue:
+                self._write(deque())  # shows whether it works again
+            while batch := deque(self._queue.take(LIMITS.batch_statements)):
+                try:
+                    self._write(batch)
+                finally:
+                    self._queue.put_back(batch)  # what of it could not be written: nothing, mostly
+            more = self._prune()
+        except TROUBLE as error:
+            self._recover_from(error)
         else:
             self._note_recovery()
+        return more
+
+    def _prune(self) -> bool:
+        assert self._database is not None  # noqa: S101  # opened before anything is written
+        return self._pruning.step(self._database, utc_now(), time.monotonic())
 
     def _write(self, batch: deque[Item]) -> None:
         """Writes the batch and empties it. Where the file fails, the rest of it is left."""
@@ -146,10 +153,10 @@ class Recorder:
         except Exception as error:
             if _is_of_the_file(error):
                 raise
-            self._write_one_by_one(batch)
+            self._write_singly(batch)
         batch.clear()
 
-    def _write_one_by_one(self, batch: deque[Item]) -> None:
+    def _write_singly(self, batch: deque[Item]) -> None:
         """Writes what can be written where something in the batch can't."""
         lost, reason = 0, ""
         while batch:
@@ -160,8 +167,7 @@ class Recorder:
                     raise
                 lost, reason = lost + 1, str(error)
             batch.popleft()
-        with self._lock:
-            self._lost += lost
+        self._unwritable += lost
         log.warning("events could not be recorded", count=lost, error=reason)
 
     def _commit(self, batch: Iterable[Item]) -> None:
@@ -170,7 +176,7 @@ class Recorder:
         database.execute("BEGIN IMMEDIATE")
         try:
             for item in batch:
-                for sql, values in self._statements.of(item) if isinstance(item, Envelope) else item:
+                for sql, values in self._statements.of(item):
                     database.execute(sql, values)
             database.execute("COMMIT")
         except BaseException:
@@ -179,54 +185,102 @@ class Recorder:
             raise
 
     def _open(self) -> SavedKeys:
-        database = open_for_writing(self._path)
+        self._file = None
+        self._database = database = open_for_writing(self._path)
         try:
-            if not housekeeping.knows_run(database, self._statements.run, os.getpid()):
-                self._statements = Statements(
-                    self._settings, run=housekeeping.begin_run(database, os.getpid(), utc_now())
-                )
-            self.salt = housekeeping.salt(database)
-            saved = housekeeping.saved_keys(database)
+            self._file = _identity(self._path)
+            if not runs.knows_run(database, self._statements.run, self._run_lock):
+                begun = runs.begin_run(database, self._path, self._run_lock, utc_now())
+                self._statements = Statements(begun.run)
+                for pid in begun.others:
+                    log.warning("another bridge writes to the same record", pid=pid, record=str(self._path))
+            self._take_in_spills(database)
+            self.salt = key_states.salt(database)
+            return key_states.saved_keys(database)
         except BaseException:
-            database.close()
+            self._drop_connection()
             raise
-        self._database = database
-        return saved
 
-    def _clean_now_and_then(self) -> None:
-        now = time.monotonic()
-        if now >= self._clean_at and self._database is not None:
-            self._clean_at = now + CLEAN_EVERY_S
-            housekeeping.forget_old(self._database, utc_now(), self._settings.keep)
+    def _take_in_spills(self, database: sqlite3.Connection) -> None:
+        for path in spill.waiting(self._path):
+            count = 0
+            try:
+                for batch in spill.take_in(database, path):
+                    count += len(batch) - 1
+                    self._write(deque(batch))
+            except OSError as error:  # it stays for another time
+                log.warning("a spill file can't be read", file=str(path), error=error.strerror)
+            else:
+                log.info("what the last stop could not write was taken in", events=count)
 
     def _close(self) -> None:
-        if self._queue or self._lost:
-            log.warning("the record misses events", queued=len(self._queue), lost=self._lost)
+        self._spill()
         if self._database is not None:
             try:
-                housekeeping.end_run(self._database, self._statements.run, utc_now())
+                runs.end_run(self._database, self._statements.run, utc_now())
             except sqlite3.Error as error:
                 log.warning("the record could not be closed well", error=str(error))
             self._database.close()
+        self._run_lock.release()
+
+    def _spill(self) -> None:
+        """Leaves what could not be written to the next start."""
+        items = self._queue.take(len(self._queue))
+        left = 0
+        if items:
+            try:
+                left = spill.write(self._path, self._run_lock.token, items)
+                log.warning("the record can't be written; the next start takes in what is missing", events=left)
+            except OSError as error:
+                log.warning("nor can a file beside the record", error=error.strerror)
+        lost = len(items) - left + self._queue.lost + self._unwritable
+        if lost:
+            log.warning("the record misses events", lost=lost)
 
     def _drop_connection(self) -> None:
         if self._database is not None:
             self._database.close()
             self._database = None
 
+    def _recover_from(self, error: Exception) -> None:
+        """Makes ready for another try."""
+        self._drop_connection()
+        if is_damage(error) and self._moved_aside_at + MOVE_ASIDE_EVERY_S <= time.monotonic():
+            error = self._move_aside(error)
+        self._note_failure(error)
+
+    def _move_aside(self, error: Exception) -> Exception:
+        """Gets a damaged file out of the way; returns the error with what was done about it."""
+        try:
+            if self._file not in {None, _identity(self._path)}:
+                return error  # another bridge has done so
+            aside = move_aside(self._path, utc_now())
+        except OSError as failure:
+            return RecordError(f"{error}; it can't be moved aside: {failure.strerror}")
+        self._file = None
+        self._moved_aside_at = time.monotonic()
+        log.warning("the record is damaged and was moved aside", error=str(error), to=str(aside))
+        return RecordError(f"{error}; it was moved to {aside.name}, and a new record is begun")
+
     def _note_failure(self, error: Exception) -> None:
-        if not self._failing:
-            self._failing = True
-            reason = f"{self._path}: {error}"
-            log.warning("the record can't be written", error=reason, queued=len(self._queue))
-            self._in_trio(self._hub.publish, RecordFailed(error=reason, queued=len(self._queue)))
+        lost = self._queue.lost
+        if self._failing and (not lost or self._loss_told):
+            return
+        self._failing = True
+        self._loss_told = lost > 0
+        reason = f"{self._path}: {error}" + (f"; no room for more, {lost} events are lost by now" if lost else "")
+        log.warning("the record can't be written", error=reason, queued=len(self._queue))
+        self._in_trio(self._hub.publish, RecordFailed(error=reason, queued=len(self._queue)))
 
     def _note_recovery(self) -> None:
+        if self._queue.lost and not self._failing:
+            self._note_failure(RecordError("events come faster than they can be written"))
         if self._failing:
-            self._failing = False
-            log.info("the record is written again", lost=self._lost)
-            error = f"{self._lost} events were lost" if self._lost else None
-            self._lost = 0
+            self._failing = self._loss_told = False
+            lost = self._queue.forget_lost() + self._unwritable
+            self._unwritable = 0
+            log.info("the record is written again", lost=lost)
+            error = f"{lost} events were lost" if lost else None
             self._in_trio(self._hub.publish, RecordRecovered(error=error, queued=len(self._queue)))
 
     def _in_trio(self, call: Callable[[T], object], value: T) -> None:
@@ -234,6 +288,11 @@ class Recorder:
             self._token.run_sync_soon(call, value)
 
 
+def _identity(path: Path) -> tuple[int, int]:
+    """Which file that is, whatever its name."""
+    found = path.stat()
+    return found.st_dev, found.st_ino
+
+
 def _is_of_the_file(error: Exception) -> bool:
-    """Whether it may pass: the disk is full, another writer holds the lock, the file is gone or broken."""
     return isinstance(error, OSError | sqlite3.Error) and not isinstance(error, OF_THE_EVENT)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import singledispatchmethod
 from typing import Any, ClassVar
 
 import orjson
-from attrs import fields, frozen
+from attrs import evolve, fields, frozen
 
 from bridge.config.settings import RecordSettings
 from bridge.events.vocabulary import (
@@ -24,8 +25,12 @@ from bridge.events.vocabulary import (
     ToolCalled,
 )
 from bridge.events.wire import Envelope, format_time
+from bridge.record.key_states import KeyStates
 
 Statement = tuple[str, tuple[Any, ...]]
+
+Item = Envelope | KeyStates | list[Statement]
+"""What can be written: the last are the recorder's own notes."""
 
 START = tuple(
     field.name for field in fields(InterceptionStarted) if field.name not in {"credential", "previous_tool_ms"}
@@ -39,6 +44,9 @@ FAILED_ATTEMPT = """
     WHERE interception_id = ? AND attempt = ?
 """
 
+LAST_ATTEMPT = "UPDATE attempts SET ended_at = ? WHERE interception_id = ? AND ended_at IS NULL"
+"""The attempt that served, or was under way, is over with its interception."""
+
 
 def _insert(table: str, **values: Any) -> Statement:
     names = ", ".join(f'"{name}"' for name in values)
@@ -46,9 +54,25 @@ def _insert(table: str, **values: Any) -> Statement:
     return f"INSERT OR REPLACE INTO {table} ({names}) VALUES ({marks})", tuple(values.values())  # noqa: S608  # our own names
 
 
+def kept(envelope: Envelope, settings: RecordSettings) -> Envelope | None:
+    """The event without what the owner does not want kept; None where nothing of it is."""
+    event = envelope.event
+    if event.type not in Statements.TYPES:
+        return None
+    match event:
+        case PromptRecorded():
+            return envelope if settings.prompts else None
+        case ThoughtRecorded():
+            return envelope if settings.thoughts else None
+        case ToolCalled() if not settings.tool_arguments:
+            return evolve(envelope, event=evolve(event, arguments=None))
+        case _:
+            return envelope
+
+
 @frozen
 class Statements:
-    """Turns events into statements, leaving out what the owner does not want kept."""
+    """Turns what waits into statements."""
 
     TYPES: ClassVar[frozenset[str]] = frozenset(
         kind.type
@@ -67,12 +91,17 @@ class Statements:
     )
     """The types of event that leave a trace."""
 
-    settings: RecordSettings
     run: int
 
-    def of(self, envelope: Envelope) -> list[Statement]:
-        """The statements for one event."""
-        return self._of(envelope.event, envelope.at)
+    def of(self, item: Item) -> list[Statement]:
+        """The statements for one event, or for the states of a provider's keys."""
+        match item:
+            case Envelope(_, at, event):
+                return self._of(event, at)
+            case KeyStates(provider, rows):
+                return _key_states(provider, rows)
+            case _:
+                return item
 
     @singledispatchmethod
     def _of(self, event: Event, _at: datetime) -> list[Statement]:
@@ -80,7 +109,7 @@ class Statements:
 
     @_of.register
     def _(self, event: InterceptionStarted, at: datetime) -> list[Statement]:
-        values = {name: getattr(event, name) for name in START}
+        values = {name: _plain(getattr(event, name)) for name in START}
         durations = None if event.previous_tool_ms is None else _json(event.previous_tool_ms)
         return [
             _insert(
@@ -118,15 +147,11 @@ class Statements:
 
     @_of.register
     def _(self, event: PromptRecorded, at: datetime) -> list[Statement]:
-        if not self.settings.prompts:
-            return []
         values = {"response_id": event.response_id, "text": event.text, "at": format_time(at)}
         return [_insert("prompts", interception_id=event.id, **values)]
 
     @_of.register
     def _(self, event: ThoughtRecorded, at: datetime) -> list[Statement]:
-        if not self.settings.thoughts:
-            return []
         values = {"index": event.index, "source": event.source.value, "text": event.text, "at": format_time(at)}
         return [_insert("thoughts", interception_id=event.id, response_id=event.response_id, **values)]
 
@@ -144,7 +169,7 @@ class Statements:
                 response_id=event.response_id,
                 tool_call_id=event.tool_call_id,
                 tool=event.tool,
-                arguments=_json(event.arguments) if self.settings.tool_arguments else None,
+                arguments=None if event.arguments is None else _json(event.arguments),
                 injected=event.injected,
                 server_url=event.server_url,
                 error=event.error,
@@ -163,11 +188,23 @@ class Statements:
     @_of.register
     def _(self, event: InterceptionEnded, at: datetime) -> list[Statement]:
         changes = ", ".join(f"{name} = ?" for name in END)
-        values = [getattr(event, name) for name in END]
+        values = [_plain(getattr(event, name)) for name in END]
         sql = f"UPDATE interceptions SET ended_at = ?, {changes} WHERE id = ?"  # noqa: S608  # our own names
-        return [
-            (sql, (format_time(at), *(str(value) if isinstance(value, str) else value for value in values), event.id))
-        ]
+        ended = format_time(at)
+        return [(sql, (ended, *values, event.id)), (LAST_ATTEMPT, (ended, event.id))]
+
+
+def _key_states(provider: str, rows: Sequence[Mapping[str, Any]]) -> list[Statement]:
+    statements: list[Statement] = [("DELETE FROM key_states WHERE provider = ?", (provider,))]
+    for row in rows:
+        values = (provider, row["fingerprint"], _json(row))
+        statements.append(("INSERT INTO key_states (provider, fingerprint, state) VALUES (?, ?, ?)", values))
+    return statements
+
+
+def _plain(value: Any) -> Any:
+    """A text as itself, where it is a member of an enumeration."""
+    return str(value) if isinstance(value, str) else value
 
 
 def _json(value: Any) -> str:

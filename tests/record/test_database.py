@@ -14,8 +14,9 @@ import trio
 
 from bridge.config.settings import RecordSettings
 from bridge.events.vocabulary import KeyState, PromptRecorded, TokensUsed
-from bridge.record import housekeeping
+from bridge.record import key_states
 from bridge.record.database import RecordError, migrations, open_for_reading, open_for_writing
+from bridge.record.runs import RunLock, begin_run, knows_run
 from tests.support.record_desk import AT, STAMP, contents, desk, ended, ids, rows, started
 from tests.support.until import until
 from tests.support.world import KEYS, Asked, Reply, ask, provider, say_hello, world
@@ -105,9 +106,10 @@ def test_a_reader_cannot_write(file: Path, opened: sqlite3.Connection) -> None:
     assert version(opened)
 
 
-def leave_open(database: sqlite3.Connection, name: str, pid: int) -> None:
-    """An interception that a bridge with that process id has under way."""
-    run = database.execute("INSERT INTO runs (pid, started_at) VALUES (?, '')", (pid,)).lastrowid
+def leave_open(database: sqlite3.Connection, name: str, pid: int, token: str | None = None) -> None:
+    """An interception that a bridge with that process id and lock has under way."""
+    values = (pid, token)
+    run = database.execute("INSERT INTO runs (pid, token, started_at) VALUES (?, ?, '')", values).lastrowid
     sql = """INSERT INTO interceptions (id, run, provider, api, method, path, streaming, client, credential_kind,
              started_at) VALUES (?, ?, '', '', '', '', 1, '', '', ?)"""
     database.execute(sql, (name, run, STAMP))
@@ -115,13 +117,46 @@ def leave_open(database: sqlite3.Connection, name: str, pid: int) -> None:
 
 async def test_a_start_ends_what_bridges_that_are_gone_left_open(file: Path, opened: sqlite3.Connection) -> None:
     gone = await trio.run_process([sys.executable, "-c", "import os; print(os.getpid())"], capture_stdout=True)
-    leave_open(opened, "of a dead one", int(gone.stdout))
-    leave_open(opened, "of a living one", os.getppid())
+    living, dead = RunLock(file), RunLock(file)
+    living.hold()
+    dead.hold()
+    assert dead._descriptor is not None
+    os.close(dead._descriptor)  # which is what the kernel does, however it died
+    leave_open(opened, "of a dead one", int(gone.stdout), dead.token)
+    leave_open(opened, "of one whose process id is ours", os.getpid(), "0" * 32)
+    leave_open(opened, "of one whose process id another has", os.getppid(), "1" * 32)
+    leave_open(opened, "of one before there were locks", os.getppid())
+    leave_open(opened, "of a living one", os.getppid(), living.token)
+    opened.execute(
+        "INSERT INTO attempts (interception_id, attempt, key, started_at) VALUES ('of a dead one', 1, '', '')"
+    )
     async with desk(file):
         pass
+    living.release()
+    assert not list(file.parent.glob("*.run-*"))
+    assert rows(file, "attempts")[0]["ended_at"] is not None
     found = {row["id"]: (row["outcome"], row["error"], row["ended_at"] is None) for row in rows(file, "interceptions")}
-    assert found["of a dead one"] == ("failed", "bridge stopped", False)
-    assert found["of a living one"] == (None, None, True)
+    assert found.pop("of a living one") == (None, None, True)
+    assert len(found) == 4
+    assert set(found.values()) == {("failed", "bridge stopped", False)}
+
+
+async def test_a_second_bridge_is_told_of_the_first(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    async with desk(file) as first, desk(file) as second:
+        first.publish(started("a"))
+        second.publish(started("b"), ended("b"))
+    told = [line for line in capsys.readouterr().out.splitlines() if "another bridge" in line]
+    assert len(told) == 1
+    assert f"pid={os.getpid()}" in told[0]
+    assert {row["id"]: row["outcome"] for row in rows(file, "interceptions")} == {"a": None, "b": "completed"}
+
+
+def test_a_run_of_another_file_is_not_ours(file: Path, opened: sqlite3.Connection) -> None:
+    lock = RunLock(file)
+    begun = begin_run(opened, file, lock, AT)
+    assert knows_run(opened, begun.run, lock)
+    assert not knows_run(opened, begun.run, RunLock(file))  # of the same process id
+    lock.release()
 
 
 async def test_what_a_graceful_stop_left_open_is_ended_too(file: Path) -> None:
@@ -145,14 +180,14 @@ async def test_what_is_older_than_keep_is_forgotten_whole(file: Path, monkeypatc
 
 
 def test_the_salt_stays_the_same(opened: sqlite3.Connection) -> None:
-    salt = housekeeping.salt(opened)
+    salt = key_states.salt(opened)
     assert len(salt) == 32
-    assert housekeeping.salt(opened) == salt
+    assert key_states.salt(opened) == salt
 
 
 def test_states_of_keys_that_make_no_sense_are_passed_over(opened: sqlite3.Connection) -> None:
     opened.execute("INSERT INTO key_states VALUES ('openai', 'f', 'no json'), ('openai', 'g', '{\"a\":1}')")
-    assert housekeeping.saved_keys(opened) == {"openai": [{"a": 1}]}
+    assert key_states.saved_keys(opened) == {"openai": [{"a": 1}]}
 
 
 async def test_the_health_of_keys_survives_a_restart(file: Path) -> None:

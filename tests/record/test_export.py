@@ -43,6 +43,9 @@ async def test_everything_that_happens_makes_a_good_archive(tmp_path: Path) -> N
     assert archive["log"]["creator"]["name"] == "Clearspan"
     first = next(entry for entry in entries if entry["_clearspan"]["id"] == names[0])
     assert first["request"]["url"] == "http://127.0.0.1:8484/openai/v1/responses"
+    listed = next(entry["request"] for entry in entries if entry["request"]["method"] == "GET")
+    assert listed["url"] == "http://127.0.0.1:8484/openai/v1/models?limit=2"
+    assert listed["queryString"] == [{"name": "limit", "value": "2"}]
     assert orjson.loads(first["request"]["postData"]["text"])["prompt"] == ["Why is the job slow on Mondays?"]
 
 

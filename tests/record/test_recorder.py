@@ -5,6 +5,7 @@ from __future__ import annotations
 import stat
 import threading
 from collections.abc import Callable
+from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -35,7 +36,7 @@ from bridge.events.vocabulary import (
 )
 from bridge.record import recorder
 from bridge.record.statements import Statements
-from tests.support.record_desk import STAMP, Desk, contents, desk, ended, ids, rows, started
+from tests.support.record_desk import AT, STAMP, Desk, contents, desk, ended, ids, rows, started
 from tests.support.until import until
 
 START = InterceptionStarted(
@@ -43,7 +44,8 @@ START = InterceptionStarted(
     provider="openai",
     api="responses",
     method="POST",
-    path="/openai/v1/responses?a=1",
+    path="/openai/v1/responses",
+    query="a=1",
     credential=Credential("byok", "sk...1"),
     model="m",
     streaming=True,
@@ -151,12 +153,25 @@ async def test_an_event_leaves_exactly_its_rows(kind: type[Event], tmp_path: Pat
         here.publish(START, ATTEMPT, event)
     before, after = contents(tmp_path / "without.db"), contents(tmp_path / "with.db")
     changed = {name for name in after if after[name] != before.get(name)}
-    assert changed == ({table, "attempts"} if kind is ResponseStarted else {table})
+    assert changed == ({table, "attempts"} if kind in {ResponseStarted, InterceptionEnded} else {table})
     assert {name: after[table][-1][name] for name in told} == told
     new = len(after[table]) - len(before.get(table, []))
     assert new == (0 if kind in {InterceptionEnded, AttemptFailed, ResponseStarted} else 1)
     if kind is ResponseStarted:
         assert after["attempts"][0]["status"] == 200
+    if kind is InterceptionEnded:
+        assert after["attempts"][0]["ended_at"] == STAMP
+
+
+async def test_an_attempt_that_failed_keeps_its_own_end(tmp_path: Path) -> None:
+    async with desk(tmp_path / "r.db") as here:
+        here.publish(START, ATTEMPT)
+        here.hub._wall = lambda: AT + timedelta(seconds=1)
+        here.publish(AttemptFailed("i", 1, "sk...1", 500, FailureReason.SERVER_ERROR), AttemptStarted("i", 2, "sk...2"))
+        here.hub._wall = lambda: AT + timedelta(seconds=2)
+        here.publish(ended("i"))
+    ends = [datetime.fromisoformat(row["ended_at"]) - AT for row in rows(tmp_path / "r.db", "attempts")]
+    assert ends == [timedelta(seconds=1), timedelta(seconds=2)]
 
 
 async def test_columns_are_named_as_the_fields(tmp_path: Path) -> None:
@@ -205,6 +220,30 @@ async def test_an_event_is_written_without_another_after_it(tmp_path: Path) -> N
             await until(partial(lambda count: len(ids(here.path)) == count, count))
 
 
+class Patient(threading.Event):
+    """Is never set, and keeps how long the recorder would have waited for it."""
+
+    def __init__(self, waits: list[float]) -> None:
+        super().__init__()
+        self._waits = waits
+
+    def wait(self, timeout: float | None = None) -> bool:
+        assert timeout is not None
+        self._waits.append(timeout)
+        return super().wait(0.001)
+
+
+async def test_an_event_waits_a_quarter_of_a_second_at_most(tmp_path: Path) -> None:
+    async with desk(tmp_path / "r.db") as here:
+        waits: list[float] = []
+        here.recorder._stopping = Patient(waits)
+        for name in "abc":
+            here.publish(started(name))
+            await until(partial(lambda name: name in ids(here.path), name))
+    assert 3 <= len(waits) <= 5
+    assert max(waits) <= 0.2  # the rest is for writing
+
+
 async def test_a_stop_loses_nothing(tmp_path: Path) -> None:
     async with desk(tmp_path / "r.db") as here:
         here.publish(*(started(f"i{n}") for n in range(3000)))
@@ -239,7 +278,7 @@ class Flag(threading.Event):
 
 
 async def test_a_stop_is_heard_whenever_it_comes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(recorder, "CLEAN_EVERY_S", 0.5)  # how long it would sleep on if it did not hear
+    monkeypatch.setattr(recorder, "IDLE_S", 0.5)  # how long it would sleep on if it did not hear
     with trio.CancelScope() as scope:
         async with desk(tmp_path / "r.db") as here:
             asleep = here.recorder._work_waits
@@ -284,5 +323,6 @@ async def test_only_the_owner_can_read_it(tmp_path: Path) -> None:
         here.publish(started("i"))
         await until(lambda: ids(path))
         modes = {entry.name: stat.S_IMODE(entry.stat().st_mode) for entry in path.parent.iterdir()}
-    assert modes == dict.fromkeys(("r.db", "r.db-wal", "r.db-shm"), 0o600)
+    assert modes.keys() > {"r.db", "r.db-wal", "r.db-shm"}
+    assert set(modes.values()) == {0o600}
     assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700

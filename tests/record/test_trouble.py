@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from attrs import evolve
 
 from bridge.config.settings import RecordSettings
 from bridge.events.vocabulary import Event, PromptRecorded, TokensUsed
-from bridge.record import database, recorder
+from bridge.limits import LIMITS
+from bridge.record import database, queue, recorder
 from tests.support.record_desk import contents, desk, ended, ids, rows, started
 from tests.support.until import until
 from tests.support.world import ask, provider, say_hello, world
@@ -48,7 +50,9 @@ class Faulty:
         self._plan["done"] += 1
         if self._plan["done"] in self._plan["bad"]:
             self._plan["hit"] = sql
-            raise sqlite3.OperationalError(self._plan["words"])
+            error = sqlite3.OperationalError(self._plan["words"])
+            error.sqlite_errorcode = self._plan["code"]
+            raise error
         return self._real.execute(sql, values)
 
     def __getattr__(self, name: str) -> Any:
@@ -57,7 +61,7 @@ class Faulty:
 
 def make_faulty(monkeypatch: pytest.MonkeyPatch, bad: range, words: str = "database or disk is full") -> dict[str, Any]:
     """From now on these statements of the recorder fail. Returns how far it has come."""
-    plan: dict[str, Any] = {"done": 0, "bad": bad, "words": words, "hit": None}
+    plan: dict[str, Any] = {"done": 0, "bad": bad, "words": words, "code": sqlite3.SQLITE_FULL, "hit": None}
     really = database.open_for_writing
     monkeypatch.setattr(recorder, "open_for_writing", lambda path: Faulty(really(path), plan))
     return plan
@@ -67,7 +71,7 @@ def story(name: str) -> list[Event]:
     return [started(name), PromptRecorded(name, "r", "text"), TokensUsed(name, "r", 1, 2), ended(name)]
 
 
-STATEMENTS = 25
+STATEMENTS = 40
 """More than a recorder needs for two stories."""
 
 
@@ -109,7 +113,7 @@ async def test_it_says_what_is_wrong_and_how_much_waits(tmp_path: Path, monkeypa
 
 
 async def test_the_queue_is_bounded_and_the_loss_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(recorder, "QUEUE_EVENTS", 10)
+    monkeypatch.setattr(queue, "LIMITS", evolve(LIMITS, queued_statements=10))
     plan = make_faulty(monkeypatch, range(1, 1))
     async with desk(tmp_path / "r.db") as here:
         plan["bad"] = range(10**6)
@@ -117,8 +121,13 @@ async def test_the_queue_is_bounded_and_the_loss_is_told(tmp_path: Path, monkeyp
         await here.until_said("record.failed")
         here.publish(*(started(f"i{n}") for n in range(25)))
         assert len(here.recorder._queue) <= 10
+        await until(lambda: len(here.said) == 2)
         plan["bad"] = range(0)
         recovered = await here.until_said("record.recovered")
+        said = [event.error for event in here.said if event.type == "record.failed"]
+        assert len(said) == 2  # that it can't be written, and once more that events are lost
+        assert "lost" not in said[0]
+        assert "events are lost by now" in said[1]
     assert recovered.error == "16 events were lost"
     assert ids(tmp_path / "r.db") == [f"i{n}" for n in range(15, 25)]
 
@@ -155,9 +164,48 @@ async def test_a_file_that_is_no_database(tmp_path: Path) -> None:
         here.publish(*story("a"))
         failed = await here.until_said("record.failed")
         assert "not a database" in failed.error
-        path.unlink()
         await here.until_said("record.recovered")
     assert ids(path) == ["a"]
+    (aside,) = path.parent.glob("r.db.corrupt-*")
+    assert aside.name in failed.error
+    assert aside.read_bytes() == b"these are not the bytes of a database" * 100
+    assert [event.type for event in here.said] == ["record.failed", "record.recovered"]
+
+
+async def test_a_record_that_is_damaged_while_it_is_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "r.db"
+    plan = make_faulty(monkeypatch, range(0), "database disk image is malformed")
+    plan["code"] = sqlite3.SQLITE_CORRUPT_INDEX
+    async with desk(path) as here:
+        here.publish(*story("a"))
+        await until(lambda: rows(path, "token_usages"))
+        plan["bad"] = range(plan["done"] + 1, plan["done"] + 10)
+        here.publish(*story("b"))
+        assert "malformed; it was moved" in (await here.until_said("record.failed")).error
+        plan["bad"] = range(0)
+        await here.until_said("record.recovered")
+        await until(lambda: rows(path, "token_usages"))
+        plan["bad"] = range(10**6)  # not moved again so soon: the disk may damage every file
+        here.publish(*story("c"))
+        await until(lambda: len(here.said) == 3)
+    (aside,) = (found for found in path.parent.glob("r.db.corrupt-*") if not found.name.endswith(("-wal", "-shm")))
+    assert ids(aside) == ["a"]
+    assert ids(path) == ["b"]
+    plan["bad"] = range(0)
+    async with desk(path):
+        pass
+    assert ids(path) == ["b", "c"]
+
+
+async def test_it_makes_no_new_record_where_the_old_can_be_used(tmp_path: Path) -> None:
+    path = tmp_path / "r.db"
+    sqlite3.connect(path).execute("CREATE TABLE theirs (a)").connection.close()
+    async with desk(path) as here:
+        here.publish(*story("a"))
+        assert "another program's" in (await here.until_said("record.failed")).error
+    assert rows(path, "theirs") == rows(path, "interceptions") == []
+    assert sqlite3.connect(path).execute("PRAGMA journal_mode").fetchone() == ("delete",)
+    assert not list(path.parent.glob("r.db.corrupt-*"))
 
 
 async def test_requests_go_on_while_another_holds_the_lock(tmp_path: Path) -> None:

@@ -1,0 +1,146 @@
+"""What a stop can't write is in the record after the next start, once."""
+
+from __future__ import annotations
+
+import sqlite3
+import stat
+from pathlib import Path
+
+import pytest
+from attrs import evolve
+
+from bridge.events.vocabulary import Event, PromptRecorded, ThoughtRecorded, ThoughtSource, TokensUsed, ToolCalled
+from bridge.events.wire import Envelope
+from bridge.limits import LIMITS
+from bridge.record import database, recorder, spill
+from bridge.record.statements import Item
+from tests.record.test_trouble import locked, make_faulty
+from tests.support.record_desk import AT, contents, desk, ended, ids, rows, started
+from tests.support.until import until
+
+
+@pytest.fixture(autouse=True)
+def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(database, "BUSY_S", 0.0)
+    monkeypatch.setattr(recorder, "BATCH_S", 0.001)
+    monkeypatch.setattr(recorder, "RETRY_S", 0.005)
+
+
+def story(name: str) -> list[Event]:
+    return [started(name), PromptRecorded(name, "r", "text"), TokensUsed(name, "r", 1, 2), ended(name)]
+
+
+def spilt(path: Path) -> list[Path]:
+    return list(path.parent.glob("*.spill-*"))
+
+
+async def test_a_lock_held_until_after_the_stop(tmp_path: Path) -> None:
+    path = tmp_path / "r.db"
+    async with desk(path) as here:
+        here.publish(*story("a"))
+        await until(lambda: rows(path, "token_usages"))
+        held = locked(path)
+        held.__enter__()
+        here.publish(started("b"))
+        await here.until_said("record.failed")
+        here.publish(*story("b")[1:], *story("c"))
+        here.recorder.save_keys("openai", [{"fingerprint": "f", "state": "temporary"}])
+    held.__exit__(None, None, None)
+    (file,) = spilt(path)
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert ids(path) == ["a"]
+    async with desk(path) as here:
+        assert here.said == []
+        assert spilt(path) == []
+    kept = contents(path)
+    assert [row["outcome"] for row in kept["interceptions"]] == ["completed"] * 3
+    assert [row["interception_id"] for row in kept["prompts"]] == ["a", "b", "c"]
+    assert [row["fingerprint"] for row in rows(path, "key_states")] == ["f"]
+    assert rows(path, "spills") == []
+
+
+async def test_a_full_database_at_the_stop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "r.db"
+    really = database.open_for_writing
+
+    def small(path: Path) -> sqlite3.Connection:
+        opened = really(path)
+        opened.execute("PRAGMA max_page_count = 60")
+        return opened
+
+    monkeypatch.setattr(recorder, "open_for_writing", small)
+    names = [f"i{n}" for n in range(200)]
+    async with desk(path) as here:
+        for name in names:
+            here.publish(*story(name), PromptRecorded(name, "r", "long" * 1000))
+        assert "full" in (await here.until_said("record.failed")).error
+    assert len(ids(path)) < 200
+    assert len(spilt(path)) == 1
+    monkeypatch.undo()
+    async with desk(path):
+        pass
+    assert ids(path) == names
+    assert len(rows(path, "prompts")) == 400
+    assert {row["outcome"] for row in rows(path, "interceptions")} == {"completed"}
+
+
+async def test_a_bridge_that_is_killed_while_it_takes_it_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "r.db"
+    plan = make_faulty(monkeypatch, range(10**6))
+    async with desk(path) as here:
+        here.publish(*[event for name in "abcdef" for event in story(name)])
+        await here.until_said("record.failed")
+    monkeypatch.setattr(spill, "LIMITS", evolve(LIMITS, batch_statements=3))
+    for _ in range(7):  # each gets a little further
+        plan["bad"] = range(plan["done"] + 15, 10**6)
+        async with desk(path) as here:
+            await here.until_said("record.failed")
+        plan["bad"] = range(0)
+    assert len(spilt(path)) == 1
+    async with desk(path):
+        pass
+    assert ids(path) == list("abcdef")
+    assert [row["interception_id"] for row in rows(path, "prompts")] == list("abcdef")
+    assert [row["interception_id"] for row in rows(path, "token_usages")] == list("abcdef")
+
+
+async def test_what_the_owner_does_not_want_is_not_spilt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    make_faulty(monkeypatch, range(10**6))
+    async with desk(tmp_path / "r.db", prompts=False, thoughts=False, tool_arguments=False) as here:
+        here.publish(
+            started("i"),
+            PromptRecorded("i", "r", "canary"),
+            ThoughtRecorded("i", "r", 0, ThoughtSource.THINKING, "canary"),
+            ToolCalled("i", "r", "c", "read", {"path": "canary"}),
+        )
+        await here.until_said("record.failed")
+    (file,) = spilt(tmp_path / "r.db")
+    assert b"tool.called" in file.read_bytes()
+    assert b"canary" not in file.read_bytes()
+
+
+async def test_lines_that_say_nothing_cost_no_other(tmp_path: Path) -> None:
+    path = tmp_path / "r.db"
+    items: list[Item] = []
+    async with desk(path) as here:
+        here.hub.add_sink(items.append)
+        here.publish(*story("a"))
+    path.unlink()
+    assert spill.write(path, "0" * 32, items) == 4
+    (file,) = spilt(path)
+    lines = file.read_bytes().splitlines(keepends=True)
+    odd = [b"\n", b"[]\n", b'{"type":"hello"}\n', b"\xff\n", b'{"type":"key.states"}\n', b'{"type":"new"}\n']
+    file.write_bytes(b"".join([*odd, *lines]) + b'{"type":"prompt.recor')
+    async with desk(path) as here:
+        assert here.said == []
+    assert (ids(path), len(rows(path, "prompts")), spilt(path)) == (["a"], 1, [])
+
+
+def test_the_oldest_go_where_there_are_too_many(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(spill, "LIMITS", evolve(LIMITS, spill_bytes=1_000))
+    items = [Envelope(number, AT, PromptRecorded("i", "r", "x" * 100)) for number in range(20)]
+    left = spill.write(tmp_path / "r.db", "0" * 32, items)
+    (file,) = spilt(tmp_path / "r.db")
+    assert file.stat().st_size <= 1_000
+    assert 0 < left < 20
+    assert f'"seq":{20 - left},'.encode() in file.read_bytes().splitlines()[0]
