@@ -51,6 +51,9 @@ class Limits:
     picture_bytes: int = 32 * MIB
     """All that is remembered; the oldest ended interceptions go first."""
 
+    circuits: int = 256
+    """Circuits that are not closed; the oldest are not shown."""
+
     # The event socket
     line_bytes: int = 4 * KIB
     """A line that a subscriber sends."""

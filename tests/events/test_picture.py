@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.events.picture import KEPT_ENDED, TEXT_LIMIT, Interception, Picture, Tokens
+from bridge.events.picture import Interception, Picture, Tokens
 from bridge.events.vocabulary import (
     AnswerDelta,
     AttemptFailed,
@@ -35,6 +35,7 @@ from bridge.events.vocabulary import (
     WithheldReason,
 )
 from bridge.events.wire import Snapshot, decode, encode, unstructure
+from bridge.limits import LIMITS
 from tests.events.interceptions import ended, started
 from tests.support.event_samples import START, TEXTS, histories
 
@@ -108,19 +109,19 @@ def test_a_snapshot_has_the_documented_form() -> None:
 
 def test_totals_count_what_was_forgotten_too() -> None:
     events: list[Event] = []
-    for number in range(KEPT_ENDED + 50):
+    for number in range(LIMITS.ended + 50):
         name = f"i{number}"
         events += [started(name), TokensUsed(name, None, 1, 2), ended(name, list(Outcome)[number % 4])]
     made = picture(started("live"), *events)
-    assert len(made.interceptions) == KEPT_ENDED + 1
-    assert list(made.interceptions) == ["live", *(f"i{number}" for number in range(50, KEPT_ENDED + 50))]
+    assert len(made.interceptions) == LIMITS.ended + 1
+    assert list(made.interceptions) == ["live", *(f"i{number}" for number in range(50, LIMITS.ended + 50))]
     totals = made.totals
     assert (totals.interceptions, totals.tokens.input, totals.tokens.output) == (251, 250, 500)
     assert (totals.completed, totals.failed, totals.cancelled, totals.rejected) == (63, 63, 62, 62)
 
 
 def test_the_first_to_end_is_forgotten_first_also_after_a_snapshot() -> None:
-    names = [f"i{number}" for number in range(KEPT_ENDED)]
+    names = [f"i{number}" for number in range(LIMITS.ended)]
     made = picture(*map(started, names), *map(ended, reversed(names)), started("late"))
     copy = through_the_wire(made)
     for kept in (made, copy):
@@ -152,20 +153,24 @@ TEXT_EVENTS: list[tuple[Any, Any]] = [
 @pytest.mark.parametrize(("delta", "text_of"), TEXT_EVENTS)
 @pytest.mark.parametrize("piece", ["x" * 1000, "ä" * 1000, "思" * 999, "🙂" * 777, "x" * 65_530, "🙂x" * 50])
 def test_a_growing_text_is_kept_up_to_64_kib(delta: Any, text_of: Any, piece: str) -> None:
-    count = TEXT_LIMIT // len(piece.encode()) + 2
+    count = LIMITS.text_bytes // len(piece.encode()) + 2
     whole = piece * count + "after"
     text = text_of(picture(started("a"), *[delta(piece)] * count, delta("after")).interceptions["a"])
-    assert TEXT_LIMIT - 4 < len(text.encode()) <= TEXT_LIMIT
+    assert LIMITS.text_bytes - 4 < len(text.encode()) <= LIMITS.text_bytes
     assert whole.startswith(text)
 
 
 def test_a_whole_text_is_kept_up_to_64_kib() -> None:
-    text = "思" * TEXT_LIMIT
+    text = "思" * LIMITS.text_bytes
     made = picture(started("a"), PromptRecorded("a", "r", text), ThoughtRecorded("a", "r", 0, SUMMARY, text))
     interception = made.interceptions["a"]
-    assert len((interception.prompt or "").encode()) == len(interception.thoughts[0].text.encode()) == TEXT_LIMIT - 1
-    kept = picture(started("a"), PromptRecorded("a", "r", "x" * TEXT_LIMIT)).interceptions["a"].prompt
-    assert kept == "x" * TEXT_LIMIT
+    assert (
+        len((interception.prompt or "").encode())
+        == len(interception.thoughts[0].text.encode())
+        == LIMITS.text_bytes - 1
+    )
+    kept = picture(started("a"), PromptRecorded("a", "r", "x" * LIMITS.text_bytes)).interceptions["a"].prompt
+    assert kept == "x" * LIMITS.text_bytes
 
 
 @given(histories())
