@@ -61,6 +61,10 @@ class Limits:
     """Events that wait for one subscriber."""
     queue_bytes: int = 16 * MIB
     """What waits for one subscriber; lines are shared among subscribers."""
+    queues_bytes: int = 64 * MIB
+    """What waits for all subscribers, each line counted once; beyond it the longest queue is lost."""
+    snapshots_bytes: int = 96 * MIB
+    """Snapshots on their way to subscribers; beyond it those who still send the oldest are let go."""
     subscribers: int = 64
     snapshots_per_s: int = 2
     """Snapshots that one subscriber gets for the asking."""

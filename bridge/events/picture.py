@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from functools import singledispatchmethod
-from typing import Any
+from typing import Any, get_type_hints
 
 from attrs import Factory, define, evolve, field, fields, frozen
 
@@ -190,9 +190,10 @@ class Interception:
         """What it takes in a snapshot, about."""
         texts = [self.id, self.upstream_request_id, self.prompt, self.answer, self.error]
         texts += [getattr(self.started, name) for name in STARTED_TEXTS]
-        parts = [*self.thoughts, *self.tools]
-        fixed = OWN_SIZE + FIXED * len(self.attempts) + _tool_times_size(self.started)
-        return fixed + sum(map(json_size, texts)) + sum(part.size for part in parts)
+        parts = sum(thought.size for thought in self.thoughts) + sum(tool.size for tool in self.tools)
+        return (
+            OWN_SIZE + FIXED * len(self.attempts) + _tool_times_size(self.started) + sum(map(json_size, texts)) + parts
+        )
 
     def copy(self) -> Interception:
         """It as it stands now, whatever comes later."""
@@ -230,7 +231,9 @@ OWN_SIZE = 10 * FIXED
 
 TOOL_FIELDS = tuple(a.name for a in fields(Tool) if a.name != "cut")
 TOOL_TEXTS = ("tool_call_id", "tool", "response_id", "server_url", "error")
-STARTED_TEXTS = tuple(a.name for a in fields(InterceptionStarted) if a.type in {"str", "str | None"} and a.name != "id")
+STARTED_TEXTS = tuple(
+    name for name, kind in get_type_hints(InterceptionStarted).items() if kind in (str, str | None) and name != "id"
+)
 ENDED_FIELDS = ("outcome", "status", "duration_ms", "first_byte_ms", "first_token_ms", "bytes_out")
 
 

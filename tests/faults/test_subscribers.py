@@ -15,9 +15,9 @@ from attrs import evolve
 
 from bridge.config.settings import RecordSettings
 from bridge.errors import StartError
-from bridge.events.socket import LINE_LIMIT
 from bridge.events.vocabulary import BridgeStopping
 from bridge.keys.secret import hint
+from bridge.limits import LIMITS
 from bridge.server import Bridge
 from tests.faults.answers import begin_and_hang
 from tests.faults.census import nothing_left
@@ -87,7 +87,7 @@ async def test_one_that_leaves_is_forgotten() -> None:
         (b'{"n":1,"command":"filter"}', "'filter' needs 'types'"),
         (b'{"n":1,"command":"filter","types":"all"}', "'types' must be a list of strings"),
         (b'{"n":1,"command":"filter","types":["weather"]}', "unknown event types: weather"),
-        (b"x" * (LINE_LIMIT + 1), "a line is at most 4096 bytes"),
+        (b"x" * (LIMITS.line_bytes + 1), "a line is at most 4096 bytes"),
         (b"x" * 1_000_000, "a line is at most 4096 bytes"),
     ],
     ids=lambda value: ascii(value[:40]),
@@ -107,7 +107,7 @@ async def test_the_longest_line_and_empty_ones() -> None:
     async with provider(say_hello) as url, world(url) as here, subscriber(here.socket) as listening:
         await listening.say(b"\n\r\n  ")
         command = b'{"n":1,"command":"snapshot"}'
-        await listening.say(command + b" " * (LINE_LIMIT - len(command)))
+        await listening.say(command + b" " * (LIMITS.line_bytes - len(command)))
         assert (await listening.until("reply"))["to"] == 1
         await listening.stream.send_all(b'{"n":2,"com')
         await trio.testing.wait_all_tasks_blocked()
