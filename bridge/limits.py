@@ -51,6 +51,9 @@ class Limits:
     picture_bytes: int = 32 * MIB
     """All that is remembered; the oldest ended interceptions go first."""
 
+    circuits: int = 256
+    """Circuits that are not closed; the oldest are not shown."""
+
     # The event socket
     line_bytes: int = 4 * KIB
     """A line that a subscriber sends."""
@@ -58,6 +61,10 @@ class Limits:
     """Events that wait for one subscriber."""
     queue_bytes: int = 16 * MIB
     """What waits for one subscriber; lines are shared among subscribers."""
+    queues_bytes: int = 64 * MIB
+    """What waits for all subscribers, each line counted once; beyond it the longest queue is lost."""
+    snapshots_bytes: int = 96 * MIB
+    """Snapshots on their way to subscribers; beyond it those who still send the oldest are let go."""
     subscribers: int = 64
     snapshots_per_s: int = 2
     """Snapshots that one subscriber gets for the asking."""

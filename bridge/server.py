@@ -160,7 +160,7 @@ class Bridge:
         }
 
     def _hello(self) -> Hello:
-        return Hello(PROTOCOL, __version__, os.getpid(), self.url, self.started_at)
+        return Hello(PROTOCOL, __version__, os.getpid(), self.url, self.started_at, seq=self.hub.seq, at=utc_now())
 
     def _perform(self, command: Command) -> None:
         match command.command:

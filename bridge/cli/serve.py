@@ -120,7 +120,7 @@ async def print_events(bridge: Bridge) -> None:
     subscriber = bridge.hub.subscribe()
     try:
         while True:
-            messages = [decode(line) for line in (await subscriber.take()).splitlines()]
+            messages = [decode(line) for line in b"".join(await subscriber.take()).splitlines()]
             lines = [describe(message) for message in messages if isinstance(message, Envelope)]
             await trio.to_thread.run_sync(partial(print, "\n".join(lines), flush=True), abandon_on_cancel=True)
     except BrokenPipeError:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from bridge.errors import ClearspanError
-from bridge.events.wire import Snapshot, decode
+from bridge.events.wire import Reply, Snapshot, decode
 
 ANSWER_S = 5.0
 """How long a bridge may take to answer at all, in seconds."""
@@ -54,4 +54,6 @@ def read_snapshot(path: Path) -> Snapshot:
             message = decode(line)
             if isinstance(message, Snapshot):
                 return message
+            if isinstance(message, Reply):  # nothing was asked: it is turned away
+                raise NoBridge(f"the bridge on {path} does not answer: {message.error}")
     raise NoBridge(f"the bridge on {path} stopped before it said anything")

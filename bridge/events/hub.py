@@ -2,13 +2,11 @@
 
 `publish` takes secrets out of an event, numbers it, folds it into the picture, and puts it before each sink and
 subscriber. A sink is a plain function in this process (metrics, the record); a subscriber is a bounded queue that
-somebody else empties. One that does not keep up loses its queue, is told how many events that were, and gets a fresh
-snapshot instead: memory stays bounded and the publisher is never slowed.
+somebody else empties (`bridge.events.subscriber`). What waits in all queues together is bounded too.
 """
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable
 from datetime import UTC, datetime
 
@@ -16,14 +14,14 @@ import trio
 
 from bridge.events.picture import Picture
 from bridge.events.redaction import Redaction
-from bridge.events.vocabulary import Event, EventsDropped
+from bridge.events.snapshots import SharedSnapshot, Snapshots
+from bridge.events.subscriber import Line, Queues, Subscriber
+from bridge.events.vocabulary import Event
 from bridge.events.wire import Envelope, Snapshot, encode
+from bridge.limits import LIMITS
 from bridge.observe.logs import logger, redactor
 
 log = logger("events")
-
-QUEUE_EVENTS = 8192
-QUEUE_BYTES = 16 * 1024 * 1024
 
 Sink = Callable[[Envelope], None]
 
@@ -32,54 +30,6 @@ def utc_now() -> datetime:
     """The wall clock in milliseconds, as events tell it to people; deadlines use Trio's."""
     now = datetime.now(UTC)
     return now.replace(microsecond=now.microsecond // 1000 * 1000)
-
-
-class Subscriber:
-    """One listener's queue of encoded lines. `types` is what it asked for; None means everything."""
-
-    def __init__(self, hub: Hub) -> None:
-        self._hub = hub
-        self._lines: deque[bytes] = deque()
-        self._bytes = 0
-        self._dropped = 0
-        self._ready = trio.Event()
-        self.caught_up = True
-        self.types: frozenset[str] | None = None
-
-    def wants(self, kind: str) -> bool:
-        """Whether it asked for events of that type."""
-        return self.types is None or kind in self.types
-
-    def offer(self, line: bytes) -> None:
-        """Queues a line, or counts it as lost where the queue is full. Never waits."""
-        if self._dropped or len(self._lines) >= QUEUE_EVENTS or self._bytes + len(line) > QUEUE_BYTES:
-            lost = 1 + len(self._lines)
-            self._dropped += lost
-            self._hub.events_dropped += lost
-            self._lines.clear()
-            self._bytes = 0
-        else:
-            self._lines.append(line)
-            self._bytes += len(line)
-        self.caught_up = False
-        self._ready.set()
-
-    async def take(self) -> bytes:
-        """Waits for lines and returns all that are queued; after a loss, the notice of it and a fresh snapshot.
-
-        To call it again says that what it returned last has been sent.
-        """
-        self.caught_up = not self._ready.is_set()
-        await self._ready.wait()
-        self._ready = trio.Event()
-        if self._dropped:
-            notice = self._hub.stamp(EventsDropped(count=self._dropped))
-            self._dropped = 0
-            return encode(notice) + encode(self._hub.snapshot())
-        lines = b"".join(self._lines)
-        self._lines.clear()
-        self._bytes = 0
-        return lines
 
 
 class Hub:
@@ -92,7 +42,8 @@ class Hub:
         self._subscribers: set[Subscriber] = set()
         self._redaction = Redaction(redactor)
         self.picture = Picture()
-        self.events_dropped = 0
+        self.queues = Queues()
+        self.snapshots = Snapshots(self.snapshot, lambda: self.picture.size > LIMITS.on_loop_bytes, self._let_go)
 
     def publish(self, event: Event) -> None:
         """Makes an event known, free of secrets. Returns at once; a sink that fails is logged and harms nobody."""
@@ -114,6 +65,11 @@ class Hub:
         """The event with the latest number and the time: for a notice to one subscriber, which takes no number."""
         return Envelope(self._seq, self._wall(), event)
 
+    @property
+    def seq(self) -> int:
+        """The last event's number; 0 before the first."""
+        return self._seq
+
     def snapshot(self) -> Snapshot:
         """All that is known now, made of events that are free of secrets."""
         return Snapshot.of(self.picture, self._seq, self._wall())
@@ -126,15 +82,20 @@ class Hub:
         """Calls `sink` with every event from now on."""
         self._sinks.append(sink)
 
-    def subscribe(self) -> Subscriber:
-        """A new subscriber, which gets every event from now on; undone by `unsubscribe`."""
-        subscriber = Subscriber(self)
+    def subscribe(self, *, opening: bool = False) -> Subscriber:
+        """A new subscriber; undone by `unsubscribe`.
+
+        It gets every event from now on, or, where it is `opening`, a snapshot first and every event after that.
+        """
+        subscriber = Subscriber(self.queues, self.snapshots, self.stamp, opening=opening)
         self._subscribers.add(subscriber)
         return subscriber
 
     def unsubscribe(self, subscriber: Subscriber) -> None:
         """Forgets a subscriber and what is queued for it."""
-        self._subscribers.discard(subscriber)
+        if subscriber in self._subscribers:
+            self._subscribers.remove(subscriber)
+            subscriber.forget()
 
     async def flushed(self) -> None:
         """Waits until every subscriber has been sent all that was published."""
@@ -147,15 +108,31 @@ class Hub:
         """How many listen."""
         return len(self._subscribers)
 
+    @property
+    def events_dropped(self) -> int:
+        """How many events slow subscribers have lost."""
+        return self.queues.dropped
+
     def _fan_out(self, envelope: Envelope) -> None:
         kind = envelope.event.type
         takers = [subscriber for subscriber in self._subscribers if subscriber.wants(kind)]
         if not takers:
             return
         try:
-            line = encode(envelope)  # once, however many listen
+            line = Line(encode(envelope))  # once, however many listen
         except Exception:  # a boundary: an event that cannot be told must not harm the request it is about
             log.exception("an event could not be encoded", type=kind)
             return
         for subscriber in takers:
             subscriber.offer(line)
+        while self.queues.size > LIMITS.queues_bytes:
+            longest = max(self._subscribers, key=lambda subscriber: subscriber.size)
+            if not longest.size:
+                break  # what is on its way out is all that is left
+            longest.lose()
+
+    def _let_go(self, snapshot: SharedSnapshot) -> None:
+        for subscriber in self._subscribers:
+            if subscriber.holds(snapshot):
+                log.warning("a subscriber is let go: it does not read its snapshot, and others need theirs")
+                subscriber.close()

@@ -3,16 +3,21 @@
 `Picture` folds events, in order, into the live and lately ended interceptions, the keys and the totals. The hub keeps
 one so that a `snapshot` is always at hand; the monitor keeps its own, begun from that snapshot. The same events, in the
 same order, give the same picture on both sides.
+
+Each text, each interception and all together have a bound (`bridge.limits`), and what is cut or forgotten for it is
+counted. All that the bounds depend on stands in a snapshot, so that both sides cut at the same place. Attempts,
+thoughts and tools are values: who copies an interception's lists has copied it.
 """
 
 from __future__ import annotations
 
 from datetime import datetime
 from functools import singledispatchmethod
-from typing import Any
+from typing import Any, get_type_hints
 
-from attrs import Factory, define, field, frozen
+from attrs import Factory, define, evolve, field, fields, frozen
 
+from bridge.events.size import FIXED, clip, clip_json, json_size, utf8_size, value_json, value_size
 from bridge.events.vocabulary import (
     AnswerDelta,
     AttemptFailed,
@@ -35,21 +40,13 @@ from bridge.events.vocabulary import (
     ToolCalled,
     WithheldReason,
 )
-
-KEPT_ENDED = 200
-"""How many ended interceptions a picture remembers (docs/events.md, Snapshots)."""
+from bridge.limits import LIMITS
 
 REMOVED = "removed"
 """The reason in a `key.changed` that is a key's last: it is no longer configured."""
 
-TEXT_LIMIT = 64 * 1024
-"""Bytes kept of one thought, prompt or answer in UTF-8 (docs/events.md, Snapshots); what comes after is not shown."""
 
-LONGEST_CHARACTER = 4
-"""Bytes of UTF-8."""
-
-
-@define
+@frozen
 class Attempt:
     """One try of one key. `status` and `reason` are None while it runs; `reason` stays None when it served."""
 
@@ -61,7 +58,7 @@ class Attempt:
     cooldown_s: float | None = None
 
 
-@define
+@frozen
 class Thought:
     """A thought so far, whole once `recorded`; a withheld one has a reason and a size instead of text."""
 
@@ -71,11 +68,18 @@ class Thought:
     recorded: bool = False
     withheld: WithheldReason | None = None
     bytes: int = 0
+    cut: int = 0
+    """Bytes of its text that are left out."""
+
+    @property
+    def size(self) -> int:
+        """What it takes in a snapshot."""
+        return FIXED + json_size(self.text)
 
 
 @frozen
 class Tool:
-    """A tool call: the fields of `tool.called`."""
+    """A tool call: the fields of `tool.called`. Arguments that were cut are the beginning of their JSON, as a text."""
 
     tool_call_id: str | None
     tool: str
@@ -84,6 +88,26 @@ class Tool:
     injected: bool = False
     server_url: str | None = None
     error: str | None = None
+    cut: int = 0
+    """Bytes of its texts and arguments that are left out."""
+
+    @property
+    def size(self) -> int:
+        """What it takes in a snapshot; more for arguments of many small values, which take more in memory."""
+        arguments = self.arguments
+        size = json_size(arguments) if isinstance(arguments, str) else value_size(value_json(arguments))
+        return FIXED + size + sum(json_size(getattr(self, name)) for name in TOOL_TEXTS)
+
+
+@frozen
+class Cut:
+    """What is left out of an interception: so many thoughts and tools, and so many bytes of these and of its texts."""
+
+    thoughts: int = 0
+    tools: int = 0
+    bytes: int = 0
+    answer: int = 0
+    """Those of the bytes that are of its answer."""
 
 
 @define
@@ -108,6 +132,10 @@ class Tokens:
     def total_input(self) -> int:
         """All tokens of the prompt, those read from a cache and those written to it included."""
         return self.input + self.cache_read_input + self.cache_write_input
+
+    def copy(self) -> Tokens:
+        """The sums as they are now."""
+        return evolve(self, extra=dict(self.extra))
 
     def add(self, used: TokensUsed | Tokens) -> None:
         """Adds one response's tokens, or others' sums."""
@@ -143,6 +171,9 @@ class Interception:
     first_byte_ms: float | None = None
     first_token_ms: float | None = None
     bytes_out: int | None = None
+    cut: Cut = Factory(Cut)
+    ended_nth: int = 0
+    """It was the n-th of all to end; 0 while it runs, and for those of another bridge."""
 
     @property
     def id(self) -> str:
@@ -154,14 +185,21 @@ class Interception:
         """Whether it has not ended yet."""
         return self.outcome is None
 
-    def thought(self, index: int) -> Thought:
-        """The thought of that index, made where it is new."""
-        for thought in reversed(self.thoughts):
-            if thought.index == index:
-                return thought
-        thought = Thought(index=index)
-        self.thoughts.append(thought)
-        return thought
+    @property
+    def size(self) -> int:
+        """What it takes in a snapshot, about."""
+        texts = [self.id, self.upstream_request_id, self.prompt, self.answer, self.error]
+        texts += [getattr(self.started, name) for name in STARTED_TEXTS]
+        parts = sum(thought.size for thought in self.thoughts) + sum(tool.size for tool in self.tools)
+        return (
+            OWN_SIZE + FIXED * len(self.attempts) + _tool_times_size(self.started) + sum(map(json_size, texts)) + parts
+        )
+
+    def copy(self) -> Interception:
+        """It as it stands now, whatever comes later."""
+        tokens = None if self.tokens is None else self.tokens.copy()
+        attempts, thoughts, tools = list(self.attempts), list(self.thoughts), list(self.tools)
+        return evolve(self, attempts=attempts, thoughts=thoughts, tools=tools, tokens=tokens)
 
 
 @define
@@ -174,11 +212,33 @@ class Totals:
     cancelled: int = 0
     rejected: int = 0
     failovers: int = 0
+    forgotten: int = 0
+    """Ended interceptions that are in the picture no more."""
     tokens: Tokens = Factory(Tokens)
 
+    @property
+    def ended(self) -> int:
+        """How many have ended."""
+        return self.completed + self.failed + self.cancelled + self.rejected
 
-TOOL_FIELDS = tuple(a.name for a in Tool.__attrs_attrs__)
-ENDED_FIELDS = ("outcome", "status", "error", "duration_ms", "first_byte_ms", "first_token_ms", "bytes_out")
+    def copy(self) -> Totals:
+        """The counts as they are now."""
+        return evolve(self, tokens=self.tokens.copy())
+
+
+OWN_SIZE = 10 * FIXED
+"""What an interception takes beside its texts, attempts, thoughts and tools."""
+
+TOOL_FIELDS = tuple(a.name for a in fields(Tool) if a.name != "cut")
+TOOL_TEXTS = ("tool_call_id", "tool", "response_id", "server_url", "error")
+STARTED_TEXTS = tuple(
+    name for name, kind in get_type_hints(InterceptionStarted).items() if kind in (str, str | None) and name != "id"
+)
+ENDED_FIELDS = ("outcome", "status", "duration_ms", "first_byte_ms", "first_token_ms", "bytes_out")
+
+
+def _tool_times_size(event: InterceptionStarted) -> int:
+    return value_size(value_json(event.previous_tool_ms)) if event.previous_tool_ms else 0
 
 
 @define
@@ -189,15 +249,18 @@ class Picture:
     interceptions: dict[str, Interception] = Factory(dict)
     totals: Totals = Factory(Totals)
     circuits: dict[tuple[str, str, str | None], CircuitChanged] = Factory(dict)
+    size: int = field(init=False)
+    """What all interceptions take, about, as `LIMITS.picture_bytes` bounds it."""
     _ended: dict[str, None] = field(factory=dict, init=False)
 
     def __attrs_post_init__(self) -> None:
-        ended = [(known.ended_at, known.id) for known in self.interceptions.values() if known.ended_at is not None]
-        ended.sort(key=lambda pair: pair[0])  # the first to end is the first to be forgotten
-        self._ended.update({id_: None for _, id_ in ended})
+        self.size = sum(known.size for known in self.interceptions.values())
+        ended = [(known.ended_nth, known.ended_at, known.id) for known in self.interceptions.values() if known.ended_at]
+        ended.sort(key=lambda entry: entry[:2])  # the first to end is the first to be forgotten
+        self._ended.update({id_: None for _, _, id_ in ended})
 
     def apply(self, event: Event, at: datetime) -> None:
-        """Takes one event in. An event about an interception that is not known (any more) changes nothing."""
+        """Takes one event in. One about an interception that has ended, or is not known (any more), changes nothing."""
         if isinstance(event, InterceptionStarted):
             self._start(event, at)
         elif isinstance(event, KeyChanged):
@@ -206,7 +269,7 @@ class Picture:
             self._change_circuit(event)
         else:
             interception = self.interceptions.get(getattr(event, "id", ""))
-            if interception is not None:
+            if interception is not None and interception.live:
                 self._absorb(event, interception, at)
 
     def _change_key(self, event: KeyChanged) -> None:
@@ -217,14 +280,33 @@ class Picture:
 
     def _change_circuit(self, event: CircuitChanged) -> None:
         """Remembers the circuits that are not closed: these are what one wants to see."""
+        if event.model is not None:
+            event = evolve(event, model=clip(event.model, LIMITS.label_characters))  # a client chose it
         name = (event.provider, event.endpoint, event.model)
         if event.state == "closed":
             self.circuits.pop(name, None)
-        else:
-            self.circuits[name] = event
+            return
+        self.circuits[name] = event
+        while len(self.circuits) > LIMITS.circuits:
+            del self.circuits[next(iter(self.circuits))]
 
     def _start(self, event: InterceptionStarted, at: datetime) -> None:
-        self.interceptions[event.id] = Interception(event, at)
+        if event.id in self.interceptions:
+            self._remove(event.id)
+        self._make_room(OWN_SIZE)
+        self.interceptions[event.id] = interception = Interception(event, at)
+        self.size += OWN_SIZE + json_size(event.id)
+        texts: dict[str, Any] = {}
+        for name in STARTED_TEXTS:
+            text = getattr(event, name)
+            if text and (kept := self._kept(interception, text)) != text:
+                texts[name] = kept
+        times = _tool_times_size(event)
+        if times and self._make_room(times) < times:
+            texts["previous_tool_ms"], times = None, 0
+        self.size += times
+        if texts:
+            interception.started = evolve(event, **texts)
         self.totals.interceptions += 1
 
     @singledispatchmethod
@@ -236,13 +318,16 @@ class Picture:
         interception.waiting_until = None
         self.totals.failovers += event.attempt > 1
         interception.attempts.append(Attempt(attempt=event.attempt, key=event.key, started_at=at))
+        self._make_room(FIXED)
+        self.size += FIXED
 
     @_absorb.register
     def _(self, event: AttemptFailed, interception: Interception, _at: datetime) -> None:
-        for attempt in interception.attempts:
+        for place, attempt in enumerate(interception.attempts):
             if attempt.attempt == event.attempt:
-                attempt.status, attempt.reason = event.status, event.reason
-                attempt.cooldown_s = event.cooldown_s
+                interception.attempts[place] = evolve(
+                    attempt, status=event.status, reason=event.reason, cooldown_s=event.cooldown_s
+                )
 
     @_absorb.register
     def _(self, event: InterceptionWaiting, interception: Interception, _at: datetime) -> None:
@@ -250,39 +335,86 @@ class Picture:
 
     @_absorb.register
     def _(self, event: ResponseStarted, interception: Interception, _at: datetime) -> None:
-        interception.upstream_request_id = event.upstream_request_id
-        for attempt in interception.attempts:
+        self.size -= json_size(interception.upstream_request_id)
+        request_id = event.upstream_request_id
+        interception.upstream_request_id = self._kept(interception, request_id) if request_id else request_id
+        for place, attempt in enumerate(interception.attempts):
             if attempt.attempt == event.attempt:
-                attempt.status = event.status
+                interception.attempts[place] = evolve(attempt, status=event.status)
 
     @_absorb.register
     def _(self, event: PromptRecorded, interception: Interception, _at: datetime) -> None:
-        interception.prompt = _joined("", event.text)
+        self.size -= json_size(interception.prompt)
+        interception.prompt = None  # what makes room must not count it again
+        interception.prompt = self._kept(interception, event.text)
 
     @_absorb.register
     def _(self, event: ThoughtDelta, interception: Interception, _at: datetime) -> None:
-        thought = interception.thought(event.index)
-        thought.source = event.source
-        thought.text = _joined(thought.text, event.text)
+        place = self._thought(interception, event.index)
+        if place is None:
+            return  # it is counted when it is whole
+        thought = interception.thoughts[place]
+        more, lost = self._fit(event.text, 0 if thought.cut else LIMITS.text_bytes - utf8_size(thought.text))
+        interception.thoughts[place] = evolve(
+            thought, source=event.source, text=thought.text + more, cut=thought.cut + lost
+        )
+        _cut(interception, lost)
 
     @_absorb.register
     def _(self, event: ThoughtRecorded, interception: Interception, _at: datetime) -> None:
-        thought = interception.thought(event.index)
-        thought.source, thought.recorded = event.source, True
-        thought.text = _joined("", event.text)
+        place = self._thought(interception, event.index)
+        if place is None:
+            interception.cut = evolve(interception.cut, thoughts=interception.cut.thoughts + 1)
+            _cut(interception, utf8_size(event.text))
+            return
+        before = interception.thoughts[place]
+        self.size -= json_size(before.text)
+        text, lost = self._fit(event.text, LIMITS.text_bytes)
+        interception.thoughts[place] = evolve(before, source=event.source, text=text, recorded=True, cut=lost)
+        _cut(interception, lost - before.cut)
 
     @_absorb.register
     def _(self, event: ThoughtWithheld, interception: Interception, _at: datetime) -> None:
-        thought = interception.thought(event.index)
-        thought.withheld, thought.bytes, thought.recorded = event.reason, event.bytes, True
+        place = self._thought(interception, event.index)
+        if place is None:
+            interception.cut = evolve(interception.cut, thoughts=interception.cut.thoughts + 1)
+            return
+        thought = interception.thoughts[place]
+        interception.thoughts[place] = evolve(thought, withheld=event.reason, bytes=event.bytes, recorded=True)
 
     @_absorb.register
     def _(self, event: AnswerDelta, interception: Interception, _at: datetime) -> None:
-        interception.answer = _joined(interception.answer, event.text)
+        before, cut = interception.answer, interception.cut.answer
+        more, lost = self._fit(event.text, 0 if cut else LIMITS.text_bytes - utf8_size(before))
+        interception.answer = before + more
+        if lost:
+            interception.cut = evolve(interception.cut, answer=cut + lost)
+            _cut(interception, lost)
 
     @_absorb.register
     def _(self, event: ToolCalled, interception: Interception, _at: datetime) -> None:
-        interception.tools.append(Tool(**{name: getattr(event, name) for name in TOOL_FIELDS}))
+        arguments = event.arguments
+        encoded = b"" if isinstance(arguments, str) else value_json(arguments)
+        if len(interception.tools) >= LIMITS.tools or self._make_room(FIXED) < FIXED:
+            interception.cut = evolve(interception.cut, tools=interception.cut.tools + 1)
+            _cut(interception, utf8_size(arguments) if isinstance(arguments, str) else len(encoded))
+            return
+        self.size += FIXED
+        told: dict[str, Any] = {name: getattr(event, name) for name in TOOL_FIELDS}
+        cut = 0
+        for name in TOOL_TEXTS:
+            if told[name]:
+                told[name], lost = self._fit(told[name], LIMITS.text_bytes)
+                cut += lost
+        size = value_size(encoded)
+        if isinstance(arguments, str) or len(encoded) > LIMITS.text_bytes or self._make_room(size) < size:
+            text = arguments if isinstance(arguments, str) else encoded.decode()
+            told["arguments"], lost = self._fit(text, LIMITS.text_bytes)
+            cut += lost
+        else:
+            self.size += size
+        interception.tools.append(Tool(**told, cut=cut))
+        _cut(interception, cut)
 
     @_absorb.register
     def _(self, event: TokensUsed, interception: Interception, _at: datetime) -> None:
@@ -293,23 +425,61 @@ class Picture:
 
     @_absorb.register
     def _(self, event: InterceptionEnded, interception: Interception, at: datetime) -> None:
+        error = self._kept(interception, event.error) if event.error else event.error
         for name in ENDED_FIELDS:
             setattr(interception, name, getattr(event, name))
-        interception.ended_at, interception.waiting_until = at, None
+        interception.error, interception.ended_at, interception.waiting_until = error, at, None
         name = event.outcome.value
         setattr(self.totals, name, getattr(self.totals, name) + 1)
+        interception.ended_nth = self.totals.ended
         self._ended[interception.id] = None
-        while len(self._ended) > KEPT_ENDED:
-            oldest = next(iter(self._ended))
-            del self._ended[oldest]
-            del self.interceptions[oldest]
+        while len(self._ended) > LIMITS.ended:
+            self._forget()
+
+    def _thought(self, interception: Interception, index: int) -> int | None:
+        """Where the thought of that index stands, made where it is new; None where there is no room for another."""
+        for place in range(len(interception.thoughts) - 1, -1, -1):
+            if interception.thoughts[place].index == index:
+                return place
+        if len(interception.thoughts) >= LIMITS.thoughts or self._make_room(FIXED) < FIXED:
+            return None
+        interception.thoughts.append(Thought(index))
+        self.size += FIXED
+        return len(interception.thoughts) - 1
+
+    def _kept(self, interception: Interception, text: str) -> str:
+        """As much of a text as may be kept; the rest counts as cut from that interception."""
+        kept, lost = self._fit(text, LIMITS.text_bytes)
+        _cut(interception, lost)
+        return kept
+
+    def _fit(self, text: str, limit: int) -> tuple[str, int]:
+        """As much of a text as fits into that limit and into the picture, and how many bytes that leaves out."""
+        kept = clip(text, limit) if limit > 0 else ""
+        need = json_size(kept)
+        room = self._make_room(need)
+        if need > room:
+            kept = clip_json(kept, room)
+            need = json_size(kept)
+        self.size += need
+        return kept, 0 if kept == text else utf8_size(text) - utf8_size(kept)
+
+    def _make_room(self, size: int) -> int:
+        """Forgets ended interceptions as long as there is not that much room. Returns how much there is."""
+        while self._ended and self.size + size > LIMITS.picture_bytes:
+            self._forget()
+        return max(LIMITS.picture_bytes - self.size, 0)
+
+    def _forget(self) -> None:
+        """Forgets the one that ended first."""
+        self._remove(next(iter(self._ended)))
+        self.totals.forgotten += 1
+
+    def _remove(self, id_: str) -> None:
+        self._ended.pop(id_, None)
+        self.size -= self.interceptions.pop(id_).size
 
 
-def _joined(text: str, more: str) -> str:
-    """Both, as far as they fit into TEXT_LIMIT. A text that has no room for every character stays as it is."""
-    size = len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
-    if size > TEXT_LIMIT - LONGEST_CHARACTER:
-        return text
-    if more.isascii():
-        return text + more[: TEXT_LIMIT - size]
-    return text + more.encode("utf-8", "surrogatepass")[: TEXT_LIMIT - size].decode("utf-8", "ignore")
+def _cut(interception: Interception, lost: int) -> None:
+    if lost:
+        interception.cut = evolve(interception.cut, bytes=interception.cut.bytes + lost)

@@ -19,15 +19,14 @@ import trio
 from bridge.accept import accept
 from bridge.errors import StartError
 from bridge.events.claim import Claim
-from bridge.events.hub import Hub, Subscriber
+from bridge.events.hub import Hub
+from bridge.events.subscriber import Subscriber
 from bridge.events.vocabulary import EVENT_TYPES
 from bridge.events.wire import Command, Hello, Reply, WireError, decode_command, encode
+from bridge.limits import LIMITS
 from bridge.observe.logs import logger
 
 log = logger("socket")
-
-LINE_LIMIT = 4096
-"""The longest line a subscriber may send, in bytes."""
 
 LOOK_S = 2.0
 """How often is looked whether the socket still lies where it was made, in seconds."""
@@ -98,14 +97,18 @@ async def _serve(stream: trio.SocketStream, hub: Hub, hello: Callable[[], Hello]
         async with stream:
             if not _same_user(stream.socket):
                 return
-            subscriber = hub.subscribe()
-            first = encode(hello()) + encode(hub.snapshot())  # no checkpoint since subscribing: nothing is missed
+            if hub.subscribers >= LIMITS.subscribers:
+                why = f"the bridge has {LIMITS.subscribers} subscribers already, which is as many as it serves"
+                await stream.send_all(encode(Reply(None, ok=False, error=f"{why}; close one of them first")))
+                return
+            subscriber = hub.subscribe(opening=True)
             try:
                 async with trio.open_nursery() as nursery:
-                    replies = _Replies(stream)
-                    await replies.send(first)
-                    nursery.start_soon(_write, subscriber, replies)
-                    await _handle_commands(stream, subscriber, replies, hub, perform)
+                    subscriber.close = nursery.cancel_scope.cancel
+                    writer = _Writer(stream)
+                    await writer.send([encode(hello())])
+                    nursery.start_soon(_write, subscriber, writer)
+                    await _handle_commands(stream, subscriber, writer, perform)
                     nursery.cancel_scope.cancel()
             finally:
                 hub.unsubscribe(subscriber)
@@ -115,60 +118,67 @@ async def _serve(stream: trio.SocketStream, hub: Hub, hello: Callable[[], Hello]
         log.exception("a subscriber's connection failed")
 
 
-class _Replies:
-    """One writer at a time on a stream that events and replies share."""
+class _Writer:
+    """Sends whole lines, one sender at a time: events and replies share the stream."""
 
     def __init__(self, stream: trio.SocketStream) -> None:
         self._stream = stream
         self._lock = trio.Lock()
 
-    async def send(self, data: bytes) -> None:
+    async def send(self, pieces: list[bytes]) -> None:
         async with self._lock:
-            await self._stream.send_all(data)
+            for piece in pieces:
+                await self._stream.send_all(piece)
 
 
-async def _write(subscriber: Subscriber, replies: _Replies) -> None:
+async def _write(subscriber: Subscriber, writer: _Writer) -> None:
     while True:
-        await replies.send(await subscriber.take())
+        await writer.send(await subscriber.take())
 
 
 async def _handle_commands(
-    stream: trio.SocketStream, subscriber: Subscriber, replies: _Replies, hub: Hub, perform: Perform
+    stream: trio.SocketStream, subscriber: Subscriber, writer: _Writer, perform: Perform
 ) -> None:
     pending = bytearray()
     refused = False  # the line that is coming was too long already, and has had its reply
-    while chunk := await stream.receive_some(LINE_LIMIT):
+    while chunk := await stream.receive_some(LIMITS.line_bytes):
         pending += chunk
         *lines, pending = pending.split(b"\n")
         for line in lines:
             if not refused and line.strip():
-                await replies.send(_reply_to(bytes(line), subscriber, hub, perform))
+                await _answer(bytes(line), subscriber, writer, perform)
             refused = False
-        if len(pending) > LINE_LIMIT:
+        if len(pending) > LIMITS.line_bytes:
             if not refused:
-                await replies.send(_reply_to(bytes(pending), subscriber, hub, perform))
+                await _answer(bytes(pending), subscriber, writer, perform)
             refused = True
             pending.clear()
 
 
-def _reply_to(line: bytes, subscriber: Subscriber, hub: Hub, perform: Perform) -> bytes:
-    if len(line) > LINE_LIMIT:
-        return encode(Reply(None, ok=False, error=f"a line is at most {LINE_LIMIT} bytes"))
+async def _answer(line: bytes, subscriber: Subscriber, writer: _Writer, perform: Perform) -> None:
+    if len(line) > LIMITS.line_bytes:
+        await writer.send([encode(Reply(None, ok=False, error=f"a line is at most {LIMITS.line_bytes} bytes"))])
+        return
     try:
         command = decode_command(line)
     except WireError as error:
-        return encode(Reply(None, ok=False, error=str(error)))
+        await writer.send([encode(Reply(None, ok=False, error=str(error)))])
+        return
+    if command.command == "snapshot":
+        await subscriber.ask(command.n)  # which replies in its place
+        return
+    await writer.send([encode(_carry_out(command, subscriber, perform))])
+
+
+def _carry_out(command: Command, subscriber: Subscriber, perform: Perform) -> Reply:
     try:
-        match command.command:
-            case "snapshot":
-                return encode(hub.snapshot()) + encode(Reply(command.n, ok=True))
-            case "filter":
-                subscriber.types = _types(command)
-            case _:
-                perform(command)
+        if command.command == "filter":
+            subscriber.types = _types(command)
+        else:
+            perform(command)
     except CommandRefused as error:
-        return encode(Reply(command.n, ok=False, error=str(error)))
-    return encode(Reply(command.n, ok=True))
+        return Reply(command.n, ok=False, error=str(error))
+    return Reply(command.n, ok=True)
 
 
 def _types(command: Command) -> frozenset[str]:
@@ -176,7 +186,7 @@ def _types(command: Command) -> frozenset[str]:
         raise CommandRefused("'filter' needs 'types', a list of event types")
     unknown = sorted(set(command.types) - EVENT_TYPES.keys())
     if unknown:
-        raise CommandRefused(f"unknown event types: {', '.join(unknown)}")
+        raise CommandRefused(f"'types' has {len(unknown)} that are unknown; known: {', '.join(EVENT_TYPES)}")
     return frozenset(command.types)
 
 

@@ -12,10 +12,13 @@ from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, overrid
 from cattrs.preconf.orjson import make_converter
 
 from bridge.errors import ClearspanError
-from bridge.events.picture import Interception, Picture, Totals
-from bridge.events.vocabulary import EVENT_TYPES, CircuitChanged, Event, KeyChanged
+from bridge.events.picture import Interception, Picture, Tool, Totals
+from bridge.events.vocabulary import EVENT_TYPES, CircuitChanged, Event, KeyChanged, ToolCalled
 
 PROTOCOL = 1
+
+PIECE = 64 * 1024
+"""Bytes that a piece of a snapshot has at least, but for the last."""
 
 
 class WireError(ClearspanError, ValueError):
@@ -40,6 +43,9 @@ class Hello:
     pid: int
     url: str
     started_at: datetime
+    seq: int = 0
+    at: datetime | None = None
+    """When it was said; None in logs of earlier versions."""
 
 
 @frozen
@@ -56,13 +62,13 @@ class Snapshot:
 
     @classmethod
     def of(cls, picture: Picture, seq: int, at: datetime) -> Snapshot:
-        """The picture as a message."""
+        """The picture as a message. It stays as it is when the picture changes, so that a thread may encode it."""
         return cls(
             seq,
             at,
             list(picture.keys.values()),
-            list(picture.interceptions.values()),
-            picture.totals,
+            [interception.copy() for interception in picture.interceptions.values()],
+            picture.totals.copy(),
             list(picture.circuits.values()),
         )
 
@@ -70,8 +76,8 @@ class Snapshot:
         """The picture it was made of, ready for the events that follow."""
         return Picture(
             keys={(key.provider, key.key): key for key in self.keys},
-            interceptions={interception.id: interception for interception in self.interceptions},
-            totals=self.totals,
+            interceptions={interception.id: interception.copy() for interception in self.interceptions},
+            totals=self.totals.copy(),
             circuits={(circuit.provider, circuit.endpoint, circuit.model): circuit for circuit in self.circuits},
         )
 
@@ -111,6 +117,15 @@ _converter.register_unstructure_hook(datetime, format_time)
 _converter.register_structure_hook(datetime, lambda text, _: datetime.fromisoformat(text))
 
 
+def _as_it_is(value: Any) -> Any:
+    return value
+
+
+for _kind in (Tool, ToolCalled):  # arguments are JSON already, and may be large
+    _plain = make_dict_unstructure_fn(_kind, _converter, arguments=override(unstruct_hook=_as_it_is))
+    _converter.register_unstructure_hook(_kind, _plain)
+
+
 def _is_interception(kind: Any) -> bool:
     return kind is Interception
 
@@ -139,6 +154,8 @@ def encode(message: Envelope | Hello | Snapshot | Reply | Command) -> bytes:
     """The message as a line, newline included."""
     body: dict[str, Any]
     match message:
+        case Snapshot():
+            return b"".join(encode_snapshot(message))
         case Envelope(seq, at, event):
             body = {"type": event.type, "seq": seq, "at": format_time(at)}
             body.update(_converter.unstructure(event))
@@ -148,6 +165,25 @@ def encode(message: Envelope | Hello | Snapshot | Reply | Command) -> bytes:
             body = {"type": type(message).__name__.lower()}
             body.update(_converter.unstructure(message))
     return orjson.dumps(body, option=orjson.OPT_APPEND_NEWLINE | orjson.OPT_NON_STR_KEYS)
+
+
+def encode_snapshot(snapshot: Snapshot) -> list[bytes]:
+    """A snapshot's line in pieces, each made by itself: in a thread, others get their turn between them."""
+    head = _json({"type": "snapshot", "seq": snapshot.seq, "at": snapshot.at, "keys": snapshot.keys})
+    pieces, gathered = [], bytearray(head[:-1] + b',"interceptions":[')
+    for number, interception in enumerate(snapshot.interceptions):
+        gathered += b"," if number else b""
+        gathered += _json(interception)
+        if len(gathered) >= PIECE:
+            pieces.append(bytes(gathered))
+            gathered.clear()
+    tail = _json({"totals": snapshot.totals, "circuits": snapshot.circuits})
+    gathered += b"]," + tail[1:] + b"\n"
+    return [*pieces, bytes(gathered)]
+
+
+def _json(value: Any) -> bytes:
+    return orjson.dumps(_converter.unstructure(value), option=orjson.OPT_NON_STR_KEYS)
 
 
 def decode(line: bytes) -> Message | None:

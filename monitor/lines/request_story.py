@@ -11,8 +11,9 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
-from bridge.events.picture import TEXT_LIMIT, Attempt, Interception, Thought, Tool
+from bridge.events.picture import Attempt, Interception, Thought, Tool
 from bridge.events.vocabulary import Outcome, ThoughtSource, WithheldReason
+from bridge.limits import LIMITS
 from monitor.lines import format as fmt
 from monitor.lines.blocks import Block
 from monitor.lines.request_row import mark, tokens_in
@@ -149,7 +150,7 @@ def _tool(number: int, tool: Tool) -> Block:
     lines: tuple[Line, ...] = ()
     if tool.error:
         lines = ((("✗ ", "bad"), (fmt.one_line(tool.error), "bad")),)
-    return Block(f"tool {number}", "tool", tuple(heading), lines, arguments(tool.arguments)[:TEXT_LIMIT])
+    return Block(f"tool {number}", "tool", tuple(heading), lines, arguments(tool.arguments)[: LIMITS.text_bytes])
 
 
 def arguments(value: Any) -> str:

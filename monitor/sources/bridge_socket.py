@@ -46,6 +46,10 @@ class ProtocolMismatch(Exception):
     """The bridge speaks another version of the protocol."""
 
 
+class TurnedAway(Exception):
+    """The bridge serves no further subscriber now; the text says why."""
+
+
 class BridgeSource:
     """A source that is a bridge behind a Unix socket."""
 
@@ -79,7 +83,7 @@ class BridgeSource:
                     self._take(line, deliver)
                 # read() does not yield while there is something to read, and the keyboard must be heard.
                 await asyncio.sleep(0)
-        except (OSError, ProtocolMismatch) as error:
+        except (OSError, ProtocolMismatch, TurnedAway) as error:
             return _why(error)
         finally:
             self._writer = None
@@ -99,6 +103,8 @@ class BridgeSource:
         if isinstance(message, Hello) and message.protocol != PROTOCOL:
             raise ProtocolMismatch(f"the bridge speaks protocol {message.protocol}, this monitor {PROTOCOL}")
         if isinstance(message, Reply):
+            if message.to is None:  # no line of ours is bad: the bridge has too many subscribers
+                raise TurnedAway(message.error)
             waiting = self._waiting.get(message.to or 0)
             if waiting is not None and not waiting.done():
                 waiting.set_result(message)

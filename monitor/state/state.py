@@ -12,7 +12,7 @@ from enum import StrEnum
 
 from attrs import Factory, define, frozen
 
-from bridge.events.picture import KEPT_ENDED, Interception, Picture
+from bridge.events.picture import Interception, Picture
 from bridge.events.vocabulary import (
     AnswerDelta,
     BridgeStopping,
@@ -29,6 +29,7 @@ from bridge.events.vocabulary import (
     ToolCalled,
 )
 from bridge.events.wire import Envelope, Hello, Message, Reply, Snapshot
+from bridge.limits import LIMITS
 from monitor.state.trace import Trace
 from monitor.state.usage import UsageHistory
 
@@ -111,6 +112,7 @@ class MonitorState:
     def _outlive(self) -> None:
         """Another bridge is there: what the one before did stays to be read, what it had under way broke off."""
         for request in self.picture.interceptions.values():
+            request.ended_nth = 0  # another bridge counts anew, and these are older than all of its own
             if request.live:
                 request.outcome, request.error, request.waiting_until = Outcome.FAILED, "bridge stopped", None
                 request.ended_at = max(self.since or request.started_at, request.started_at)
@@ -119,7 +121,7 @@ class MonitorState:
 
     def _with_earlier(self, picture: Picture) -> Picture:
         """The picture and as many earlier requests as it would remember itself."""
-        room = KEPT_ENDED - sum(not request.live for request in picture.interceptions.values())
+        room = LIMITS.ended - sum(not request.live for request in picture.interceptions.values())
         unknown = [(id_, request) for id_, request in self.earlier.items() if id_ not in picture.interceptions]
         self.earlier = dict(unknown[-room:] if room > 0 else [])
         together = {**self.earlier, **picture.interceptions}

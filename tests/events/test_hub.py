@@ -6,12 +6,16 @@ from datetime import datetime, timedelta
 
 import pytest
 import trio
+from attrs import evolve
 from trio.testing import assert_checkpoints, wait_all_tasks_blocked
 
 from bridge.events import hub as hub_module
-from bridge.events.hub import Hub, Subscriber
+from bridge.events import subscriber as subscriber_module
+from bridge.events.hub import Hub
+from bridge.events.subscriber import Subscriber
 from bridge.events.vocabulary import AnswerDelta, BridgeStopping, Event, EventsDropped
 from bridge.events.wire import Envelope, Message, Snapshot, decode
+from bridge.limits import LIMITS
 from tests.events.interceptions import started
 from tests.support.event_samples import START
 
@@ -23,7 +27,10 @@ def delta(number: int) -> AnswerDelta:
 async def taken(subscriber: Subscriber) -> list[Message]:
     """What is queued for it."""
     with trio.fail_after(1):
-        messages = [decode(line) for line in (await subscriber.take()).splitlines()]
+        lines = b"".join(await subscriber.take())
+        while subscriber.size:
+            lines += b"".join(await subscriber.take())
+    messages = [decode(line) for line in lines.splitlines()]
     assert None not in messages
     return [message for message in messages if message is not None]
 
@@ -123,11 +130,12 @@ async def test_a_filter_lets_through_what_it_names() -> None:
     assert (only.seq, only.event) == (2, BridgeStopping("SIGTERM"))
 
 
-@pytest.mark.parametrize(("limit", "value"), [("QUEUE_EVENTS", 10), ("QUEUE_BYTES", 1000)])
+@pytest.mark.parametrize(("limit", "value"), [("queue_events", 10), ("queue_bytes", 1000), ("queues_bytes", 1000)])
 async def test_who_is_too_slow_is_told_so_and_begins_anew(
     limit: str, value: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(hub_module, limit, value)
+    for module in (hub_module, subscriber_module):
+        monkeypatch.setattr(module, "LIMITS", evolve(LIMITS, **{limit: value}))
     hub = Hub()
     slow, quick = hub.subscribe(), hub.subscribe()
     hub.publish(started("a"))

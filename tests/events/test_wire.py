@@ -109,7 +109,7 @@ def test_times_are_utc_with_milliseconds(at: datetime, shown: str) -> None:
 
 
 def test_hello_says_who_speaks() -> None:
-    hello = Hello(PROTOCOL, "0.1.0", 42, "http://127.0.0.1:8484", START)
+    hello = Hello(PROTOCOL, "0.1.0", 42, "http://127.0.0.1:8484", START, seq=7, at=START)
     assert fields(encode(hello)) == {
         "type": "hello",
         "protocol": 1,
@@ -117,6 +117,8 @@ def test_hello_says_who_speaks() -> None:
         "pid": 42,
         "url": "http://127.0.0.1:8484",
         "started_at": "2026-03-01T00:00:00.000Z",
+        "seq": 7,
+        "at": "2026-03-01T00:00:00.000Z",
     }
     assert decode(encode(hello)) == hello
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import stat
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -15,13 +15,15 @@ from attrs import evolve
 
 from bridge.config.settings import RecordSettings
 from bridge.errors import StartError
-from bridge.events.socket import LINE_LIMIT
+from bridge.events.client import NoBridge, read_snapshot
+from bridge.events.subscriber import BATCH
 from bridge.events.vocabulary import BridgeStopping
 from bridge.keys.secret import hint
+from bridge.limits import LIMITS
 from bridge.server import Bridge
 from tests.faults.answers import begin_and_hang
 from tests.faults.census import nothing_left
-from tests.faults.subscriber import subscriber
+from tests.faults.subscriber import RawSubscriber, subscriber
 from tests.faults.wire import BEGUN, client, request
 from tests.support.until import until
 from tests.support.world import HELLO, KEYS, World, ask, provider, say_hello, world
@@ -87,7 +89,7 @@ async def test_one_that_leaves_is_forgotten() -> None:
         (b'{"n":1,"command":"filter"}', "'filter' needs 'types'"),
         (b'{"n":1,"command":"filter","types":"all"}', "'types' must be a list of strings"),
         (b'{"n":1,"command":"filter","types":["weather"]}', "unknown event types: weather"),
-        (b"x" * (LINE_LIMIT + 1), "a line is at most 4096 bytes"),
+        (b"x" * (LIMITS.line_bytes + 1), "a line is at most 4096 bytes"),
         (b"x" * 1_000_000, "a line is at most 4096 bytes"),
     ],
     ids=lambda value: ascii(value[:40]),
@@ -107,7 +109,7 @@ async def test_the_longest_line_and_empty_ones() -> None:
     async with provider(say_hello) as url, world(url) as here, subscriber(here.socket) as listening:
         await listening.say(b"\n\r\n  ")
         command = b'{"n":1,"command":"snapshot"}'
-        await listening.say(command + b" " * (LINE_LIMIT - len(command)))
+        await listening.say(command + b" " * (LIMITS.line_bytes - len(command)))
         assert (await listening.until("reply"))["to"] == 1
         await listening.stream.send_all(b'{"n":2,"com')
         await trio.testing.wait_all_tasks_blocked()
@@ -192,3 +194,45 @@ async def test_a_directory_that_others_may_write_to_is_refused(tmp_path: Path) -
         with pytest.RaisesGroup(pytest.RaisesExc(StartError, match="chmod 700")):
             async with another_at(shared / "events.sock", here):
                 pass
+
+
+async def test_many_that_never_read_take_no_more_than_their_bound() -> None:
+    async with provider(say_hello) as url, world(url) as here, nothing_left(here), AsyncExitStack() as stack:
+        hub = here.bridge.hub
+        for _ in range(20):
+            dead = await stack.enter_async_context(subscriber(here.socket))
+            await dead.say({"n": 1, "command": "snapshot"})
+        for number in range(EVENTS):
+            hub.publish(BridgeStopping(f"{number} {LARGE}"))
+            assert hub.queues.size <= LIMITS.queue_bytes + 20 * BATCH  # and not 20 times that: lines are shared
+            assert hub.snapshots.size <= LIMITS.snapshots_bytes
+            if number % 100 == 0:
+                assert (await ask(here.port, b"", path="/healthz", method="GET")).status == 200
+                assert (await ask(here.port)).body == b"".join(HELLO)
+
+
+async def test_further_subscribers_are_told_so_and_turned_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bridge.events.socket.LIMITS", evolve(LIMITS, subscribers=2))
+    async with provider(say_hello) as url, world(url) as here, subscriber(here.socket) as first:
+        async with subscriber(here.socket), await trio.open_unix_socket(here.socket) as third:
+            turned_away = RawSubscriber(third)
+            line = await turned_away.next()
+            assert line == {"type": "reply", "to": None, "ok": False, "error": line and line["error"]}
+            assert "2 subscribers already" in str(line)
+            assert await turned_away.next() is None
+            with pytest.raises(NoBridge, match="2 subscribers already"):
+                await trio.to_thread.run_sync(read_snapshot, here.socket)
+        await until(lambda: here.bridge.hub.subscribers == 1)
+        async with subscriber(here.socket):
+            assert (await first.command(1, "snapshot"))["ok"] is True
+
+
+async def test_what_is_no_event_bears_the_number_of_the_last_event() -> None:
+    async with provider(say_hello) as url, world(url) as here:
+        await ask(here.port)
+        async with subscriber(here.socket) as listening:
+            assert [line["seq"] for line in listening.lines] == [here.bridge.hub.seq] * 2
+            assert all(line["at"].endswith("Z") for line in listening.lines)
+            reply = await listening.command(1, "snapshot")
+            assert reply.keys() == {"type", "to", "ok", "error"}
+            assert listening.lines[-2]["type"] == "snapshot"

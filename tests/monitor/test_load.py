@@ -7,7 +7,8 @@ import gc
 
 from textual.pilot import Pilot
 
-from bridge.events.picture import KEPT_ENDED, Picture
+from bridge.events.picture import Picture
+from bridge.limits import LIMITS
 from monitor.lines import format as fmt
 from tests.support.flood import flood
 from tests.support.hands import play
@@ -38,7 +39,7 @@ def test_after_a_flood_every_number_is_the_folds_and_nothing_has_grown() -> None
         tokens = totals.tokens
         read = fmt.tokens(tokens.input + tokens.cache_read_input + tokens.cache_write_input)
         live = sum(request.live for request in expected.interceptions.values())
-        assert len(expected.interceptions) == KEPT_ENDED + live
+        assert len(expected.interceptions) == LIMITS.ended + live
         for text in (
             f"{live} live",
             f"{totals.interceptions} requests",

@@ -9,9 +9,10 @@ from pathlib import Path
 from attrs import evolve
 from textual.pilot import Pilot
 
-from bridge.events.picture import KEPT_ENDED, Picture
+from bridge.events.picture import Picture
 from bridge.events.vocabulary import Event, Outcome
 from bridge.events.wire import Envelope, Snapshot, encode
+from bridge.limits import LIMITS
 from monitor.app import MonitorApp
 from monitor.sources.bridge_socket import BridgeSource
 from monitor.state.state import MonitorState, Status
@@ -95,6 +96,6 @@ def test_only_so_many_earlier_requests_are_kept() -> None:
             name = f"{pid}-{number}"
             state.apply(Envelope(2 * number + 1, START, started(name)), START)
             state.apply(Envelope(2 * number + 2, START, ended(name)), START)
-        assert len(state.picture.interceptions) <= KEPT_ENDED
+        assert len(state.picture.interceptions) <= LIMITS.ended
     state.apply(Snapshot.of(Picture(), 300, START), START)
-    assert len(state.picture.interceptions) <= KEPT_ENDED
+    assert len(state.picture.interceptions) <= LIMITS.ended

@@ -1,0 +1,214 @@
+"""One listener's queue: bounded, in order, emptied by somebody else. Whoever fills it never waits.
+
+Lines are shared: a line in many queues is one object, and is counted once in what all queues take. A queue that
+overflows is lost as a whole; its subscriber is told how many events that were, and gets a fresh snapshot. A snapshot
+that a subscriber asks for takes its place behind what was queued before it, and the reply stands behind the snapshot.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from math import inf
+
+import trio
+from attrs import define, frozen
+
+from bridge.events.snapshots import SharedSnapshot, Snapshots
+from bridge.events.vocabulary import Event, EventsDropped
+from bridge.events.wire import Envelope, Reply, encode
+from bridge.limits import LIMITS
+
+BATCH = 64 * 1024
+"""Bytes of small lines that are sent together."""
+
+ASKED = 64
+"""Commands for snapshots that wait at most; further ones are not read before one is answered."""
+
+
+@define(eq=False)
+class Line:
+    """An encoded event."""
+
+    data: bytes
+    queues: int = 0
+
+
+@define(eq=False)
+class Queues:
+    """What all queues have in common: how many bytes wait, lines that wait in many counted once, and what was lost."""
+
+    size: int = 0
+    dropped: int = 0
+
+    def hold(self, line: Line) -> None:
+        """It waits in one more queue."""
+        if not line.queues:
+            self.size += len(line.data)
+        line.queues += 1
+
+    def release(self, line: Line) -> None:
+        """It waits in one queue less."""
+        line.queues -= 1
+        if not line.queues:
+            self.size -= len(line.data)
+
+
+@frozen
+class SnapshotTurn:
+    """A snapshot's place in a queue: after the notice of what was lost, before the replies to those who asked."""
+
+    dropped: int
+    notice: bytes
+    snapshot: SharedSnapshot
+    asked: list[int]
+    opening: bool
+
+    @property
+    def lines(self) -> list[bytes]:
+        """All of it, in pieces."""
+        return [self.notice, *self.snapshot.pieces, *(encode(Reply(n, ok=True)) for n in self.asked)]
+
+
+class Subscriber:
+    """One listener. `types` is what it asked for; None means everything. One that is `opening` gets a snapshot first.
+
+    `close` ends it from outside, where it takes too much.
+    """
+
+    def __init__(
+        self, queues: Queues, snapshots: Snapshots, stamp: Callable[[Event], Envelope], *, opening: bool = False
+    ) -> None:
+        self._queues = queues
+        self._snapshots = snapshots
+        self._stamp = stamp
+        self._opening = opening
+        self._queue: deque[Line | SnapshotTurn] = deque()
+        self._size = 0  # bytes of the lines in it
+        self._sent: list[Line | SnapshotTurn] = []  # on its way out
+        self._dropped = 0
+        self._asked: list[int] = []
+        self._given = trio.Event()
+        self._given_at: deque[float] = deque(maxlen=LIMITS.snapshots_per_s)
+        self._ready = trio.Event()
+        self.caught_up = not opening
+        self.types: frozenset[str] | None = None
+        self.close: Callable[[], None] = lambda: None
+
+    def wants(self, kind: str) -> bool:
+        """Whether it asked for events of that type."""
+        return self.types is None or kind in self.types
+
+    @property
+    def size(self) -> int:
+        """Bytes that wait for it."""
+        return self._size
+
+    def offer(self, line: Line) -> None:
+        """Queues a line, or counts it as lost where the queue is full. Never waits."""
+        if self._opening:
+            return  # the snapshot it begins with will have it
+        size = len(line.data)
+        if self._dropped or len(self._queue) >= LIMITS.queue_events or self._size + size > LIMITS.queue_bytes:
+            self._dropped += 1
+            self._queues.dropped += 1
+            self.lose()
+        else:
+            self._queue.append(line)
+            self._size += size
+            self._queues.hold(line)
+        self.caught_up = False
+        self._ready.set()
+
+    def lose(self) -> None:
+        """Throws away what is queued; a fresh snapshot follows."""
+        for entry in self._queue:
+            if isinstance(entry, Line):
+                self._queues.release(entry)
+                self._dropped += 1
+                self._queues.dropped += 1
+            else:
+                self._asked += entry.asked
+                self._opening = self._opening or entry.opening
+                self._dropped += entry.dropped
+        self._queue.clear()
+        self._size = 0
+        if self._opening:
+            self._dropped = 0  # it has not begun yet: nothing is missing
+
+    async def ask(self, n: int) -> None:
+        """A snapshot, and after it a reply to command `n`, in their place among the events."""
+        while len(self._asked) >= ASKED:
+            await self._given.wait()
+        self._asked.append(n)
+        self.caught_up = False
+        self._ready.set()
+
+    async def take(self) -> list[bytes]:
+        """Waits for what comes next, and returns it in pieces that are whole lines together.
+
+        To call it again says that what it returned last has been sent.
+        """
+        await trio.lowlevel.checkpoint()
+        self._release_sent()
+        while True:
+            if self._opening or self._dropped or self._asked_at() <= trio.current_time():
+                await self._snapshots.take(self._begin)
+            if self._queue:
+                return self._next()
+            self.caught_up = not self._asked
+            self._ready = trio.Event()
+            with trio.move_on_at(self._asked_at()):
+                await self._ready.wait()
+
+    def forget(self) -> None:
+        """It listens no more: what waits for it is let go."""
+        self._opening = True
+        self.lose()
+        self._release_sent()
+
+    def holds(self, snapshot: SharedSnapshot) -> bool:
+        """Whether that snapshot waits for it, or is on its way."""
+        return any(
+            isinstance(entry, SnapshotTurn) and entry.snapshot is snapshot for entry in (*self._queue, *self._sent)
+        )
+
+    def _asked_at(self) -> float:
+        """When the snapshot it asked for may be made."""
+        if not self._asked:
+            return inf
+        return self._given_at[0] + 1 if len(self._given_at) == LIMITS.snapshots_per_s else -inf
+
+    def _begin(self, snapshot: SharedSnapshot) -> None:
+        """The snapshot shows what is known now: its place is here."""
+        notice = encode(self._stamp(EventsDropped(self._dropped))) if self._dropped else b""
+        if self._asked:
+            self._given_at.append(trio.current_time())
+            self._given.set()
+            self._given = trio.Event()
+        self._queue.append(SnapshotTurn(self._dropped, notice, snapshot, self._asked, self._opening))
+        self._dropped, self._asked, self._opening = 0, [], False
+
+    def _next(self) -> list[bytes]:
+        entry = self._queue.popleft()
+        self._sent.append(entry)
+        if isinstance(entry, SnapshotTurn):
+            return entry.lines
+        batch = [entry.data]
+        size = len(entry.data)
+        while self._queue and size < BATCH:
+            entry = self._queue[0]
+            if not isinstance(entry, Line):
+                break
+            self._queue.popleft()
+            self._sent.append(entry)
+            batch.append(entry.data)
+            size += len(entry.data)
+        self._size -= size
+        return [b"".join(batch)]
+
+    def _release_sent(self) -> None:
+        for entry in self._sent:
+            if isinstance(entry, Line):
+                self._queues.release(entry)
+        self._sent = []
