@@ -24,9 +24,12 @@ from bridge.config.settings import (
 from bridge.events.picture import Attempt, Interception, Thought, Tokens, Tool, Totals
 from bridge.events.vocabulary import EVENT_TYPES, Event, InterceptionStarted
 from bridge.events.wire import Hello, Reply, Snapshot, decode
+from bridge.interception.agent import GENERIC_USER_AGENTS, USER_AGENTS
 from bridge.keys.strategy import STRATEGIES
+from bridge.providers.kinds import CREDENTIAL_HEADERS
 
 ROOT = Path(__file__).parent.parent
+BEHAVIOUR = (ROOT / "docs/behaviour.md").read_text(encoding="utf-8")
 EVENTS = (ROOT / "docs/events.md").read_text(encoding="utf-8")
 CONFIGURATION = (ROOT / "docs/configuration.md").read_text(encoding="utf-8")
 
@@ -133,10 +136,22 @@ def test_base_urls_are_described(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
 def test_strategies_are_described(strategy: str) -> None:
-    behaviour = (ROOT / "docs/behaviour.md").read_text(encoding="utf-8")
-
-    assert f"`{strategy}`" in section(behaviour, "Key pool")
+    assert strategy in named(section(BEHAVIOUR, "Key pool"))
     assert f'"{strategy}"' in rows(section(CONFIGURATION, "[providers.NAME]"))["strategy"][1]
+
+
+@pytest.mark.parametrize("heading", ["Relay", "Who is calling"])
+def test_credentials_are_described(heading: str) -> None:
+    described = {name.lower().encode() for name in named(section(BEHAVIOUR, heading))}
+
+    assert described >= CREDENTIAL_HEADERS
+
+
+def test_agents_are_described_with_their_signs() -> None:
+    table = [line for line in section(BEHAVIOUR, "Who is calling").splitlines() if line.startswith("| user agent")]
+
+    for sign, client in USER_AGENTS + GENERIC_USER_AGENTS:
+        assert [line for line in table if sign in named(line) and line.endswith(f" | {client} |")], client
 
 
 def test_the_example_of_a_configuration_is_one(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from monitor.screens.walkthrough import WalkthroughScreen
 from monitor.widgets.requests import RequestTable
 from monitor.widgets.session import SessionView
 from monitor.widgets.story import StoryView
+from monitor.widgets.views import VIEWS as NUMBERED
 from tests.support.hands import five_requests, play
 from tests.support.play import Stage
 
@@ -25,6 +26,10 @@ NAMES = {
 
 VIEWS = Stage().app.views
 KEYS = key_help(VIEWS.values())
+
+
+def test_the_views_with_a_number_are_the_apps() -> None:
+    assert list(NUMBERED) == list(VIEWS)
 
 
 @pytest.mark.parametrize(
