@@ -176,7 +176,9 @@ def test_a_tab_takes_keys_and_no_absurd_size() -> None:
         await tab.send_str('["stdin", "?"]')
         await drawn(tab, b"Keys")
         (monitor,) = page.monitors()
-        assert "sk-canary" not in told(monitor, "environ")
+        environment = told(monitor, "environ")
+        assert "sk-canary" not in environment
+        assert "COLUMNS=500\0ROWS=200" in environment
         found = re.search(r"VmHWM:\s+(\d+) kB", told(monitor, "status"))
         assert found
         assert int(found[1]) < MAX_KIB
