@@ -20,6 +20,8 @@ from bridge.limits import LIMITS
 aiohttp = pytest.importorskip("aiohttp")
 pytest.importorskip("textual_serve")
 
+pytestmark = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks at processes in /proc")
+
 DEADLINE_S = 30.0
 MAX_KIB = 200 * 1024
 """What a monitor of the largest size may take; the smallest takes 45 MiB."""
