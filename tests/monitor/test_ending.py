@@ -72,7 +72,7 @@ async def flooding() -> AsyncIterator[Path]:
         writer.write(encode(HELLO) + encode(Snapshot.of(Picture(), 0, START)))
         seq = 0
         with suppress(OSError):
-            while not reader.at_eof():
+            while not (reader.at_eof() or writer.is_closing()):
                 for event in everything(f"round {seq}"):
                     seq += 1
                     writer.write(encode(Envelope(seq, START, event)))

@@ -14,6 +14,7 @@ import pytest
 from bridge.access import Forbidden, HostGuard
 from monitor.command import MonitorError, MonitorOptions, command_line
 from monitor.web import server as web
+from monitor.web.tab import Size, Tab
 
 PORT = 8486
 OWN = f"http://127.0.0.1:{PORT}"
@@ -137,3 +138,52 @@ async def ask(port: int, path: str, host: str, *headers: str) -> bytes:
     writer.close()
     await writer.wait_closed()
     return head
+
+
+class Typed:
+    """What a tab writes to its monitor, in the place of a pipe."""
+
+    def __init__(self) -> None:
+        self.packets: list[tuple[bytes, bytes]] = []
+
+    def write(self, data: bytes) -> None:
+        assert len(data) == 5 + int.from_bytes(data[1:5], "big")
+        self.packets.append((data[:1], data[5:]))
+
+    async def drain(self) -> None:
+        pass
+
+
+@pytest.mark.parametrize(
+    ("message", "packets"),
+    [
+        (
+            '["resize", {"width": 99999999, "height": 201}]',
+            [(b"M", b'{"type": "resize", "width": 500, "height": 200}')],
+        ),
+        ('["resize", {"width": 80, "height": 24}]', [(b"M", b'{"type": "resize", "width": 80, "height": 24}')]),
+        ('["resize", {"width": 80, "height": 0}]', []),
+        ('["resize", {"width": 80, "height": true}]', []),
+        ('["resize", {"width": 80}]', []),
+        (
+            '["stdin", "\\u00e9\\ud800"]',
+            [(b"M", b'{"type": "focus"}'), (b"D", b"\xc3\xa9?")],
+        ),  # keys mean that it is in front
+        ('["blur"]', [(b"M", b'{"type": "blur"}')]),
+        ('["quit"]', []),
+        ('[["focus"]]', []),
+        ("[" * 100_000, []),
+        ("{", []),
+    ],
+)
+def test_a_page_says_what_pages_say_and_no_more(message: str, packets: list[tuple[bytes, bytes]]) -> None:
+    typed: Any = Typed()
+    nothing: Any = None
+    assert asyncio.run(Tab(nothing, typed, nothing).take(message)) is None
+    assert typed.packets == packets
+
+
+def test_a_size_is_bounded() -> None:
+    assert web.asked_size("99999999", "99999999") == Size(500, 200)
+    assert web.asked_size("1", "1") == Size(1, 1)
+    assert [web.asked_size(text, "24") for text in ("", "0", "-1", "1.5", "x", "9" * 5_000, "\u0661")] == [None] * 7
