@@ -10,13 +10,12 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import closing
-from datetime import timedelta
 from pathlib import Path
 
 import trio
 import trio.lowlevel
 
-from bridge.config.settings import RecordSettings
+from bridge.config.settings import RecordSettings, Seconds
 from bridge.events.hub import Hub, utc_now
 from bridge.events.vocabulary import (
     AttemptStarted,
@@ -33,7 +32,6 @@ from bridge.events.vocabulary import (
     ToolCalled,
 )
 from bridge.events.wire import format_time
-from bridge.record import recorder as recorder_module
 from bridge.record.recorder import Recorder
 from tests.support.generated_record import LAST, make_record
 
@@ -92,10 +90,9 @@ async def _prune(old: int) -> None:
         path = Path(place) / "clearspan.db"
         make_record(path, old)
         size = path.stat().st_size
-        keep = utc_now() - LAST - timedelta(seconds=1)
+        keep = Seconds((utc_now() - LAST).total_seconds() - 1)
         hub = Hub()
-        recorder_module.utc_now = lambda: LAST + keep + timedelta(hours=1)
-        recorder = Recorder(RecordSettings(path=path, keep=keep.total_seconds()), path, hub)  # type: ignore[arg-type]
+        recorder = Recorder(RecordSettings(path=path, keep=keep), path, hub)
         hub.add_sink(recorder.take)
         delays: list[float] = []
         journal = 0
@@ -108,9 +105,7 @@ async def _prune(old: int) -> None:
                     name, published = f"new {number}", time.perf_counter()
                     for event in _story(name):
                         hub.publish(event)
-                    while not reader.execute(
-                        "SELECT 1 FROM token_usages WHERE interception_id = ?", (name,)
-                    ).fetchone():
+                    while not reader.execute(WRITTEN, (name,)).fetchone():  # noqa: ASYNC110  # nothing tells when
                         await trio.sleep(WATCHED_EVERY_S)
                     delays.append(time.perf_counter() - published)
                     journal = max(journal, path.with_name(path.name + "-wal").stat().st_size)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 from datetime import datetime, timedelta
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
@@ -170,7 +171,7 @@ async def test_what_happens_is_written_however_long_it_takes(tmp_path: Path, mon
         await until(lambda: len(steps) > 10)  # goes on by itself
         for number in range(5):
             here.publish(started(f"{number}"))
-            await until(lambda number=number: f"{number}" in ids(here.path))
+            await until(partial(lambda name: name in ids(here.path), f"{number}"))
     assert here.said == []
 
 
