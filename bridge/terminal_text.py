@@ -8,6 +8,7 @@ any. What takes the place of a harmful character depends on who reads:
 - `visible`, for lines and tables on standard output, where nothing lays out: whatever cannot be printed becomes a
   blank or a mark, so that columns stay aligned.
 - `escaped`, for logs: Python's escapes, which say exactly which characters came.
+- `in_json`, for JSON on standard output: its own escapes, so that it is still the same JSON.
 - `printable`, for a command that is pasted into a shell: such characters are left out, as any mark would change it.
 """
 
@@ -58,6 +59,20 @@ def escaped(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(character if character.isprintable() else repr(character)[1:-1] for character in text)
+
+
+def in_json(text: str) -> str:
+    """JSON as it means, with JSON's own escape for whatever cannot be printed. Newlines stay: they part its lines."""
+    if text.isprintable():
+        return text
+    return "".join(
+        character if character.isprintable() or character == "\n" else _json_escape(character) for character in text
+    )
+
+
+def _json_escape(character: str) -> str:
+    units = character.encode("utf-16-be", "surrogatepass").hex()
+    return "".join(f"\\u{units[at : at + 4]}" for at in range(0, len(units), 4))
 
 
 def printable(text: str) -> str:

@@ -1,6 +1,6 @@
 """Measures Clearspan. `scripts/bench history`: how fast the record's commands answer on 100,000 interceptions;
 `scripts/bench monitor`: how the dashboard stands 100,000 events at 2,000 a second; `scripts/bench relay`: what crossing
-the bridge costs.
+the bridge costs; `scripts/bench record`: how fast the record is written, and what pruning costs.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from scripts import bench_relay, monitor_load
+from scripts import bench_record, bench_relay, monitor_load
 from tests.support.generated_record import identity, make_record
 
 HISTORY: dict[str, list[str]] = {
@@ -71,6 +71,10 @@ def main() -> None:
     command = commands.add_parser("relay", help="requests and events a second, direct and across the bridge")
     command.add_argument("--events", type=int, default=5_000, help="events of each stream")
     command.set_defaults(run=lambda options: bench_relay.relay(options.events))
+    command = commands.add_parser("record", help="interceptions a second written, and delays while old ones are pruned")
+    command.add_argument("--interceptions", type=int, default=20_000)
+    command.add_argument("--old", type=int, default=827_000, help="interceptions that are pruned")
+    command.set_defaults(run=lambda options: bench_record.record(options.interceptions, options.old))
     options = parser.parse_args()
     options.run(options)
 

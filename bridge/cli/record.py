@@ -153,8 +153,12 @@ def _record(context: click.Context) -> Iterator[sqlite3.Connection]:
 
 
 def _write(chunks: Iterable[bytes]) -> None:
+    """Prints JSON as it is; where a person looks on, with nothing in it that a terminal would act on."""
+    from bridge.terminal_text import in_json
+
+    shown = sys.stdout.isatty()
     for chunk in chunks:
-        sys.stdout.buffer.write(chunk)
+        sys.stdout.buffer.write(in_json(chunk.decode()).encode() if shown else chunk)
     sys.stdout.buffer.flush()
 
 

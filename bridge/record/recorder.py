@@ -37,6 +37,8 @@ T = TypeVar("T")
 
 BATCH_S = 0.1
 RETRY_S = 1.0
+PRUNING_S = 0.05
+"""Between two steps of pruning."""
 IDLE_S = 3600.0
 """How long the thread sleeps where nothing is to be written; then it may be time to prune."""
 MOVE_ASIDE_EVERY_S = 3600.0
@@ -114,7 +116,7 @@ class Recorder:
             if more or self._failing:
                 self._work_waits.set()
             self._work_waits.wait(IDLE_S)
-            self._stopping.wait(RETRY_S if self._failing else BATCH_S)
+            self._stopping.wait(RETRY_S if self._failing else PRUNING_S if more else BATCH_S)
             self._work_waits.clear()
             stopping = self._stopping.is_set()  # asked after the clear, which may have wiped out the call to stop
             more = self._write_all()

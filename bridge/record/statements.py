@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
-from functools import singledispatchmethod
+from functools import cache, singledispatch
 from typing import Any, ClassVar
 
 import orjson
@@ -38,6 +37,7 @@ START = tuple(
 """The fields with a column of their name; the other two are laid out below."""
 
 END = tuple(field.name for field in fields(InterceptionEnded) if field.name != "id")
+ENDED = f"UPDATE interceptions SET ended_at = ?, {', '.join(f'{name} = ?' for name in END)} WHERE id = ?"  # noqa: S608  # our own names
 
 FAILED_ATTEMPT = """
     UPDATE attempts SET ended_at = ?, status = ?, reason = ?, cooldown_s = ?
@@ -49,9 +49,14 @@ LAST_ATTEMPT = "UPDATE attempts SET ended_at = ? WHERE interception_id = ? AND e
 
 
 def _insert(table: str, **values: Any) -> Statement:
-    names = ", ".join(f'"{name}"' for name in values)
-    marks = ", ".join("?" * len(values))
-    return f"INSERT OR REPLACE INTO {table} ({names}) VALUES ({marks})", tuple(values.values())  # noqa: S608  # our own names
+    return _insertion(table, tuple(values)), tuple(values.values())
+
+
+@cache
+def _insertion(table: str, names: tuple[str, ...]) -> str:
+    columns = ", ".join(f'"{name}"' for name in names)
+    marks = ", ".join("?" * len(names))
+    return f"INSERT OR REPLACE INTO {table} ({columns}) VALUES ({marks})"  # noqa: S608  # our own names
 
 
 def kept(envelope: Envelope, settings: RecordSettings) -> Envelope | None:
@@ -97,101 +102,107 @@ class Statements:
         """The statements for one event, or for the states of a provider's keys."""
         match item:
             case Envelope(_, at, event):
-                return self._of(event, at)
+                return _of(event, self.run, format_time(at))
             case KeyStates(provider, rows):
                 return _key_states(provider, rows)
             case _:
                 return item
 
-    @singledispatchmethod
-    def _of(self, event: Event, _at: datetime) -> list[Statement]:
-        raise TypeError(f"{event.type} leaves no trace")
 
-    @_of.register
-    def _(self, event: InterceptionStarted, at: datetime) -> list[Statement]:
-        values = {name: _plain(getattr(event, name)) for name in START}
-        durations = None if event.previous_tool_ms is None else _json(event.previous_tool_ms)
-        return [
-            _insert(
-                "interceptions",
-                **values,
-                run=self.run,
-                previous_tool_ms=durations,
-                credential_kind=event.credential.kind,
-                credential_hint=event.credential.hint,
-                started_at=format_time(at),
-            )
-        ]
+@singledispatch
+def _of(event: Event, _run: int, _at: str) -> list[Statement]:
+    raise TypeError(f"{event.type} leaves no trace")
 
-    @_of.register
-    def _(self, event: AttemptStarted, at: datetime) -> list[Statement]:
-        values = {"attempt": event.attempt, "key": event.key, "started_at": format_time(at)}
-        return [_insert("attempts", interception_id=event.id, **values)]
 
-    @_of.register
-    def _(self, event: AttemptFailed, at: datetime) -> list[Statement]:
-        return [
-            (
-                FAILED_ATTEMPT,
-                (format_time(at), event.status, event.reason.value, event.cooldown_s, event.id, event.attempt),
-            )
-        ]
+@_of.register
+def _(event: InterceptionStarted, run: int, at: str) -> list[Statement]:
+    values = {name: _plain(getattr(event, name)) for name in START}
+    durations = None if event.previous_tool_ms is None else _json(event.previous_tool_ms)
+    return [
+        _insert(
+            "interceptions",
+            **values,
+            run=run,
+            previous_tool_ms=durations,
+            credential_kind=event.credential.kind,
+            credential_hint=event.credential.hint,
+            started_at=at,
+        )
+    ]
 
-    @_of.register
-    def _(self, event: ResponseStarted, _at: datetime) -> list[Statement]:
-        attempt = (event.status, event.id, event.attempt)
-        return [
-            ("UPDATE attempts SET status = ? WHERE interception_id = ? AND attempt = ?", attempt),
-            ("UPDATE interceptions SET upstream_request_id = ? WHERE id = ?", (event.upstream_request_id, event.id)),
-        ]
 
-    @_of.register
-    def _(self, event: PromptRecorded, at: datetime) -> list[Statement]:
-        values = {"response_id": event.response_id, "text": event.text, "at": format_time(at)}
-        return [_insert("prompts", interception_id=event.id, **values)]
+@_of.register
+def _(event: AttemptStarted, _run: int, at: str) -> list[Statement]:
+    values = {"attempt": event.attempt, "key": event.key, "started_at": at}
+    return [_insert("attempts", interception_id=event.id, **values)]
 
-    @_of.register
-    def _(self, event: ThoughtRecorded, at: datetime) -> list[Statement]:
-        values = {"index": event.index, "source": event.source.value, "text": event.text, "at": format_time(at)}
-        return [_insert("thoughts", interception_id=event.id, response_id=event.response_id, **values)]
 
-    @_of.register
-    def _(self, event: ThoughtWithheld, at: datetime) -> list[Statement]:
-        values = {"index": event.index, "reason": event.reason.value, "bytes": event.bytes, "at": format_time(at)}
-        return [_insert("thoughts", interception_id=event.id, response_id=event.response_id, **values)]
+@_of.register
+def _(event: AttemptFailed, _run: int, at: str) -> list[Statement]:
+    return [
+        (
+            FAILED_ATTEMPT,
+            (at, event.status, event.reason.value, event.cooldown_s, event.id, event.attempt),
+        )
+    ]
 
-    @_of.register
-    def _(self, event: ToolCalled, at: datetime) -> list[Statement]:
-        return [
-            _insert(
-                "tool_calls",
-                interception_id=event.id,
-                response_id=event.response_id,
-                tool_call_id=event.tool_call_id,
-                tool=event.tool,
-                arguments=None if event.arguments is None else _json(event.arguments),
-                injected=event.injected,
-                server_url=event.server_url,
-                error=event.error,
-                at=format_time(at),
-            )
-        ]
 
-    @_of.register
-    def _(self, event: TokensUsed, at: datetime) -> list[Statement]:
-        names = ("response_id", "input", "output", "cache_read_input", "cache_write_input", "cost_usd")
-        values = {name: getattr(event, name) for name in names}
-        return [
-            _insert("token_usages", interception_id=event.id, **values, extra=_json(event.extra), at=format_time(at))
-        ]
+@_of.register
+def _(event: ResponseStarted, _run: int, _at: str) -> list[Statement]:
+    attempt = (event.status, event.id, event.attempt)
+    return [
+        ("UPDATE attempts SET status = ? WHERE interception_id = ? AND attempt = ?", attempt),
+        ("UPDATE interceptions SET upstream_request_id = ? WHERE id = ?", (event.upstream_request_id, event.id)),
+    ]
 
-    @_of.register
-    def _(self, event: InterceptionEnded, at: datetime) -> list[Statement]:
-        changes = ", ".join(f"{name} = ?" for name in END)
-        values = [_plain(getattr(event, name)) for name in END]
-        sql = f"UPDATE interceptions SET ended_at = ?, {changes} WHERE id = ?"  # noqa: S608  # our own names
-        ended = format_time(at)
-        return [(sql, (ended, *values, event.id)), (LAST_ATTEMPT, (ended, event.id))]
+
+@_of.register
+def _(event: PromptRecorded, _run: int, at: str) -> list[Statement]:
+    values = {"response_id": event.response_id, "text": event.text, "at": at}
+    return [_insert("prompts", interception_id=event.id, **values)]
+
+
+@_of.register
+def _(event: ThoughtRecorded, _run: int, at: str) -> list[Statement]:
+    values = {"index": event.index, "source": event.source.value, "text": event.text, "at": at}
+    return [_insert("thoughts", interception_id=event.id, response_id=event.response_id, **values)]
+
+
+@_of.register
+def _(event: ThoughtWithheld, _run: int, at: str) -> list[Statement]:
+    values = {"index": event.index, "reason": event.reason.value, "bytes": event.bytes, "at": at}
+    return [_insert("thoughts", interception_id=event.id, response_id=event.response_id, **values)]
+
+
+@_of.register
+def _(event: ToolCalled, _run: int, at: str) -> list[Statement]:
+    return [
+        _insert(
+            "tool_calls",
+            interception_id=event.id,
+            response_id=event.response_id,
+            tool_call_id=event.tool_call_id,
+            tool=event.tool,
+            arguments=None if event.arguments is None else _json(event.arguments),
+            injected=event.injected,
+            server_url=event.server_url,
+            error=event.error,
+            at=at,
+        )
+    ]
+
+
+@_of.register
+def _(event: TokensUsed, _run: int, at: str) -> list[Statement]:
+    names = ("response_id", "input", "output", "cache_read_input", "cache_write_input", "cost_usd")
+    values = {name: getattr(event, name) for name in names}
+    return [_insert("token_usages", interception_id=event.id, **values, extra=_json(event.extra), at=at)]
+
+
+@_of.register
+def _(event: InterceptionEnded, _run: int, at: str) -> list[Statement]:
+    values = [_plain(getattr(event, name)) for name in END]
+    return [(ENDED, (at, *values, event.id)), (LAST_ATTEMPT, (at, event.id))]
 
 
 def _key_states(provider: str, rows: Sequence[Mapping[str, Any]]) -> list[Statement]:

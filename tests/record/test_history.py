@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
+import click.testing
 import orjson
 import pytest
 import trio
@@ -204,6 +205,23 @@ def test_no_text_reaches_the_terminal_as_a_command(place: Path, words: tuple[str
     assert not [character for character in output if ord(character) < 32 and character != "\n"]
     if "--json" not in words and words[0] != "export":  # for people
         assert not [character for character in output if not character.isprintable() and character != "\n"]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("history", "--json"), ("show", "hostile", "--json"), ("stats", "--by", "model", "--json"), ("export", "hostile"),
+     ("export", "hostile", "--format", "har")],
+)  # fmt: skip
+def test_json_on_a_terminal_is_the_same_json_and_harmless(
+    place: Path, words: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    piped = printed(place, *words)
+    monkeypatch.setattr(click.testing._NamedTextIOWrapper, "isatty", lambda _: True)
+    shown = printed(place, *words)
+    assert "\x9b" in piped
+    assert not [character for character in shown if not character.isprintable() and character != "\n"]
+    parts = [text.split("\n")[:-1] if words[-1] != "har" else [text] for text in (piped, shown)]
+    assert list(map(orjson.loads, parts[0])) == list(map(orjson.loads, parts[1]))
 
 
 def test_a_story_tells_everything(place: Path) -> None:
