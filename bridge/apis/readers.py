@@ -47,7 +47,7 @@ class StreamReader:
 
     def __init__(self, accumulator: Accumulator) -> None:
         self._accumulator = accumulator
-        self._parser = SseParser()
+        self._parser = SseParser(held=accumulator.transcript.held)
         self._contained = 0
         self._ended = False
 
@@ -63,6 +63,7 @@ class StreamReader:
             # What is left is mostly an event that broke off, which is nobody's fault; it may be whole but for its end.
             self._read([event for event in self._parser.end() if _is_whole(event[1])])
             self._contained += _contained_end(self._accumulator)
+            self._accumulator.transcript.held.close()
         return self._accumulator.transcript.take()
 
     @property
@@ -119,7 +120,7 @@ class BodyReader:
         """Takes the next bytes; nothing is known before the last."""
         if self._body is not None:
             self._body += chunk
-            if len(self._body) > BODY_LIMIT:
+            if len(self._body) > BODY_LIMIT or not self._accumulator.transcript.held.grow(len(chunk)):
                 self._body = None
                 self._dropped += 1
         return []
@@ -130,6 +131,7 @@ class BodyReader:
         if body:
             self._read(bytes(body))
         self._dropped += _contained_end(self._accumulator)
+        self._accumulator.transcript.held.close()
         return self._accumulator.transcript.take()
 
     @property
