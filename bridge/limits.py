@@ -30,7 +30,7 @@ class Limits:
     """A larger request is relayed unread."""
     read_request_marks: int = 2_000_000
     """Brackets and commas in a request; with more it is relayed unread."""
-    read_request_colons: int = 1_000_000
+    read_request_colons: int = 250_000
     """Colons in a request, so many names its objects may have; with more it is relayed unread."""
     on_loop_bytes: int = MIB
     """What is larger than this is read in a thread."""
@@ -38,7 +38,7 @@ class Limits:
     """Requests that are being read at one time, all together; beyond it they are relayed unread."""
     event_bytes: int = 8 * MIB
     """One event of a stream; a larger one is relayed unread."""
-    read_event_marks: int = 400_000
+    read_event_marks: int = 200_000
     """Brackets and commas in one event, or in an answer that is one body; with more it is relayed unread."""
     argument_marks: int = 50_000
     """Brackets and commas in the arguments of a tool call; with more they are told as a text."""
@@ -84,6 +84,11 @@ class Limits:
     label_values: int = 200
     """Different values of one label; further ones are counted as `other`."""
     label_characters: int = 128
+    """Of one value; the rest is left out."""
+    label_bytes: int = 10 * KIB
+    """All values of one label together."""
+    label_pairs: int = 1000
+    """Different pairs of a model and a tool."""
 
     # The record
     queued_statements: int = 50_000

@@ -10,6 +10,7 @@ string; so lone surrogates become U+FFFD here, and whole numbers beyond 64 bits 
 
 from __future__ import annotations
 
+import gc
 import json
 import re
 from collections.abc import Sequence
@@ -23,7 +24,7 @@ TOO_MANY_MARKS = "too many brackets and commas"
 TOO_DEEP = "nested too deeply"
 
 _MARKS = b"[]{},"
-_PIECE = 1024 * 1024
+_PIECE = 256 * 1024
 _NESTED = re.compile("depth limit|recursion limit", re.IGNORECASE)
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 _INTEGER_DIGITS = 18  # as many always fit into 64 bits
@@ -48,7 +49,7 @@ def loads(raw: bytes, most_marks: int | None = None) -> Any:
     if len(raw) > limit and marks(raw) > limit:
         raise TooCostly(TOO_MANY_MARKS)
     try:
-        return orjson.loads(raw)
+        return orjson.loads(raw) if len(raw) < _PIECE else _loads_undisturbed(raw)
     except orjson.JSONDecodeError as error:
         refusal = error
     if _NESTED.search(str(refusal)):
@@ -62,6 +63,17 @@ def loads(raw: bytes, most_marks: int | None = None) -> Any:
         raise TooCostly(TOO_DEEP) from None
     except ValueError:
         raise ValueError(str(refusal)) from None
+
+
+def _loads_undisturbed(raw: bytes) -> Any:
+    """Parses without the garbage collector, which would look at every new list again and again, and find nothing."""
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        return orjson.loads(raw)
+    finally:
+        if collecting:
+            gc.enable()
 
 
 def loads_object(raw: bytes, most_marks: int | None = None) -> dict[str, Any] | None:
