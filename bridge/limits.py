@@ -38,6 +38,8 @@ class Limits:
     """Requests that are being read at one time, all together; beyond it they are relayed unread."""
     event_bytes: int = 8 * MIB
     """One event of a stream; a larger one is relayed unread."""
+    body_bytes: int = 16 * MIB
+    """An answer that is one body; a larger one is relayed unread."""
     read_event_marks: int = 200_000
     """Brackets and commas in one event, or in an answer that is one body; with more it is relayed unread."""
     argument_marks: int = 50_000
@@ -61,7 +63,6 @@ class Limits:
     """Ended interceptions that are remembered."""
     picture_bytes: int = 32 * MIB
     """All that is remembered; the oldest ended interceptions go first."""
-
     circuits: int = 256
     """Circuits that are not closed; the oldest are not shown."""
 

@@ -15,8 +15,7 @@ from bridge.apis.protocol import StreamFailure
 from bridge.apis.sse import SseParser
 from bridge.apis.transcript import Transcript
 from bridge.events.vocabulary import Event
-
-BODY_LIMIT = 16 * 1024 * 1024
+from bridge.limits import LIMITS
 
 _LEADING_TYPE = re.compile(rb'\s*\{\s*"type"\s*:\s*"([^"\\]*)"')  # the providers put `type` first
 
@@ -120,7 +119,7 @@ class BodyReader:
         """Takes the next bytes; nothing is known before the last."""
         if self._body is not None:
             self._body += chunk
-            if len(self._body) > BODY_LIMIT or not self._accumulator.transcript.held.grow(len(chunk)):
+            if len(self._body) > LIMITS.body_bytes or not self._accumulator.transcript.held.grow(len(chunk)):
                 self._body = None
                 self._dropped += 1
         return []
