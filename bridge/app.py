@@ -5,7 +5,7 @@ Errors have the shape of the API of the provider that the path names, OpenAI's w
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import nullcontext
 from typing import Any
 
@@ -33,7 +33,7 @@ log = logger("app")
 CUT_OFF_S = 2.0
 """How long a cancelled request may take to end; a client that takes nothing must not hold up a stop."""
 
-Page = Callable[[], tuple[bytes, bytes]]
+Page = Callable[[], Awaitable[tuple[bytes, bytes]]]
 """Makes a page of the bridge's own: content type and body."""
 
 
@@ -137,7 +137,7 @@ async def _show(exchange: Exchange, page: Page) -> None:
     if exchange.method not in {"GET", "HEAD"}:
         message = "this route takes GET and HEAD alone"
         raise Refused(ErrorKind.METHOD_NOT_ALLOWED, message, [(b"allow", b"GET, HEAD")])
-    content_type, body = page()
+    content_type, body = await page()
     await exchange.respond(200, body, content_type=content_type)
 
 
@@ -149,4 +149,8 @@ def protocol_error(reason: str) -> tuple[RawHeaders, bytes]:
 
 def json_page(value: Callable[[], Any]) -> Page:
     """A page that shows a JSON value."""
-    return lambda: (b"application/json", orjson.dumps(value()))
+
+    async def page() -> tuple[bytes, bytes]:
+        return b"application/json", orjson.dumps(value())
+
+    return page

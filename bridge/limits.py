@@ -30,14 +30,27 @@ class Limits:
     """A larger request is relayed unread."""
     read_request_marks: int = 2_000_000
     """Brackets and commas in a request; with more it is relayed unread."""
+    read_request_colons: int = 250_000
+    """Colons in a request, so many names its objects may have; with more it is relayed unread."""
     on_loop_bytes: int = MIB
     """What is larger than this is read in a thread."""
     reading_bytes: int = 256 * MIB
     """Requests that are being read at one time, all together; beyond it they are relayed unread."""
     event_bytes: int = 8 * MIB
     """One event of a stream; a larger one is relayed unread."""
+    body_bytes: int = 16 * MIB
+    """An answer that is one body; a larger one is relayed unread."""
+    read_event_marks: int = 200_000
+    """Brackets and commas in one event, or in an answer that is one body; with more it is relayed unread."""
+    argument_marks: int = 50_000
+    """Brackets and commas in the arguments of a tool call; with more they are told as a text."""
+    lenient_bytes: int = 4 * MIB
+    lenient_marks: int = 100_000
+    """JSON with half characters, broken UTF-8 or NaN is read up to so many bytes, brackets and commas."""
+    free_bytes: int = 64 * KIB
+    """What one stream holds without asking; the rest of what is still coming is out of the next budget."""
     held_events_bytes: int = 64 * MIB
-    """Events of streams that are still coming, all streams together; beyond it they are relayed unread."""
+    """What is still coming in all streams together; beyond it events are relayed unread."""
 
     # The picture that snapshots show (docs/events.md, Snapshots)
     text_bytes: int = 64 * KIB
@@ -50,7 +63,6 @@ class Limits:
     """Ended interceptions that are remembered."""
     picture_bytes: int = 32 * MIB
     """All that is remembered; the oldest ended interceptions go first."""
-
     circuits: int = 256
     """Circuits that are not closed; the oldest are not shown."""
 
@@ -81,6 +93,11 @@ class Limits:
     label_values: int = 200
     """Different values of one label; further ones are counted as `other`."""
     label_characters: int = 128
+    """Of one value; the rest is left out."""
+    label_bytes: int = 10 * KIB
+    """All values of one label together."""
+    label_pairs: int = 1000
+    """Different pairs of a model and a tool."""
 
     # The record
     queued_statements: int = 50_000
@@ -100,3 +117,69 @@ class Limits:
 
 
 LIMITS = Limits()
+
+
+class Budget:
+    """Bytes that many share. Whoever takes some gives them back; who gets none does without."""
+
+    def __init__(self, total: int) -> None:
+        self.total = total
+        self.used = 0
+
+    def take(self, size: int) -> bool:
+        """Takes that many, if there are so many left."""
+        if self.used + size > self.total:
+            return False
+        self.used += size
+        return True
+
+    def give_back(self, size: int) -> None:
+        """Gives back what was taken."""
+        self.used -= size
+
+
+class Share:
+    """What one stream holds of a budget, beside the little that is free. Once closed it holds nothing any more."""
+
+    __slots__ = ("_budget", "_closed", "_taken", "size")
+
+    def __init__(self, budget: Budget) -> None:
+        self.size = 0
+        self._budget = budget
+        self._taken = 0
+        self._closed = False
+
+    def grow(self, size: int) -> bool:
+        """Holds that many bytes more, if they are to be had."""
+        if self._closed:
+            return False
+        more = max(self.size + size - LIMITS.free_bytes, 0) - self._taken
+        if more > 0:
+            if not self._budget.take(more):
+                return False
+            self._taken += more
+        self.size += size
+        return True
+
+    def shrink(self, size: int) -> None:
+        """Holds that many bytes less."""
+        if self._closed:
+            return
+        self.size -= size
+        if self._taken:
+            kept = max(self.size - LIMITS.free_bytes, 0)
+            self._budget.give_back(self._taken - kept)
+            self._taken = kept
+
+    def close(self) -> None:
+        """Gives everything back."""
+        self._closed = True
+        self._budget.give_back(self._taken)
+        self.size = self._taken = 0
+
+
+READING = Budget(LIMITS.reading_bytes)
+"""Requests that are being read."""
+
+HELD = Budget(LIMITS.held_events_bytes)
+"""Events and texts that are still coming."""

@@ -9,6 +9,7 @@ import attrs
 import orjson
 import pytest
 
+from bridge.cli.tables import limits_table
 from bridge.config.load import Options, load
 from bridge.config.settings import (
     CircuitBreakerSettings,
@@ -21,7 +22,7 @@ from bridge.config.settings import (
     Settings,
     format_duration,
 )
-from bridge.events.picture import Attempt, Interception, Thought, Tokens, Tool, Totals
+from bridge.events.picture import Attempt, Cut, Interception, Thought, Tokens, Tool, Totals
 from bridge.events.vocabulary import EVENT_TYPES, Event, InterceptionStarted
 from bridge.events.wire import Hello, Reply, Snapshot, decode
 from bridge.interception.agent import GENERIC_USER_AGENTS, USER_AGENTS
@@ -92,7 +93,7 @@ def test_no_event_is_described_that_does_not_exist() -> None:
     assert described == list(EVENT_TYPES)
 
 
-@pytest.mark.parametrize("cls", [Hello, Snapshot, Interception, Attempt, Thought, Tool, Tokens, Totals, Reply])
+@pytest.mark.parametrize("cls", [Hello, Snapshot, Interception, Attempt, Thought, Tool, Cut, Tokens, Totals, Reply])
 def test_messages_and_their_parts_are_described_with_every_field(cls: type[attrs.AttrsInstance]) -> None:
     place = {Hello: "The socket", Reply: "Commands"}.get(cls, "Snapshots")
 
@@ -119,6 +120,12 @@ def test_settings_are_described_with_their_defaults(heading: str) -> None:
         if setting.name not in OWN_TABLE:
             check_default(described[setting.name], setting)
     assert described.keys() <= {setting.name for setting in attrs.fields(TABLES[heading])}
+
+
+def test_limits_are_described_with_their_values() -> None:
+    described = {name: row[1] for name, row in rows(section(CONFIGURATION, "Limits")).items()}
+
+    assert described == dict(re.split(r" {2,}", line) for line in list(limits_table())[1:])
 
 
 def test_the_data_directory_is_described() -> None:

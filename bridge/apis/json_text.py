@@ -1,5 +1,8 @@
 """JSON from outside, read so that nothing in it can hurt later: what comes out can be encoded and stored again.
 
+What would take long is not read at all: nested too deeply, or more brackets and commas than a limit (`bridge.limits`).
+Nobody else is served while JSON is parsed, in whatever thread that happens, and these marks are what takes time.
+
 RFC 8259 lets a text hold `"\\ud83d"` alone (half of a character outside the basic plane, as a cut between two stream
 deltas leaves it) and numbers of any size. Python's strings take the first, and then neither UTF-8 nor SQLite takes the
 string; so lone surrogates become U+FFFD here, and whole numbers beyond 64 bits become floats.
@@ -7,6 +10,7 @@ string; so lone surrogates become U+FFFD here, and whole numbers beyond 64 bits 
 
 from __future__ import annotations
 
+import gc
 import json
 import re
 from collections.abc import Sequence
@@ -14,27 +18,68 @@ from typing import Any
 
 import orjson
 
+from bridge.limits import LIMITS
+
+TOO_MANY_MARKS = "too many brackets and commas"
+TOO_DEEP = "nested too deeply"
+
+_MARKS = b"[]{},"
+_PIECE = 256 * 1024
+_NESTED = re.compile("depth limit|recursion limit", re.IGNORECASE)
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 _INTEGER_DIGITS = 18  # as many always fit into 64 bits
 
 
-def loads(raw: bytes) -> Any:
-    """The value of a JSON text in UTF-8. Raises ValueError, and nothing else, where there is none."""
+class TooCostly(ValueError):
+    """JSON, maybe, that would take too long to read; the text says why."""
+
+
+def marks(raw: bytes) -> int:
+    """How many brackets and commas are in a text, those in strings included."""
+    pieces = (raw[start : start + _PIECE] for start in range(0, len(raw), _PIECE))
+    return sum(len(piece) - len(piece.translate(None, _MARKS)) for piece in pieces)
+
+
+def loads(raw: bytes, most_marks: int | None = None) -> Any:
+    """The value of a JSON text in UTF-8, with so many marks at most; by default as many as an answer may have.
+
+    Raises ValueError, and nothing else, where there is none; TooCostly where nobody knows.
+    """
+    limit = LIMITS.read_event_marks if most_marks is None else most_marks
+    if len(raw) > limit and marks(raw) > limit:
+        raise TooCostly(TOO_MANY_MARKS)
     try:
-        return orjson.loads(raw)
+        return orjson.loads(raw) if len(raw) < _PIECE else _loads_undisturbed(raw)
     except orjson.JSONDecodeError as error:
         refusal = error
+    if _NESTED.search(str(refusal)):
+        raise TooCostly(TOO_DEEP)
     # orjson refuses lone surrogates, NaN and broken UTF-8, which upstreams do send; the standard library reads them.
+    if len(raw) > LIMITS.lenient_bytes or (len(raw) > LIMITS.lenient_marks and marks(raw) > LIMITS.lenient_marks):
+        raise TooCostly(f"no plain JSON, and too large to look closer: {refusal}")
     try:
         return _well_formed(_LENIENT.decode(raw.decode("utf-8-sig", "replace")))
-    except (ValueError, RecursionError):
+    except RecursionError:
+        raise TooCostly(TOO_DEEP) from None
+    except ValueError:
         raise ValueError(str(refusal)) from None
 
 
-def loads_object(raw: bytes) -> dict[str, Any] | None:
+def _loads_undisturbed(raw: bytes) -> Any:
+    """Parses without the garbage collector, which would look at every new list again and again, and find nothing."""
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        return orjson.loads(raw)
+    finally:
+        if collecting:
+            gc.enable()
+
+
+def loads_object(raw: bytes, most_marks: int | None = None) -> dict[str, Any] | None:
     """The JSON object in a text, None where there is anything else or nothing."""
     try:
-        value = loads(raw)
+        value = loads(raw, most_marks)
     except ValueError:
         return None
     return value if isinstance(value, dict) else None
@@ -53,6 +98,18 @@ def is_shallow(value: object, depth: int = 64) -> bool:
         if not level:
             return True
     return False
+
+
+def passed_on(value: object) -> object:
+    """A value as an event may have it: as it is, as a text where it is many values, not at all where it is deep."""
+    if not isinstance(value, list | dict):
+        return value
+    if not is_shallow(value):
+        return None
+    encoded = orjson.dumps(value)
+    return (
+        value if len(encoded) <= LIMITS.argument_marks or marks(encoded) <= LIMITS.argument_marks else encoded.decode()
+    )
 
 
 def _members(value: object) -> Sequence[object]:

@@ -15,8 +15,7 @@ from bridge.apis.protocol import StreamFailure
 from bridge.apis.sse import SseParser
 from bridge.apis.transcript import Transcript
 from bridge.events.vocabulary import Event
-
-BODY_LIMIT = 16 * 1024 * 1024
+from bridge.limits import LIMITS
 
 _LEADING_TYPE = re.compile(rb'\s*\{\s*"type"\s*:\s*"([^"\\]*)"')  # the providers put `type` first
 
@@ -47,7 +46,7 @@ class StreamReader:
 
     def __init__(self, accumulator: Accumulator) -> None:
         self._accumulator = accumulator
-        self._parser = SseParser()
+        self._parser = SseParser(held=accumulator.transcript.held)
         self._contained = 0
         self._ended = False
 
@@ -63,6 +62,7 @@ class StreamReader:
             # What is left is mostly an event that broke off, which is nobody's fault; it may be whole but for its end.
             self._read([event for event in self._parser.end() if _is_whole(event[1])])
             self._contained += _contained_end(self._accumulator)
+            self._accumulator.transcript.held.close()
         return self._accumulator.transcript.take()
 
     @property
@@ -119,7 +119,7 @@ class BodyReader:
         """Takes the next bytes; nothing is known before the last."""
         if self._body is not None:
             self._body += chunk
-            if len(self._body) > BODY_LIMIT:
+            if len(self._body) > LIMITS.body_bytes or not self._accumulator.transcript.held.grow(len(chunk)):
                 self._body = None
                 self._dropped += 1
         return []
@@ -130,6 +130,7 @@ class BodyReader:
         if body:
             self._read(bytes(body))
         self._dropped += _contained_end(self._accumulator)
+        self._accumulator.transcript.held.close()
         return self._accumulator.transcript.take()
 
     @property

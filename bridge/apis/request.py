@@ -4,16 +4,22 @@ from __future__ import annotations
 
 from typing import Any
 
-from bridge.apis.json_text import loads
+from bridge.apis.json_text import TooCostly, loads
 from bridge.apis.protocol import UnreadableRequest
+from bridge.limits import LIMITS
 
 
 def request_object(body: bytes) -> dict[str, Any]:
-    """The request as an object. Raises UnreadableRequest, whose text is for the person who sent it."""
+    """The request as an object.
+
+    Raises UnreadableRequest, whose text is for the person who sent it; TooCostly where it may be one, but is not read.
+    """
     if not body.strip():
         raise UnreadableRequest("the request body is empty; a JSON object is needed")
     try:
-        value = loads(body)
+        value = loads(body, LIMITS.read_request_marks)
+    except TooCostly:
+        raise
     except ValueError as error:
         raise UnreadableRequest(f"the request body is not valid JSON: {error}") from None
     if not isinstance(value, dict):

@@ -3,7 +3,8 @@
 The relay passes the bytes on by itself; this parser sees a copy. It works on bytes alone: lines end in LF, CRLF or CR
 and in nothing else (U+2028 is text), and neither names nor data are decoded here, since most events are never looked
 into. It stays linear for a line of any length that arrives in pieces of any size, and holds one event of at most
-8 MiB: a larger one is dropped and counted, and parsing goes on with the next.
+8 MiB, or of as much as its share of what all streams may hold allows: a larger one is dropped and counted, and parsing
+goes on with the next.
 
 One liberty: an event that lacks only its blank line when the stream ends is given out by `end`, where the standard
 discards it. Some servers close right after `data: [DONE]`.
@@ -11,8 +12,10 @@ discards it. Some servers close right after `data: [DONE]`.
 
 from __future__ import annotations
 
-EVENT_LIMIT = 8 * 1024 * 1024
+from bridge.limits import LIMITS, Share
+
 _LINE_LIMIT = 100_000  # lines of one event; more cost seconds of CPU and carry no answer that anybody sends
+_SMALL = 16 * 1024
 _BOM = b"\xef\xbb\xbf"
 
 SseEvent = tuple[bytes, bytes]
@@ -22,14 +25,16 @@ SseEvent = tuple[bytes, bytes]
 class SseParser:
     """Feed it bytes, get the events that they completed."""
 
-    __slots__ = ("_after_cr", "_at_start", "_limit", "_skipping", "_tail", "dropped", "events")
+    __slots__ = ("_after_cr", "_at_start", "_held", "_held_size", "_limit", "_skipping", "_tail", "dropped", "events")
 
-    def __init__(self, limit: int = EVENT_LIMIT) -> None:
+    def __init__(self, limit: int = LIMITS.event_bytes, held: Share | None = None) -> None:
         self.dropped = 0  # events too large to hold
         self.events = 0  # events given out
         self._limit = limit  # bytes of one event, line ends counted as one byte
         self._tail = bytearray()  # the event that is still coming, its line ends made LF; never begins with LF
         self._skipping = False  # inside an event too large; `_tail` then holds at most the LF just before
+        self._held = held  # accounts for the tail where that is large; None where the stream is no long one
+        self._held_size = 0
         self._after_cr = False  # the last byte was CR, so that a coming LF belongs to it
         self._at_start = True  # a byte order mark may still come
 
@@ -117,10 +122,24 @@ class SseParser:
 
     def _check_tail(self) -> None:
         """Gives up on an event that has grown too large; its last LF may yet turn out to be the blank line's first."""
-        if len(self._tail) > self._limit + 1:
+        if len(self._tail) > self._limit + 1 or not self._may_hold():
             self.dropped += 1
             self._skipping = True
             self._tail = self._tail[-1:] if self._tail.endswith(b"\n") else bytearray()
+            self._may_hold()
+
+    def _may_hold(self) -> bool:
+        """Whether the tail, as it is now, is within the share. A small one need not ask."""
+        size = len(self._tail)
+        if self._held is None or (size < _SMALL and not self._held_size):
+            return True
+        more = size - self._held_size
+        if more > 0 and not self._held.grow(more):
+            return False
+        if more < 0:
+            self._held.shrink(-more)
+        self._held_size = size
+        return True
 
     def _after_skipped(self, chunk: bytes) -> bytes:
         """What follows the end of the event that is being skipped."""

@@ -6,14 +6,14 @@ from attrs import define, field
 
 from bridge.apis.json_text import is_shallow, loads
 from bridge.apis.transcript import Transcript
-
-_LIMIT = 8 * 1024 * 1024  # characters of one call's arguments
+from bridge.limits import LIMITS, Share
 
 
 @define(eq=False)
 class UnfinishedCall:
     """A call whose arguments are still coming. `given` are those that came whole with its beginning."""
 
+    held: Share
     call_id: object = None
     tool: str = ""
     given: object = None
@@ -30,7 +30,7 @@ class UnfinishedCall:
         """A piece of the arguments' text, or all of them as JSON."""
         if not isinstance(arguments, str):
             self.given = arguments if arguments is not None else self.given
-        elif self.size <= _LIMIT:
+        elif self.size <= LIMITS.event_bytes and self.held.grow(len(arguments)):
             self.pieces.append(arguments)
             self.size += len(arguments)
 
@@ -41,15 +41,17 @@ class UnfinishedCall:
             arguments = text if self.verbatim else parsed_arguments(text)
         else:
             arguments = "" if self.given is None else self.given
+        self.held.shrink(self.size)
+        self.size = 0
         transcript.call(self.call_id, self.tool, arguments)
 
 
 def parsed_arguments(text: object) -> object:
-    """A call's arguments as JSON; the text itself where it is none, or nested too deeply to be passed on."""
+    """A call's arguments as JSON; the text itself where it is none, or too large or deep to be passed on as values."""
     if not isinstance(text, str):
         return text
     try:
-        value = loads(text.encode())
+        value = loads(text.encode(), LIMITS.argument_marks)
     except ValueError:
         return text
     return value if is_shallow(value) else text

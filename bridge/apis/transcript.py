@@ -13,7 +13,7 @@ from typing import Any
 
 from attrs import define, field
 
-from bridge.apis.json_text import is_shallow
+from bridge.apis.json_text import passed_on
 from bridge.apis.protocol import RequestFacts, Wants
 from bridge.events.vocabulary import (
     AnswerDelta,
@@ -27,9 +27,9 @@ from bridge.events.vocabulary import (
     ToolCalled,
     WithheldReason,
 )
+from bridge.limits import HELD, LIMITS, Share
 
 HELD_LIMIT = 256 * 1024  # what is kept unread or untold of an answer that nobody asks for
-THOUGHT_LIMIT = 8 * 1024 * 1024  # characters kept of one thought
 _TOKENS_LIMIT = 2**53  # more is no count of tokens, and does not fit into every JSON number
 
 _log = logging.getLogger(__name__)
@@ -66,6 +66,8 @@ class Transcript:
 
     def __init__(self, interception_id: str, facts: RequestFacts, wants: Wants) -> None:
         self.response_id: str | None = None
+        self.held = Share(HELD)
+        """What of the answer is still coming, its reader's part included. Whoever ends the reading closes it."""
         self._id = interception_id
         self._prompt = facts.prompt
         self._ask = wants
@@ -100,7 +102,7 @@ class Transcript:
     def think(self, thought: OpenThought, text: str) -> None:
         """A piece of a thought came."""
         growing = thought.text
-        if thought.recorded or not text or growing.size > THOUGHT_LIMIT:
+        if thought.recorded or not text or growing.size > LIMITS.event_bytes or not self.held.grow(len(text)):
             return
         growing.pieces.append(text)
         growing.size += len(text)
@@ -114,6 +116,7 @@ class Transcript:
         if thought.recorded or not text:
             return
         thought.recorded = True
+        self.held.shrink(thought.text.size)
         if not thought.text.due:
             thought.text = Growing()
         self._events.append(ThoughtRecorded(self._id, self.response_id, thought.index, thought.source, text))
@@ -140,8 +143,7 @@ class Transcript:
     def call(self, call_id: object, tool: str, arguments: object, error: str | None = None) -> None:
         """The model called a tool."""
         call_id = call_id if isinstance(call_id, str) else None
-        arguments = arguments if is_shallow(arguments) else None
-        self._events.append(ToolCalled(self._id, self.response_id, call_id, tool, arguments, error=error))
+        self._events.append(ToolCalled(self._id, self.response_id, call_id, tool, passed_on(arguments), error=error))
 
     def spend(self, read: int, written: int, *, cached: int = 0, cache_written: int = 0, extra: dict[str, int]) -> None:
         """The tokens of the response, `read` being those of the input that came from no cache."""

@@ -147,10 +147,12 @@ def simulate(context: click.Context, /, scenario: Path | None, seed: int, speed:
 @common_options
 @click.pass_context
 def check(context: click.Context, /, **_: Any) -> None:
-    """Validate the configuration; print every setting in force and where it comes from."""
-    from bridge.cli.tables import settings_table
+    """Validate the configuration; print every setting in force, where it comes from, and the limits."""
+    from bridge.cli.tables import limits_table, settings_table
 
     for line in settings_table(settings_from(context, keys=True, tokens=True)):
+        click.echo(line)
+    for line in limits_table():
         click.echo(line)
 
 

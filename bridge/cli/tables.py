@@ -22,6 +22,7 @@ from bridge.events.describe import visible
 from bridge.events.vocabulary import CircuitChanged, KeyChanged
 from bridge.events.wire import unstructure
 from bridge.keys.secret import Secret, hint
+from bridge.limits import KIB, LIMITS, MIB, Limits
 
 Fields = dict[str, Any]
 
@@ -85,6 +86,19 @@ def settings_table(loaded: Loaded) -> Iterator[str]:
     for name, provider in loaded.settings.providers.items():
         if not provider.keys:
             yield f"providers.{name} has no keys: only requests that bring their own are served"
+
+
+def limits_table() -> Iterator[str]:
+    """The budgets that nobody can change (docs/configuration.md, Limits)."""
+    rows = ((field.name, _limit(field.name, getattr(LIMITS, field.name))) for field in attrs.fields(Limits))
+    return table(("LIMIT", "VALUE"), rows)
+
+
+def _limit(name: str, value: int) -> str:
+    """A size in the unit it was thought in, any other number as it is."""
+    if name.endswith("_bytes"):
+        return f"{value // MIB} MiB" if value % MIB == 0 else f"{value // KIB} KiB"
+    return f"{value:,}"
 
 
 def _flatten(prefix: str, value: Any) -> Iterator[tuple[str, Any]]:

@@ -128,6 +128,7 @@ class InterceptionStarted(Event):
     previous_tool_ms: dict[str, float] | None = None
     initiator: str | None = None
     correlating_tool_call_id: str | None = None
+    unread: str | None = None
 
     @property
     def passed_through(self) -> bool:

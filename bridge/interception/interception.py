@@ -13,7 +13,7 @@ from typing import Any
 import trio
 from attrs import AttrsInstance, evolve, fields, frozen
 
-from bridge.apis.protocol import ClientFilter, RequestFacts, UnreadableRequest
+from bridge.apis.protocol import ClientFilter, RequestFacts
 from bridge.errors import ErrorKind, Refused
 from bridge.events.hub import Hub
 from bridge.events.vocabulary import InterceptionStarted, Outcome, TokensUsed
@@ -21,11 +21,12 @@ from bridge.http.exchange import ClientGone, Exchange
 from bridge.http.fields import RawHeaders
 from bridge.interception.agent import recognise
 from bridge.interception.caller import Caller
-from bridge.interception.decoding import GrownTooLarge, UndecodableError, decoder, identity
+from bridge.interception.decoding import decoder, identity
 from bridge.interception.failover import Failover, Served
 from bridge.interception.headers import actor_headers, headers_upstream
 from bridge.interception.lifecycle import FAILED_INSIDE, Cancellation, CancelReason, Ending, Reporter
 from bridge.interception.query import told_query
+from bridge.interception.reading import read as read_request
 from bridge.interception.relay import Relay
 from bridge.interception.routing import Route
 from bridge.observe.logs import logger
@@ -65,6 +66,7 @@ class Interceptor:
         self._services = services
         self._facts = RequestFacts()
         self._filter: ClientFilter | None = None
+        self._unread: str | None = None
         self._relay: Relay | None = None
         self._ending = FAILED_INSIDE
         self._reporter = Reporter(exchange, services.hub, self._price)
@@ -117,8 +119,7 @@ class Interceptor:
         limit = self._services.max_request_bytes
         try:
             if self._api.understood:
-                body = await self._exchange.body(limit)
-                self._facts = self._read(body)
+                body = await self._read(await self._exchange.body(limit))
             else:
                 body = await self._exchange.body_parts(limit).replayable(REPLAYABLE)
         finally:
@@ -126,23 +127,16 @@ class Interceptor:
         if self._facts.background:
             advice = "leave out 'background', or ask the provider without the bridge"
             raise Refused(ErrorKind.NOT_IMPLEMENTED, f"background responses are not relayed; {advice}")
-        if isinstance(body, bytes):
-            body, self._filter = self._api.adapt(body)
         return body
 
-    def _read(self, body: bytes) -> RequestFacts:
-        """What a request says; nothing is known of one in an encoding that can't be undone here, which may be fine."""
+    async def _read(self, body: bytes) -> bytes:
+        """Takes in what a request says. Returns what goes upstream."""
         encoding = self._exchange.header(b"content-encoding")
-        decode = decoder(encoding.encode("latin-1") if encoding else None)
-        if decode is None:
-            return RequestFacts()
-        try:
-            plain = decode(body)
-        except GrownTooLarge:
-            return RequestFacts()
-        except UndecodableError:
-            raise UnreadableRequest("the body is not in the encoding that its Content-Encoding names") from None
-        return self._api.read_request(self._route.endpoint, plain)
+        read = await read_request(
+            self._api, self._route.endpoint, body, encoding.encode("latin-1") if encoding else None
+        )
+        self._facts, self._filter, self._unread = read.facts, read.client_filter, read.unread
+        return read.body
 
     def _price(self, used: TokensUsed) -> float | None:
         return self._services.prices.cost(self._provider.kind.name, self._facts.model, used)
@@ -157,6 +151,7 @@ class Interceptor:
             query=told_query(self._exchange.query),
             credential=self._caller.credential,
             initiator=self._caller.initiator,
+            unread=self._unread,
             **_told(self._facts),
             **_told(recognise(self._exchange, self._facts.session_hint)),
         )

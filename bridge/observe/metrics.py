@@ -1,9 +1,15 @@
-"""Prometheus metrics, counted from the events like every other view of the bridge."""
+"""Prometheus metrics, counted from the events like every other view of the bridge.
+
+Models, tools and the like are named by clients, so what can be a label has a bound (`LabelValues`), and with it the
+page. It is made in a thread, one at a time: the counters have locks of their own, and nobody waits for it.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from functools import singledispatchmethod
 
+import trio
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
@@ -23,11 +29,39 @@ from bridge.events.vocabulary import (
     ToolCalled,
 )
 from bridge.events.wire import Envelope
+from bridge.limits import HELD, LIMITS, READING
 from bridge.providers.circuit_breaker import CIRCUIT_IS_OPEN
 
 PREFIX = "clearspan"
 CIRCUIT_LEVEL: dict[CircuitState, int] = {"closed": 0, "half_open": 1, "open": 2}
 SECONDS = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600)
+
+
+OTHER = "other"
+"""What stands for every value of a label beyond those that are counted by themselves."""
+
+ESCAPED = str.maketrans({"\\": "__", '"': "__", "\n": "__"})
+"""As many characters as the page needs for them."""
+
+
+class LabelValues:
+    """The values of one label: the first so many, each cut to so many characters; all further ones are `other`."""
+
+    def __init__(self) -> None:
+        self._known: set[str] = set()
+        self._size = 0
+
+    def bounded(self, value: str) -> str:
+        """The value as a label has it."""
+        value = value[: LIMITS.label_characters]
+        if value in self._known:
+            return value
+        size = len(value.translate(ESCAPED).encode("utf-8", "replace"))
+        if len(self._known) >= LIMITS.label_values or self._size + size > LIMITS.label_bytes:
+            return OTHER
+        self._known.add(value)
+        self._size += size
+        return value
 
 
 class Metrics:
@@ -37,6 +71,10 @@ class Metrics:
         self._hub = hub
         self._registry = registry = CollectorRegistry()
         self._models: dict[str, tuple[str, str]] = {}
+        self._model_names = LabelValues()
+        self._tool_names = LabelValues()
+        self._tools_of: set[tuple[str, str, str]] = set()
+        self._turn = trio.CapacityLimiter(1)
         of_request = ("provider", "model")
 
         def counter(name: str, text: str, labels: tuple[str, ...] = of_request) -> Counter:
@@ -93,10 +131,16 @@ class Metrics:
             "events_dropped_total", "Events lost by slow subscribers", namespace=PREFIX, registry=registry
         )
         self._dropped.set_function(lambda: hub.events_dropped)
+        total = Gauge("budget_bytes", "What a shared budget has", ("budget",), namespace=PREFIX, registry=registry)
+        used = Gauge("budget_used_bytes", "What of it is in use", ("budget",), namespace=PREFIX, registry=registry)
+        for name, size, use in _budgets(hub):
+            total.labels(name).set(size)
+            used.labels(name).set_function(use)
 
-    def page(self) -> tuple[bytes, bytes]:
+    async def page(self) -> tuple[bytes, bytes]:
         """Content type and body of `/metrics`."""
-        return CONTENT_TYPE_PLAIN_0_0_4.encode(), generate_latest(self._registry)
+        body = await trio.to_thread.run_sync(generate_latest, self._registry, limiter=self._turn)
+        return CONTENT_TYPE_PLAIN_0_0_4.encode(), body
 
     def count(self, envelope: Envelope) -> None:
         """Takes an event in."""
@@ -108,7 +152,7 @@ class Metrics:
 
     @_count.register
     def _(self, event: InterceptionStarted) -> None:
-        self._models[event.id] = labels = (event.provider, event.model or "")
+        self._models[event.id] = labels = (event.provider, self._model_names.bounded(event.model or ""))
         self._inflight.labels(*labels).inc()
         if event.passed_through:
             self._passthrough.labels(event.provider).inc()
@@ -136,7 +180,7 @@ class Metrics:
     @_count.register
     def _(self, event: ToolCalled) -> None:
         counter = self._injected if event.injected else self._own_tools
-        counter.labels(*self._models[event.id], event.tool).inc()
+        counter.labels(*self._tool_labels(*self._models[event.id], self._tool_names.bounded(event.tool))).inc()
 
     @_count.register
     def _(self, event: TokensUsed) -> None:
@@ -146,7 +190,7 @@ class Metrics:
 
     @_count.register
     def _(self, event: CircuitChanged) -> None:
-        labels = (event.provider, event.endpoint, event.model or "")
+        labels = (event.provider, event.endpoint, self._model_names.bounded(event.model or ""))
         self._circuit.labels(*labels).set(CIRCUIT_LEVEL[event.state])
         if event.state == "open":
             self._trips.labels(*labels).inc()
@@ -155,3 +199,21 @@ class Metrics:
     def _(self, event: KeyChanged) -> None:
         for state in KeyState:
             self._key_state.labels(event.provider, event.key, state.value).set(state is event.state)
+
+    def _tool_labels(self, provider: str, model: str, tool: str) -> tuple[str, str, str]:
+        """A model's tool; of too many pairs of both, the further ones are `other`."""
+        labels = (provider, model, tool)
+        if labels not in self._tools_of:
+            if len(self._tools_of) >= LIMITS.label_pairs:
+                return (provider, OTHER, OTHER)
+            self._tools_of.add(labels)
+        return labels
+
+
+def _budgets(hub: Hub) -> Iterator[tuple[str, int, Callable[[], float]]]:
+    """The budgets that many share: name, size, and what is in use."""
+    yield "reading", READING.total, lambda: READING.used
+    yield "held_events", HELD.total, lambda: HELD.used
+    yield "picture", LIMITS.picture_bytes, lambda: hub.picture.size
+    yield "queues", LIMITS.queues_bytes, lambda: hub.queues.size
+    yield "snapshots", LIMITS.snapshots_bytes, lambda: hub.snapshots.size

@@ -9,11 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.apis.sse import EVENT_LIMIT, SseEvent, SseParser
+from bridge.apis.sse import SseEvent, SseParser
+from bridge.limits import LIMITS
 from tests.apis.wire import bytewise, split
 
 
-def parse(*chunks: bytes, limit: int = EVENT_LIMIT) -> list[SseEvent]:
+def parse(*chunks: bytes, limit: int = LIMITS.event_bytes) -> list[SseEvent]:
     parser = SseParser(limit)
     return [event for chunk in chunks for event in parser.feed(chunk)]
 

@@ -88,7 +88,10 @@ async def test_one_that_leaves_is_forgotten() -> None:
         (b'{"n":1,"command":"key.reset","provider":"openai","key":"x"}', "openai has no such key; its keys: "),
         (b'{"n":1,"command":"filter"}', "'filter' needs 'types'"),
         (b'{"n":1,"command":"filter","types":"all"}', "'types' must be a list of strings"),
-        (b'{"n":1,"command":"filter","types":["weather"]}', "'types' has 1 that are unknown; known: interception.started"),
+        (
+            b'{"n":1,"command":"filter","types":["weather"]}',
+            "'types' has 1 that are unknown; known: interception.started",
+        ),
         (b"x" * (LIMITS.line_bytes + 1), "a line is at most 4096 bytes"),
         (b"x" * 1_000_000, "a line is at most 4096 bytes"),
     ],

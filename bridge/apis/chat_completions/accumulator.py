@@ -16,6 +16,7 @@ from bridge.apis.provider_errors import stream_failure_of
 from bridge.apis.tool_calls import UnfinishedCall
 from bridge.apis.transcript import OpenThought, Transcript, tokens
 from bridge.events.vocabulary import ThoughtSource
+from bridge.limits import Share
 
 _END = b"[DONE]"
 _EXTRA = {
@@ -104,7 +105,7 @@ class ChatAccumulator:
                 self.token_seen = True
                 self._end_thought(choice)
                 for piece in calls:
-                    _add_piece(choice, piece)
+                    _add_piece(choice, piece, self.transcript.held)
         if value.get("finish_reason") is not None:
             self._end_choice(choice)
 
@@ -156,7 +157,7 @@ class ChatAccumulator:
         )
 
 
-def _add_piece(choice: _Choice, piece: object) -> None:
+def _add_piece(choice: _Choice, piece: object, held: Share) -> None:
     """Puts a piece of a tool call where its index says; one with a new id at an old index begins a new call.
 
     A server that leaves the index out begins a call with each id, and continues the last one otherwise.
@@ -169,7 +170,7 @@ def _add_piece(choice: _Choice, piece: object) -> None:
     else:
         call = choice.calls[-1] if choice.calls and not call_id else None
     if call is None or (call_id and call.call_id and call_id != call.call_id):
-        call = UnfinishedCall()
+        call = UnfinishedCall(held)
         choice.calls.append(call)
     if isinstance(index, int):
         choice.call_at[index] = call

@@ -12,8 +12,9 @@ import re
 
 import orjson
 
-from bridge.apis.json_text import loads_object
+from bridge.apis.json_text import loads_object, marks
 from bridge.apis.sse import SseParser
+from bridge.limits import LIMITS
 
 _OPTION = b'"stream_options":{"include_usage":true},'
 _SPACE = re.compile(r"[ \t\n\r,]*")  # a comma separates members, and the body is known to be JSON
@@ -29,7 +30,7 @@ def add_include_usage(body: bytes) -> bytes | None:
 
     None where nothing is to be done: no stream, the client asked by itself, or the options are no object.
     """
-    request = loads_object(body)
+    request = loads_object(body, LIMITS.read_request_marks)
     if request is None or request.get("stream") is not True:
         return None
     if "stream_options" not in request:
@@ -40,6 +41,8 @@ def add_include_usage(body: bytes) -> bytes | None:
         options = {}
     if not isinstance(options, dict) or options.get("include_usage") is True:
         return None
+    if len(body) > LIMITS.lenient_marks and marks(body) > LIMITS.lenient_marks:
+        return None  # to find its place would take too long
     span = _value_span(body, "stream_options")
     if span is None:
         return None

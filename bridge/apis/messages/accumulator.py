@@ -123,7 +123,7 @@ class MessagesAccumulator:
                 data = value.get("data")
                 self.transcript.withhold(WithheldReason.REDACTED, len(data.encode()) if isinstance(data, str) else 0)
             case str() as kind if kind in _CALLS:
-                block.call = UnfinishedCall(value.get("id"), given=value.get("input"))
+                block.call = UnfinishedCall(self.transcript.held, value.get("id"), given=value.get("input"))
                 block.call.name(value.get("name"))
             case _:
                 pass

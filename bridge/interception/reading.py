@@ -1,0 +1,91 @@
+"""Reads what a request says, within bounds: what would take too long or too much memory is relayed unread.
+
+A small request is read at once. A large one, or one in an encoding, is read in a thread: one at a time, since parsing
+JSON keeps Python's one lock, and within what all requests together may take (`bridge.limits`). There is no queue for
+that: when it is used up, a request goes on its way unread.
+"""
+
+from __future__ import annotations
+
+import re
+
+import trio
+from attrs import frozen
+
+from bridge.apis.json_text import TOO_MANY_MARKS, TooCostly, marks
+from bridge.apis.protocol import Api, ClientFilter, RequestFacts, UnreadableRequest
+from bridge.interception.decoding import LARGEST, Decode, GrownTooLarge, UndecodableError, decoder, identity
+from bridge.limits import LIMITS, READING
+
+TOO_LARGE = "too large"
+NO_ROOM = "too much is being read already"
+UNKNOWN_ENCODING = "in an encoding that is not undone here"
+
+_VALUE_BYTES = 64
+"""Bytes of memory that a value in a list or an object takes, about."""
+
+_MAYBE_OBJECT = re.compile(rb"(?:\xef\xbb\xbf)?[ \t\n\r]*\{")
+
+_turn = trio.CapacityLimiter(1)
+
+
+@frozen
+class ReadRequest:
+    """A request as it goes upstream, what is known of it, and why it is not read, if it is not."""
+
+    body: bytes
+    facts: RequestFacts
+    client_filter: ClientFilter | None = None
+    unread: str | None = None
+
+
+async def read(api: Api, path: str, body: bytes, encoding: bytes | None) -> ReadRequest:
+    """Reads a request. Raises UnreadableRequest for what is certainly no JSON object."""
+    decode = decoder(encoding)
+    try:
+        if decode is identity and len(body) <= LIMITS.on_loop_bytes:
+            return _read(api, path, body, body)
+        return await _read_large(api, path, body, decode)
+    except TooCostly as why:
+        if decode is identity and not _MAYBE_OBJECT.match(body):
+            raise UnreadableRequest("the request body is no JSON object") from None
+        return ReadRequest(body, RequestFacts(), unread=str(why))
+
+
+async def _read_large(api: Api, path: str, body: bytes, decode: Decode | None) -> ReadRequest:
+    """Reads it in a thread, within the budget. Raises TooCostly where it is not read."""
+    if decode is None:
+        raise TooCostly(UNKNOWN_ENCODING)
+    size = len(body) if decode is identity else len(body) + LARGEST
+    if size > LIMITS.read_request_bytes:
+        raise TooCostly(TOO_LARGE)
+    if not READING.take(size):
+        raise TooCostly(NO_ROOM)
+    try:
+        plain, values = await trio.to_thread.run_sync(_look, decode, body, limiter=_turn)
+        if not READING.take(values * _VALUE_BYTES):
+            raise TooCostly(NO_ROOM)
+        size += values * _VALUE_BYTES
+        return await trio.to_thread.run_sync(_read, api, path, body, plain, limiter=_turn)
+    finally:
+        READING.give_back(size)
+
+
+def _look(decode: Decode, body: bytes) -> tuple[bytes, int]:
+    """The body without its encoding, and how many values it may have. Raises TooCostly for too many."""
+    try:
+        plain = decode(body)
+    except GrownTooLarge:
+        raise TooCostly(TOO_LARGE) from None
+    except UndecodableError:
+        raise UnreadableRequest("the body is not in the encoding that its Content-Encoding names") from None
+    count = marks(plain)
+    if count > LIMITS.read_request_marks or plain.count(b":") > LIMITS.read_request_colons:
+        raise TooCostly(TOO_MANY_MARKS)
+    return plain, count
+
+
+def _read(api: Api, path: str, body: bytes, plain: bytes) -> ReadRequest:
+    facts = api.read_request(path, plain)
+    adapted, client_filter = api.adapt(body)
+    return ReadRequest(adapted, facts, client_filter)
