@@ -20,8 +20,11 @@ class Limits:
     head_bytes: int = 64 * KIB
     """Request line and header fields together."""
     head_fields: int = 256
+    chunk_overhead_bytes: int = 16 * KIB
+    """What the lines between the chunks of a body may take beyond what is usual; also one such line."""
 
     # HTTP, from providers
+    answer_head_bytes: int = 100 * KIB
     informational_responses: int = 100
     """1xx heads before the real one."""
 
