@@ -61,6 +61,7 @@ class ChunkedBody:
                 before, at = at, self._step(data, at, pieces)
         except ProtocolFault:
             if not pieces:
+                self._held += data[at:]  # a fault stays one
                 raise
         if self.ended:
             self.rest = data[at:]
