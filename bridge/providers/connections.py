@@ -129,8 +129,8 @@ class WholeBody:
 class UpstreamConnection(httpcore.AsyncHTTP11Connection):
     """httpcore's HTTP/1.1 connection, which knows whether it is clean and gives all bytes of one read at once.
 
-    h11 takes more than the RFC allows. So it gets an answer's head once that was looked at, and of chunked bodies no more
-    than the end: `ChunkedBody` takes them apart.
+    h11 takes more than the RFC allows. So it gets an answer's head once that was looked at, and nothing of a
+    chunked body but its end; `ChunkedBody` takes it apart.
     """
 
     def __init__(self, origin: httpcore.Origin, stream: httpcore.AsyncNetworkStream, keepalive_expiry: float) -> None:
