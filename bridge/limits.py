@@ -42,6 +42,11 @@ class Limits:
     held_events_bytes: int = 64 * MIB
     """Events of streams that are still coming, all streams together; beyond it they are relayed unread."""
 
+    decoded_bytes: int = 16 * MIB
+    """What a request may grow to when its encoding is undone; a larger one is relayed unread."""
+    decoded_chunk_bytes: int = 4 * MIB
+    """The same for what one read of an answer brings: 64 KiB of gzip can hold 64 MiB."""
+
     # The picture that snapshots show (docs/events.md, Snapshots)
     text_bytes: int = 64 * KIB
     """One thought, prompt, answer, or the arguments of one tool call."""
