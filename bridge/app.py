@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import nullcontext
+from types import MappingProxyType
 from typing import Any
 
 import orjson
@@ -128,9 +129,12 @@ class App:
             del self.live[exchange.id]
 
     async def _refuse(self, exchange: Exchange, refused: Refused) -> None:
-        provider = self._providers.get(split(exchange.path)[0])
-        error_body = openai_error if provider is None else provider.kind.error_body
-        await exchange.respond(refused.kind.status, error_body(refused.kind, str(refused)), refused.headers)
+        body = _error_body(exchange.path, self._providers)(refused.kind, str(refused))
+        await exchange.respond(refused.kind.status, body, refused.headers)
+
+    def protocol_error(self, reason: str, path: str) -> tuple[RawHeaders, bytes]:
+        """Headers and body for what is not even a request for the app; see `bridge.http.engine.ErrorResponse`."""
+        return protocol_error(reason, path, self._providers)
 
 
 async def _show(exchange: Exchange, page: Page) -> None:
@@ -141,10 +145,17 @@ async def _show(exchange: Exchange, page: Page) -> None:
     await exchange.respond(200, body, content_type=content_type)
 
 
-def protocol_error(reason: str) -> tuple[RawHeaders, bytes]:
-    """Headers and body for what is not even a request for the app; see `bridge.http.engine.ErrorResponse`."""
+def protocol_error(
+    reason: str, path: str, providers: Mapping[str, Provider] = MappingProxyType({})
+) -> tuple[RawHeaders, bytes]:
+    """An `ErrorResponse` of `bridge.http.engine`, in the shape of the API of the provider that the path names."""
     headers = [(b"content-type", b"application/json"), (INTERCEPTION_HEADER, new_id().encode())]
-    return headers, openai_error(ErrorKind.INVALID_REQUEST, reason)
+    return headers, _error_body(path, providers)(ErrorKind.INVALID_REQUEST, reason)
+
+
+def _error_body(path: str, providers: Mapping[str, Provider]) -> Callable[[ErrorKind, str], bytes]:
+    provider = providers.get(split(path)[0])
+    return openai_error if provider is None else provider.kind.error_body
 
 
 def json_page(value: Callable[[], Any]) -> Page:

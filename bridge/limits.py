@@ -20,8 +20,11 @@ class Limits:
     head_bytes: int = 64 * KIB
     """Request line and header fields together."""
     head_fields: int = 256
+    chunk_overhead_bytes: int = 16 * KIB
+    """What the lines between the chunks of a body may take beyond what is usual; also one such line."""
 
     # HTTP, from providers
+    answer_head_bytes: int = 100 * KIB
     informational_responses: int = 100
     """1xx heads before the real one."""
 
@@ -51,6 +54,11 @@ class Limits:
     """What one stream holds without asking; the rest of what is still coming is out of the next budget."""
     held_events_bytes: int = 64 * MIB
     """What is still coming in all streams together; beyond it events are relayed unread."""
+
+    decoded_bytes: int = 16 * MIB
+    """What a request may grow to when its encoding is undone; a larger one is relayed unread."""
+    decoded_chunk_bytes: int = 4 * MIB
+    """The same for what one read of an answer brings: 64 KiB of gzip can hold 64 MiB."""
 
     # The picture that snapshots show (docs/events.md, Snapshots)
     text_bytes: int = 64 * KIB

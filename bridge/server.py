@@ -17,7 +17,7 @@ import trio
 
 from bridge import __version__
 from bridge.access import HostGuard
-from bridge.app import App, json_page, protocol_error
+from bridge.app import App, json_page
 from bridge.config.rules import without_effect
 from bridge.config.settings import Settings
 from bridge.events.hub import Hub, utc_now
@@ -98,7 +98,7 @@ class Bridge:
                 for provider in self.providers.values():
                     self._begin(provider)
                 nursery.start_soon(prices.load)
-                listener = Listener(app, sockets, protocol_error)
+                listener = Listener(app, sockets, app.protocol_error)
                 nursery.start_soon(listener.run)
                 for name, fact in without_effect(self._settings):
                     log.warning("a setting has no effect", setting=name, because=fact)

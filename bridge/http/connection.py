@@ -7,7 +7,7 @@ task and a descriptor leak for ever), and an answer before the whole body was re
 with a test in `tests/faults`:
 
 - An exception ends its own connection and nothing else.
-- HTTP/1.1 and 1.0 only: HTTP/2, h2c, WebSockets, CONNECT, foreign targets, Content-Length with Transfer-Encoding are
+- HTTP/1.1 and 1.0 only, by the RFC (`bridge.http.grammar`): HTTP/2, h2c, WebSockets, CONNECT, foreign targets are
   refused or treated as plain HTTP.
 - Sending can be cancelled, and a client that takes nothing for STALL_S is cut off; a slow one is not.
 - The reader does not park behind bytes sent ahead, so a client that leaves is noticed at once.
@@ -215,7 +215,7 @@ class Connection:
         while data:
             with trio.move_on_after(STALL_S) as scope:
                 sent = await self._socket.send(data)
-                data = data[sent:]
+                data, unsent = data[sent:], sys.maxsize  # what was taken and sent since is no stall
             if scope.cancelled_caught:
                 # The kernel reports room in large steps, so a slow reader shows first in what it holds for it.
                 before, unsent = unsent, _unsent(self._socket.fileno())

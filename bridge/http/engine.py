@@ -15,7 +15,7 @@ from typing import Any
 import h11
 import trio
 from hypercorn.config import Config
-from hypercorn.events import Closed, Event, Updated
+from hypercorn.events import Closed, Event, RawData, Updated
 from hypercorn.protocol.events import Body, EndBody, Request
 from hypercorn.protocol.h11 import STREAM_ID, H11Protocol
 from hypercorn.protocol.http_stream import HTTPStream
@@ -24,6 +24,9 @@ from hypercorn.typing import H11SendableEvent
 
 from bridge.errors import StartError
 from bridge.http.fields import RawHeaders
+from bridge.http.grammar import ProtocolFault
+from bridge.http.incoming import RequestStream
+from bridge.limits import LIMITS
 from bridge.observe.logs import logger
 
 log = logger("http")
@@ -38,17 +41,14 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 Finish = Callable[[Message | None], Awaitable[None]]
 """The engine's `send`; None says that the app has ended."""
 
-ErrorResponse = Callable[[str], tuple[RawHeaders, bytes]]
-"""Headers and body for an error that is answered before any app is asked, from what is wrong."""
+ErrorResponse = Callable[[str, str], tuple[RawHeaders, bytes]]
+"""Headers and body for an error that is answered before any app is asked, from what is wrong and the path of the
+request, which is empty where none was read. A client may see it in its log: it never repeats what was sent."""
 
-
-MALFORMED = "the request is not well-formed HTTP/1.1 (RFC 9112)"
-REFUSALS = {
-    413: "the request is larger than this bridge takes",
-    431: "the request's head is larger than this bridge takes",
-    501: "this Transfer-Encoding is not understood here; send the body chunked, or with a Content-Length",
-}
-"""What is answered to a broken request, by status. A client may see it in its log: it never repeats what was sent."""
+SILENT = frozenset({h11.MUST_CLOSE, h11.CLOSED, h11.ERROR})
+"""States of our side in which it says no more on this connection."""
+METHODS = (b"allow", b"GET, HEAD, POST")
+"""What a 405 says of the methods that some route here takes (RFC 9110, 15.5.6)."""
 
 
 def check_versions() -> None:
@@ -68,7 +68,7 @@ def engine_config() -> Config:
     config.include_date_header = False
     config.include_server_header = False
     config.h11_pass_raw_headers = True
-    config.h11_max_incomplete_size = 64 * 1024
+    config.h11_max_incomplete_size = LIMITS.head_bytes
     config.keep_alive_max_requests = sys.maxsize
     return config
 
@@ -97,6 +97,7 @@ class Http1(H11Protocol):
     ) -> None:
         super().__init__(app, config, context, tasks, {}, False, client, server, handle_event)  # type: ignore[arg-type]
         self._error_response = error_response
+        self._incoming = RequestStream()
 
     @property
     def phase(self) -> Phase:
@@ -108,7 +109,15 @@ class Http1(H11Protocol):
     @property
     def ahead(self) -> int:
         """How many bytes are here that belong to a later part than the one being handled."""
-        return len(self.connection.trailing_data[0])
+        return self._incoming.waiting
+
+    async def handle(self, event: Event) -> None:
+        """Takes in what happened to the connection."""
+        if isinstance(event, RawData):
+            self._incoming.feed(event.data)
+            await self._handle_events()
+        else:
+            await super().handle(event)
 
     async def resume(self) -> None:
         """Goes on with bytes that were read ahead, now that the request before them is answered."""
@@ -129,21 +138,16 @@ class Http1(H11Protocol):
             await super()._send_h11_event(event)
 
     async def _handle_events(self) -> None:
-        while True:
-            self._skip_empty_lines()
+        while self.connection.our_state not in SILENT:
             if self.connection.they_are_waiting_for_100_continue:
                 await self._send_h11_event(h11.InformationalResponse(status_code=100, headers=[]))
             try:
-                event = self.connection.next_event()
-            except h11.RemoteProtocolError as error:
-                status = error.error_status_hint
-                await self._refuse(status, REFUSALS.get(status, MALFORMED))  # h11's own words quote what came
+                event = self._next_event()
+            except ProtocolFault as fault:
+                await self._refuse(fault.status, fault.reason)
                 return
             if isinstance(event, h11.Request):
                 await self.send(Updated(idle=False))
-                if refusal := _refusal(event):
-                    await self._refuse(*refusal)
-                    return
                 await self._create_stream(event)
             elif self.stream is None or not isinstance(event, h11.Data | h11.EndOfMessage):
                 return  # more is needed, or the next request waits for its turn, or the client has finished
@@ -152,14 +156,16 @@ class Http1(H11Protocol):
             else:
                 await self.stream.handle(EndBody(stream_id=STREAM_ID))
 
-    def _skip_empty_lines(self) -> None:
-        """Some clients end a body with a line end of their own: no request, and to be ignored (RFC 9112, 2.2)."""
-        if self.stream is None and self.connection.their_state is h11.IDLE:
-            ahead, _ = self.connection.trailing_data
-            if ahead.startswith((b"\r", b"\n")):  # to h11, that is a broken request
-                self.connection = h11.Connection(h11.SERVER, self.config.h11_max_incomplete_size)
-                if rest := ahead.lstrip(b"\r\n"):
-                    self.connection.receive_data(rest)
+    def _next_event(self) -> object:
+        """The next event of the request under way, or of the next one when its turn has come."""
+        if self.connection.their_state is h11.IDLE and self._incoming.ended:
+            self._incoming.begin()
+        try:
+            while (event := self.connection.next_event()) is h11.NEED_DATA and (data := self._incoming.take()):
+                self.connection.receive_data(data)
+        except h11.RemoteProtocolError as error:  # its own words quote what came
+            raise ProtocolFault(error.error_status_hint) from None
+        return event
 
     async def _create_stream(self, request: h11.Request) -> None:
         # An Upgrade is an offer that may be ignored (RFC 9110, 7.8): every request is plain HTTP here.
@@ -179,7 +185,7 @@ class Http1(H11Protocol):
                 stream_id=STREAM_ID,
                 headers=request.headers.raw_items(),
                 http_version=request.http_version.decode("ascii"),
-                method=request.method.decode("ascii").upper(),
+                method=request.method.decode("ascii"),  # in its case (RFC 9110, 9.1)
                 raw_path=request.target,
                 state=self.connection_state,
             )
@@ -188,26 +194,20 @@ class Http1(H11Protocol):
     async def _refuse(self, status: int, reason: str) -> None:
         """Answers an error unless an answer has begun, and closes."""
         if self.connection.our_state in {h11.IDLE, h11.SEND_RESPONSE}:
-            headers, body = self._error_response(reason)
-            headers = [*headers, (b"content-length", str(len(body)).encode()), (b"connection", b"close")]
-            await self._send_h11_event(h11.Response(status_code=status, headers=headers))
-            await self._send_h11_event(h11.Data(data=body))
-            await self._send_h11_event(h11.EndOfMessage())
+            self.connection.send_failed()  # first: what the app still says goes nowhere
+            headers, body = self._error_response(reason, self._incoming.path)
+            if status == 405:
+                headers = [*headers, METHODS]
+            # Not by h11, which has not seen this request: it would not know of a HEAD.
+            head = _closing_head(status, headers, len(body))
+            await self.send(RawData(head if self._incoming.has_no_answer_body else head + body))
         await self.send(Closed())
 
 
-def _refusal(request: h11.Request) -> tuple[int, str] | None:
-    """Why a well-formed head is not served, as (status, reason)."""
-    names = {name for name, _ in request.headers}
-    if request.http_version not in {b"1.0", b"1.1"}:
-        return 505, "only HTTP/1.1 and HTTP/1.0 are spoken here"
-    if request.method == b"CONNECT":
-        return 405, "this is no tunnelling proxy; set it as the base URL instead"
-    if not request.target.startswith(b"/"):
-        return 400, "the request target must be a path"
-    if {b"content-length", b"transfer-encoding"} <= names:
-        return 400, "Content-Length together with Transfer-Encoding is ambiguous (RFC 9112, 6.1)"
-    return None
+def _closing_head(status: int, headers: RawHeaders, length: int) -> bytes:
+    """The head of an answer after which the connection is closed."""
+    fields = [*headers, (b"content-length", str(length).encode()), (b"connection", b"close")]
+    return b"HTTP/1.1 %d \r\n%b\r\n" % (status, b"".join(b"%b: %b\r\n" % field for field in fields))
 
 
 class RequestTasks:

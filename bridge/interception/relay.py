@@ -15,9 +15,10 @@ from bridge.apis.protocol import ClientFilter, Reader
 from bridge.events.vocabulary import Event, Outcome
 from bridge.http.exchange import Exchange
 from bridge.http.fields import first_value
-from bridge.interception.decoding import decoder, identity
+from bridge.interception.decoding import UndecodableError, decoder, identity
 from bridge.interception.headers import headers_down
 from bridge.interception.lifecycle import Ending, Reporter
+from bridge.limits import LIMITS
 from bridge.observe.logs import logger
 from bridge.providers.attempt import Response, UpstreamError
 
@@ -43,7 +44,8 @@ class Relay:
         self._reader = reader
         self._reporter = reporter
         self._filter = client_filter
-        self._decode = decoder(response.header(b"content-encoding"))
+        self._decode = decoder(response.header(b"content-encoding"), LIMITS.decoded_chunk_bytes)
+        """What makes an answer legible; None once it is not read, or not any more."""
         self._sent_at = trio.current_time()
         self._length_known = False
         """The client was told how many bytes will come."""
@@ -56,6 +58,8 @@ class Relay:
         if self._filter is not None:
             headers = [(name, value) for name, value in headers if name.lower() != b"content-length"]
         self._length_known = first_value(headers, b"content-length") is not None
+        if self._decode is None:
+            self._leave_unread("its encoding is not undone here")
         await self._exchange.start(self._response.status, headers)
         try:
             while chunk := await self._next():
@@ -66,6 +70,7 @@ class Relay:
             await self._pass_on_rest()
             raise
         await self._pass_on_rest()
+        self._read(b"")
         await self._exchange.end()
 
     async def _next(self) -> bytes:
@@ -110,7 +115,8 @@ class Relay:
             return Ending(Outcome.FAILED, f"upstream answered {self._response.status}")
         if self._reader.failure is not None:
             return Ending(Outcome.FAILED, self._reader.failure.message)
-        if self._response.is_stream and not self._reader.complete and not self._reader.dropped:
+        unread = self._decode is None or self._reader.dropped  # then all that is known is how HTTP ended
+        if self._response.is_stream and not self._reader.complete and not unread:
             return Ending(Outcome.FAILED, "upstream ended the stream before it was complete")
         return Ending(Outcome.COMPLETED)
 
@@ -119,9 +125,20 @@ class Relay:
         self._take(self._reader.finish)
 
     def _read(self, chunk: bytes) -> None:
-        if self._decode is not None:
-            decode = self._decode
-            self._take(lambda: self._reader.feed(decode(chunk)))
+        if self._decode is None:
+            return
+        try:
+            plain = self._decode(chunk)
+        except UndecodableError as error:
+            self._leave_unread(str(error))
+        else:
+            if plain:
+                self._take(lambda: self._reader.feed(plain))
+
+    def _leave_unread(self, why: str) -> None:
+        self._decode = None
+        if not self._reader.complete:  # else all that matters was read, or nobody wants to
+            log.warning("an answer is relayed and not read", because=why, interception=self._reporter.id)
 
     def _take(self, step: Callable[[], list[Event]]) -> None:
         try:

@@ -20,6 +20,11 @@ import httpx
 import trio
 from attrs import define
 
+from bridge.http.chunked import ChunkedBody
+from bridge.http.fields import first_value
+from bridge.http.grammar import HEAD_END, ProtocolFault, check_response_head
+from bridge.limits import LIMITS
+
 KEPT_IDLE = 64
 IDLE_EXPIRY_S = 50.0
 """Idle connections are kept this long; the common servers and load balancers close at 60 s and above."""
@@ -122,21 +127,41 @@ class WholeBody:
 
 
 class UpstreamConnection(httpcore.AsyncHTTP11Connection):
-    """httpcore's HTTP/1.1 connection, which knows whether it is clean and gives all bytes of one read at once."""
+    """httpcore's HTTP/1.1 connection, which knows whether it is clean and gives all bytes of one read at once.
 
-    _heard = False
-    _body_ended = False
+    h11 takes more than the RFC allows. So it gets an answer's head once that was looked at, and nothing of a
+    chunked body but its end; `ChunkedBody` takes it apart.
+    """
+
+    def __init__(self, origin: httpcore.Origin, stream: httpcore.AsyncNetworkStream, keepalive_expiry: float) -> None:
+        super().__init__(origin, stream, keepalive_expiry)
+        self._begin()
+
+    def _begin(self) -> None:
+        self._heads = 0
+        self._arrived = bytearray()
+        """What has come of a head, or of a chunked body, and was not looked at yet."""
+        self._searched = 0
+        """No head ends before this offset."""
+        self._chunked: ChunkedBody | None = None
+        self._body_ended = False
 
     @property
     def response_begun(self) -> bool:
         """Whether any byte of a response has come for the request under way."""
-        h11_state = self._h11_state
-        return self._heard or bool(h11_state.trailing_data[0]) or h11_state.their_state is not h11.SEND_RESPONSE
+        return bool(self._heads or self._arrived) or self._h11_state.their_state is not h11.SEND_RESPONSE
 
     async def handle_async_request(self, request: httpcore.Request) -> httpcore.Response:
         """Sends a request and reads the head of its response."""
-        self._heard = self._body_ended = False
-        return await super().handle_async_request(request)
+        self._begin()
+        response = await super().handle_async_request(request)
+        bodiless = request.method == b"HEAD" or response.status in {204, 304}  # RFC 9112, 6.3
+        if not bodiless and first_value(response.headers, b"transfer-encoding") is not None:
+            self._chunked = ChunkedBody(padded=True)
+        elif self._arrived:
+            self._h11_state.receive_data(bytes(self._arrived))
+            self._arrived.clear()
+        return response
 
     def has_expired(self) -> bool:
         """Whether it must not be used again."""
@@ -150,13 +175,30 @@ class UpstreamConnection(httpcore.AsyncHTTP11Connection):
     async def receive(self, timeout: float) -> bytes:
         """The next bytes of the body, as many as are there; none at its end. Cancelled, it loses nothing."""
         while not self._body_ended:
-            if arrived := self._arrived():
-                return arrived
+            if part := self._measured() if self._chunked is None else self._dechunked(self._chunked):
+                return part
             if not self._body_ended:
-                self._h11_state.receive_data(await self._network_stream.read(RECEIVE_SIZE, timeout=timeout))
+                data = await self._network_stream.read(RECEIVE_SIZE, timeout=timeout)
+                if self._chunked is None or not data:
+                    self._chunked = None  # h11 knows that this is no end
+                    self._h11_state.receive_data(data)
+                else:
+                    self._arrived += data
         return b""
 
-    def _arrived(self) -> bytes:
+    def _dechunked(self, body: ChunkedBody) -> bytes:
+        data = bytes(self._arrived)
+        self._arrived.clear()
+        try:
+            part = body.decode(data)
+        except ProtocolFault:
+            raise httpcore.RemoteProtocolError("a malformed chunk") from None
+        if body.ended:
+            self._h11_state.receive_data(b"0\r\n\r\n" + body.rest)
+            self._body_ended = isinstance(self._h11_state.next_event(), h11.EndOfMessage)
+        return part
+
+    def _measured(self) -> bytes:
         pieces: list[bytes] = []
         try:
             while isinstance(event := self._h11_state.next_event(), h11.Data):
@@ -168,9 +210,35 @@ class UpstreamConnection(httpcore.AsyncHTTP11Connection):
         return b"".join(pieces)
 
     async def _receive_event(self, timeout: float | None = None) -> h11.Event | type[h11.PAUSED]:
-        event = await super()._receive_event(timeout)
-        self._heard = True  # even by an informational answer, after which h11 looks as before
-        return event
+        """The next head: httpcore asks for no other event, since bodies are received here."""
+        while (end := self._head_end()) is None:
+            data = await self._network_stream.read(RECEIVE_SIZE, timeout=timeout)
+            if not data:
+                raise httpcore.RemoteProtocolError("the server left before its answer")
+            self._arrived += data
+        head = bytes(self._arrived[:end])
+        del self._arrived[:end]
+        self._searched = 0
+        self._heads += 1  # also of informational answers, after which h11 looks as before
+        try:
+            check_response_head(head)
+            self._h11_state.receive_data(head)
+            event = self._h11_state.next_event()
+        except (ProtocolFault, h11.RemoteProtocolError):
+            raise httpcore.RemoteProtocolError("no head of an answer") from None
+        if self._heads > LIMITS.informational_responses and isinstance(event, h11.InformationalResponse):
+            raise httpcore.RemoteProtocolError("too many heads that only inform")
+        return event  # type: ignore[return-value]  # never NEED_DATA, since the head is whole
+
+    def _head_end(self) -> int | None:
+        arrived = self._arrived
+        found = HEAD_END.search(arrived, self._searched, LIMITS.answer_head_bytes)
+        if found is not None:
+            return found.end()
+        if len(arrived) >= LIMITS.answer_head_bytes or not b"HTTP/".startswith(arrived[:5]):
+            raise httpcore.RemoteProtocolError("no head of an answer")
+        self._searched = max(0, len(arrived) - 2)
+        return None
 
 
 @define
