@@ -84,19 +84,23 @@ async def test_a_full_database_at_the_stop(tmp_path: Path, monkeypatch: pytest.M
     assert {row["outcome"] for row in rows(path, "interceptions")} == {"completed"}
 
 
-async def test_a_bridge_that_is_killed_while_it_takes_it_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_bridge_that_fails_while_it_takes_it_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "r.db"
-    plan = make_faulty(monkeypatch, range(10**6))
+    plan = make_faulty(monkeypatch, range(0))
     async with desk(path) as here:
-        here.publish(*[event for name in "abcdef" for event in story(name)])
+        here.publish(started("a"))
+        await until(lambda: ids(path))
+        plan["bad"] = range(10**6)
+        here.publish(*story("a")[1:], *[event for name in "bcdef" for event in story(name)])
         await here.until_said("record.failed")
     monkeypatch.setattr(spill, "LIMITS", evolve(LIMITS, batch_statements=3))
-    for _ in range(7):  # each gets a little further
-        plan["bad"] = range(plan["done"] + 15, 10**6)
+    for further in (20, 25, 30):
+        plan["bad"] = range(plan["done"] + further, 10**6)
         async with desk(path) as here:
             await here.until_said("record.failed")
-        plan["bad"] = range(0)
+    assert 1 < len(ids(path)) < 6
     assert len(spilt(path)) == 1
+    plan["bad"] = range(0)
     async with desk(path):
         pass
     assert ids(path) == list("abcdef")
