@@ -13,6 +13,7 @@ from bridge.events.vocabulary import Event, PromptRecorded, ThoughtRecorded, Tho
 from bridge.events.wire import Envelope
 from bridge.limits import LIMITS
 from bridge.record import database, recorder, spill
+from bridge.record.runs import RunLock
 from bridge.record.statements import Item
 from tests.record.test_trouble import locked, make_faulty
 from tests.support.record_desk import AT, contents, desk, ended, ids, rows, started
@@ -138,6 +139,23 @@ async def test_lines_that_say_nothing_cost_no_other(tmp_path: Path) -> None:
     async with desk(path) as here:
         assert here.said == []
     assert (ids(path), len(rows(path, "prompts")), spilt(path)) == (["a"], 1, [])
+
+
+async def test_of_a_bridge_that_was_killed_while_it_left_it(tmp_path: Path) -> None:
+    path = tmp_path / "r.db"
+    living = RunLock(path)
+    living.hold()
+    for token, name in (("0" * 32, "dead"), (living.token, "living")):
+        assert spill.write(path, token, [Envelope(1, AT, started(name))]) == 1
+        (file,) = (found for found in spilt(path) if found.name.endswith(token))
+        file.rename(file.with_name(file.name + spill.UNFINISHED))
+    async with desk(path):
+        pass
+    assert ids(path) == ["dead"]
+    living.release()
+    async with desk(path):
+        pass
+    assert ids(path) == ["dead", "living"]
 
 
 def test_the_oldest_go_where_there_are_too_many(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
