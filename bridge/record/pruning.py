@@ -31,7 +31,7 @@ EXPIRED = """
 
 
 @define
-class Pace:
+class StepSize:
     """How much is done in one step: as much as takes a short time."""
 
     most: int
@@ -56,8 +56,8 @@ class Pruning:
         self._doubted_since: float | None = None
         self._before: str | None = None
         self._shrinking = False
-        self._rows = Pace(LIMITS.prune_interceptions)
-        self._pages = Pace(4096)
+        self._rows = StepSize(LIMITS.prune_interceptions)
+        self._pages = StepSize(4096)
 
     def step(self, database: sqlite3.Connection, wall: datetime, running_s: float) -> bool:
         """Does a little of it, if it is time; returns whether there is more to do now.

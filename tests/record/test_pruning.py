@@ -70,7 +70,7 @@ def test_it_takes_small_steps(file: Path, opened: sqlite3.Connection, monkeypatc
 
 
 def test_a_slow_step_makes_the_next_smaller() -> None:
-    pace = pruning.Pace(most=500, size=400)
+    pace = pruning.StepSize(most=500, size=400)
     pace.note(1.0)
     assert pace.size == 200
     for _ in range(10):
