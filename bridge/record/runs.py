@@ -85,7 +85,7 @@ def begin_run(database: sqlite3.Connection, record: Path, lock: RunLock, now: da
     try:
         lock.hold()
         for run, pid, token, ended in database.execute(UNFINISHED).fetchall():
-            if ended is None and _is_alive(record, token):
+            if ended is None and is_alive(record, token):
                 others.append(pid)
                 continue
             database.execute(ATTEMPTS_LEFT_OPEN, (at, run))
@@ -111,7 +111,7 @@ def end_run(database: sqlite3.Connection, run: int, now: datetime) -> None:
     database.execute("UPDATE runs SET ended_at = ? WHERE run = ?", (format_time(now), run))
 
 
-def _is_alive(record: Path, token: str | None) -> bool:
+def is_alive(record: Path, token: str | None) -> bool:
     """Whether somebody holds that run's lock. What is left of a dead one is removed."""
     if token is None:
         return False  # written before runs had locks

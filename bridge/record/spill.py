@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import glob
 import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
@@ -19,6 +20,7 @@ import orjson
 from bridge.events.wire import Envelope, WireError, decode, encode
 from bridge.limits import LIMITS
 from bridge.record.key_states import KeyStates
+from bridge.record.runs import is_alive
 from bridge.record.statements import Item, Statements
 
 UNFINISHED = ".part"
@@ -47,20 +49,21 @@ def write(record: Path, token: str, items: Sequence[Item]) -> int:
 
 
 def waiting(record: Path) -> list[Path]:
-    """The files to take in."""
-    prefix = f"{record.name}.spill-"
-    with contextlib.suppress(FileNotFoundError):
-        return sorted(
-            path
-            for path in record.parent.iterdir()
-            if path.name.startswith(prefix) and not path.name.endswith(UNFINISHED)
-        )
-    return []
+    """The files to take in; one that a bridge was killed amid is as good as another. Raises OSError."""
+    found = []
+    for path in sorted(record.parent.glob(f"{glob.escape(record.name)}.spill-*")):
+        whole = path.with_name(path.name.removesuffix(UNFINISHED))
+        if path != whole:
+            if is_alive(record, _token(whole)):
+                continue
+            path.rename(whole)
+        found.append(whole)
+    return found
 
 
 def take_in(database: sqlite3.Connection, path: Path) -> Iterator[list[Item]]:
     """What is in a file, in batches that note how far they go, and then removes it. Raises OSError."""
-    token = path.name.rpartition("-")[2]
+    token = _token(path)
     with path.open("rb") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -75,6 +78,11 @@ def take_in(database: sqlite3.Connection, path: Path) -> Iterator[list[Item]]:
             yield [*_items(batch), [note]]
         path.unlink(missing_ok=True)
         database.execute("DELETE FROM spills WHERE token = ?", (token,))
+
+
+def _token(path: Path) -> str:
+    """Of the run that left the file."""
+    return path.name.rpartition("-")[2]
 
 
 def _newest_lines(items: Sequence[Item]) -> list[bytes]:

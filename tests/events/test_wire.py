@@ -168,6 +168,17 @@ def test_a_command_says_no_more_than_it_means() -> None:
     assert encode(Command(1, "snapshot")) == b'{"n":1,"command":"snapshot"}\n'
 
 
+def test_the_start_of_an_interception_in_an_older_log_has_no_query() -> None:
+    line = (
+        b'{"type":"interception.started","seq":1,"at":"2026-11-29T01:08:22.164Z","id":"i","provider":"p",'
+        b'"api":"messages","method":"GET","path":"/","credential":{"kind":"byok","hint":null}}'
+    )
+    message = decode(line)
+    assert isinstance(message, Envelope)
+    assert isinstance(message.event, InterceptionStarted)
+    assert message.event.query is None
+
+
 @pytest.mark.parametrize(
     ("line", "told"),
     [

@@ -89,6 +89,13 @@ def test_the_file_shrinks(file: Path, opened: sqlite3.Connection) -> None:
     assert file.stat().st_size < before / 4
 
 
+def test_it_gives_back_many_pages_at_once(file: Path, opened: sqlite3.Connection) -> None:
+    opened.execute("DELETE FROM interceptions")
+    unused = opened.execute("PRAGMA freelist_count").fetchone()[0]
+    Pruning(file, KEEP.total_seconds())._shrink(opened)
+    assert opened.execute("PRAGMA freelist_count").fetchone()[0] == unused - 16
+
+
 def test_the_journal_stays_small_while_somebody_reads(
     file: Path, opened: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:

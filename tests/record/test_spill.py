@@ -13,6 +13,7 @@ from bridge.events.vocabulary import Event, PromptRecorded, ThoughtRecorded, Tho
 from bridge.events.wire import Envelope
 from bridge.limits import LIMITS
 from bridge.record import database, recorder, spill
+from bridge.record.runs import RunLock
 from bridge.record.statements import Item
 from tests.record.test_trouble import locked, make_faulty
 from tests.support.record_desk import AT, contents, desk, ended, ids, rows, started
@@ -84,19 +85,23 @@ async def test_a_full_database_at_the_stop(tmp_path: Path, monkeypatch: pytest.M
     assert {row["outcome"] for row in rows(path, "interceptions")} == {"completed"}
 
 
-async def test_a_bridge_that_is_killed_while_it_takes_it_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_bridge_that_fails_while_it_takes_it_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "r.db"
-    plan = make_faulty(monkeypatch, range(10**6))
+    plan = make_faulty(monkeypatch, range(0))
     async with desk(path) as here:
-        here.publish(*[event for name in "abcdef" for event in story(name)])
+        here.publish(started("a"))
+        await until(lambda: ids(path))
+        plan["bad"] = range(10**6)
+        here.publish(*story("a")[1:], *[event for name in "bcdef" for event in story(name)])
         await here.until_said("record.failed")
     monkeypatch.setattr(spill, "LIMITS", evolve(LIMITS, batch_statements=3))
-    for _ in range(7):  # each gets a little further
-        plan["bad"] = range(plan["done"] + 15, 10**6)
+    for further in (20, 25, 30):
+        plan["bad"] = range(plan["done"] + further, 10**6)
         async with desk(path) as here:
             await here.until_said("record.failed")
-        plan["bad"] = range(0)
+    assert 1 < len(ids(path)) < 6
     assert len(spilt(path)) == 1
+    plan["bad"] = range(0)
     async with desk(path):
         pass
     assert ids(path) == list("abcdef")
@@ -134,6 +139,23 @@ async def test_lines_that_say_nothing_cost_no_other(tmp_path: Path) -> None:
     async with desk(path) as here:
         assert here.said == []
     assert (ids(path), len(rows(path, "prompts")), spilt(path)) == (["a"], 1, [])
+
+
+async def test_of_a_bridge_that_was_killed_while_it_left_it(tmp_path: Path) -> None:
+    path = tmp_path / "r.db"
+    living = RunLock(path)
+    living.hold()
+    for token, name in (("0" * 32, "dead"), (living.token, "living")):
+        assert spill.write(path, token, [Envelope(1, AT, started(name))]) == 1
+        (file,) = (found for found in spilt(path) if found.name.endswith(token))
+        file.rename(file.with_name(file.name + spill.UNFINISHED))
+    async with desk(path):
+        pass
+    assert ids(path) == ["dead"]
+    living.release()
+    async with desk(path):
+        pass
+    assert ids(path) == ["dead", "living"]
 
 
 def test_the_oldest_go_where_there_are_too_many(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
