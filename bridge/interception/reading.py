@@ -14,7 +14,7 @@ from attrs import frozen
 
 from bridge.apis.json_text import TOO_MANY_MARKS, TooCostly, marks
 from bridge.apis.protocol import Api, ClientFilter, RequestFacts, UnreadableRequest
-from bridge.interception.decoding import LARGEST, Decode, GrownTooLarge, UndecodableError, decoder, identity
+from bridge.interception.decoding import Decode, GrownTooLarge, UndecodableError, decoder, identity
 from bridge.limits import LIMITS, READING
 
 TOO_LARGE = "too large"
@@ -41,7 +41,7 @@ class ReadRequest:
 
 async def read(api: Api, path: str, body: bytes, encoding: bytes | None) -> ReadRequest:
     """Reads a request. Raises UnreadableRequest for what is certainly no JSON object."""
-    decode = decoder(encoding)
+    decode = decoder(encoding, LIMITS.decoded_bytes)
     try:
         if decode is identity and len(body) <= LIMITS.on_loop_bytes:
             return _read(api, path, body, body)
@@ -56,7 +56,7 @@ async def _read_large(api: Api, path: str, body: bytes, decode: Decode | None) -
     """Reads it in a thread, within the budget. Raises TooCostly where it is not read."""
     if decode is None:
         raise TooCostly(UNKNOWN_ENCODING)
-    size = len(body) if decode is identity else len(body) + LARGEST
+    size = len(body) if decode is identity else len(body) + LIMITS.decoded_bytes
     if size > LIMITS.read_request_bytes:
         raise TooCostly(TOO_LARGE)
     if not READING.take(size):
@@ -75,6 +75,7 @@ def _look(decode: Decode, body: bytes) -> tuple[bytes, int]:
     """The body without its encoding, and how many values it may have. Raises TooCostly for too many."""
     try:
         plain = decode(body)
+        decode(b"")  # which tells whether that was all of it
     except GrownTooLarge:
         raise TooCostly(TOO_LARGE) from None
     except UndecodableError:
