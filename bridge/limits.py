@@ -20,8 +20,11 @@ class Limits:
     head_bytes: int = 64 * KIB
     """Request line and header fields together."""
     head_fields: int = 256
+    chunk_overhead_bytes: int = 16 * KIB
+    """What the lines between the chunks of a body may take beyond what is usual; also one such line."""
 
     # HTTP, from providers
+    answer_head_bytes: int = 100 * KIB
     informational_responses: int = 100
     """1xx heads before the real one."""
 
@@ -52,6 +55,11 @@ class Limits:
     held_events_bytes: int = 64 * MIB
     """What is still coming in all streams together; beyond it events are relayed unread."""
 
+    decoded_bytes: int = 16 * MIB
+    """What a request may grow to when its encoding is undone; a larger one is relayed unread."""
+    decoded_chunk_bytes: int = 4 * MIB
+    """The same for what one read of an answer brings: 64 KiB of gzip can hold 64 MiB."""
+
     # The picture that snapshots show (docs/events.md, Snapshots)
     text_bytes: int = 64 * KIB
     """One thought, prompt, answer, or the arguments of one tool call."""
@@ -81,6 +89,14 @@ class Limits:
     snapshots_per_s: int = 2
     """Snapshots that one subscriber gets for the asking."""
 
+    # The dashboard as a web page
+    web_tabs: int = 8
+    """Tabs that are open at one time; each has a process of its own."""
+    web_columns: int = 500
+    web_rows: int = 200
+    web_message_bytes: int = MIB
+    """A message that a page sends: keys, or a text that is pasted."""
+
     # Metrics
     label_values: int = 200
     """Different values of one label; further ones are counted as `other`."""
@@ -93,11 +109,19 @@ class Limits:
 
     # The record
     queued_statements: int = 50_000
-    """What waits for the database."""
+    """Events that wait for the database."""
+    queued_bytes: int = 64 * MIB
+    """What they hold."""
+    batch_statements: int = 1_000
+    """Events that one transaction writes."""
+    spill_bytes: int = 64 * MIB
+    """What a stop leaves in a file beside a database that can't be written."""
     prune_interceptions: int = 500
     """Old interceptions that one transaction removes."""
     journal_bytes: int = 64 * MIB
-    """The write-ahead log after a checkpoint."""
+    """The write-ahead log after a checkpoint, and where pruning waits for one."""
+    rewritten_bytes: int = 32 * MIB
+    """An older file with no more in it is rewritten once, so that it can shrink."""
 
 
 LIMITS = Limits()

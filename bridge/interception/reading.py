@@ -14,7 +14,7 @@ from attrs import frozen
 
 from bridge.apis.json_text import TOO_MANY_MARKS, TooCostly, marks
 from bridge.apis.protocol import Api, ClientFilter, RequestFacts, UnreadableRequest
-from bridge.interception.decoding import LARGEST, Decode, GrownTooLarge, UndecodableError, decoder, identity
+from bridge.interception.decoding import Decode, GrownTooLarge, UndecodableError, decoder, identity
 from bridge.limits import LIMITS, READING
 
 TOO_LARGE = "too large"
@@ -56,7 +56,7 @@ async def _read_large(api: Api, path: str, body: bytes, decode: Decode | None) -
     """Reads it in a thread, within the budget. Raises TooCostly where it is not read."""
     if decode is None:
         raise TooCostly(UNKNOWN_ENCODING)
-    size = len(body) if decode is identity else len(body) + LARGEST
+    size = len(body) if decode is identity else len(body) + LIMITS.decoded_bytes
     if size > LIMITS.read_request_bytes:
         raise TooCostly(TOO_LARGE)
     if not READING.take(size):
@@ -75,6 +75,8 @@ def _look(decode: Decode, body: bytes) -> tuple[bytes, int]:
     """The body without its encoding, and how many values it may have. Raises TooCostly for too many."""
     try:
         plain = decode(body)
+        if decode is not identity:
+            decode(b"")  # raises where it is not whole
     except GrownTooLarge:
         raise TooCostly(TOO_LARGE) from None
     except UndecodableError:
