@@ -45,8 +45,8 @@ class Limits:
     """An answer that is one body; a larger one is relayed unread."""
     read_event_marks: int = 200_000
     """Brackets and commas in one event, or in an answer that is one body; with more it is relayed unread."""
-    argument_marks: int = 50_000
-    """Brackets and commas in the arguments of a tool call; with more they are told as a text."""
+    argument_values: int = 10_000
+    """Values in the arguments of a tool call; with more they are told as a text."""
     lenient_bytes: int = 4 * MIB
     lenient_marks: int = 100_000
     """JSON with half characters, broken UTF-8 or NaN is read up to so many bytes, brackets and commas."""

@@ -14,6 +14,7 @@ import gc
 import json
 import re
 from collections.abc import Sequence
+from enum import Enum
 from typing import Any
 
 import orjson
@@ -90,26 +91,35 @@ def well_formed(text: str) -> str:
     return text if text.isascii() else _LONE_SURROGATE.sub("\ufffd", text)
 
 
-def is_shallow(value: object, depth: int = 64) -> bool:
-    """Whether arrays and objects nest at most that deep, so that an event with the value in it can be encoded."""
+class Shape(Enum):
+    """What becomes of a value in an event."""
+
+    USUAL = "usual"  # told as it is
+    WIDE = "wide"  # told as a text: so many values would take long on every way they go
+    DEEP = "deep"  # could not be encoded
+
+
+def shape(value: object, depth: int = 64) -> Shape:
+    """Whether arrays and objects in the value nest deeper than that, or hold more than a few thousand values."""
     level: Sequence[object] = [value]
+    count = 0
     for _ in range(depth + 1):
         level = [inner for outer in level for inner in _members(outer)]
         if not level:
-            return True
-    return False
+            return Shape.WIDE if count > LIMITS.argument_values else Shape.USUAL
+        count += len(level)
+    return Shape.DEEP
 
 
 def passed_on(value: object) -> object:
-    """A value as an event may have it: as it is, as a text where it is many values, not at all where it is deep."""
-    if not isinstance(value, list | dict):
-        return value
-    if not is_shallow(value):
-        return None
-    encoded = orjson.dumps(value)
-    return (
-        value if len(encoded) <= LIMITS.argument_marks or marks(encoded) <= LIMITS.argument_marks else encoded.decode()
-    )
+    """A value as an event may have it: as it is, as a text where it is wide, not at all where it is deep."""
+    match shape(value):
+        case Shape.USUAL:
+            return value
+        case Shape.WIDE:
+            return orjson.dumps(value).decode()
+        case Shape.DEEP:
+            return None
 
 
 def _members(value: object) -> Sequence[object]:

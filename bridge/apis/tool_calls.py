@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from attrs import define, field
 
-from bridge.apis.json_text import is_shallow, loads
+from bridge.apis.json_text import Shape, loads, shape
 from bridge.apis.transcript import Transcript
 from bridge.limits import LIMITS, Share
 
@@ -51,7 +51,7 @@ def parsed_arguments(text: object) -> object:
     if not isinstance(text, str):
         return text
     try:
-        value = loads(text.encode(), LIMITS.argument_marks)
+        value = loads(text.encode())
     except ValueError:
         return text
-    return value if is_shallow(value) else text
+    return value if shape(value) is Shape.USUAL else text

@@ -126,10 +126,11 @@ class Hub:
         for subscriber in takers:
             subscriber.offer(line)
         while self.queues.size > LIMITS.queues_bytes:
-            longest = max(self._subscribers, key=lambda subscriber: subscriber.size)
-            if not longest.size:
-                break  # what is on its way out is all that is left
-            longest.lose()
+            most = max(self._subscribers, key=lambda subscriber: subscriber.held)
+            if not most.size:  # it does not even take the line that is on its way
+                most.close()
+                break
+            most.lose()
 
     def _let_go(self, snapshot: SharedSnapshot) -> None:
         for subscriber in self._subscribers:

@@ -104,6 +104,12 @@ class Subscriber:
         """Bytes that wait for it."""
         return self._size
 
+    @property
+    def held(self) -> tuple[int, int]:
+        """Those with what is on its way, and the latter alone, of which who does not read has more than who does."""
+        sending = sum(len(entry.data) for entry in self._sent if isinstance(entry, Line))
+        return self._size + sending, sending
+
     def offer(self, line: Line) -> None:
         """Queues a line, or counts it as lost where the queue is full. Never waits."""
         if self._opening:

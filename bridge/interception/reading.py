@@ -75,7 +75,8 @@ def _look(decode: Decode, body: bytes) -> tuple[bytes, int]:
     """The body without its encoding, and how many values it may have. Raises TooCostly for too many."""
     try:
         plain = decode(body)
-        decode(b"")  # which tells whether that was all of it
+        if decode is not identity:
+            decode(b"")  # raises where it is not whole
     except GrownTooLarge:
         raise TooCostly(TOO_LARGE) from None
     except UndecodableError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from typing import Any
 
 import orjson
@@ -9,7 +10,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.apis.json_text import is_shallow, loads, loads_object, well_formed
+from bridge.apis.json_text import (
+    TOO_DEEP,
+    TOO_MANY_MARKS,
+    Shape,
+    TooCostly,
+    loads,
+    loads_object,
+    marks,
+    shape,
+    well_formed,
+)
+from bridge.limits import LIMITS
 
 
 @pytest.mark.parametrize(
@@ -70,14 +82,51 @@ def test_well_formed() -> None:
     assert well_formed("a\ud83d") == "a\ufffd"
 
 
-def test_is_shallow() -> None:
+def test_shape() -> None:
     def nested(depth: int) -> Any:
         value: Any = "x"
         for level in range(depth):
             value = [value] if level % 2 else {"k": value, "other": 1}
         return value
 
-    assert is_shallow("x", depth=0)
-    assert is_shallow(nested(64))
-    assert not is_shallow(nested(65))
-    assert not is_shallow(nested(100_000))
+    assert shape("x", depth=0) is Shape.USUAL
+    assert shape(nested(64)) is Shape.USUAL
+    assert shape(nested(65)) is Shape.DEEP
+    assert shape(nested(100_000)) is Shape.DEEP
+    assert shape([0] * LIMITS.argument_values) is Shape.USUAL
+    assert shape({"a": [0] * LIMITS.argument_values}) is Shape.WIDE
+
+
+@pytest.mark.parametrize("raw", [b"[" * 10_000 + b"]" * 10_000, b'{"a":' * 10_000 + b"1" + b"}" * 10_000])
+def test_what_is_nested_too_deeply_is_too_costly(raw: bytes) -> None:
+    with pytest.raises(TooCostly, match=TOO_DEEP):
+        loads(raw)
+
+
+def test_what_has_too_many_marks_is_not_even_tried(monkeypatch: pytest.MonkeyPatch) -> None:
+    raw = b"[" + b"1," * 10 + b"1]"
+    assert marks(raw) == 12
+    assert loads(raw, 12) == [1] * 11
+    monkeypatch.setattr(orjson, "loads", lambda _: pytest.fail("it was parsed"))
+    with pytest.raises(TooCostly, match=TOO_MANY_MARKS):
+        loads(raw, 11)
+
+
+def test_the_lenient_way_is_short() -> None:
+    assert loads(b"[NaN," + b"1," * 1000 + b"1]")
+    with pytest.raises(TooCostly, match="too large to look closer"):
+        loads(b"[NaN," + b"1," * LIMITS.lenient_marks + b"1]")
+    with pytest.raises(TooCostly, match="too large to look closer"):
+        loads(b'"' + b"x" * LIMITS.lenient_bytes + b'\\ud83d"')
+
+
+def test_the_garbage_collector_is_as_it_was() -> None:
+    raw = b"[" + b"[]," * 100_000 + b"1]"
+    assert len(loads(raw, len(raw))) == 100_001
+    assert gc.isenabled()
+    gc.disable()
+    try:
+        loads(raw, len(raw))
+        assert not gc.isenabled()
+    finally:
+        gc.enable()

@@ -140,6 +140,32 @@ async def test_all_queues_together_are_bounded_and_the_longest_goes_first(monkey
     assert hub.events_dropped == 100
 
 
+async def test_who_takes_no_end_of_large_lines_is_let_go_and_others_lose_nothing(
+    monkeypatch: pytest.MonkeyPatch, nursery: trio.Nursery
+) -> None:
+    monkeypatch.setattr(hub_module, "LIMITS", evolve(LIMITS, queues_bytes=4 * LINE_SIZE))
+    hub = Hub()
+    quick = hub.subscribe()
+    told: list[Message] = []
+    closed: list[int] = []
+
+    async def read() -> None:
+        while True:
+            told.extend(await messages(quick))
+
+    nursery.start_soon(read)
+    for number in range(6):
+        stuck = hub.subscribe()
+        stuck.close = lambda number=number: closed.append(number)  # type: ignore[misc]
+        hub.publish(LINE)
+        await stuck.take()  # and it sends no end of it
+        stuck.types = frozenset()
+        await trio.testing.wait_all_tasks_blocked()
+    assert [type(message) for message in told] == [Envelope] * 6
+    assert closed
+    nursery.cancel_scope.cancel()
+
+
 async def test_a_loss_keeps_the_replies_that_were_due(monkeypatch: pytest.MonkeyPatch) -> None:
     hub = Hub()
     subscriber = hub.subscribe()

@@ -119,6 +119,8 @@ async def test_what_is_encoded_is_read_elsewhere_and_within_bounds() -> None:
     assert (await read(b"?", b"compress")).unread == UNKNOWN_ENCODING
     with pytest.raises(UnreadableRequest, match="not in the encoding"):
         await read(b"not gzip", b"gzip")
+    with pytest.raises(UnreadableRequest, match="not in the encoding"):
+        await read(packed[:-4], b"gzip")
 
 
 async def test_the_bridge_relays_it_and_tells_why(monkeypatch: pytest.MonkeyPatch) -> None:
