@@ -210,3 +210,12 @@ async def test_our_own_congestion_opens_no_circuit(clock: MockClock) -> None:
             with frozen(clock):
                 assert (await ask(here.port)).status == 200
             assert here.events("circuit.changed") == []
+
+
+async def test_our_own_congestion_is_told_as_a_time_out() -> None:
+    async with provider(say_hello) as url, world(url, connect_timeout=0.05) as here:
+        here.bridge.providers["openai"].upstream._limiter.total_tokens = 1
+        here.bridge.providers["openai"].upstream._limiter.acquire_on_behalf_of_nowait(object())
+        answer = await ask(here.port)
+        assert answer.status == 503
+        assert [(event.status, event.reason) for event in here.events("attempt.failed")] == [(None, "timeout")]

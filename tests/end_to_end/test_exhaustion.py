@@ -118,3 +118,18 @@ async def test_a_wait_that_is_too_long_is_answered_at_once() -> None:
         answer = await ask(here.port)
         assert not here.events("interception.waiting")
     assert (answer.status, answer.header("retry-after")) == (429, "30")
+
+
+async def test_the_wait_counts_from_the_requests_beginning() -> None:
+    """Two waits, each short enough by itself and together too long: the second is not begun."""
+
+    async def handle(asked: Asked, reply: Reply) -> None:
+        if len(here.events("interception.waiting")) < 2:
+            await reply.whole(429, b"{}", [JSON, ("retry-after-ms", "700")])
+        else:
+            await say_hello(asked, reply)
+
+    async with provider(handle) as url, world(url, wait_for_key=1.2) as here:
+        answer = await ask(here.port)
+        assert len(here.events("interception.waiting")) <= 1
+    assert answer.status == 429

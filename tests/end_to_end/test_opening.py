@@ -156,3 +156,21 @@ async def test_a_client_that_leaves_while_it_is_held_frees_everything() -> None:
         with trio.fail_after(5):
             await closed.wait()
         assert (await here.event("interception.ended")).outcome == "cancelled"
+
+
+async def test_no_more_than_64_kib_are_held(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(opening, "HOLD_S", 600.0)
+    long = sse("response.in_progress", response={"id": "resp_1", "status": "in_progress", "instructions": "x" * 65536})
+    seen = trio.Event()
+
+    async def handle(_: Asked, reply: Reply) -> None:
+        await reply.head(200, STREAM)
+        await reply.chunk(long)
+        await seen.wait()
+        await reply.chunk(HELLO[1] + HELLO[2])
+        await reply.end()
+
+    async with provider(handle) as url, world(url) as here:
+        with trio.fail_after(10):
+            answer = await ask(here.port, on_chunk=lambda _: seen.set())
+    assert answer.body == long + HELLO[1] + HELLO[2]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from attrs import define
 
@@ -183,3 +185,16 @@ async def test_an_open_circuit_is_answered_503_and_told() -> None:
     )
     assert b'clearspan_circuit_breaker_rejects_total{model="m",provider="openai"} 1.0' in metrics
     assert b'clearspan_circuit_breaker_state{endpoint="/v1/responses",model="m",provider="openai"} 2.0' in metrics
+
+
+@pytest.mark.parametrize("stream", [True, False])
+async def test_time_outs_count_as_failures(*, stream: bool) -> None:
+    async def handle(_: Asked, reply: Reply) -> None:
+        await reply.until_closed()
+
+    breaker = CircuitBreakerSettings(failure_threshold=2)
+    limits: dict[str, Any] = {"idle_timeout": 0.05} if stream else {"request_timeout": 0.05}
+    async with provider(handle) as url, world(url, circuit_breaker=breaker, **limits) as here:
+        answers = [await ask(here.port, {"model": "m", "input": "x", "stream": stream}) for _ in range(3)]
+        assert [answer.status for answer in answers] == [504, 504, 503]
+        assert states(here.events("circuit.changed")) == ["open"]
