@@ -134,7 +134,7 @@ class MonitorApp(App[None]):
     async def _catch_up(self) -> None:
         """Events are missing that nobody announced: a fresh snapshot makes the picture whole."""
         try:
-            await self.source.ask(Command(0, "snapshot"))
+            await self.source.send(Command(0, "snapshot"))
         finally:
             self._asked_for_snapshot = False
 
@@ -264,7 +264,7 @@ class MonitorApp(App[None]):
 
     async def _ask(self, command: Command, done: str) -> None:
         """Sends a command and says what came of it."""
-        reply = await self.source.ask(command)
+        reply = await self.source.send(command)
         if reply.ok:
             self.say(done, "good")
         else:

@@ -112,7 +112,7 @@ class Replay:
             now = self._at
         return max(0.0, (due - now).total_seconds() / self.speed)
 
-    async def ask(self, command: Command) -> Reply:
+    async def send(self, command: Command) -> Reply:
         """What is over takes no commands."""
         return Reply(command.n, ok=False, error="this is a recorded log")
 

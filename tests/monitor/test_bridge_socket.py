@@ -193,10 +193,10 @@ def test_commands_get_their_own_replies() -> None:
         async with listening(path, serve), watching(path) as (client, heard):
             await heard.until(lambda: bool(heard.of(Snapshot)))
             replies = await asyncio.gather(
-                client.ask(Command(0, "cancel", id="a")),
-                client.ask(Command(0, "key.reset", provider="openai", key="sk-p...3f2a")),
-                client.ask(Command(0, "key.disable", provider="openai", key="sk-p...3f2a")),
-                client.ask(Command(0, "key.enable", provider="openai", key="sk-p...3f2a")),
+                client.send(Command(0, "cancel", id="a")),
+                client.send(Command(0, "key.reset", provider="openai", key="sk-p...3f2a")),
+                client.send(Command(0, "key.disable", provider="openai", key="sk-p...3f2a")),
+                client.send(Command(0, "key.enable", provider="openai", key="sk-p...3f2a")),
             )
             assert [reply.ok for reply in replies] == [True, False, True, True]
             assert replies[1].error == "no such key"
@@ -206,7 +206,7 @@ def test_commands_get_their_own_replies() -> None:
 
 def test_a_command_without_a_bridge_says_so() -> None:
     async def test(path: Path) -> None:
-        assert await BridgeSource(path).ask(Command(0, "cancel", id="a")) == Reply(
+        assert await BridgeSource(path).send(Command(0, "cancel", id="a")) == Reply(
             None, False, "not connected to the bridge"
         )
 
@@ -216,7 +216,7 @@ def test_a_command_without_a_bridge_says_so() -> None:
 
         async with listening(path, serve), watching(path) as (client, heard):
             await heard.until(lambda: bool(heard.of(Snapshot)))
-            reply = await client.ask(Command(0, "cancel", id="a"))
+            reply = await client.send(Command(0, "cancel", id="a"))
             assert (reply.ok, reply.error) == (False, "the connection to the bridge was lost")
 
     in_a_directory(test)

@@ -171,7 +171,7 @@ def test_speeds_go_up_and_down_by_steps() -> None:
 
 
 def test_a_recorded_log_takes_no_commands() -> None:
-    reply = asyncio.run(Replay(log()).ask(Command(0, "cancel", id="a")))
+    reply = asyncio.run(Replay(log()).send(Command(0, "cancel", id="a")))
     assert (reply.ok, reply.error) == (False, "this is a recorded log")
 
 
