@@ -117,7 +117,7 @@ class RequestFilter:
     _words: list[Word] = Factory(list)
     _ended: dict[str, bool] = Factory(dict)
 
-    def ask(self, query: str) -> None:
+    def set_query(self, query: str) -> None:
         """Takes another query."""
         if query != self.query:
             self.query, self._words, self._ended = query, words(query), {}
