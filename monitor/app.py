@@ -199,9 +199,9 @@ class MonitorApp(App[None]):
         self.reasoning.choose(message.request)
         self.action_view("reasoning")
 
-    @on(KeysScreen.Ask)
-    def _send_key_command(self, message: KeysScreen.Ask) -> None:
-        self.run_worker(self._ask(message.command, message.done), name="key")
+    @on(KeysScreen.SendCommand)
+    def _send_key_command(self, message: KeysScreen.SendCommand) -> None:
+        self.run_worker(self._send(message.command, message.done), name="key")
 
     @on(RequestScreen.Export)
     def _export_request(self, message: RequestScreen.Export) -> None:
@@ -260,9 +260,9 @@ class MonitorApp(App[None]):
         if not request.live:
             self.say(f"{subject(request)} has ended already", "muted")
             return
-        self.run_worker(self._ask(Command(0, "cancel", id=request.id), f"cancelled {subject(request)}"), name="cancel")
+        self.run_worker(self._send(Command(0, "cancel", id=request.id), f"cancelled {subject(request)}"), name="cancel")
 
-    async def _ask(self, command: Command, done: str) -> None:
+    async def _send(self, command: Command, done: str) -> None:
         """Sends a command and says what came of it."""
         reply = await self.source.send(command)
         if reply.ok:

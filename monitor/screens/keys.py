@@ -47,7 +47,7 @@ class KeysScreen(View):
         Binding("escape", "back", "Back", show=False),
     ]
 
-    class Ask(Message):
+    class SendCommand(Message):
         """A command about a key, and what to say when it is done."""
 
         def __init__(self, command: Command, done: str) -> None:
@@ -114,11 +114,11 @@ class KeysScreen(View):
 
     def action_reset(self) -> None:
         """Ends a cooldown, or gives a refused key another chance."""
-        self._ask("key.reset", "reset")
+        self._send("key.reset", "reset")
 
     def action_enable(self) -> None:
         """Switches the key on again."""
-        self._ask("key.enable", "enabled")
+        self._send("key.enable", "enabled")
 
     def action_disable(self) -> None:
         """Switches the key off, if that is meant."""
@@ -136,13 +136,13 @@ class KeysScreen(View):
 
         self.app.push_screen(ConfirmScreen(question, rest), answered)
 
-    def _ask(self, command: str, done: str) -> None:
+    def _send(self, command: str, done: str) -> None:
         if self.chosen is not None:
             self._post(self.chosen, command, done)
 
     def _post(self, key: KeyChanged, name: str, done: str) -> None:
         command = Command(0, name, provider=key.provider, key=key.key)
-        self.post_message(self.Ask(command, f"{done} {key.provider} {key.key}"))
+        self.post_message(self.SendCommand(command, f"{done} {key.provider} {key.key}"))
 
     def action_back(self) -> None:
         """Back to where one came from."""
