@@ -99,7 +99,7 @@ class MonitorApp(App[None]):
         self._step = step
         self._frame_timer: Timer | None = None
         self._painted_at = float("-inf")
-        self._asked_for_snapshot = False
+        self._snapshot_requested = False
 
     def get_default_screen(self) -> LiveScreen:
         """The live view is what everything else opens over."""
@@ -124,8 +124,8 @@ class MonitorApp(App[None]):
     def receive(self, incoming: Incoming) -> None:
         """Takes one message in and sees to it that a frame will show it."""
         self.state.apply(incoming, self.clock())
-        if self.state.gap and not self._asked_for_snapshot:
-            self._asked_for_snapshot = True
+        if self.state.gap and not self._snapshot_requested:
+            self._snapshot_requested = True
             self.run_worker(self._catch_up(), name="catch up")
         if self._frame_timer is None:
             wait = FRAME_S - (asyncio.get_running_loop().time() - self._painted_at)
@@ -136,7 +136,7 @@ class MonitorApp(App[None]):
         try:
             await self.source.send(Command(0, "snapshot"))
         finally:
-            self._asked_for_snapshot = False
+            self._snapshot_requested = False
 
     def paint(self) -> None:
         """Draws the state as it is now."""
