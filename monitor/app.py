@@ -211,14 +211,14 @@ class MonitorApp(App[None]):
         try:
             path = await asyncio.to_thread(export.save, text, name, self.places)
         except OSError as error:
-            self.say(f"could not export: {error.strerror or error}", "bad")
+            self.show_message(f"could not export: {error.strerror or error}", "bad")
         else:
-            self.say(f"exported to {path}", "good")
+            self.show_message(f"exported to {path}", "good")
 
     @on(View.Copied)
     def _copy(self, message: View.Copied) -> None:
         self.copy_to_clipboard(message.text)
-        self.say(f"copied {message.what}, {len(message.text):,} characters", "good")
+        self.show_message(f"copied {message.what}, {len(message.text):,} characters", "good")
 
     def action_walkthrough(self) -> None:
         """Goes through the selected request step by step."""
@@ -258,7 +258,7 @@ class MonitorApp(App[None]):
     def _cancel(self, message: View.Cancel) -> None:
         request = message.request
         if not request.live:
-            self.say(f"{subject(request)} has ended already", "muted")
+            self.show_message(f"{subject(request)} has ended already", "muted")
             return
         self.run_worker(self._send(Command(0, "cancel", id=request.id), f"cancelled {subject(request)}"), name="cancel")
 
@@ -266,14 +266,14 @@ class MonitorApp(App[None]):
         """Sends a command and says what came of it."""
         reply = await self.source.send(command)
         if reply.ok:
-            self.say(done, "good")
+            self.show_message(done, "good")
         else:
-            self.say(f"could not {command.command.removeprefix('key.')}: {reply.error}", "bad")
+            self.show_message(f"could not {command.command.removeprefix('key.')}: {reply.error}", "bad")
 
-    def say(self, text: str, tone: Tone) -> None:
+    def show_message(self, text: str, tone: Tone) -> None:
         """Tells something in the last line for a few seconds."""
         if self.view is not None:
-            self.view.say(text, tone, self.clock() + timedelta(seconds=STATUS_S))
+            self.view.show_message(text, tone, self.clock() + timedelta(seconds=STATUS_S))
 
     def _fatal_error(self) -> None:
         """Replaces Textual's report of a crash, which prints local variables: those hold prompts and answers."""

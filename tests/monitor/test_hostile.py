@@ -95,7 +95,7 @@ def test_hostile_text_is_shown_harmlessly_everywhere(size: tuple[int, int], pois
             if key:
                 await pilot.press(key)
             screens.append(await stage.paint(pilot))
-        stage.app.say(poison, "bad")
+        stage.app.show_message(poison, "bad")
         screens.append(await stage.paint(pilot))
         stage.tell(BridgeStopping(poison))
         screens.append(await stage.paint(pilot))
