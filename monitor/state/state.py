@@ -87,7 +87,7 @@ class MonitorState:
         self.usage.zone = now.tzinfo or self.usage.zone
         match incoming:
             case Envelope():
-                self._hear(incoming, now)
+                self._take(incoming, now)
             case Snapshot():
                 self._replace(incoming, now)
             case Hello():
@@ -142,7 +142,7 @@ class MonitorState:
                 self.key_changed_at[name] = snapshot.at
         self.first_token_at = {id_: at for id_, at in self.first_token_at.items() if id_ in self.picture.interceptions}
 
-    def _hear(self, envelope: Envelope, now: datetime) -> None:
+    def _take(self, envelope: Envelope, now: datetime) -> None:
         event = envelope.event
         if isinstance(event, EventsDropped):  # made for this subscriber alone: its place in the order says nothing
             self.dropped += event.count
