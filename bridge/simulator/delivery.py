@@ -1,4 +1,4 @@
-"""A planned reply on its way: chunk by chunk when each is due, until it is told, breaks off, or nobody listens."""
+"""A planned reply on its way: chunk by chunk when each is due, until it is complete, breaks off, or nobody listens."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class PlannedReply:
 class ReplyEnding(StrEnum):
     """How a reply ended."""
 
-    TOLD = "told"
+    COMPLETED = "completed"
     DROPPED = "dropped"  # broken off as planned
     CLIENT_LEFT = "client left"
 
@@ -98,7 +98,7 @@ class _Delivery:
                 await self._send({"type": "http.response.start", "status": reply.status, "headers": reply.headers})
             last = number + 1 == len(chunks)
             if last:
-                self.ending = ReplyEnding.DROPPED if breaks else ReplyEnding.TOLD
+                self.ending = ReplyEnding.DROPPED if breaks else ReplyEnding.COMPLETED
             await self._send({"type": "http.response.body", "body": chunk.data, "more_body": breaks or not last})
             self.sent += len(chunk.data)
 

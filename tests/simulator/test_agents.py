@@ -72,7 +72,7 @@ async def test_one_round_tells_every_story_to_its_end() -> None:
     app = provider(DEMO_SCENARIO, on_exchange=exchanges.append)
     async with serving(app) as url:
         await run_agents(f"{url}/v1", rounds=1, speed=SPEED)
-    told = [exchange.reply.answer for exchange in exchanges if exchange.delivered.ending is ReplyEnding.TOLD]
+    told = [exchange.reply.answer for exchange in exchanges if exchange.delivered.ending is ReplyEnding.COMPLETED]
     assert set(names()) <= set(told)
     broken = [name for name, answer in DEMO_SCENARIO.answers.items() if name.endswith("_broken")]
     assert set(broken) <= {exchange.reply.answer for exchange in exchanges}
