@@ -20,7 +20,7 @@ from bridge.simulator.delivery import Chunk, Delivered, PlannedReply, Receive, S
 from bridge.simulator.estimate import tokens
 from bridge.simulator.fates import KeyScript
 from bridge.simulator.request import ModelRequest, Refusal, Trouble
-from bridge.simulator.routes import AnswerRoute, FactRoute, Incoming, NoRoute, Route, Speaker, find_route
+from bridge.simulator.routes import FactRoute, Incoming, ModelRoute, NoRoute, Route, Speaker, find_route
 from bridge.simulator.scenario.file import everyday
 from bridge.simulator.scenario.scenario import Scenario, Turns
 from bridge.simulator.streaming import pauses
@@ -115,7 +115,7 @@ class SimulatedProvider:
         if account is None:
             raise Refusal(Trouble.NO_KEY)
         match route:
-            case AnswerRoute(_, speaker):
+            case ModelRoute(_, speaker):
                 return self._answer(speaker, account, request, now)
             case FactRoute(_, fact):
                 if refusal := account.dead():

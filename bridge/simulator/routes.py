@@ -70,7 +70,7 @@ class Speaker(Protocol):
 
 
 @frozen
-class AnswerRoute:
+class ModelRoute:
     """Where a model answers."""
 
     http: Http
@@ -92,7 +92,7 @@ class NoRoute:
     http: Http
 
 
-Route = AnswerRoute | FactRoute | NoRoute
+Route = ModelRoute | FactRoute | NoRoute
 
 
 def _count_tokens(request: Incoming) -> bytes:
@@ -101,9 +101,9 @@ def _count_tokens(request: Incoming) -> bytes:
 
 # Where two providers have the same path, it belongs to the first that recognizes the request as its own.
 ROUTES: dict[tuple[str, str], Sequence[Route]] = {
-    ("POST", "/v1/responses"): [AnswerRoute(openai_http, responses)],
-    ("POST", "/v1/chat/completions"): [AnswerRoute(openai_http, chat_completions)],
-    ("POST", "/v1/messages"): [AnswerRoute(anthropic_http, messages)],
+    ("POST", "/v1/responses"): [ModelRoute(openai_http, responses)],
+    ("POST", "/v1/chat/completions"): [ModelRoute(openai_http, chat_completions)],
+    ("POST", "/v1/messages"): [ModelRoute(anthropic_http, messages)],
     ("POST", "/v1/messages/count_tokens"): [FactRoute(anthropic_http, _count_tokens)],
     ("GET", "/v1/models"): [
         FactRoute(anthropic_http, anthropic_http.models),
