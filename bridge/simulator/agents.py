@@ -75,7 +75,7 @@ class _Agent:
         session = str(UUID(int=int(self._chance.hex(32), 16), version=4))
         conversation: list[Fields] = [_user(story.prompt)]
         for step in story.steps:
-            output = await self._ask(session, conversation)
+            output = await self._request(session, conversation)
             calls = [item for item in output or () if str(item.get("type")).endswith("_call")]
             if output is None or not calls:
                 return
@@ -83,7 +83,7 @@ class _Agent:
             conversation += output
             conversation += [_result(call, result) for call, result in zip(calls, step.results, strict=False)]
 
-    async def _ask(self, session: str, conversation: list[Fields]) -> list[Fields] | None:
+    async def _request(self, session: str, conversation: list[Fields]) -> list[Fields] | None:
         """The output items of the answer; None where there is none after several tries."""
         body = orjson.dumps(_body(self._role, session, conversation))
         headers = {**_headers(self._role.name, session), "authorization": f"Bearer {self._credential}"}
