@@ -93,12 +93,12 @@ class _Message:
 
     def __attrs_post_init__(self) -> None:
         self.id = f"msg_01{self.chance.alphanumeric(22)}"
-        self._say("message_start", message=self.opening())
+        self._add("message_start", message=self.opening())
         for number, part in enumerate(self.answer.parts, 1):
             self._block(part, cut=self.answer.mishap.incomplete is not None and number == len(self.answer.parts))
         usage = {name: count for name, count in self.usage().items() if name.endswith("_tokens")}
-        self._say("message_delta", delta={"stop_reason": self.stop_reason, "stop_sequence": None}, usage=usage)
-        self._say("message_stop")
+        self._add("message_delta", delta={"stop_reason": self.stop_reason, "stop_sequence": None}, usage=usage)
+        self._add("message_stop")
 
     @property
     def stop_reason(self) -> str:
@@ -178,20 +178,20 @@ class _Message:
         self._stop()
 
     def _start(self, block: Fields) -> Fields:
-        self._say("content_block_start", index=len(self.content), content_block=dict(block))
+        self._add("content_block_start", index=len(self.content), content_block=dict(block))
         if not self.content:
-            self._say("ping")
+            self._add("ping")
         self.content.append(block)
         return block
 
     def _delta(self, kind: str, **delta: str) -> None:
         fields = {"type": kind, **delta}
-        self._say("content_block_delta", token=True, index=len(self.content) - 1, delta=fields)
+        self._add("content_block_delta", token=True, index=len(self.content) - 1, delta=fields)
 
     def _stop(self) -> None:
-        self._say("content_block_stop", index=len(self.content) - 1)
+        self._add("content_block_stop", index=len(self.content) - 1)
 
-    def _say(self, event: str, *, token: bool = False, **fields: Any) -> None:
+    def _add(self, event: str, *, token: bool = False, **fields: Any) -> None:
         self.events.append(({"type": event, **fields}, token))
 
     def _sealed(self, length: int) -> str:

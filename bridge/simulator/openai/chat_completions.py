@@ -105,9 +105,9 @@ class _ScriptedChoice:
             cut = self.answer.mishap.incomplete is not None and number == len(self.answer.parts)
             match part:
                 case ScriptedThought(text):
-                    self._say("reasoning_content", text, cut=cut)
+                    self._add_text("reasoning_content", text, cut=cut)
                 case Commentary(text) | Text(text):
-                    self._say("content", text, cut=cut)
+                    self._add_text("content", text, cut=cut)
                 case ToolCall(tool, arguments):
                     self._call(tool, arguments, cut=cut)
                 case HiddenThought():
@@ -139,7 +139,7 @@ class _ScriptedChoice:
                     calls[piece["index"]]["function"]["arguments"] += piece["function"]["arguments"]
         return calls
 
-    def _say(self, name: str, text: str, *, cut: bool) -> None:
+    def _add_text(self, name: str, text: str, *, cut: bool) -> None:
         apart = "\n\n" if self.text(name) else ""
         for piece in self.chance.pieces(text, cut=cut):
             self.deltas.append({name: apart + piece})

@@ -58,7 +58,7 @@ def read(body: bytes, encoding: str) -> ModelRequest:
 def stream(answer: ScriptedAnswer, request: ModelRequest, chance: Chance, created_at: int) -> list[StreamEvent]:
     """The events of the answer, the mishaps that are events included."""
     return [
-        named_event(event["type"], event, token=token) for event, token in _say(answer, request, chance, created_at)
+        named_event(event["type"], event, token=token) for event, token in _events(answer, request, chance, created_at)
     ]
 
 
@@ -66,14 +66,16 @@ def body(answer: ScriptedAnswer, request: ModelRequest, chance: Chance, created_
     """The answer in one body. An `error` on the way raises Refusal: there is no stream to put it into."""
     if answer.mishap.error is not None:
         raise Refusal(trouble_of(answer.mishap.error.code), answer.mishap.error.message, code=answer.mishap.error.code)
-    last, _ = _say(answer, request, chance, created_at)[-1]
+    last, _ = _events(answer, request, chance, created_at)[-1]
     return orjson.dumps(last["response"])
 
 
-def _say(answer: ScriptedAnswer, request: ModelRequest, chance: Chance, created_at: int) -> list[tuple[Fields, bool]]:
+def _events(
+    answer: ScriptedAnswer, request: ModelRequest, chance: Chance, created_at: int
+) -> list[tuple[Fields, bool]]:
     speech = _Speech(request, chance, created_at)
-    speech.say("response.created", response=speech.response("in_progress"))
-    speech.say("response.in_progress", response=speech.response("in_progress"))
+    speech.add("response.created", response=speech.response("in_progress"))
+    speech.add("response.in_progress", response=speech.response("in_progress"))
     mishap = answer.mishap
     groups = [list(group) for _, group in groupby(answer.parts, key=_grouped)]
     for number, group in enumerate(groups, 1):
@@ -92,23 +94,23 @@ def _end(speech: _Speech, mishap: Mishap, usage: Fields) -> None:
     response = speech.response(status, usage=usage, incomplete_details=details)
     if status == "completed":
         response["completed_at"] = speech.created_at + sum(token for _, token in speech.events) // 48 + 1
-    speech.say(f"response.{status}", response=response)
+    speech.add(f"response.{status}", response=response)
 
 
 def _give_up(speech: _Speech, failure: ScriptedFailure, *, as_error: bool) -> None:
     speech.forget_from(find([event["type"] for event, _ in speech.events], failure.at, OPENING))
     words: Fields = {"code": failure.code, "message": failure.message}
     if as_error and failure.nested:
-        speech.say("error", error={"type": failure.code, **words, "param": None})
+        speech.add("error", error={"type": failure.code, **words, "param": None})
     elif as_error:
-        speech.say("error", **words, param=None)
+        speech.add("error", **words, param=None)
     if failure.nested or not as_error:
-        speech.say("response.failed", response=speech.response("failed", error=words))
+        speech.add("response.failed", response=speech.response("failed", error=words))
 
 
 @mutable
 class _Speech:
-    """The events said so far, each with whether it took a token, and the output items they made."""
+    """The events so far, each with whether it took a token, and the output items they made."""
 
     request: ModelRequest
     chance: Chance
@@ -120,17 +122,17 @@ class _Speech:
     def __attrs_post_init__(self) -> None:
         self.id = self._id("resp")
 
-    def say(self, event: str, *, token: bool = False, **fields: Any) -> None:
+    def add(self, event: str, *, token: bool = False, **fields: Any) -> None:
         self.events.append(({"type": event, "sequence_number": len(self.events), **fields}, token))
 
     def forget_from(self, place: int) -> None:
-        """Unsays all but the first `place` events."""
+        """Takes back all but the first `place` events."""
         del self.events[place:]
         done = [event["item"] for event, _ in self.events if event["type"] == "response.output_item.done"]
         self.output = done
 
     def item(self, parts: Sequence[Part], *, cut: bool) -> None:
-        """Says one output item; `cut` stops it short."""
+        """Adds one output item; `cut` stops it short."""
         index, status = len(self.output), "incomplete" if cut else "completed"
         match parts[0]:
             case ScriptedThought():
@@ -147,7 +149,7 @@ class _Speech:
                 item = self._message(index, text, "final_answer", status)
             case ToolCall(tool, arguments):
                 item = self._call(index, tool, arguments, status)
-        self.say("response.output_item.done", token=not item.get("summary", True), output_index=index, item=item)
+        self.add("response.output_item.done", token=not item.get("summary", True), output_index=index, item=item)
         self.output.append(item)
 
     def _reasoning(self, index: int, texts: list[str], *, cut: bool) -> Fields:
@@ -157,11 +159,11 @@ class _Speech:
         for number, text in enumerate(texts):
             place: Fields = {"item_id": item["id"], "output_index": index, "summary_index": number}
             empty = {"type": "summary_text", "text": ""}
-            self.say("response.reasoning_summary_part.added", **place, part=empty)
+            self.add("response.reasoning_summary_part.added", **place, part=empty)
             sent = self._deltas("response.reasoning_summary_text.delta", text, place, cut and number + 1 == len(texts))
             part = {"type": "summary_text", "text": sent}
-            self.say("response.reasoning_summary_text.done", **place, text=sent)
-            self.say("response.reasoning_summary_part.done", **place, part=part)
+            self.add("response.reasoning_summary_text.done", **place, text=sent)
+            self.add("response.reasoning_summary_part.done", **place, part=part)
             summary.append(part)
         sealed = {}
         if "reasoning.encrypted_content" in (self.request.fields.get("include") or ()):
@@ -180,10 +182,10 @@ class _Speech:
         self._item_added(index, item)
         place: Fields = {"item_id": item["id"], "output_index": index, "content_index": 0}
         part = {"type": "output_text", "annotations": [], "logprobs": [], "text": ""}
-        self.say("response.content_part.added", **place, part=part)
+        self.add("response.content_part.added", **place, part=part)
         sent = self._deltas("response.output_text.delta", text, place, status == "incomplete", logprobs=[])
-        self.say("response.output_text.done", **place, text=sent, logprobs=[])
-        self.say("response.content_part.done", **place, part={**part, "text": sent})
+        self.add("response.output_text.done", **place, text=sent, logprobs=[])
+        self.add("response.content_part.done", **place, part={**part, "text": sent})
         return {**item, "status": status, "content": [{**part, "text": sent}]}
 
     def _call(self, index: int, tool: str, arguments: Fields | str, status: str) -> Fields:
@@ -199,16 +201,16 @@ class _Speech:
         self._item_added(index, item)
         place: Fields = {"item_id": item["id"], "output_index": index}
         sent = self._deltas(f"{event}.delta", text, place, status == "incomplete")
-        self.say(f"{event}.done", **{**place, key: sent})
+        self.add(f"{event}.done", **{**place, key: sent})
         return {**item, "status": status, key: sent}
 
     def _item_added(self, index: int, item: Fields) -> None:
-        self.say("response.output_item.added", output_index=index, item=item)
+        self.add("response.output_item.added", output_index=index, item=item)
 
     def _deltas(self, event: str, text: str, place: Fields, cut: bool, **more: Any) -> str:
         pieces = self.chance.pieces(text, cut=cut)
         for piece in pieces:
-            self.say(event, token=True, **place, delta=piece, **more)
+            self.add(event, token=True, **place, delta=piece, **more)
         return "".join(pieces)
 
     def _id(self, prefix: str) -> str:
