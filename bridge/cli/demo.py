@@ -46,12 +46,12 @@ def demo(  # noqa: PLR0913  # what the command's options say
     speed: float = 1.0,
     keep: bool = False,
     step: bool = False,
-    chosen: Mapping[str, Any] = MappingProxyType({}),
+    explicit: Mapping[str, Any] = MappingProxyType({}),
 ) -> int:
     """Bridge, simulated provider, scripted agents and a view of them, beside the user's own bridge if there is one.
 
     Its record goes with it, so that no made-up request is ever counted with real ones; `keep` writes it all the same.
-    `step` shows each request step by step. `chosen` says where it is to listen: else on a free port, with a socket of
+    `step` shows each request step by step. `explicit` says where it is to listen: else on a free port, with a socket of
     its own.
     """
     headless = headless or not has_terminal()
@@ -62,7 +62,9 @@ def demo(  # noqa: PLR0913  # what the command's options say
     pace = speed * ONCE_SPEED if once else speed
     rounds = 1 if once else None
     view = print_events if headless else partial(show_monitor, step=step)
-    return until_it_ends(partial(_demo, settings, view, rounds=rounds, seed=seed, speed=pace, keep=keep, chosen=chosen))
+    return until_it_ends(
+        partial(_demo, settings, view, rounds=rounds, seed=seed, speed=pace, keep=keep, explicit=explicit)
+    )
 
 
 async def _demo(  # what the command's options say
@@ -73,7 +75,7 @@ async def _demo(  # what the command's options say
     seed: int,
     speed: float,
     keep: bool,
-    chosen: Mapping[str, Any],
+    explicit: Mapping[str, Any],
 ) -> int:
     simulated = SimulatedProvider(DEMO_SCENARIO, seed=seed, speed=speed)
     with tempfile.TemporaryDirectory(prefix="clearspan-demo-") as place:
@@ -81,7 +83,7 @@ async def _demo(  # what the command's options say
             keys = tuple(Secret(key) for key in demo_keys())
             provider = ProviderSettings(type="openai", base_url=f"{url}/v1", keys=keys)
             own: dict[str, Any] = {"host": "127.0.0.1", "port": 0, "socket": Path(place) / "events.sock"}
-            server = evolve(settings.server, **(own | dict(chosen)))
+            server = evolve(settings.server, **(own | dict(explicit)))
             record = settings.record if keep else evolve(settings.record, path=Path(place) / "clearspan.db")
             ours = evolve(settings, server=server, record=record, providers={"openai": provider})
 

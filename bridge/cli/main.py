@@ -66,7 +66,7 @@ def up(context: click.Context, /, **_: Any) -> None:
 
     click.echo("No API key is configured, so this is the demo: simulated provider, scripted agents.", err=True)
     click.echo("Set OPENAI_API_KEY or ANTHROPIC_API_KEY, or write a configuration, to use the real ones.", err=True)
-    sys.exit(demo.demo(loaded.settings, chosen=_place(context)))
+    sys.exit(demo.demo(loaded.settings, explicit=_place(context)))
 
 
 @cli.command()
@@ -115,9 +115,11 @@ def demo(context: click.Context, /, headless: bool, once: bool, seed: int, speed
         raise click.UsageError("--step shows the monitor, which needs a terminal")
     settings = settings_from(context).settings
     keep = explicit_options(context)["data_dir"] is not None  # whoever names a place wants to find something there
-    chosen = _place(context)
+    explicit = _place(context)
     sys.exit(
-        demo.demo(settings, headless=headless, once=once, seed=seed, speed=speed, keep=keep, step=step, chosen=chosen)
+        demo.demo(
+            settings, headless=headless, once=once, seed=seed, speed=speed, keep=keep, step=step, explicit=explicit
+        )
     )
 
 
