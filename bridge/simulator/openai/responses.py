@@ -73,43 +73,43 @@ def body(answer: ScriptedAnswer, request: ModelRequest, chance: Chance, created_
 def _events(
     answer: ScriptedAnswer, request: ModelRequest, chance: Chance, created_at: int
 ) -> list[tuple[Fields, bool]]:
-    speech = _Speech(request, chance, created_at)
-    speech.add("response.created", response=speech.response("in_progress"))
-    speech.add("response.in_progress", response=speech.response("in_progress"))
+    builder = _ResponseBuilder(request, chance, created_at)
+    builder.add("response.created", response=builder.response("in_progress"))
+    builder.add("response.in_progress", response=builder.response("in_progress"))
     mishap = answer.mishap
     groups = [list(group) for _, group in groupby(answer.parts, key=_grouped)]
     for number, group in enumerate(groups, 1):
-        speech.item(group, cut=mishap.incomplete is not None and number == len(groups))
+        builder.item(group, cut=mishap.incomplete is not None and number == len(groups))
     if failure := mishap.failed or mishap.error:
-        _give_up(speech, failure, as_error=mishap.failed is None)
+        _give_up(builder, failure, as_error=mishap.failed is None)
     else:
-        _end(speech, mishap, usage_object(answer, request))
-    return speech.events
+        _end(builder, mishap, usage_object(answer, request))
+    return builder.events
 
 
-def _end(speech: _Speech, mishap: Mishap, usage: Fields) -> None:
+def _end(builder: _ResponseBuilder, mishap: Mishap, usage: Fields) -> None:
     status, details = "completed", None
     if mishap.incomplete is not None:
         status, details = "incomplete", {"reason": mishap.incomplete}
-    response = speech.response(status, usage=usage, incomplete_details=details)
+    response = builder.response(status, usage=usage, incomplete_details=details)
     if status == "completed":
-        response["completed_at"] = speech.created_at + sum(token for _, token in speech.events) // 48 + 1
-    speech.add(f"response.{status}", response=response)
+        response["completed_at"] = builder.created_at + sum(token for _, token in builder.events) // 48 + 1
+    builder.add(f"response.{status}", response=response)
 
 
-def _give_up(speech: _Speech, failure: ScriptedFailure, *, as_error: bool) -> None:
-    speech.forget_from(find([event["type"] for event, _ in speech.events], failure.at, OPENING))
+def _give_up(builder: _ResponseBuilder, failure: ScriptedFailure, *, as_error: bool) -> None:
+    builder.forget_from(find([event["type"] for event, _ in builder.events], failure.at, OPENING))
     words: Fields = {"code": failure.code, "message": failure.message}
     if as_error and failure.nested:
-        speech.add("error", error={"type": failure.code, **words, "param": None})
+        builder.add("error", error={"type": failure.code, **words, "param": None})
     elif as_error:
-        speech.add("error", **words, param=None)
+        builder.add("error", **words, param=None)
     if failure.nested or not as_error:
-        speech.add("response.failed", response=speech.response("failed", error=words))
+        builder.add("response.failed", response=builder.response("failed", error=words))
 
 
 @mutable
-class _Speech:
+class _ResponseBuilder:
     """The events so far, each with whether it took a token, and the output items they made."""
 
     request: ModelRequest
