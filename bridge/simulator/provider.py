@@ -20,7 +20,7 @@ from bridge.simulator.delivery import Chunk, Delivered, PlannedReply, Receive, S
 from bridge.simulator.estimate import tokens
 from bridge.simulator.fates import KeyScript
 from bridge.simulator.request import ModelRequest, Refusal, Trouble
-from bridge.simulator.routes import FactRoute, Incoming, ModelRoute, NoRoute, Route, Speaker, find_route
+from bridge.simulator.routes import FactRoute, Incoming, ModelApi, ModelRoute, NoRoute, Route, find_route
 from bridge.simulator.scenario.file import everyday
 from bridge.simulator.scenario.scenario import Scenario, Turns
 from bridge.simulator.streaming import pauses
@@ -115,37 +115,37 @@ class SimulatedProvider:
         if account is None:
             raise Refusal(Trouble.NO_KEY)
         match route:
-            case ModelRoute(_, speaker):
-                return self._answer(speaker, account, request, now)
+            case ModelRoute(_, api):
+                return self._answer(api, account, request, now)
             case FactRoute(_, fact):
                 if refusal := account.dead():
                     raise refusal
                 body = fact(request)
                 return PlannedReply(200, [_JSON, _length(body)], [Chunk(body)])
 
-    def _answer(self, speaker: Speaker, account: KeyAccount, request: Incoming, now: float) -> PlannedReply:
-        model_request = speaker.read(request.body, request.encoding)
+    def _answer(self, api: ModelApi, account: KeyAccount, request: Incoming, now: float) -> PlannedReply:
+        model_request = api.read(request.body, request.encoding)
         fate = account.take(now)
         if fate.refusal is not None:
             raise evolve(fate.refusal, model=model_request.model)
         name, answer = self._turns.choose(model_request, fate.answer or request.headers.get("x-simulate-answer"))
         count = tokens(answer, model_request)
         account.charge(count.total, now)
-        events = speaker.stream(answer, model_request, self._chance("answer"), int(self._clock()))
+        events = api.stream(answer, model_request, self._chance("answer"), int(self._clock()))
         pace = self._scenario.pace
-        waits = pauses(events, answer.mishap, pace, self._chance("pace"), speaker.OPENING)
+        waits = pauses(events, answer.mishap, pace, self._chance("pace"), api.OPENING)
         waits = [(wait + (0 if number else fate.wait)) / self._speed for number, wait in enumerate(waits)]
         reply = PlannedReply(
             200, [_EVENT_STREAM, (b"cache-control", b"no-cache")], [], answer.mishap.dropped, name, count
         )
         if model_request.stream:
             return evolve(reply, chunks=[Chunk(event.data, wait) for event, wait in zip(events, waits, strict=True)])
-        return self._in_one_body(reply, speaker, model_request, answer, sum(waits))
+        return self._in_one_body(reply, api, model_request, answer, sum(waits))
 
     def _in_one_body(
-        self, reply: PlannedReply, speaker: Speaker, model_request: ModelRequest, answer: ScriptedAnswer, wait: float
+        self, reply: PlannedReply, api: ModelApi, model_request: ModelRequest, answer: ScriptedAnswer, wait: float
     ) -> PlannedReply:
-        body = speaker.body(answer, model_request, self._chance("answer"), int(self._clock()))
+        body = api.body(answer, model_request, self._chance("answer"), int(self._clock()))
         dropped = reply.dropped_at
         if dropped is not None:
             dropped = min(dropped, len(body) - 1)  # with a Content-Length, less would not be missed

@@ -51,7 +51,7 @@ class Http(Protocol):
         """The headers of every response."""
 
 
-class Speaker(Protocol):
+class ModelApi(Protocol):
     """How an API says an answer: `responses`, `openai_chat`, `anthropic_messages`."""
 
     OPENING: int
@@ -74,7 +74,7 @@ class ModelRoute:
     """Where a model answers."""
 
     http: Http
-    speaker: Speaker
+    api: ModelApi
 
 
 @frozen
