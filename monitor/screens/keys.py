@@ -56,7 +56,7 @@ class KeysScreen(View):
 
     def __init__(self) -> None:
         super().__init__(classes="-blank")
-        self.name_chosen: tuple[str, str] | None = None
+        self.selected_name: tuple[str, str] | None = None
         self._index = 0
         self._offered: KeyState | None = None
         self._table = Table((), ())
@@ -85,31 +85,31 @@ class KeysScreen(View):
         if offered != self._offered:
             self._offered = offered
             self.refresh_bindings()
-        self.panel.show(self._table.lines, self._table.place(self.name_chosen))
+        self.panel.show(self._table.lines, self._table.place(self.selected_name))
         entitle(self.panel, f"Keys  {key_table.summary(state)} · uses of the last 10 minutes")
 
     def _settle(self) -> None:
         """Where the selected key is gone, the one that took its place is selected."""
         names = [name for name, _place in self._table.places]
-        if self.name_chosen in names:
-            self._index = names.index(self.name_chosen)
+        if self.selected_name in names:
+            self._index = names.index(self.selected_name)
         elif names:
             self._index = min(self._index, len(names) - 1)
-            self.name_chosen = names[self._index]
+            self.selected_name = names[self._index]
 
     @property
     def chosen(self) -> KeyChanged | None:
         """The selected key."""
-        if self.frame is None or self.name_chosen is None:
+        if self.frame is None or self.selected_name is None:
             return None
-        return self.frame.state.picture.keys.get(self.name_chosen)
+        return self.frame.state.picture.keys.get(self.selected_name)
 
     def action_choose(self, step: int) -> None:
         """Selects the key below, or above where negative."""
         names = [name for name, _place in self._table.places]
         if names:
             self._index = min(max(self._index + step, 0), len(names) - 1)
-            self.name_chosen = names[self._index]
+            self.selected_name = names[self._index]
             self.redraw()
 
     def action_reset(self) -> None:
