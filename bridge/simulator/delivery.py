@@ -10,8 +10,8 @@ import trio
 from attrs import frozen
 
 from bridge.simulator.estimate import TokenCounts
+from bridge.simulator.request import ResponseHeaders
 
-Headers = list[tuple[bytes, bytes]]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 
@@ -29,7 +29,7 @@ class PlannedReply:
     """A whole response as it is planned. `dropped_at` breaks it off after so many bytes of its body."""
 
     status: int
-    headers: Headers
+    headers: ResponseHeaders
     chunks: Sequence[Chunk]
     dropped_at: int | None = None
     answer: str | None = None

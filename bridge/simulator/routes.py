@@ -14,10 +14,8 @@ from bridge.simulator.anthropic import messages
 from bridge.simulator.chance import Chance
 from bridge.simulator.openai import chat_completions, responses
 from bridge.simulator.openai import http as openai_http
-from bridge.simulator.request import ModelRequest, Refusal
+from bridge.simulator.request import ModelRequest, Refusal, ResponseHeaders
 from bridge.simulator.streaming import StreamEvent
-
-Headers = list[tuple[bytes, bytes]]
 
 
 @frozen
@@ -44,10 +42,10 @@ class Http(Protocol):
     def key(self, headers: Mapping[str, str]) -> str | None:
         """The key that a request carries."""
 
-    def refuse(self, refusal: Refusal, wall_time: float) -> tuple[int, Headers, bytes]:
+    def refuse(self, refusal: Refusal, wall_time: float) -> tuple[int, ResponseHeaders, bytes]:
         """Status, headers and body of an error."""
 
-    def headers(self, chance: Chance, gauges: tuple[Gauge, Gauge] | None, wall_time: float, /) -> Headers:
+    def headers(self, chance: Chance, gauges: tuple[Gauge, Gauge] | None, wall_time: float, /) -> ResponseHeaders:
         """The headers of every response."""
 
 

@@ -23,10 +23,17 @@ from bridge.simulator.answers import (
 )
 from bridge.simulator.chance import Chance
 from bridge.simulator.estimate import estimated, tokens
-from bridge.simulator.request import ModelRequest, Refusal, Trouble, read_object, size_of, text_of, trouble_of
+from bridge.simulator.request import (
+    JsonObject,
+    ModelRequest,
+    Refusal,
+    Trouble,
+    read_object,
+    size_of,
+    text_of,
+    trouble_of,
+)
 from bridge.simulator.streaming import StreamEvent, find, named_event
-
-Fields = dict[str, Any]
 
 OPENING = 1  # message_start
 
@@ -88,8 +95,8 @@ class _Message:
     request: ModelRequest
     chance: Chance
     id: str = field(init=False)
-    events: list[tuple[Fields, bool]] = field(init=False, factory=list)
-    content: list[Fields] = field(init=False, factory=list)
+    events: list[tuple[JsonObject, bool]] = field(init=False, factory=list)
+    content: list[JsonObject] = field(init=False, factory=list)
 
     def __attrs_post_init__(self) -> None:
         self.id = f"msg_01{self.chance.alphanumeric(22)}"
@@ -112,7 +119,7 @@ class _Message:
                 called = any(isinstance(part, ToolCall) for part in self.answer.parts)
                 return "tool_use" if called else "end_turn"
 
-    def opening(self) -> Fields:
+    def opening(self) -> JsonObject:
         """The message before its first block."""
         return {
             "model": self.request.model,
@@ -125,7 +132,7 @@ class _Message:
             "usage": {**self.usage(), "output_tokens": 1},
         }
 
-    def usage(self) -> Fields:
+    def usage(self) -> JsonObject:
         """The tokens of the whole message."""
         count = tokens(self.answer, self.request)
         return {
@@ -167,7 +174,7 @@ class _Message:
         self._delta("signature_delta", signature=block["signature"])
         self._stop()
 
-    def _tool_use(self, tool: str, arguments: Fields, *, cut: bool) -> None:
+    def _tool_use(self, tool: str, arguments: JsonObject, *, cut: bool) -> None:
         block = self._start(
             {"type": "tool_use", "id": f"toolu_01{self.chance.alphanumeric(22)}", "name": tool, "input": {}}
         )
@@ -177,7 +184,7 @@ class _Message:
         block["input"] = {} if cut else arguments
         self._stop()
 
-    def _start(self, block: Fields) -> Fields:
+    def _start(self, block: JsonObject) -> JsonObject:
         self._add("content_block_start", index=len(self.content), content_block=dict(block))
         if not self.content:
             self._add("ping")
@@ -198,23 +205,23 @@ class _Message:
         return f"{self.chance.alphanumeric(max(length, 64))}=="
 
 
-def _error(failure: ScriptedFailure) -> Fields:
+def _error(failure: ScriptedFailure) -> JsonObject:
     return {"type": _ERROR_TYPES.get(trouble_of(failure.code), "api_error"), "message": failure.message}
 
 
-def _read(body: bytes, encoding: str) -> Fields:
+def _read(body: bytes, encoding: str) -> JsonObject:
     fields = read_object(body, encoding)
     _require(fields, "model", str, "a valid string")
     _require(fields, "messages", list, "a valid array")
     return fields
 
 
-def _require(fields: Fields, name: str, kind: type, words: str) -> None:
+def _require(fields: JsonObject, name: str, kind: type, words: str) -> None:
     if name not in fields:
         raise Refusal(Trouble.INVALID, f"{name}: Field required")
     if not isinstance(fields[name], kind):
         raise Refusal(Trouble.INVALID, f"{name}: Input should be {words}")
 
 
-def _blocks(content: Any) -> list[Fields]:
+def _blocks(content: Any) -> list[JsonObject]:
     return [block for block in content if isinstance(block, dict)] if isinstance(content, list) else []

@@ -27,10 +27,8 @@ from bridge.simulator.answers import (
 from bridge.simulator.chance import Chance
 from bridge.simulator.openai.request import optional, require
 from bridge.simulator.openai.response import response_object, usage_object
-from bridge.simulator.request import ModelRequest, Refusal, read_object, size_of, text_of, trouble_of
+from bridge.simulator.request import JsonObject, ModelRequest, Refusal, read_object, size_of, text_of, trouble_of
 from bridge.simulator.streaming import StreamEvent, find, named_event
-
-Fields = dict[str, Any]
 
 OPENING = 2  # response.created, response.in_progress
 
@@ -72,7 +70,7 @@ def body(answer: ScriptedAnswer, request: ModelRequest, chance: Chance, created_
 
 def _events(
     answer: ScriptedAnswer, request: ModelRequest, chance: Chance, created_at: int
-) -> list[tuple[Fields, bool]]:
+) -> list[tuple[JsonObject, bool]]:
     builder = _ResponseBuilder(request, chance, created_at)
     builder.add("response.created", response=builder.response("in_progress"))
     builder.add("response.in_progress", response=builder.response("in_progress"))
@@ -87,7 +85,7 @@ def _events(
     return builder.events
 
 
-def _end(builder: _ResponseBuilder, mishap: Mishap, usage: Fields) -> None:
+def _end(builder: _ResponseBuilder, mishap: Mishap, usage: JsonObject) -> None:
     status, details = "completed", None
     if mishap.incomplete is not None:
         status, details = "incomplete", {"reason": mishap.incomplete}
@@ -99,7 +97,7 @@ def _end(builder: _ResponseBuilder, mishap: Mishap, usage: Fields) -> None:
 
 def _give_up(builder: _ResponseBuilder, failure: ScriptedFailure, *, as_error: bool) -> None:
     builder.forget_from(find([event["type"] for event, _ in builder.events], failure.at, OPENING))
-    words: Fields = {"code": failure.code, "message": failure.message}
+    words: JsonObject = {"code": failure.code, "message": failure.message}
     if as_error and failure.nested:
         builder.add("error", error={"type": failure.code, **words, "param": None})
     elif as_error:
@@ -116,8 +114,8 @@ class _ResponseBuilder:
     chance: Chance
     created_at: int
     id: str = field(init=False)
-    events: list[tuple[Fields, bool]] = field(init=False, factory=list)
-    output: list[Fields] = field(init=False, factory=list)
+    events: list[tuple[JsonObject, bool]] = field(init=False, factory=list)
+    output: list[JsonObject] = field(init=False, factory=list)
 
     def __attrs_post_init__(self) -> None:
         self.id = self._id("resp")
@@ -152,12 +150,12 @@ class _ResponseBuilder:
         self.add("response.output_item.done", token=not item.get("summary", True), output_index=index, item=item)
         self.output.append(item)
 
-    def _reasoning(self, index: int, texts: list[str], *, cut: bool) -> Fields:
-        item: Fields = {"id": self._id("rs"), "type": "reasoning", "summary": []}
+    def _reasoning(self, index: int, texts: list[str], *, cut: bool) -> JsonObject:
+        item: JsonObject = {"id": self._id("rs"), "type": "reasoning", "summary": []}
         self._item_added(index, item)
-        summary: list[Fields] = []
+        summary: list[JsonObject] = []
         for number, text in enumerate(texts):
-            place: Fields = {"item_id": item["id"], "output_index": index, "summary_index": number}
+            place: JsonObject = {"item_id": item["id"], "output_index": index, "summary_index": number}
             empty = {"type": "summary_text", "text": ""}
             self.add("response.reasoning_summary_part.added", **place, part=empty)
             sent = self._deltas("response.reasoning_summary_text.delta", text, place, cut and number + 1 == len(texts))
@@ -170,8 +168,8 @@ class _ResponseBuilder:
             sealed = {"encrypted_content": self._sealed(4 * sum(map(len, texts)) // 3)}
         return {**item, **sealed, "summary": summary}
 
-    def _message(self, index: int, text: str, phase: str, status: str) -> Fields:
-        item: Fields = {
+    def _message(self, index: int, text: str, phase: str, status: str) -> JsonObject:
+        item: JsonObject = {
             "id": self._id("msg"),
             "type": "message",
             "status": "in_progress",
@@ -180,7 +178,7 @@ class _ResponseBuilder:
             "role": "assistant",
         }
         self._item_added(index, item)
-        place: Fields = {"item_id": item["id"], "output_index": index, "content_index": 0}
+        place: JsonObject = {"item_id": item["id"], "output_index": index, "content_index": 0}
         part = {"type": "output_text", "annotations": [], "logprobs": [], "text": ""}
         self.add("response.content_part.added", **place, part=part)
         sent = self._deltas("response.output_text.delta", text, place, status == "incomplete", logprobs=[])
@@ -188,7 +186,7 @@ class _ResponseBuilder:
         self.add("response.content_part.done", **place, part={**part, "text": sent})
         return {**item, "status": status, "content": [{**part, "text": sent}]}
 
-    def _call(self, index: int, tool: str, arguments: Fields | str, status: str) -> Fields:
+    def _call(self, index: int, tool: str, arguments: JsonObject | str, status: str) -> JsonObject:
         if isinstance(arguments, str):
             prefix, kind, key, event = "ctc", "custom_tool_call", "input", "response.custom_tool_call_input"
             text = arguments
@@ -197,17 +195,17 @@ class _ResponseBuilder:
             text = orjson.dumps(arguments).decode()
         call_id = f"call_{self.chance.alphanumeric(24)}"
         names = {"call_id": call_id, "name": tool}
-        item: Fields = {"id": self._id(prefix), "type": kind, "status": "in_progress", key: "", **names}
+        item: JsonObject = {"id": self._id(prefix), "type": kind, "status": "in_progress", key: "", **names}
         self._item_added(index, item)
-        place: Fields = {"item_id": item["id"], "output_index": index}
+        place: JsonObject = {"item_id": item["id"], "output_index": index}
         sent = self._deltas(f"{event}.delta", text, place, status == "incomplete")
         self.add(f"{event}.done", **{**place, key: sent})
         return {**item, "status": status, key: sent}
 
-    def _item_added(self, index: int, item: Fields) -> None:
+    def _item_added(self, index: int, item: JsonObject) -> None:
         self.add("response.output_item.added", output_index=index, item=item)
 
-    def _deltas(self, event: str, text: str, place: Fields, cut: bool, **more: Any) -> str:
+    def _deltas(self, event: str, text: str, place: JsonObject, cut: bool, **more: Any) -> str:
         pieces = self.chance.pieces(text, cut=cut)
         for piece in pieces:
             self.add(event, token=True, **place, delta=piece, **more)
@@ -219,7 +217,7 @@ class _ResponseBuilder:
     def _sealed(self, length: int) -> str:
         return f"gAAAAA{self.chance.alphanumeric(max(length, 64))}=="
 
-    def response(self, status: str, **changes: Any) -> Fields:
+    def response(self, status: str, **changes: Any) -> JsonObject:
         """The response object as it stands."""
         made = {"id": self.id, "created_at": self.created_at, "status": status, "output": list(self.output)}
         return response_object(self.request, {**made, **changes})
