@@ -12,8 +12,8 @@ from attrs import frozen
 from bridge.simulator.estimate import TokenCounts
 from bridge.simulator.request import ResponseHeaders
 
-Receive = Callable[[], Awaitable[dict[str, Any]]]
-Send = Callable[[dict[str, Any]], Awaitable[None]]
+AsgiReceive = Callable[[], Awaitable[dict[str, Any]]]
+AsgiSend = Callable[[dict[str, Any]], Awaitable[None]]
 
 
 @frozen
@@ -52,7 +52,7 @@ class Delivered:
     bytes_sent: int
 
 
-async def read_body(receive: Receive) -> bytes | None:
+async def read_body(receive: AsgiReceive) -> bytes | None:
     """The whole body of a request; None where the client leaves before its end."""
     body = bytearray()
     while True:
@@ -64,7 +64,7 @@ async def read_body(receive: Receive) -> bytes | None:
             return bytes(body)
 
 
-async def deliver(reply: PlannedReply, receive: Receive, send: Send) -> Delivered:
+async def deliver(reply: PlannedReply, receive: AsgiReceive, send: AsgiSend) -> Delivered:
     """Sends the reply. To break off it returns without the last body message, so that the server closes uncleanly."""
     delivery = _Delivery(reply, send)
     async with trio.open_nursery() as nursery:
@@ -74,14 +74,14 @@ async def deliver(reply: PlannedReply, receive: Receive, send: Send) -> Delivere
     return Delivered(delivery.ending, delivery.sent)
 
 
-async def _watch(receive: Receive, scope: trio.CancelScope) -> None:
+async def _watch(receive: AsgiReceive, scope: trio.CancelScope) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass
     scope.cancel()
 
 
 class _Delivery:
-    def __init__(self, reply: PlannedReply, send: Send) -> None:
+    def __init__(self, reply: PlannedReply, send: AsgiSend) -> None:
         self._reply = reply
         self._send = send
         self.sent = 0

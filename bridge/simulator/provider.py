@@ -16,7 +16,7 @@ from attrs import evolve, frozen
 from bridge.simulator.account import KeyAccount
 from bridge.simulator.answers import ScriptedAnswer
 from bridge.simulator.chance import Chance
-from bridge.simulator.delivery import Chunk, Delivered, PlannedReply, Receive, Send, deliver, read_body
+from bridge.simulator.delivery import AsgiReceive, AsgiSend, Chunk, Delivered, PlannedReply, deliver, read_body
 from bridge.simulator.estimate import tokens
 from bridge.simulator.fates import KeyScript
 from bridge.simulator.request import ModelRequest, Refusal, Trouble
@@ -69,7 +69,7 @@ class SimulatedProvider:
         self._accounts = {script.key: KeyAccount(script, speed) for script in self._scenario.keys}
         self._number = 0
 
-    async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: dict[str, Any], receive: AsgiReceive, send: AsgiSend) -> None:
         """One ASGI connection."""
         match scope["type"]:
             case "http":
@@ -79,7 +79,7 @@ class SimulatedProvider:
             case "websocket":
                 await send({"type": "websocket.close"})
 
-    async def _serve(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
+    async def _serve(self, scope: dict[str, Any], receive: AsgiReceive, send: AsgiSend) -> None:
         body = await read_body(receive)
         if body is None:
             return
@@ -167,7 +167,7 @@ def _incoming(scope: dict[str, Any], body: bytes) -> Incoming:
     return Incoming(scope["method"], scope["path"], headers, body)
 
 
-async def _live(receive: Receive, send: Send) -> None:
+async def _live(receive: AsgiReceive, send: AsgiSend) -> None:
     """The lifespan protocol: there is nothing to start or stop."""
     while True:
         message = await receive()
