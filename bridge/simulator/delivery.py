@@ -44,14 +44,6 @@ class ReplyEnding(StrEnum):
     CLIENT_LEFT = "client left"
 
 
-@frozen
-class Delivered:
-    """What of a reply was handed to the server, in bytes of the body."""
-
-    ending: ReplyEnding
-    bytes_sent: int
-
-
 async def read_body(receive: AsgiReceive) -> bytes | None:
     """The whole body of a request; None where the client leaves before its end."""
     body = bytearray()
@@ -64,14 +56,14 @@ async def read_body(receive: AsgiReceive) -> bytes | None:
             return bytes(body)
 
 
-async def deliver(reply: PlannedReply, receive: AsgiReceive, send: AsgiSend) -> Delivered:
+async def deliver(reply: PlannedReply, receive: AsgiReceive, send: AsgiSend) -> ReplyEnding:
     """Sends the reply. To break off it returns without the last body message, so that the server closes uncleanly."""
     delivery = _Delivery(reply, send)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(_watch, receive, nursery.cancel_scope)
         await delivery.run()
         nursery.cancel_scope.cancel()
-    return Delivered(delivery.ending, delivery.sent)
+    return delivery.ending
 
 
 async def _watch(receive: AsgiReceive, scope: trio.CancelScope) -> None:
@@ -84,7 +76,6 @@ class _Delivery:
     def __init__(self, reply: PlannedReply, send: AsgiSend) -> None:
         self._reply = reply
         self._send = send
-        self.sent = 0
         self.ending = ReplyEnding.CLIENT_LEFT  # until it turns out better
 
     async def run(self) -> None:
@@ -100,7 +91,6 @@ class _Delivery:
             if last:
                 self.ending = ReplyEnding.DROPPED if breaks else ReplyEnding.COMPLETED
             await self._send({"type": "http.response.body", "body": chunk.data, "more_body": breaks or not last})
-            self.sent += len(chunk.data)
 
 
 def _cut(chunks: Sequence[Chunk], at: int | None) -> tuple[Sequence[Chunk], bool]:

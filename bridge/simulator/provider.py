@@ -16,7 +16,7 @@ from attrs import evolve, frozen
 from bridge.simulator.account import KeyAccount
 from bridge.simulator.answers import ScriptedAnswer
 from bridge.simulator.chance import Chance
-from bridge.simulator.delivery import AsgiReceive, AsgiSend, Chunk, Delivered, PlannedReply, deliver, read_body
+from bridge.simulator.delivery import AsgiReceive, AsgiSend, Chunk, PlannedReply, ReplyEnding, deliver, read_body
 from bridge.simulator.estimate import tokens
 from bridge.simulator.fates import KeyScript
 from bridge.simulator.request import ModelRequest, Refusal, Trouble
@@ -39,7 +39,7 @@ class SimulatedExchange:
     number: int
     request: Incoming
     reply: PlannedReply
-    delivered: Delivered
+    ending: ReplyEnding
 
 
 class SimulatedProvider:
@@ -86,9 +86,9 @@ class SimulatedProvider:
         request = _incoming(scope, body)
         reply = self.plan(request, trio.current_time())
         number = self._number
-        delivered = await deliver(reply, receive, send)
+        ending = await deliver(reply, receive, send)
         if self._on_exchange is not None:
-            self._on_exchange(SimulatedExchange(number, request, reply, delivered))
+            self._on_exchange(SimulatedExchange(number, request, reply, ending))
 
     def plan(self, request: Incoming, now: float) -> PlannedReply:
         """The whole reply to a request that comes at `now` (monotonic seconds)."""

@@ -72,12 +72,12 @@ async def test_one_round_tells_every_story_to_its_end() -> None:
     app = provider(DEMO_SCENARIO, on_exchange=exchanges.append)
     async with serving(app) as url:
         await run_agents(f"{url}/v1", rounds=1, speed=SPEED)
-    told = [exchange.reply.answer for exchange in exchanges if exchange.delivered.ending is ReplyEnding.COMPLETED]
+    told = [exchange.reply.answer for exchange in exchanges if exchange.ending is ReplyEnding.COMPLETED]
     assert set(names()) <= set(told)
     broken = [name for name, answer in DEMO_SCENARIO.answers.items() if name.endswith("_broken")]
     assert set(broken) <= {exchange.reply.answer for exchange in exchanges}
     assert Counter(told).most_common(1)[0][1] == 1
-    assert [exchange.delivered.ending for exchange in exchanges].count(ReplyEnding.DROPPED) == 1
+    assert [exchange.ending for exchange in exchanges].count(ReplyEnding.DROPPED) == 1
     agents = {exchange.request.headers["user-agent"].partition("/")[0] for exchange in exchanges}
     assert agents == {"codex_exec", "connect-es", "AsyncOpenAI"}
 

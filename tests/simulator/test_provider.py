@@ -67,7 +67,7 @@ async def test_a_client_that_leaves_ends_the_stream() -> None:
             assert response.status_code == 200
         with trio.fail_after(5):
             exchange = await hear.receive()
-    assert exchange.delivered.ending is ReplyEnding.CLIENT_LEFT
+    assert exchange.ending is ReplyEnding.CLIENT_LEFT
     assert exchange.request.body == orjson.dumps({**ASK, "stream": True})
 
 
