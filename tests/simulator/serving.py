@@ -12,14 +12,14 @@ import trio
 from hypercorn.config import Config
 from hypercorn.trio import serve
 
-from bridge.simulator.delivery import PlannedReply, Receive, Send
+from bridge.simulator.delivery import AsgiReceive, AsgiSend, PlannedReply
 from bridge.simulator.provider import SimulatedProvider
 from bridge.simulator.routes import Incoming
 from tests.support.simulated import SPEED
 
 EPOCH = 1_790_000_000.0
 
-App = Callable[[dict[str, Any], Receive, Send], Awaitable[None]]
+App = Callable[[dict[str, Any], AsgiReceive, AsgiSend], Awaitable[None]]
 
 
 def provider(*args: Any, **kwargs: Any) -> SimulatedProvider:

@@ -11,7 +11,7 @@ import trio
 
 from bridge.simulator.agents import _TRIES, run_agents
 from bridge.simulator.answers import Commentary, HiddenThought, ScriptedThought, ToolCall
-from bridge.simulator.delivery import Receive, ReplyEnding, Send
+from bridge.simulator.delivery import AsgiReceive, AsgiSend, ReplyEnding
 from bridge.simulator.demo import DEMO_SCENARIO, demo_keys
 from bridge.simulator.provider import SimulatedExchange
 from bridge.simulator.scenario.stories import StoryStep, roles
@@ -86,7 +86,7 @@ async def test_agents_carry_on_through_errors() -> None:
     inner = provider(DEMO_SCENARIO)
     seen = 0
 
-    async def moody(scope: dict[str, Any], receive: Receive, send: Send) -> None:
+    async def moody(scope: dict[str, Any], receive: AsgiReceive, send: AsgiSend) -> None:
         """Every second request is refused: limited, or as a bridge without a key would."""
         nonlocal seen
         seen += scope["type"] == "http"
