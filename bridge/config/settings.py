@@ -12,7 +12,7 @@ from typing import Any, NewType
 import platformdirs
 from attrs import Factory, field, frozen
 
-from bridge.events.place import default_socket
+from bridge.events.place import DEFAULT_HOST, DEFAULT_PORT, default_socket
 from bridge.keys.secret import Secret, hint
 from bridge.providers.kind import ProviderKind
 from bridge.providers.kinds import KINDS
@@ -21,9 +21,6 @@ Seconds = NewType("Seconds", float)
 
 PROVIDER_NAME = re.compile(r"^[a-z0-9]+(-[a-z0-9]+)*$")
 RESERVED_NAMES = frozenset({"healthz", "metrics"})
-
-POOL_WORD = "clearspan"
-"""The credential that says "use the pool": SDKs insist on some key."""
 
 SHORTEST_SECRET = 8
 """Characters from which on the value of an added header is kept out of events and logs."""
@@ -82,8 +79,8 @@ class ProviderSettings:
 class ServerSettings:
     """Where the bridge listens and whom it serves."""
 
-    host: str = "127.0.0.1"
-    port: int = 8484
+    host: str = DEFAULT_HOST
+    port: int = DEFAULT_PORT
     socket: Path = field(factory=default_socket)
     client_tokens: dict[str, Secret] = Factory(dict)
     allowed_hosts: tuple[str, ...] = ()
