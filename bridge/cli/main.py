@@ -12,11 +12,10 @@ import click
 
 from bridge import __version__
 from bridge.cli import record
+from bridge.cli.ending import INTERRUPTED, close_output
 from bridge.cli.options import PATH, common_options, explicit_options, settings_from
 from bridge.errors import ClearspanError, ConfigurationError
 from monitor import themes
-
-INTERRUPTED = 130
 
 
 class Speed(click.FloatRange):
@@ -39,8 +38,6 @@ class Commands(click.Group):
         try:
             return super().invoke(ctx)
         except BrokenPipeError:  # `clearspan tail | head`: whoever reads has seen enough
-            from bridge.cli.tables import close_output
-
             close_output()
             ctx.exit(0)
 
@@ -247,8 +244,6 @@ def main() -> NoReturn:
         click.echo(f"clearspan: {error}", err=True)
         sys.exit(1)
     except OSError as error:  # the disk is full under our output, say
-        from bridge.cli.tables import close_output
-
         close_output()
         click.echo(f"clearspan: {error.strerror or error}", err=True)
         sys.exit(1)

@@ -76,7 +76,7 @@ def history(context: click.Context, /, as_json: bool, **filters: Any) -> None:
 @click.pass_context
 def show(context: click.Context, /, name: str, as_json: bool, **_: Any) -> None:
     """One interception in full; the first characters of its ID will do."""
-    from bridge.cli.tables import story_lines
+    from bridge.cli.story import story_lines
     from bridge.record.export import json_lines
     from bridge.record.history import story
 

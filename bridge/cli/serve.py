@@ -8,7 +8,7 @@ from functools import partial
 
 import trio
 
-from bridge.cli.tables import close_output
+from bridge.cli.ending import INTERRUPTED, close_output
 from bridge.config.load import Loaded
 from bridge.config.reload import follow_configuration
 from bridge.config.settings import Settings
@@ -17,8 +17,6 @@ from bridge.events.describe import describe
 from bridge.events.wire import Envelope, decode
 from bridge.observe import logs
 from bridge.server import Bridge, run_until_signalled
-
-INTERRUPTED = 130
 
 Beside = Callable[[Bridge], Awaitable[None]]
 """What runs beside a bridge; the bridge stops when it returns."""
