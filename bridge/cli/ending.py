@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 
-INTERRUPTED = 130
+INTERRUPTED = 128 + signal.SIGINT
 """The exit code after SIGINT, as shells say it."""
 
 

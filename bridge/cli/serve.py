@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Awaitable, Callable
 from functools import partial
 
@@ -17,6 +16,7 @@ from bridge.events.describe import describe
 from bridge.events.wire import Envelope, decode
 from bridge.observe import logs
 from bridge.server import Bridge, run_until_signalled
+from monitor.command import has_terminal
 
 Beside = Callable[[Bridge], Awaitable[None]]
 """What runs beside a bridge; the bridge stops when it returns."""
@@ -117,11 +117,6 @@ def announce(url: str) -> None:
 
 def keep_quiet(_url: str) -> None:
     """Prints nothing: the monitor has the terminal."""
-
-
-def has_terminal() -> bool:
-    """Whether a person sits at both ends."""
-    return sys.stdin.isatty() and sys.stdout.isatty()
 
 
 def log_to_file(settings: Settings) -> None:
