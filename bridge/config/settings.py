@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any, NewType
+from typing import Any, Literal, NewType
 
 import platformdirs
 from attrs import Factory, field, frozen
@@ -18,6 +18,9 @@ from bridge.providers.kind import ProviderKind
 from bridge.providers.kinds import KINDS
 
 Seconds = NewType("Seconds", float)
+
+LogLevel = Literal["debug", "info", "warning", "error"]
+LogFormat = Literal["text", "json"]
 
 PROVIDER_NAME = re.compile(r"^[a-z0-9]+(-[a-z0-9]+)*$")
 RESERVED_NAMES = frozenset({"healthz", "metrics"})
@@ -115,8 +118,8 @@ class McpServerSettings:
 class LogSettings:
     """How much is logged, and in which form."""
 
-    level: str = "info"
-    format: str = "text"
+    level: LogLevel = "info"
+    format: LogFormat = "text"
 
 
 @frozen
