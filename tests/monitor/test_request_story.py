@@ -28,7 +28,7 @@ from bridge.events.wire import Envelope, Snapshot
 from monitor.lines import key_table, request_row
 from monitor.lines.request_story import WITHHELD, arguments, story_blocks, title
 from monitor.lines.span import Line
-from monitor.state.phase import phase
+from monitor.state.phase import phase_label
 from monitor.state.state import MonitorState
 from tests.support.play import HELLO, START, SUMMARY, ended, keys, spent, started, story
 
@@ -150,7 +150,7 @@ def test_arguments_are_made_readable(value: Any, text: str) -> None:
 )
 def test_a_request_says_in_a_word_how_it_stands(events: list[Event], word: str) -> None:
     interception = request(started("a"), *events)
-    assert f"{request_row.mark(interception)[0]} {phase(interception)}" == word
+    assert f"{request_row.mark(interception)[0]} {phase_label(interception)}" == word
     assert word in title(interception, START)
 
 
