@@ -16,18 +16,8 @@ from monitor.lines.key_table import Table
 from monitor.screens.confirm import ConfirmScreen
 from monitor.screens.view import Frame, View
 from monitor.widgets.empty_state import EmptyState
-from monitor.widgets.panel import LinesPanel, entitle
-
-
-class KeyTable(LinesPanel):
-    """The panel's keys move a selection instead of the lines."""
-
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("down,j", "screen.choose(1)", "Key", show=False),
-        Binding("up,k", "screen.choose(-1)", "Key before", show=False),
-        Binding("home,g", "screen.choose(-1000)", "First", show=False),
-        Binding("end,G", "screen.choose(1000)", "Last", show=False),
-    ]
+from monitor.widgets.keys import KeyTable
+from monitor.widgets.panel import entitle
 
 
 class KeysScreen(View):
