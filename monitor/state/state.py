@@ -104,7 +104,7 @@ class MonitorState:
         if known is None or (known.pid, known.started_at) != (hello.pid, hello.started_at):
             self.record_failure = None
             self.key_changed_at.clear()
-            self.dropped = 0
+            self.dropped = self.bad_lines = 0
             self._outlive()
         self.hello = hello
 

@@ -76,6 +76,8 @@ def _totals(state: MonitorState, *, roomy: bool) -> Line:
     spans.append((fmt.plural(errors, "error") if roomy else f"✗{errors}", "bad" if errors else "muted"))
     if state.dropped:
         spans.append((f"{state.dropped} dropped" if roomy else f"-{state.dropped}", "warn"))
+    if state.bad_lines:
+        spans.append((f"{state.bad_lines} unreadable" if roomy else f"?{state.bad_lines}", "warn"))
     line: list[Span] = []
     for span in spans:
         line += [span, ("  ", "plain")]
