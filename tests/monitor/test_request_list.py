@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from bridge.events.vocabulary import Outcome
 from monitor.lines.request_row import title
 from monitor.state.request_list import Listing, RequestFilter, words
-from tests.monitor.test_request_story import after
+from tests.support.folds import after
 from tests.support.play import START, ended, started, story
 
 STATE = after(

@@ -23,8 +23,7 @@ from monitor.lines import totals
 from monitor.lines.format import BLOCKS, sparkline
 from monitor.state.buckets import Buckets
 from monitor.state.usage import KEYS, NAMES, OTHERS, Breakdown, Tally, UsageHistory
-from tests.monitor.test_request_story import plain
-from tests.monitor.test_state import HISTORIES, envelopes, fold, snapshot_after, travelled
+from tests.support.folds import HISTORIES, envelopes, fold, plain, snapshot_after, travelled
 from tests.support.play import HELLO, START, ended, spent, started, story
 
 
