@@ -27,6 +27,7 @@ from bridge.cli.simulate import simulated_provider
 from bridge.config.settings import ProviderSettings, Settings
 from bridge.keys.secret import Secret
 from bridge.observe import logs
+from bridge.providers.openai import OPENAI
 from bridge.server import Bridge
 from bridge.simulator.agents import run_agents
 from bridge.simulator.demo import DEMO_SCENARIO, demo_keys
@@ -81,17 +82,19 @@ async def _demo(  # what the command's options say
     with tempfile.TemporaryDirectory(prefix="clearspan-demo-") as place:
         async with simulated_provider(simulated, "127.0.0.1", 0) as url:
             keys = tuple(Secret(key) for key in demo_keys())
-            provider = ProviderSettings(type="openai", base_url=f"{url}/v1", keys=keys)
+            provider = ProviderSettings(type=OPENAI.name, base_url=f"{url}{OPENAI.base_path}", keys=keys)
             own: dict[str, Any] = {"host": "127.0.0.1", "port": 0, "socket": Path(place) / "events.sock"}
             server = evolve(settings.server, **(own | dict(explicit)))
             record = settings.record if keep else evolve(settings.record, path=Path(place) / "clearspan.db")
-            ours = evolve(settings, server=server, record=record, providers={"openai": provider})
+            ours = evolve(settings, server=server, record=record, providers={OPENAI.name: provider})
 
             async def play(bridge: Bridge) -> None:
                 async with trio.open_nursery() as nursery:
                     nursery.start_soon(_end_on_hangup, nursery)
                     nursery.start_soon(_show_then_stop, view, bridge, nursery)
-                    await run_agents(f"{bridge.url}/openai/v1", rounds=rounds, speed=speed, seed=seed)
+                    await run_agents(
+                        f"{bridge.url}/{OPENAI.name}{OPENAI.base_path}", rounds=rounds, speed=speed, seed=seed
+                    )
                     await bridge.hub.flushed()
                     nursery.cancel_scope.cancel()
 
