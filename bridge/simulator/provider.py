@@ -20,7 +20,15 @@ from bridge.simulator.delivery import AsgiReceive, AsgiSend, Chunk, PlannedReply
 from bridge.simulator.estimate import tokens
 from bridge.simulator.fates import KeyScript
 from bridge.simulator.request import ModelRequest, Refusal, Trouble
-from bridge.simulator.routes import FactRoute, Incoming, ModelApi, ModelRoute, NoRoute, Route, find_route
+from bridge.simulator.routes import (
+    FactRoute,
+    IncomingRequest,
+    ModelApi,
+    ModelRoute,
+    NoRoute,
+    SimulatedRoute,
+    find_route,
+)
 from bridge.simulator.scenario.file import everyday
 from bridge.simulator.scenario.scenario import Scenario, Turns
 from bridge.simulator.streaming import pauses
@@ -37,7 +45,7 @@ class SimulatedExchange:
     """
 
     number: int
-    request: Incoming
+    request: IncomingRequest
     reply: PlannedReply
     ending: ReplyEnding
 
@@ -90,7 +98,7 @@ class SimulatedProvider:
         if self._on_exchange is not None:
             self._on_exchange(SimulatedExchange(number, request, reply, ending))
 
-    def plan(self, request: Incoming, now: float) -> PlannedReply:
+    def plan(self, request: IncomingRequest, now: float) -> PlannedReply:
         """The whole reply to a request that comes at `now` (monotonic seconds)."""
         self._number += request.method == "POST"
         route = find_route(request)
@@ -109,7 +117,9 @@ class SimulatedProvider:
             self._accounts[key] = KeyAccount(KeyScript(key, self._scenario.other_keys), self._speed)
         return self._accounts[key] if key is not None else None
 
-    def _reply(self, route: Route, account: KeyAccount | None, request: Incoming, now: float) -> PlannedReply:
+    def _reply(
+        self, route: SimulatedRoute, account: KeyAccount | None, request: IncomingRequest, now: float
+    ) -> PlannedReply:
         if isinstance(route, NoRoute):
             raise Refusal(Trouble.NOT_FOUND, f"Invalid URL ({request.method} {request.path})")
         if account is None:
@@ -123,7 +133,7 @@ class SimulatedProvider:
                 body = fact(request)
                 return PlannedReply(200, [_JSON, _length(body)], [Chunk(body)])
 
-    def _answer(self, api: ModelApi, account: KeyAccount, request: Incoming, now: float) -> PlannedReply:
+    def _answer(self, api: ModelApi, account: KeyAccount, request: IncomingRequest, now: float) -> PlannedReply:
         model_request = api.read(request.body, request.encoding)
         fate = account.take(now)
         if fate.refusal is not None:
@@ -159,12 +169,12 @@ def _length(body: bytes) -> tuple[bytes, bytes]:
     return b"content-length", str(len(body)).encode()
 
 
-def _incoming(scope: dict[str, Any], body: bytes) -> Incoming:
+def _incoming(scope: dict[str, Any], body: bytes) -> IncomingRequest:
     headers: dict[str, str] = {}
     for raw_name, raw_value in scope["headers"]:
         name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1")
         headers[name] = f"{headers[name]}, {value}" if name in headers else value
-    return Incoming(scope["method"], scope["path"], headers, body)
+    return IncomingRequest(scope["method"], scope["path"], headers, body)
 
 
 async def _live(receive: AsgiReceive, send: AsgiSend) -> None:

@@ -19,7 +19,7 @@ from bridge.simulator.streaming import StreamEvent
 
 
 @frozen
-class Incoming:
+class IncomingRequest:
     """A request as it arrived. In `headers` names are in lower case and repeated ones joined by commas."""
 
     method: str
@@ -80,7 +80,7 @@ class FactRoute:
     """Where an answer needs no model. The fact is made from the request, and may raise Refusal."""
 
     http: Http
-    fact: Callable[[Incoming], bytes]
+    fact: Callable[[IncomingRequest], bytes]
 
 
 @frozen
@@ -90,15 +90,15 @@ class NoRoute:
     http: Http
 
 
-Route = ModelRoute | FactRoute | NoRoute
+SimulatedRoute = ModelRoute | FactRoute | NoRoute
 
 
-def _count_tokens(request: Incoming) -> bytes:
+def _count_tokens(request: IncomingRequest) -> bytes:
     return messages.count_tokens(request.body, request.encoding)
 
 
 # Where two providers have the same path, it belongs to the first that recognizes the request as its own.
-ROUTES: dict[tuple[str, str], Sequence[Route]] = {
+ROUTES: dict[tuple[str, str], Sequence[SimulatedRoute]] = {
     ("POST", "/v1/responses"): [ModelRoute(openai_http, responses)],
     ("POST", "/v1/chat/completions"): [ModelRoute(openai_http, chat_completions)],
     ("POST", "/v1/messages"): [ModelRoute(anthropic_http, messages)],
@@ -111,7 +111,7 @@ ROUTES: dict[tuple[str, str], Sequence[Route]] = {
 _NOWHERE = [NoRoute(anthropic_http), NoRoute(openai_http)]
 
 
-def find_route(request: Incoming) -> Route:
+def find_route(request: IncomingRequest) -> SimulatedRoute:
     """What stands behind the request's method and path."""
     routes = ROUTES.get((request.method, request.path), _NOWHERE)
     return next((route for route in routes if route.http.speaks(request.headers)), routes[-1])
