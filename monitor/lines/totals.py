@@ -28,7 +28,7 @@ WINDOWS = (Window("1 min", 60), Window("10 min", 600), Window("today", None))
 
 
 @frozen
-class Row:
+class TotalsRow:
     """A number that is counted: how to take it from the sums, how to show it, its tone where there is any."""
 
     title: str
@@ -47,16 +47,16 @@ def _reasoning(sums: Totals) -> float:
 
 
 ROWS = (
-    Row("requests", lambda sums: sums.interceptions, _count),
-    Row("input", lambda sums: sums.tokens.input, _count),
-    Row("from cache", lambda sums: sums.tokens.cache_read_input, _count),
-    Row("into cache", lambda sums: sums.tokens.cache_write_input, _count),
-    Row("output", lambda sums: sums.tokens.output, _count),
-    Row("reasoning", _reasoning, _count),
-    Row("cost", lambda sums: sums.tokens.cost_usd, fmt.cost),
-    Row("failovers", lambda sums: sums.failovers, _count, "warn"),
-    Row("errors", errors, _count, "bad"),
-    Row("cancelled", lambda sums: sums.cancelled, _count, "muted"),
+    TotalsRow("requests", lambda sums: sums.interceptions, _count),
+    TotalsRow("input", lambda sums: sums.tokens.input, _count),
+    TotalsRow("from cache", lambda sums: sums.tokens.cache_read_input, _count),
+    TotalsRow("into cache", lambda sums: sums.tokens.cache_write_input, _count),
+    TotalsRow("output", lambda sums: sums.tokens.output, _count),
+    TotalsRow("reasoning", _reasoning, _count),
+    TotalsRow("cost", lambda sums: sums.tokens.cost_usd, fmt.cost),
+    TotalsRow("failovers", lambda sums: sums.failovers, _count, "warn"),
+    TotalsRow("errors", errors, _count, "bad"),
+    TotalsRow("cancelled", lambda sums: sums.cancelled, _count, "muted"),
 )
 
 TITLE, NUMBER, GAP = 13, 8, 2
@@ -90,12 +90,12 @@ def table(usage: UsageHistory, now: datetime, width: int) -> list[Line]:
     return lines
 
 
-def _number(row: Row, sums: Totals) -> Span:
+def _number(row: TotalsRow, sums: Totals) -> Span:
     value = row.take(sums)
     return fmt.fit(row.show(value), NUMBER, right=True), row.tone if value else "muted"
 
 
-def _course(row: Row, tallies: list[Totals | None], cells: int) -> Span:
+def _course(row: TotalsRow, tallies: list[Totals | None], cells: int) -> Span:
     values = [(row.take(sums) or 0.0) if sums else 0.0 for sums in tallies]
     return fmt.sparkline(values, cells), row.tone if row.tone != "plain" else "live"
 
@@ -126,11 +126,11 @@ def since(usage: UsageHistory, now: datetime) -> str:
 
 
 NAMED = (
-    Row("requests", lambda sums: sums.interceptions, _count),
-    Row("in", lambda sums: sums.tokens.total_input, _count),
-    Row("out", lambda sums: sums.tokens.output, _count),
-    Row("cost", lambda sums: sums.tokens.cost_usd, fmt.cost),
-    Row("failed", errors, _count, "bad"),
+    TotalsRow("requests", lambda sums: sums.interceptions, _count),
+    TotalsRow("in", lambda sums: sums.tokens.total_input, _count),
+    TotalsRow("out", lambda sums: sums.tokens.output, _count),
+    TotalsRow("cost", lambda sums: sums.tokens.cost_usd, fmt.cost),
+    TotalsRow("failed", errors, _count, "bad"),
 )
 
 

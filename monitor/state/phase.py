@@ -8,7 +8,7 @@ from typing import Literal
 from bridge.events.picture import Interception
 from bridge.events.vocabulary import Outcome
 
-Phase = Literal[
+RequestPhase = Literal[
     "accepted",
     "sent",
     "streaming",
@@ -23,24 +23,24 @@ Phase = Literal[
     "rejected",
 ]
 
-ENDED: dict[Outcome, Phase] = {
+ENDED: dict[Outcome, RequestPhase] = {
     Outcome.FAILED: "failed",
     Outcome.CANCELLED: "cancelled",
     Outcome.REJECTED: "rejected",
 }
 
 
-def phase(request: Interception) -> Phase:
+def phase(request: Interception) -> RequestPhase:
     """What is going on, or how it ended."""
     if request.outcome is Outcome.COMPLETED:
         return "done" if (request.status or 200) < 400 else "error"
     return _phase_so_far(request) if request.outcome is None else ENDED[request.outcome]
 
 
-def _phase_so_far(request: Interception) -> Phase:
+def _phase_so_far(request: Interception) -> RequestPhase:
     if request.waiting_until:
         return "no key"
-    found: tuple[tuple[object, Phase], ...] = (
+    found: tuple[tuple[object, RequestPhase], ...] = (
         (request.answer, "answering"),
         (request.tools, "tool call"),
         (request.thoughts, "thinking"),
