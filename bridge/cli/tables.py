@@ -148,8 +148,11 @@ def _interception_row(interception: RecordRow) -> tuple[str, ...]:
 
 
 def _input_tokens(interception: RecordRow) -> int:
-    names = ("input", "cache_read_input", "cache_write_input")
-    return Tokens(**{name: interception[name] or 0 for name in names}).total_input
+    return Tokens(
+        input=interception["input"] or 0,
+        cache_read_input=interception["cache_read_input"] or 0,
+        cache_write_input=interception["cache_write_input"] or 0,
+    ).total_input
 
 
 def totals_table(group: str, rows: Iterable[RecordRow]) -> Iterator[str]:
