@@ -100,7 +100,7 @@ class MonitorApp(App[None]):
         self._step = step
         self._frame_timer: Timer | None = None
         self._painted_at = float("-inf")
-        self._asked_for_snapshot = False
+        self._snapshot_requested = False
         self._runs_on: asyncio.AbstractEventLoop | None = None
         self._is_to_end = False
 
@@ -131,8 +131,8 @@ class MonitorApp(App[None]):
     def receive(self, incoming: Incoming) -> None:
         """Takes one message in and sees to it that a frame will show it."""
         self.state.apply(incoming, self.clock())
-        if self.state.gap and not self._asked_for_snapshot:
-            self._asked_for_snapshot = True
+        if self.state.gap and not self._snapshot_requested:
+            self._snapshot_requested = True
             self.run_worker(self._catch_up(), name="catch up")
         if self._frame_timer is None:
             wait = FRAME_S - (asyncio.get_running_loop().time() - self._painted_at)
@@ -141,9 +141,9 @@ class MonitorApp(App[None]):
     async def _catch_up(self) -> None:
         """Events are missing that nobody announced: a fresh snapshot makes the picture whole."""
         try:
-            await self.source.ask(Command(0, "snapshot"))
+            await self.source.send(Command(0, "snapshot"))
         finally:
-            self._asked_for_snapshot = False
+            self._snapshot_requested = False
 
     def paint(self) -> None:
         """Draws the state as it is now."""
@@ -206,9 +206,9 @@ class MonitorApp(App[None]):
         self.reasoning.choose(message.request)
         self.action_view("reasoning")
 
-    @on(KeysScreen.Ask)
-    def _send_key_command(self, message: KeysScreen.Ask) -> None:
-        self.run_worker(self._ask(message.command, message.done), name="key")
+    @on(KeysScreen.SendCommand)
+    def _send_key_command(self, message: KeysScreen.SendCommand) -> None:
+        self.run_worker(self._send(message.command, message.done), name="key")
 
     @on(RequestScreen.Export)
     def _export_request(self, message: RequestScreen.Export) -> None:
@@ -218,14 +218,14 @@ class MonitorApp(App[None]):
         try:
             path = await asyncio.to_thread(export.save, text, name, self.places)
         except OSError as error:
-            self.say(f"could not export: {error.strerror or error}", "bad")
+            self.show_message(f"could not export: {error.strerror or error}", "bad")
         else:
-            self.say(f"exported to {path}", "good")
+            self.show_message(f"exported to {path}", "good")
 
     @on(View.Copied)
     def _copy(self, message: View.Copied) -> None:
         self.copy_to_clipboard(message.text)
-        self.say(f"copied {message.what}, {len(message.text):,} characters", "good")
+        self.show_message(f"copied {message.what}, {len(message.text):,} characters", "good")
 
     def action_walkthrough(self) -> None:
         """Goes through the selected request step by step."""
@@ -265,22 +265,22 @@ class MonitorApp(App[None]):
     def _cancel(self, message: View.Cancel) -> None:
         request = message.request
         if not request.live:
-            self.say(f"{subject(request)} has ended already", "muted")
+            self.show_message(f"{subject(request)} has ended already", "muted")
             return
-        self.run_worker(self._ask(Command(0, "cancel", id=request.id), f"cancelled {subject(request)}"), name="cancel")
+        self.run_worker(self._send(Command(0, "cancel", id=request.id), f"cancelled {subject(request)}"), name="cancel")
 
-    async def _ask(self, command: Command, done: str) -> None:
+    async def _send(self, command: Command, done: str) -> None:
         """Sends a command and says what came of it."""
-        reply = await self.source.ask(command)
+        reply = await self.source.send(command)
         if reply.ok:
-            self.say(done, "good")
+            self.show_message(done, "good")
         else:
-            self.say(f"could not {command.command.removeprefix('key.')}: {reply.error}", "bad")
+            self.show_message(f"could not {command.command.removeprefix('key.')}: {reply.error}", "bad")
 
-    def say(self, text: str, tone: Tone) -> None:
+    def show_message(self, text: str, tone: Tone) -> None:
         """Tells something in the last line for a few seconds."""
         if self.view is not None:
-            self.view.say(text, tone, self.clock() + timedelta(seconds=STATUS_S))
+            self.view.show_message(text, tone, self.clock() + timedelta(seconds=STATUS_S))
 
     def _fatal_error(self) -> None:
         """Replaces Textual's report of a crash, which prints local variables: those hold prompts and answers."""

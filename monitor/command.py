@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import argparse
+import math
 import os
+import signal
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
+import click
 from attrs import frozen
 
 from bridge.events.place import default_socket
@@ -18,6 +20,40 @@ from monitor import ending, themes
 
 if TYPE_CHECKING:
     from monitor.app import MonitorApp
+
+
+class Speed(click.FloatRange):
+    """How many times as fast as life."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Reads the option's text."""
+        speed = float(super().convert(value, param, ctx))
+        return speed if math.isfinite(speed) else self.fail("must be a number", param, ctx)
+
+
+PATH = click.Path(path_type=Path)
+SPEED = Speed(0.01, 1000)
+
+
+def monitor_options(replayed: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """The options of `python -m monitor` and of `clearspan monitor`; `replayed` says what the command can play."""
+    options = (
+        click.option("--replay", type=PATH, metavar="FILE", help=f"Play {replayed}."),
+        click.option("--speed", type=SPEED, default=1.0, help="How fast a log is played."),
+        click.option(
+            "--theme",
+            type=click.Choice(themes.NAMES),
+            envvar=themes.VARIABLE,
+            help=f"Colours; {themes.NO_COLOR} takes all away.",
+        ),
+    )
+
+    def add_to(command: Callable[..., Any]) -> Callable[..., Any]:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return add_to
 
 
 class MonitorError(Exception):
@@ -93,33 +129,26 @@ def socket_path() -> Path:
     return Path(named) if named else default_socket()
 
 
+@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--socket", type=PATH, help="The bridge's event socket.")
+@monitor_options("a log of `clearspan tail --json`")
+@click.option("--step", is_flag=True, help="Go through each request step by step.")
+def monitor(socket: Path | None, replay: Path | None, speed: float, theme: str | None, step: bool) -> int:
+    """The terminal dashboard."""
+    if not has_terminal():
+        raise click.UsageError("the monitor needs a terminal; `clearspan tail` prints events as lines")
+    return show(MonitorOptions(socket or socket_path(), replay, speed, theme, step))
+
+
 def main(argv: list[str] | None = None) -> NoReturn:
     """The command line of `python -m monitor`."""
-    parser = argparse.ArgumentParser(prog="clearspan monitor", description="The terminal dashboard.")
-    parser.add_argument("--socket", type=Path, metavar="PATH", help="the bridge's event socket")
-    parser.add_argument("--replay", type=Path, metavar="FILE", help="play a log of `clearspan tail --json`")
-    parser.add_argument("--speed", type=positive, default=1.0, metavar="X", help="how fast a log is played")
-    parser.add_argument("--theme", choices=themes.NAMES, help=f"colours; also {themes.VARIABLE}")
-    parser.add_argument("--step", action="store_true", help="go through each request step by step")
-    arguments = parser.parse_args(argv)
-    if not has_terminal():
-        parser.error("the monitor needs a terminal; `clearspan tail` prints events as lines")
-    options = MonitorOptions(
-        socket=arguments.socket or socket_path(),
-        replay=arguments.replay,
-        speed=arguments.speed,
-        theme=arguments.theme,
-        step=arguments.step,
-    )
     try:
-        sys.exit(show(options))
+        sys.exit(monitor.main(argv, prog_name="clearspan monitor", standalone_mode=False))
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except click.Abort:
+        sys.exit(128 + signal.SIGINT)
     except MonitorError as error:
-        parser.exit(2, f"clearspan monitor: {error}\n")
-
-
-def positive(text: str) -> float:
-    """A number above 0."""
-    number = float(text)
-    if not 0 < number < float("inf"):
-        raise ValueError(text)
-    return number
+        click.echo(f"clearspan monitor: {error}", err=True)
+        sys.exit(2)

@@ -1,7 +1,7 @@
 """What a person takes away from a request: a file with all that is known of it, and a curl command that asks it again.
 
-Neither holds a secret, because no event does. The command authorises itself with the word `clearspan`, which makes the
-bridge use its own pool.
+Neither holds a secret, because no event does. The command authorises itself with the pool's word, which makes the
+bridge use its own keys.
 """
 
 from __future__ import annotations
@@ -9,10 +9,14 @@ from __future__ import annotations
 import json
 import os
 import shlex
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from attrs import frozen
+
 from bridge.events.picture import Interception, Totals
+from bridge.events.place import ANTHROPIC_VERSION, DEFAULT_URL, POOL_WORD
 from bridge.events.wire import Snapshot, encode, format_time
 from bridge.terminal_text import printable
 from monitor.state.trace import Trace
@@ -20,7 +24,31 @@ from monitor.state.trace import Trace
 UNKNOWN = "–"  # noqa: RUF001  an en dash
 """Stands in for a prompt that was not recorded."""
 
-DEFAULT_URL = "http://127.0.0.1:8484"
+LONGEST_ANSWER = 4096
+"""Tokens that the Messages API is to answer at most; it wants to be told."""
+
+
+@frozen
+class CurlRequest:
+    """How an API is asked a prompt: the body around model and prompt, and the headers that it insists on."""
+
+    body: Callable[[str], dict[str, Any]]
+    headers: tuple[str, ...] = ()
+
+
+def _messages(prompt: str) -> list[dict[str, str]]:
+    return [{"role": "user", "content": prompt}]
+
+
+# What is not here, such as a request that is passed through, gets a command without a body: nothing is known of one.
+CURL_REQUESTS: dict[str, CurlRequest] = {
+    "responses": CurlRequest(lambda prompt: {"input": prompt}),
+    "chat_completions": CurlRequest(lambda prompt: {"messages": _messages(prompt)}),
+    "messages": CurlRequest(
+        lambda prompt: {"max_tokens": LONGEST_ANSWER, "messages": _messages(prompt)},
+        headers=(f"anthropic-version: {ANTHROPIC_VERSION}",),
+    ),
+}
 
 
 def as_json(request: Interception, trace: Trace) -> str:
@@ -87,25 +115,11 @@ def curl(request: Interception, url: str | None) -> str:
     base = (url or DEFAULT_URL).rstrip("/")
     path = request.started.path.partition("?")[0]
     words = ["curl", "-sS", "-N"] if request.started.streaming else ["curl", "-sS"]
-    words += ["-X", request.started.method, f"{base}{path}", "-H", "Authorization: Bearer clearspan"]
-    body = _body(request)
-    if body is not None:
+    words += ["-X", request.started.method, f"{base}{path}", "-H", f"Authorization: Bearer {POOL_WORD}"]
+    known = CURL_REQUESTS.get(request.started.api)
+    if known is not None:
+        prompt = request.prompt if request.prompt is not None else UNKNOWN
+        body = {"model": request.started.model, **known.body(prompt), "stream": request.started.streaming}
         words += ["-H", "Content-Type: application/json", "-d", json.dumps(body)]
-    if request.started.api == "messages":
-        words += ["-H", "anthropic-version: 2023-06-01"]
+        words += [word for header in known.headers for word in ("-H", header)]
     return shlex.join(printable(word) for word in words) + "\n"
-
-
-def _body(request: Interception) -> dict[str, Any] | None:
-    prompt = request.prompt if request.prompt is not None else UNKNOWN
-    messages = [{"role": "user", "content": prompt}]
-    match request.started.api:
-        case "responses":
-            body: dict[str, Any] = {"model": request.started.model, "input": prompt}
-        case "chat_completions":
-            body = {"model": request.started.model, "messages": messages}
-        case "messages":
-            body = {"model": request.started.model, "max_tokens": 4096, "messages": messages}
-        case _:
-            return None
-    return {**body, "stream": request.started.streaming}

@@ -66,7 +66,7 @@ class Nobody:
         del deliver
         await asyncio.Event().wait()
 
-    async def ask(self, command: Command) -> Reply:
+    async def send(self, command: Command) -> Reply:
         """Nobody answers."""
         return Reply(command.n, ok=False, error="this is a picture")
 

@@ -28,12 +28,35 @@ def test_few_modules_lie_at_the_root(package: str, most: int) -> None:
     assert len([path for path in (ROOT / package).glob("*.py") if path.name not in FACES]) <= most
 
 
+def class_names() -> Iterator[str]:
+    """The name of every class, those inside others too."""
+    for _, tree in sources(*PACKAGES):
+        yield from (node.name for node in ast.walk(tree) if isinstance(node, ast.ClassDef))
+
+
+def alias_names() -> Iterator[str]:
+    """The name of every type alias at the top of a module: `Line = tuple[Span, ...]`, `Incoming = Message | Lost`."""
+    for _, tree in sources(*PACKAGES):
+        for node in tree.body:
+            if isinstance(node, ast.Assign) and isinstance(node.value, ast.Subscript | ast.BinOp):
+                names = [target.id for target in node.targets if isinstance(target, ast.Name)]
+                yield from (name for name in names if name[0].isupper() and not name.isupper())
+
+
 def test_no_class_name_stands_twice() -> None:
-    names = Counter(
-        node.name for _, tree in sources(*PACKAGES) for node in ast.walk(tree) if isinstance(node, ast.ClassDef)
-    )
     inner = {"Chosen", "Open"}  # messages of a widget, known by the widget's name before theirs
-    assert [name for name, count in names.items() if count > 1 and name not in inner] == []
+    assert [name for name, count in Counter(class_names()).items() if count > 1 and name not in inner] == []
+
+
+def test_no_type_alias_stands_twice() -> None:
+    known = {
+        "Fields",  # rows of the record: its history, and its export
+        "Message",  # an ASGI message in the HTTP engine, a line of the event socket on the wire
+    }
+    aliases = Counter(alias_names())
+    assert {name for name, count in aliases.items() if count > 1} <= known
+    also_classes = {"App"}  # any ASGI application, and the bridge's own
+    assert aliases.keys() & set(class_names()) <= also_classes
 
 
 def test_nothing_is_called_one() -> None:
@@ -46,17 +69,28 @@ def test_nothing_is_called_one() -> None:
     assert found == []
 
 
+def told_apart(node: ast.AST) -> Iterator[ast.expr]:
+    """The values that this piece of code tells apart: in a comparison, a `match`, a table."""
+    match node:
+        case ast.Compare():
+            for side in (node.left, *node.comparators):
+                yield from side.elts if isinstance(side, ast.Tuple | ast.List | ast.Set) else [side]
+        case ast.MatchValue():
+            yield node.value
+        case ast.Dict():
+            yield from (key for key in node.keys if key is not None)
+
+
 def test_a_kind_of_provider_is_known_by_its_own_file_alone() -> None:
     names = {*KINDS, "passthrough"}
     found = [
-        f"{path}:{node.lineno}"
+        str(path)
         for path, tree in sources("bridge", "monitor")
         if "simulator" not in path.parts
         for node in ast.walk(tree)
-        if isinstance(node, ast.Compare)
-        and any(isinstance(side, ast.Constant) and side.value in names for side in (node.left, *node.comparators))
+        if any(isinstance(value, ast.Constant) and value.value in names for value in told_apart(node))
     ]
-    assert found == ["bridge/events/vocabulary.py:" + found[0].rpartition(":")[2]]  # InterceptionStarted.passed_through
+    assert found == ["bridge/events/vocabulary.py"]  # InterceptionStarted.passed_through
 
 
 def test_a_kinds_credential_header_is_known_by_its_own_file_alone() -> None:

@@ -16,7 +16,6 @@ from attrs import evolve
 from bridge.cli.serve import (
     Beside,
     announce,
-    has_terminal,
     keep_quiet,
     log_to_file,
     print_events,
@@ -29,10 +28,12 @@ from bridge.config.settings import ProviderSettings, Settings
 from bridge.keys.secret import Secret
 from bridge.observe import logs
 from bridge.process.receiver import receiver
+from bridge.providers.openai import OPENAI
 from bridge.server import Bridge
 from bridge.simulator.agents import run_agents
 from bridge.simulator.demo import DEMO_SCENARIO, demo_keys
 from bridge.simulator.provider import SimulatedProvider
+from monitor.command import has_terminal
 
 ONCE_SPEED = 6.0
 """How fast the simulation runs where every scenario is to be seen once: nobody reads along."""
@@ -47,12 +48,12 @@ def demo(  # noqa: PLR0913  # what the command's options say
     speed: float = 1.0,
     keep: bool = False,
     step: bool = False,
-    chosen: Mapping[str, Any] = MappingProxyType({}),
+    explicit: Mapping[str, Any] = MappingProxyType({}),
 ) -> int:
     """Bridge, simulated provider, scripted agents and a view of them, beside the user's own bridge if there is one.
 
     Its record goes with it, so that no made-up request is ever counted with real ones; `keep` writes it all the same.
-    `step` shows each request step by step. `chosen` says where it is to listen: else on a free port, with a socket of
+    `step` shows each request step by step. `explicit` says where it is to listen: else on a free port, with a socket of
     its own.
     """
     headless = headless or not has_terminal()
@@ -63,7 +64,9 @@ def demo(  # noqa: PLR0913  # what the command's options say
     pace = speed * ONCE_SPEED if once else speed
     rounds = 1 if once else None
     view = print_events if headless else partial(show_monitor, step=step)
-    return until_it_ends(partial(_demo, settings, view, rounds=rounds, seed=seed, speed=pace, keep=keep, chosen=chosen))
+    return until_it_ends(
+        partial(_demo, settings, view, rounds=rounds, seed=seed, speed=pace, keep=keep, explicit=explicit)
+    )
 
 
 async def _demo(  # what the command's options say
@@ -74,23 +77,25 @@ async def _demo(  # what the command's options say
     seed: int,
     speed: float,
     keep: bool,
-    chosen: Mapping[str, Any],
+    explicit: Mapping[str, Any],
 ) -> int:
     simulated = SimulatedProvider(DEMO_SCENARIO, seed=seed, speed=speed)
     with tempfile.TemporaryDirectory(prefix="clearspan-demo-") as place:
         async with simulated_provider(simulated, "127.0.0.1", 0) as url:
             keys = tuple(Secret(key) for key in demo_keys())
-            provider = ProviderSettings(type="openai", base_url=f"{url}/v1", keys=keys)
+            provider = ProviderSettings(type=OPENAI.name, base_url=f"{url}{OPENAI.base_path}", keys=keys)
             own: dict[str, Any] = {"host": "127.0.0.1", "port": 0, "socket": Path(place) / "events.sock"}
-            server = evolve(settings.server, **(own | dict(chosen)))
+            server = evolve(settings.server, **(own | dict(explicit)))
             record = settings.record if keep else evolve(settings.record, path=Path(place) / "clearspan.db")
-            ours = evolve(settings, server=server, record=record, providers={"openai": provider})
+            ours = evolve(settings, server=server, record=record, providers={OPENAI.name: provider})
 
             async def play(bridge: Bridge) -> None:
                 async with trio.open_nursery() as nursery:
                     nursery.start_soon(_end_on_hangup, nursery)
                     nursery.start_soon(_show_then_stop, view, bridge, nursery)
-                    await run_agents(f"{bridge.url}/openai/v1", rounds=rounds, speed=speed, seed=seed)
+                    await run_agents(
+                        f"{bridge.url}/{OPENAI.name}{OPENAI.base_path}", rounds=rounds, speed=speed, seed=seed
+                    )
                     await bridge.hub.flushed()
                     nursery.cancel_scope.cancel()
 

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from bridge.config.settings import POOL_WORD, Settings
+from bridge.config.settings import Settings
+from bridge.events.place import POOL_WORD
 from bridge.providers.kinds import KINDS
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import sys
 from functools import partial
 from pathlib import Path
@@ -12,27 +11,14 @@ import click
 
 from bridge import __version__
 from bridge.cli import record
+from bridge.cli.ending import INTERRUPTED, close_output
 from bridge.cli.options import PATH, common_options, explicit_options, settings_from
 from bridge.errors import ClearspanError, ConfigurationError
 from bridge.process import signals
-from monitor import themes
-
-INTERRUPTED = 130
+from monitor.command import SPEED, has_terminal, monitor_options
 
 RECEIVE_HANGUP = frozenset({"up", "serve", "demo", "simulate", "run"})
 """The commands that have something to do on SIGHUP."""
-
-
-class Speed(click.FloatRange):
-    """How many times as fast as life."""
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        """Reads the option's text."""
-        speed = float(super().convert(value, param, ctx))
-        return speed if math.isfinite(speed) else self.fail("must be a number", param, ctx)
-
-
-SPEED = Speed(0.01, 1000)
 
 
 class Commands(click.Group):
@@ -43,8 +29,6 @@ class Commands(click.Group):
         try:
             return super().invoke(ctx)
         except BrokenPipeError:  # `clearspan tail | head`: whoever reads has seen enough
-            from bridge.cli.tables import close_output
-
             close_output()
             ctx.exit(0)
 
@@ -75,7 +59,7 @@ def up(context: click.Context, /, **_: Any) -> None:
     variables = " or ".join(kind.key_variable for kind in KINDS.values())
     click.echo("No API key is configured, so this is the demo: simulated provider, scripted agents.", err=True)
     click.echo(f"Set {variables}, or write a configuration, to use the real ones.", err=True)
-    sys.exit(demo.demo(loaded.settings, chosen=_place(context)))
+    sys.exit(demo.demo(loaded.settings, explicit=_place(context)))
 
 
 @cli.command()
@@ -91,21 +75,26 @@ def serve(context: click.Context, /, **_: Any) -> None:
 
 @cli.command()
 @common_options
-@click.option("--replay", type=PATH, metavar="FILE", help="Play a log of `tail --json`, or a record's database.")
-@click.option("--speed", type=SPEED, default=1.0, help="How fast a log is played.")
-@click.option(
-    "--theme", type=click.Choice(themes.NAMES), envvar="CLEARSPAN_THEME", help="Colours; NO_COLOR takes all away."
-)
+@monitor_options("a log of `tail --json`, or a record's database")
 @click.option("--web", is_flag=True, help="Serve the dashboard as a web page on loopback.")
 @click.option("--web-port", type=click.IntRange(0, 65535), default=8486, show_default=True, help="Its port; 0: any.")
 @click.pass_context
-def monitor(context: click.Context, /, **chosen: Any) -> None:
+def monitor(
+    context: click.Context,
+    /,
+    replay: Path | None,
+    speed: float,
+    theme: str | None,
+    web: bool,
+    web_port: int,
+    **_: Any,
+) -> None:
     """The terminal dashboard alone."""
     from bridge.cli import monitor
 
-    options = {name: chosen[name] for name in ("replay", "speed", "theme")}
-    port = chosen["web_port"] if chosen["web"] else None
-    sys.exit(monitor.watch(settings_from(context).settings, web_port=port, **options))
+    settings = settings_from(context).settings
+    port = web_port if web else None
+    sys.exit(monitor.watch(settings, replay=replay, speed=speed, theme=theme, web_port=port))
 
 
 @cli.command()
@@ -120,13 +109,15 @@ def demo(context: click.Context, /, headless: bool, once: bool, seed: int, speed
     """Bridge, simulated provider, scripted agents and monitor: no key, no network."""
     from bridge.cli import demo
 
-    if step and (headless or not (sys.stdin.isatty() and sys.stdout.isatty())):
+    if step and (headless or not has_terminal()):
         raise click.UsageError("--step shows the monitor, which needs a terminal")
     settings = settings_from(context).settings
     keep = explicit_options(context)["data_dir"] is not None  # whoever names a place wants to find something there
-    chosen = _place(context)
+    explicit = _place(context)
     sys.exit(
-        demo.demo(settings, headless=headless, once=once, seed=seed, speed=speed, keep=keep, step=step, chosen=chosen)
+        demo.demo(
+            settings, headless=headless, once=once, seed=seed, speed=speed, keep=keep, step=step, explicit=explicit
+        )
     )
 
 
@@ -256,8 +247,6 @@ def main() -> NoReturn:
         click.echo(f"clearspan: {error}", err=True)
         sys.exit(1)
     except OSError as error:  # the disk is full under our output, say
-        from bridge.cli.tables import close_output
-
         close_output()
         click.echo(f"clearspan: {error.strerror or error}", err=True)
         sys.exit(1)

@@ -19,7 +19,7 @@ OUTCOMES = ("completed", "failed", "cancelled", "rejected")
 GROUPS = ("day", "model", "client", "session")
 
 
-class Moment(click.ParamType["datetime"]):
+class SinceTime(click.ParamType["datetime"]):
     """A time in the past, as `bridge.record.history.since_when` reads it."""
 
     name = "time"
@@ -36,7 +36,7 @@ class Moment(click.ParamType["datetime"]):
             self.fail(str(error), param, ctx)
 
 
-SINCE = click.option("--since", type=Moment(), help='Only later ones: "90m", "7d", "2026-11-24" or a full time.')
+SINCE = click.option("--since", type=SinceTime(), help='Only later ones: "90m", "7d", "2026-11-24" or a full time.')
 JSON = click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
 
 
@@ -64,7 +64,7 @@ def history(context: click.Context, /, as_json: bool, **filters: Any) -> None:
     if as_json:
         _write(json_lines(rows))
     elif rows:
-        _say(interception_table(rows))
+        _print(interception_table(rows))
     else:
         click.echo("No interception matches.", err=True)
 
@@ -76,7 +76,7 @@ def history(context: click.Context, /, as_json: bool, **filters: Any) -> None:
 @click.pass_context
 def show(context: click.Context, /, name: str, as_json: bool, **_: Any) -> None:
     """One interception in full; the first characters of its ID will do."""
-    from bridge.cli.tables import story_lines
+    from bridge.cli.story import story_lines
     from bridge.record.export import json_lines
     from bridge.record.history import story
 
@@ -85,7 +85,7 @@ def show(context: click.Context, /, name: str, as_json: bool, **_: Any) -> None:
     if as_json:
         _write(json_lines([found]))
     else:
-        _say(story_lines(found))
+        _print(story_lines(found))
 
 
 @click.command()
@@ -128,7 +128,7 @@ def stats(context: click.Context, /, group: str, since: datetime | None, as_json
     if as_json:
         _write(json_lines(rows))
     else:
-        _say(totals_table(group, rows))
+        _print(totals_table(group, rows))
 
 
 COMMANDS = (history, show, export, stats)
@@ -162,6 +162,6 @@ def _write(chunks: Iterable[bytes]) -> None:
     sys.stdout.buffer.flush()
 
 
-def _say(lines: Iterable[str]) -> None:
+def _print(lines: Iterable[str]) -> None:
     for line in lines:
         click.echo(line)

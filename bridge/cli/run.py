@@ -12,9 +12,10 @@ from contextlib import contextmanager, suppress
 from types import FrameType
 
 from bridge.cli.env import provider_urls
-from bridge.config.settings import POOL_WORD, Settings
+from bridge.config.settings import Settings
 from bridge.errors import StartError
 from bridge.events.client import NoBridge, subscription
+from bridge.events.place import POOL_WORD
 from bridge.events.wire import Hello, decode
 from bridge.process.parent import tied
 from bridge.process.signals import first_kept

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Awaitable, Callable
 from functools import partial
 
 import trio
 
-from bridge.cli.tables import close_output
+from bridge.cli.ending import INTERRUPTED, close_output
 from bridge.config.load import Loaded
 from bridge.config.reload import follow_configuration
 from bridge.config.settings import Settings
@@ -20,8 +19,7 @@ from bridge.observe import logs
 from bridge.process.parent import is_orphan
 from bridge.process.signals import kept
 from bridge.server import Bridge, run_until_signalled
-
-INTERRUPTED = 130
+from monitor.command import has_terminal
 
 LOOK_S = 1.0
 """How often a bridge looks for who started it, in seconds."""
@@ -136,11 +134,6 @@ def announce(url: str) -> None:
 
 def keep_quiet(_url: str) -> None:
     """Prints nothing: the monitor has the terminal."""
-
-
-def has_terminal() -> bool:
-    """Whether a person sits at both ends."""
-    return sys.stdin.isatty() and sys.stdout.isatty()
 
 
 def log_to_file(settings: Settings) -> None:

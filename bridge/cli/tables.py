@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import re
-import sys
 import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
@@ -14,23 +12,20 @@ from typing import Any
 import attrs
 import orjson
 
-from bridge import terminal_text
 from bridge.config.load import Loaded
 from bridge.config.rules import without_effect
 from bridge.config.settings import Seconds, format_duration
 from bridge.events.describe import visible
+from bridge.events.picture import Tokens
 from bridge.events.vocabulary import CircuitChanged, KeyChanged
 from bridge.events.wire import unstructure
 from bridge.keys.secret import Secret, hint
 from bridge.limits import KIB, LIMITS, MIB, Limits
 
-Fields = dict[str, Any]
+RecordRow = dict[str, Any]
+"""A row of the record, by the names of `bridge.record.history`."""
 
-WIDTH = 100
 PROMPT_WIDTH = 48
-
-INPUT_TOKENS = ("input", "cache_read_input", "cache_write_input")
-"""What an interception's input is made of."""
 
 HEADER_SETTING = re.compile(r"\.(extra_)?headers\.")
 
@@ -141,24 +136,24 @@ def _source(name: str, loaded: Loaded) -> str:
     return "default"
 
 
-def interception_table(rows: Iterable[Fields]) -> Iterator[str]:
+def interception_table(rows: Iterable[RecordRow]) -> Iterator[str]:
     """Interceptions, one a line."""
     head = ("ID", "STARTED", "CLIENT", "MODEL", "OUTCOME", "STATUS", "TRIES", "TIME", "IN", "OUT", "COST", "PROMPT")
     return table(head, (_interception_row(interception) for interception in rows))
 
 
-def _interception_row(interception: Fields) -> tuple[str, ...]:
+def _interception_row(interception: RecordRow) -> tuple[str, ...]:
     prompt = interception["prompt"] or ("" if interception["error"] is None else f"! {interception['error']}")
     cells = (
         interception["id"][:8],
-        _local(interception["started_at"]),
+        local_time(interception["started_at"]),
         interception["client"],
         interception["model"] or "-",
         interception["outcome"] or "running",
         str(interception["status"] or "-"),
         str(interception["attempts"] or "-"),
         seconds(interception["duration_ms"]),
-        count(sum(interception[name] or 0 for name in INPUT_TOKENS)),
+        count(_input_tokens(interception)),
         count(interception["output"]),
         dollars(interception["cost_usd"]),
         textwrap.shorten(prompt, PROMPT_WIDTH, placeholder="…"),
@@ -166,7 +161,15 @@ def _interception_row(interception: Fields) -> tuple[str, ...]:
     return tuple(visible(cell) for cell in cells)
 
 
-def totals_table(group: str, rows: Iterable[Fields]) -> Iterator[str]:
+def _input_tokens(interception: RecordRow) -> int:
+    return Tokens(
+        input=interception["input"] or 0,
+        cache_read_input=interception["cache_read_input"] or 0,
+        cache_write_input=interception["cache_write_input"] or 0,
+    ).total_input
+
+
+def totals_table(group: str, rows: Iterable[RecordRow]) -> Iterator[str]:
     """Sums, one group a line."""
     head = (group.upper(), "REQUESTS", "FAILED", "INPUT", "CACHE READ", "CACHE WRITE", "OUTPUT", "COST")
     names = ("interceptions", "failed", "input", "cache_read_input", "cache_write_input", "output")
@@ -175,74 +178,6 @@ def totals_table(group: str, rows: Iterable[Fields]) -> Iterator[str]:
         for sums in rows
     )
     return table(head, cells)
-
-
-def story_lines(story: Fields) -> Iterator[str]:
-    """One interception from request to end, as it went."""
-    yield visible(f"{story['client']} asked {story['provider']} for {story['model'] or 'an unnamed model'}")
-    for name, value in _facts(story):
-        yield f"  {name:<12}{visible(value)}"
-    yield from _attempts(story["attempts"])
-    for prompt in story["prompts"]:
-        yield from _paragraph("Prompt", prompt["text"])
-    for thought in story["thoughts"]:
-        if thought["text"] is None:
-            yield from _paragraph(
-                "Thought", f"(withheld: {thought['reason'] or 'not recorded'}, {thought['bytes'] or 0} bytes)"
-            )
-        else:
-            yield from _paragraph(f"Thought ({thought['source']})", thought["text"])
-    for tool in story["tools"]:
-        made = " by the bridge" if tool["injected"] else ""
-        arguments = tool["arguments"]
-        shown = (
-            arguments if isinstance(arguments, str) else orjson.dumps(arguments, option=orjson.OPT_INDENT_2).decode()
-        )
-        yield from _paragraph(f"Tool call{made}: {tool['tool']}", shown)
-    for used in story["tokens"]:
-        yield ""
-        yield "Tokens"
-        names = ("input", "cache_read_input", "cache_write_input", "output")
-        for name, value in [*((name, used[name]) for name in names), *used["extra"].items()]:
-            yield f"  {visible(name):<28}{value:>12,}"
-        yield f"  {'cost':<28}{dollars(used['cost_usd']):>12}"
-
-
-def _facts(story: Fields) -> Iterator[tuple[str, str]]:
-    yield "id", story["id"]
-    yield "started", _local(story["started_at"])
-    status = f" with status {story['status']}" if story["status"] else ""
-    yield "ended", f"{story['outcome'] or 'not yet'}{status}" + (f": {story['error']}" if story["error"] else "")
-    target = story["path"] + (f"?{story['query']}" if story["query"] else "")
-    yield "route", f"{story['method']} {target} ({story['api']}, {'stream' if story['streaming'] else 'blocking'})"
-    yield "key", f"{story['credential']['kind']} {story['credential']['hint'] or ''}".strip()
-    first = (
-        f", first byte after {seconds(story['first_byte_ms'])}, first token after {seconds(story['first_token_ms'])}"
-    )
-    yield "time", seconds(story["duration_ms"]) + first
-    for name, field in (("session", "session_id"), ("initiator", "initiator"), ("request id", "upstream_request_id")):
-        if story[field]:
-            yield name, story[field]
-    if story["correlating_tool_call_id"]:
-        yield "goes on from", story["correlating_tool_call_id"]
-
-
-def _attempts(attempts: list[Fields]) -> Iterator[str]:
-    yield ""
-    yield "Attempts" if attempts else "No attempt was made"
-    for attempt in attempts:
-        cooldown = f", cooling down for {attempt['cooldown_s']:g} s" if attempt["cooldown_s"] is not None else ""
-        went = f"{attempt['status'] or 'no answer'} {attempt['reason'] or ''}".strip()
-        yield visible(f"  {attempt['attempt']}. {attempt['key']}  {went}{cooldown}")
-
-
-def _paragraph(title: str, text: str | None) -> Iterator[str]:
-    yield ""
-    yield visible(title)
-    for line in terminal_text.visible(text or "(not recorded)", keep="\n").splitlines():
-        yield from textwrap.wrap(
-            line, WIDTH, initial_indent="  ", subsequent_indent="  ", replace_whitespace=False
-        ) or [""]
 
 
 def seconds(milliseconds: float | None) -> str:
@@ -264,10 +199,6 @@ def dollars(cost: float | None) -> str:
     return "-" if cost is None else f"${cost:.4f}"
 
 
-def _local(stamp: str) -> str:
+def local_time(stamp: str) -> str:
+    """A time of the record where we are."""
     return datetime.fromisoformat(stamp).astimezone().strftime("%Y-%m-%d %H:%M:%S")
-
-
-def close_output() -> None:
-    """Whoever read our output has left (`clearspan tail | head`): what is still said, or buffered, goes nowhere."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

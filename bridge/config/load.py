@@ -17,7 +17,7 @@ from attrs import evolve, field, frozen
 from bridge.config import key_sources
 from bridge.config.file import Places, fault_line, parse, structure
 from bridge.config.rules import broken_rules
-from bridge.config.settings import ProviderSettings, Settings
+from bridge.config.settings import LogFormat, LogLevel, ProviderSettings, Settings
 from bridge.errors import ConfigurationError
 from bridge.keys.secret import Secret
 from bridge.providers.kinds import KINDS
@@ -40,8 +40,8 @@ class Options:
     port: int | None = None
     socket: Path | None = None
     data_dir: Path | None = None
-    log_level: str | None = None
-    log_format: str | None = None
+    log_level: LogLevel | None = None
+    log_format: LogFormat | None = None
     sources: Mapping[str, str] = field(factory=dict)
 
 

@@ -7,23 +7,23 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any, NewType
+from typing import Any, Literal, NewType
 
 import platformdirs
 from attrs import Factory, field, frozen
 
-from bridge.events.place import default_socket
+from bridge.events.place import DEFAULT_HOST, DEFAULT_PORT, default_socket
 from bridge.keys.secret import Secret, hint
 from bridge.providers.kind import ProviderKind
 from bridge.providers.kinds import KINDS
 
 Seconds = NewType("Seconds", float)
 
+LogLevel = Literal["debug", "info", "warning", "error"]
+LogFormat = Literal["text", "json"]
+
 PROVIDER_NAME = re.compile(r"^[a-z0-9]+(-[a-z0-9]+)*$")
 RESERVED_NAMES = frozenset({"healthz", "metrics"})
-
-POOL_WORD = "clearspan"
-"""The credential that says "use the pool": SDKs insist on some key."""
 
 SHORTEST_SECRET = 8
 """Characters from which on the value of an added header is kept out of events and logs."""
@@ -82,8 +82,8 @@ class ProviderSettings:
 class ServerSettings:
     """Where the bridge listens and whom it serves."""
 
-    host: str = "127.0.0.1"
-    port: int = 8484
+    host: str = DEFAULT_HOST
+    port: int = DEFAULT_PORT
     socket: Path = field(factory=default_socket)
     client_tokens: dict[str, Secret] = Factory(dict)
     allowed_hosts: tuple[str, ...] = ()
@@ -118,8 +118,8 @@ class McpServerSettings:
 class LogSettings:
     """How much is logged, and in which form."""
 
-    level: str = "info"
-    format: str = "text"
+    level: LogLevel = "info"
+    format: LogFormat = "text"
 
 
 @frozen

@@ -1,4 +1,7 @@
-"""Where the event socket lies: bridge and monitor find each other there, unless they are told of another place."""
+"""How to reach a bridge that says nothing else: its event socket, its address, and the word for its own keys.
+
+Bridge and monitor find each other here, unless they are told of another place.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,16 @@ import warnings
 from pathlib import Path
 
 import platformdirs
+
+DEFAULT_HOST = "127.0.0.1"
+DEFAULT_PORT = 8484
+DEFAULT_URL = f"http://{DEFAULT_HOST}:{DEFAULT_PORT}"
+
+POOL_WORD = "clearspan"
+"""The credential that says "use the pool": SDKs insist on some key."""
+
+ANTHROPIC_VERSION = "2023-06-01"
+"""What Anthropic's API wants in the header `anthropic-version` of every request."""
 
 
 def default_socket() -> Path:

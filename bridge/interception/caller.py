@@ -7,8 +7,8 @@ from collections.abc import Mapping
 
 from attrs import field, frozen
 
-from bridge.config.settings import POOL_WORD
 from bridge.errors import ErrorKind, Refused
+from bridge.events.place import POOL_WORD
 from bridge.events.vocabulary import Credential
 from bridge.http.exchange import Exchange
 from bridge.keys.secret import Secret, hint

@@ -6,6 +6,7 @@ import re
 
 from bridge.apis.errors import anthropic_error
 from bridge.apis.messages.api import Messages
+from bridge.events.place import ANTHROPIC_VERSION
 from bridge.providers.kind import ProviderKind
 
 ANTHROPIC = ProviderKind(
@@ -20,7 +21,7 @@ ANTHROPIC = ProviderKind(
     key_header=b"X-Api-Key",
     key_prefix=b"",
     check_path="/v1/models",
-    check_headers=[(b"anthropic-version", b"2023-06-01")],
+    check_headers=[(b"anthropic-version", ANTHROPIC_VERSION.encode())],
     error_body=anthropic_error,
     circuit_failures=frozenset({500, 502, 503, 504, 529}),  # 529: overloaded
     url_variables=("ANTHROPIC_BASE_URL",),

@@ -12,6 +12,7 @@ from typing import Any
 
 import trio
 
+from bridge.events.picture import Tokens
 from bridge.events.vocabulary import TokensUsed
 from bridge.observe.logs import logger
 
@@ -37,7 +38,7 @@ class Prices:
             return None
         usage = self._library.Usage(
             # The library counts cached tokens as input too, we do not.
-            input_tokens=used.input + used.cache_read_input + used.cache_write_input,
+            input_tokens=Tokens.of(used).total_input,
             cache_read_tokens=used.cache_read_input,
             cache_write_tokens=used.cache_write_input,
             output_tokens=used.output,

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterator
 from contextlib import aclosing
 from itertools import count
-from typing import Any
 from uuid import UUID
 
 import httpx
@@ -18,9 +17,8 @@ import trio
 
 from bridge.simulator.answers import ToolCall
 from bridge.simulator.chance import Chance
+from bridge.simulator.request import JsonObject
 from bridge.simulator.scenario.stories import Role, Story, roles
-
-Fields = dict[str, Any]
 
 _TRIES = 6
 _LONGEST_WAIT = 30.0
@@ -73,9 +71,9 @@ class _Agent:
     async def _live(self, story: Story) -> None:
         """One story, in a session of its own. It is given up where no answer is to be had."""
         session = str(UUID(int=int(self._chance.hex(32), 16), version=4))
-        conversation: list[Fields] = [_user(story.prompt)]
+        conversation: list[JsonObject] = [_user(story.prompt)]
         for step in story.steps:
-            output = await self._ask(session, conversation)
+            output = await self._request(session, conversation)
             calls = [item for item in output or () if str(item.get("type")).endswith("_call")]
             if output is None or not calls:
                 return
@@ -83,7 +81,7 @@ class _Agent:
             conversation += output
             conversation += [_result(call, result) for call, result in zip(calls, step.results, strict=False)]
 
-    async def _ask(self, session: str, conversation: list[Fields]) -> list[Fields] | None:
+    async def _request(self, session: str, conversation: list[JsonObject]) -> list[JsonObject] | None:
         """The output items of the answer; None where there is none after several tries."""
         body = orjson.dumps(_body(self._role, session, conversation))
         headers = {**_headers(self._role.name, session), "authorization": f"Bearer {self._credential}"}
@@ -124,9 +122,9 @@ class _Body(httpx.AsyncByteStream):
         return self._rest.pop()
 
 
-async def _read(response: httpx.Response) -> list[Fields] | None:
+async def _read(response: httpx.Response) -> list[JsonObject] | None:
     """The output of a stream that ends well; None for one that does not. Raises httpx.HTTPError where it breaks."""
-    output: list[Fields] | None = None
+    output: list[JsonObject] | None = None
     rest = b""
     async for chunk in response.aiter_raw():  # to its end, so that the connection can be used again
         *events, rest = (rest + chunk).split(b"\n\n")
@@ -144,15 +142,15 @@ def _retry_after(response: httpx.Response) -> float | None:
         return None
 
 
-def _user(text: str) -> Fields:
+def _user(text: str) -> JsonObject:
     return {"type": "message", "role": "user", "content": [{"type": "input_text", "text": text}]}
 
 
-def _result(call: Fields, result: str) -> Fields:
+def _result(call: JsonObject, result: str) -> JsonObject:
     return {"type": f"{call['type']}_output", "call_id": call["call_id"], "output": result}
 
 
-def _body(role: Role, session: str, conversation: list[Fields]) -> Fields:
+def _body(role: Role, session: str, conversation: list[JsonObject]) -> JsonObject:
     return {
         "model": role.model,
         "instructions": _INSTRUCTIONS,
@@ -168,7 +166,7 @@ def _body(role: Role, session: str, conversation: list[Fields]) -> Fields:
     }
 
 
-def _tools(role: Role) -> Iterator[Fields]:
+def _tools(role: Role) -> Iterator[JsonObject]:
     """The tools that the agent's stories call, as it offers them."""
     parts = [part for story in role.stories for step in story.steps for part in step.parts]
     calls = {part.tool: part.arguments for part in parts if isinstance(part, ToolCall)}
@@ -176,7 +174,7 @@ def _tools(role: Role) -> Iterator[Fields]:
         if isinstance(arguments, str):
             yield {"type": "custom", "name": name, "description": f"Runs {name} with free text."}
         else:
-            properties: Fields = {key: {} for key in arguments}
+            properties: JsonObject = {key: {} for key in arguments}
             parameters = {"type": "object", "properties": properties, "additionalProperties": False}
             yield {"type": "function", "name": name, "parameters": parameters, "strict": False}
 

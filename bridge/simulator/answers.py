@@ -10,7 +10,7 @@ from typing import Any
 from attrs import Factory, field, frozen
 from attrs.validators import ge, gt, in_, min_len, optional
 
-Place = int | str | None
+StreamPlace = int | str | None
 """A place in a stream: after so many events, before the first event of that name, or after the `opening`, which says
 nothing yet but that there will be an answer. None and names that a stream has not got mean its middle."""
 
@@ -72,7 +72,7 @@ class Silence:
     """Nothing is sent for so many seconds. At 0 even the response's headers wait."""
 
     seconds: float = field(validator=ge(0))
-    at: Place = None
+    at: StreamPlace = None
 
 
 @frozen
@@ -86,7 +86,7 @@ class ScriptedFailure:
 
     code: str = "server_error"
     message: str = "The model could not finish this response. Try again in a moment."
-    at: Place = None
+    at: StreamPlace = None
     nested: bool = False
 
 

@@ -1,4 +1,4 @@
-"""A planned reply on its way: chunk by chunk when each is due, until it is told, breaks off, or nobody listens."""
+"""A planned reply on its way: chunk by chunk when each is due, until it is complete, breaks off, or nobody listens."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ import trio
 from attrs import frozen
 
 from bridge.simulator.estimate import TokenCounts
+from bridge.simulator.request import ResponseHeaders
 
-Headers = list[tuple[bytes, bytes]]
-Receive = Callable[[], Awaitable[dict[str, Any]]]
-Send = Callable[[dict[str, Any]], Awaitable[None]]
+AsgiReceive = Callable[[], Awaitable[dict[str, Any]]]
+AsgiSend = Callable[[dict[str, Any]], Awaitable[None]]
 
 
 @frozen
@@ -29,7 +29,7 @@ class PlannedReply:
     """A whole response as it is planned. `dropped_at` breaks it off after so many bytes of its body."""
 
     status: int
-    headers: Headers
+    headers: ResponseHeaders
     chunks: Sequence[Chunk]
     dropped_at: int | None = None
     answer: str | None = None
@@ -39,20 +39,12 @@ class PlannedReply:
 class ReplyEnding(StrEnum):
     """How a reply ended."""
 
-    TOLD = "told"
+    COMPLETED = "completed"
     DROPPED = "dropped"  # broken off as planned
     CLIENT_LEFT = "client left"
 
 
-@frozen
-class Delivered:
-    """What of a reply was handed to the server, in bytes of the body."""
-
-    ending: ReplyEnding
-    bytes_sent: int
-
-
-async def read_body(receive: Receive) -> bytes | None:
+async def read_body(receive: AsgiReceive) -> bytes | None:
     """The whole body of a request; None where the client leaves before its end."""
     body = bytearray()
     while True:
@@ -64,27 +56,26 @@ async def read_body(receive: Receive) -> bytes | None:
             return bytes(body)
 
 
-async def deliver(reply: PlannedReply, receive: Receive, send: Send) -> Delivered:
+async def deliver(reply: PlannedReply, receive: AsgiReceive, send: AsgiSend) -> ReplyEnding:
     """Sends the reply. To break off it returns without the last body message, so that the server closes uncleanly."""
     delivery = _Delivery(reply, send)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(_watch, receive, nursery.cancel_scope)
         await delivery.run()
         nursery.cancel_scope.cancel()
-    return Delivered(delivery.ending, delivery.sent)
+    return delivery.ending
 
 
-async def _watch(receive: Receive, scope: trio.CancelScope) -> None:
+async def _watch(receive: AsgiReceive, scope: trio.CancelScope) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass
     scope.cancel()
 
 
 class _Delivery:
-    def __init__(self, reply: PlannedReply, send: Send) -> None:
+    def __init__(self, reply: PlannedReply, send: AsgiSend) -> None:
         self._reply = reply
         self._send = send
-        self.sent = 0
         self.ending = ReplyEnding.CLIENT_LEFT  # until it turns out better
 
     async def run(self) -> None:
@@ -98,9 +89,8 @@ class _Delivery:
                 await self._send({"type": "http.response.start", "status": reply.status, "headers": reply.headers})
             last = number + 1 == len(chunks)
             if last:
-                self.ending = ReplyEnding.DROPPED if breaks else ReplyEnding.TOLD
+                self.ending = ReplyEnding.DROPPED if breaks else ReplyEnding.COMPLETED
             await self._send({"type": "http.response.body", "body": chunk.data, "more_body": breaks or not last})
-            self.sent += len(chunk.data)
 
 
 def _cut(chunks: Sequence[Chunk], at: int | None) -> tuple[Sequence[Chunk], bool]:

@@ -16,11 +16,19 @@ from attrs import evolve, frozen
 from bridge.simulator.account import KeyAccount
 from bridge.simulator.answers import ScriptedAnswer
 from bridge.simulator.chance import Chance
-from bridge.simulator.delivery import Chunk, Delivered, PlannedReply, Receive, Send, deliver, read_body
+from bridge.simulator.delivery import AsgiReceive, AsgiSend, Chunk, PlannedReply, ReplyEnding, deliver, read_body
 from bridge.simulator.estimate import tokens
 from bridge.simulator.fates import KeyScript
 from bridge.simulator.request import ModelRequest, Refusal, Trouble
-from bridge.simulator.routes import AnswerRoute, FactRoute, Incoming, NoRoute, Route, Speaker, find_route
+from bridge.simulator.routes import (
+    FactRoute,
+    IncomingRequest,
+    ModelApi,
+    ModelRoute,
+    NoRoute,
+    SimulatedRoute,
+    find_route,
+)
 from bridge.simulator.scenario.file import everyday
 from bridge.simulator.scenario.scenario import Scenario, Turns
 from bridge.simulator.streaming import pauses
@@ -37,9 +45,9 @@ class SimulatedExchange:
     """
 
     number: int
-    request: Incoming
+    request: IncomingRequest
     reply: PlannedReply
-    delivered: Delivered
+    ending: ReplyEnding
 
 
 class SimulatedProvider:
@@ -69,7 +77,7 @@ class SimulatedProvider:
         self._accounts = {script.key: KeyAccount(script, speed) for script in self._scenario.keys}
         self._number = 0
 
-    async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: dict[str, Any], receive: AsgiReceive, send: AsgiSend) -> None:
         """One ASGI connection."""
         match scope["type"]:
             case "http":
@@ -79,18 +87,18 @@ class SimulatedProvider:
             case "websocket":
                 await send({"type": "websocket.close"})
 
-    async def _serve(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
+    async def _serve(self, scope: dict[str, Any], receive: AsgiReceive, send: AsgiSend) -> None:
         body = await read_body(receive)
         if body is None:
             return
         request = _incoming(scope, body)
         reply = self.plan(request, trio.current_time())
         number = self._number
-        delivered = await deliver(reply, receive, send)
+        ending = await deliver(reply, receive, send)
         if self._on_exchange is not None:
-            self._on_exchange(SimulatedExchange(number, request, reply, delivered))
+            self._on_exchange(SimulatedExchange(number, request, reply, ending))
 
-    def plan(self, request: Incoming, now: float) -> PlannedReply:
+    def plan(self, request: IncomingRequest, now: float) -> PlannedReply:
         """The whole reply to a request that comes at `now` (monotonic seconds)."""
         self._number += request.method == "POST"
         route = find_route(request)
@@ -109,43 +117,45 @@ class SimulatedProvider:
             self._accounts[key] = KeyAccount(KeyScript(key, self._scenario.other_keys), self._speed)
         return self._accounts[key] if key is not None else None
 
-    def _reply(self, route: Route, account: KeyAccount | None, request: Incoming, now: float) -> PlannedReply:
+    def _reply(
+        self, route: SimulatedRoute, account: KeyAccount | None, request: IncomingRequest, now: float
+    ) -> PlannedReply:
         if isinstance(route, NoRoute):
             raise Refusal(Trouble.NOT_FOUND, f"Invalid URL ({request.method} {request.path})")
         if account is None:
             raise Refusal(Trouble.NO_KEY)
         match route:
-            case AnswerRoute(_, speaker):
-                return self._answer(speaker, account, request, now)
+            case ModelRoute(_, api):
+                return self._answer(api, account, request, now)
             case FactRoute(_, fact):
                 if refusal := account.dead():
                     raise refusal
                 body = fact(request)
                 return PlannedReply(200, [_JSON, _length(body)], [Chunk(body)])
 
-    def _answer(self, speaker: Speaker, account: KeyAccount, request: Incoming, now: float) -> PlannedReply:
-        model_request = speaker.read(request.body, request.encoding)
+    def _answer(self, api: ModelApi, account: KeyAccount, request: IncomingRequest, now: float) -> PlannedReply:
+        model_request = api.read(request.body, request.encoding)
         fate = account.take(now)
         if fate.refusal is not None:
             raise evolve(fate.refusal, model=model_request.model)
         name, answer = self._turns.choose(model_request, fate.answer or request.headers.get("x-simulate-answer"))
         count = tokens(answer, model_request)
         account.charge(count.total, now)
-        events = speaker.stream(answer, model_request, self._chance("answer"), int(self._clock()))
+        events = api.stream(answer, model_request, self._chance("answer"), int(self._clock()))
         pace = self._scenario.pace
-        waits = pauses(events, answer.mishap, pace, self._chance("pace"), speaker.OPENING)
+        waits = pauses(events, answer.mishap, pace, self._chance("pace"), api.OPENING)
         waits = [(wait + (0 if number else fate.wait)) / self._speed for number, wait in enumerate(waits)]
         reply = PlannedReply(
             200, [_EVENT_STREAM, (b"cache-control", b"no-cache")], [], answer.mishap.dropped, name, count
         )
         if model_request.stream:
             return evolve(reply, chunks=[Chunk(event.data, wait) for event, wait in zip(events, waits, strict=True)])
-        return self._in_one_body(reply, speaker, model_request, answer, sum(waits))
+        return self._in_one_body(reply, api, model_request, answer, sum(waits))
 
     def _in_one_body(
-        self, reply: PlannedReply, speaker: Speaker, model_request: ModelRequest, answer: ScriptedAnswer, wait: float
+        self, reply: PlannedReply, api: ModelApi, model_request: ModelRequest, answer: ScriptedAnswer, wait: float
     ) -> PlannedReply:
-        body = speaker.body(answer, model_request, self._chance("answer"), int(self._clock()))
+        body = api.body(answer, model_request, self._chance("answer"), int(self._clock()))
         dropped = reply.dropped_at
         if dropped is not None:
             dropped = min(dropped, len(body) - 1)  # with a Content-Length, less would not be missed
@@ -159,15 +169,15 @@ def _length(body: bytes) -> tuple[bytes, bytes]:
     return b"content-length", str(len(body)).encode()
 
 
-def _incoming(scope: dict[str, Any], body: bytes) -> Incoming:
+def _incoming(scope: dict[str, Any], body: bytes) -> IncomingRequest:
     headers: dict[str, str] = {}
     for raw_name, raw_value in scope["headers"]:
         name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1")
         headers[name] = f"{headers[name]}, {value}" if name in headers else value
-    return Incoming(scope["method"], scope["path"], headers, body)
+    return IncomingRequest(scope["method"], scope["path"], headers, body)
 
 
-async def _live(receive: Receive, send: Send) -> None:
+async def _live(receive: AsgiReceive, send: AsgiSend) -> None:
     """The lifespan protocol: there is nothing to start or stop."""
     while True:
         message = await receive()

@@ -9,6 +9,11 @@ from typing import Any
 import orjson
 from attrs import frozen
 
+JsonObject = dict[str, Any]
+"""What a body in JSON holds, and what an answer is made of."""
+
+ResponseHeaders = list[tuple[bytes, bytes]]
+
 _INFLATED_LIMIT = 256 * 1024 * 1024
 
 

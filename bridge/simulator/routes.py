@@ -14,14 +14,12 @@ from bridge.simulator.anthropic import messages
 from bridge.simulator.chance import Chance
 from bridge.simulator.openai import chat_completions, responses
 from bridge.simulator.openai import http as openai_http
-from bridge.simulator.request import ModelRequest, Refusal
+from bridge.simulator.request import ModelRequest, Refusal, ResponseHeaders
 from bridge.simulator.streaming import StreamEvent
-
-Headers = list[tuple[bytes, bytes]]
 
 
 @frozen
-class Incoming:
+class IncomingRequest:
     """A request as it arrived. In `headers` names are in lower case and repeated ones joined by commas."""
 
     method: str
@@ -44,14 +42,14 @@ class Http(Protocol):
     def key(self, headers: Mapping[str, str]) -> str | None:
         """The key that a request carries."""
 
-    def refuse(self, refusal: Refusal, wall_time: float) -> tuple[int, Headers, bytes]:
+    def refuse(self, refusal: Refusal, wall_time: float) -> tuple[int, ResponseHeaders, bytes]:
         """Status, headers and body of an error."""
 
-    def headers(self, chance: Chance, gauges: tuple[Gauge, Gauge] | None, wall_time: float, /) -> Headers:
+    def headers(self, chance: Chance, gauges: tuple[Gauge, Gauge] | None, wall_time: float, /) -> ResponseHeaders:
         """The headers of every response."""
 
 
-class Speaker(Protocol):
+class ModelApi(Protocol):
     """How an API says an answer: `responses`, `openai_chat`, `anthropic_messages`."""
 
     OPENING: int
@@ -70,11 +68,11 @@ class Speaker(Protocol):
 
 
 @frozen
-class AnswerRoute:
+class ModelRoute:
     """Where a model answers."""
 
     http: Http
-    speaker: Speaker
+    api: ModelApi
 
 
 @frozen
@@ -82,7 +80,7 @@ class FactRoute:
     """Where an answer needs no model. The fact is made from the request, and may raise Refusal."""
 
     http: Http
-    fact: Callable[[Incoming], bytes]
+    fact: Callable[[IncomingRequest], bytes]
 
 
 @frozen
@@ -92,18 +90,18 @@ class NoRoute:
     http: Http
 
 
-Route = AnswerRoute | FactRoute | NoRoute
+SimulatedRoute = ModelRoute | FactRoute | NoRoute
 
 
-def _count_tokens(request: Incoming) -> bytes:
+def _count_tokens(request: IncomingRequest) -> bytes:
     return messages.count_tokens(request.body, request.encoding)
 
 
 # Where two providers have the same path, it belongs to the first that recognizes the request as its own.
-ROUTES: dict[tuple[str, str], Sequence[Route]] = {
-    ("POST", "/v1/responses"): [AnswerRoute(openai_http, responses)],
-    ("POST", "/v1/chat/completions"): [AnswerRoute(openai_http, chat_completions)],
-    ("POST", "/v1/messages"): [AnswerRoute(anthropic_http, messages)],
+ROUTES: dict[tuple[str, str], Sequence[SimulatedRoute]] = {
+    ("POST", "/v1/responses"): [ModelRoute(openai_http, responses)],
+    ("POST", "/v1/chat/completions"): [ModelRoute(openai_http, chat_completions)],
+    ("POST", "/v1/messages"): [ModelRoute(anthropic_http, messages)],
     ("POST", "/v1/messages/count_tokens"): [FactRoute(anthropic_http, _count_tokens)],
     ("GET", "/v1/models"): [
         FactRoute(anthropic_http, anthropic_http.models),
@@ -113,7 +111,7 @@ ROUTES: dict[tuple[str, str], Sequence[Route]] = {
 _NOWHERE = [NoRoute(anthropic_http), NoRoute(openai_http)]
 
 
-def find_route(request: Incoming) -> Route:
+def find_route(request: IncomingRequest) -> SimulatedRoute:
     """What stands behind the request's method and path."""
     routes = ROUTES.get((request.method, request.path), _NOWHERE)
     return next((route for route in routes if route.http.speaks(request.headers)), routes[-1])

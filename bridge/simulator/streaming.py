@@ -9,7 +9,7 @@ import orjson
 from attrs import field, frozen
 from attrs.validators import ge, gt
 
-from bridge.simulator.answers import Mishap, Place
+from bridge.simulator.answers import Mishap, StreamPlace
 from bridge.simulator.chance import Chance
 
 
@@ -40,7 +40,7 @@ def bare_event(body: dict[str, Any], *, token: bool = False) -> StreamEvent:
     return StreamEvent("", b"data: %b\n\n" % orjson.dumps(body), token)
 
 
-def find(names: Sequence[str], place: Place, opening: int) -> int:
+def find(names: Sequence[str], place: StreamPlace, opening: int) -> int:
     """How many of these events come before the place; `opening` is with how many the API's streams open."""
     if place == "opening":
         return min(opening, len(names))

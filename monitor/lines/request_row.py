@@ -14,7 +14,7 @@ from bridge.events.picture import Interception
 from bridge.events.vocabulary import Outcome
 from monitor.lines import format as fmt
 from monitor.lines.span import Line, Span
-from monitor.state.phase import phase
+from monitor.state.phase import phase_label
 from monitor.state.request_list import Listing
 from monitor.state.state import MonitorState
 
@@ -51,7 +51,7 @@ def mark(request: Interception) -> Span:
 
 def _phase(request: Interception) -> Span:
     tone = mark(request)[1]
-    return phase(request), "muted" if tone == "good" else tone
+    return phase_label(request), "muted" if tone == "good" else tone
 
 
 def tokens_in(request: Interception) -> int | None:

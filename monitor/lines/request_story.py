@@ -18,7 +18,7 @@ from monitor.lines import format as fmt
 from monitor.lines.blocks import Block
 from monitor.lines.request_row import mark, tokens_in
 from monitor.lines.span import Line, Span, Tone
-from monitor.state.phase import phase, running_ms
+from monitor.state.phase import phase_label, running_ms
 
 SOURCES = {
     ThoughtSource.REASONING_SUMMARY: "summary",
@@ -63,7 +63,7 @@ def title(request: Interception, now: datetime) -> str:
     """What stands above the story: which request, and how it goes."""
     glyph, _tone = mark(request)
     time = fmt.clock(running_ms(request, now) / 1000) if request.live else fmt.duration(request.duration_ms)
-    return f"{subject(request)} · {fmt.one_line(request.id)[:8]} · {glyph} {phase(request)} {time}"
+    return f"{subject(request)} · {fmt.one_line(request.id)[:8]} · {glyph} {phase_label(request)} {time}"
 
 
 def subject(request: Interception) -> str:
@@ -182,7 +182,7 @@ def _json(value: Any) -> str:
 def _end(request: Interception) -> Block:
     glyph, tone = mark(request)
     status: list[Span] = [(f"HTTP {request.status}", "plain")] if request.status is not None else []
-    heading = _join([(f"{glyph} {phase(request)}", tone), *status, (fmt.duration(request.duration_ms), "plain")])
+    heading = _join([(f"{glyph} {phase_label(request)}", tone), *status, (fmt.duration(request.duration_ms), "plain")])
     lines: list[Line] = []
     if request.error:
         error_tone: Tone = "muted" if request.outcome is Outcome.CANCELLED else "bad"

@@ -16,7 +16,7 @@ from monitor.lines.blocks import Block
 from monitor.lines.request_row import mark, tokens_in
 from monitor.lines.request_story import SEPARATOR, story_blocks
 from monitor.lines.span import Line, Span
-from monitor.state.phase import phase, running_ms
+from monitor.state.phase import phase_label, running_ms
 from monitor.state.sessions import Session
 
 
@@ -93,7 +93,7 @@ def _divider(request: Interception, now: datetime) -> Block:
         parts.append((f"agent {fmt.one_line(request.started.agent_id)[:12]}", "muted"))
     if request.started.request_class:
         parts.append((fmt.one_line(request.started.request_class), "muted"))
-    parts.append((f"{phase(request)} {time}", tone if request.live or tone == "bad" else "muted"))
+    parts.append((f"{phase_label(request)} {time}", tone if request.live or tone == "bad" else "muted"))
     if request.tokens:
         parts.append((f"{fmt.tokens(tokens_in(request))} in {fmt.tokens(request.tokens.output)} out", "muted"))
     line: list[Span] = [(f"{glyph} ", tone), (f"{started:%H:%M:%S}", "plain")]

@@ -8,9 +8,10 @@ from typing import Literal
 
 from attrs import frozen
 
+from bridge.events.picture import Totals
 from monitor.lines import format as fmt
 from monitor.lines.span import Line, Span, Tone
-from monitor.state.usage import LONG_COUNT, SHORT_COUNT, Breakdown, Tally, UsageHistory
+from monitor.state.usage import LONG_COUNT, SHORT_COUNT, Breakdown, UsageHistory, errors
 
 By = Literal["models", "clients"]
 
@@ -27,11 +28,11 @@ WINDOWS = (Window("1 min", 60), Window("10 min", 600), Window("today", None))
 
 
 @frozen
-class Row:
+class TotalsRow:
     """A number that is counted: how to take it from the sums, how to show it, its tone where there is any."""
 
     title: str
-    take: Callable[[Tally], float | None]
+    take: Callable[[Totals], float | None]
     show: Callable[[float | None], str]
     tone: Tone = "plain"
 
@@ -40,22 +41,22 @@ def _count(value: float | None) -> str:
     return fmt.tokens(None if value is None else int(value))
 
 
-def _reasoning(tally: Tally) -> float:
+def _reasoning(sums: Totals) -> float:
     """Tokens thought: the providers count them under names of their own, and within the output."""
-    return sum(count for name, count in tally.tokens.extra.items() if "reasoning" in name)
+    return sum(count for name, count in sums.tokens.extra.items() if "reasoning" in name)
 
 
 ROWS = (
-    Row("requests", lambda tally: tally.requests, _count),
-    Row("input", lambda tally: tally.tokens.input, _count),
-    Row("from cache", lambda tally: tally.tokens.cache_read_input, _count),
-    Row("into cache", lambda tally: tally.tokens.cache_write_input, _count),
-    Row("output", lambda tally: tally.tokens.output, _count),
-    Row("reasoning", _reasoning, _count),
-    Row("cost", lambda tally: tally.tokens.cost_usd, fmt.cost),
-    Row("failovers", lambda tally: tally.failovers, _count, "warn"),
-    Row("errors", lambda tally: tally.errors, _count, "bad"),
-    Row("cancelled", lambda tally: tally.cancelled, _count, "muted"),
+    TotalsRow("requests", lambda sums: sums.interceptions, _count),
+    TotalsRow("input", lambda sums: sums.tokens.input, _count),
+    TotalsRow("from cache", lambda sums: sums.tokens.cache_read_input, _count),
+    TotalsRow("into cache", lambda sums: sums.tokens.cache_write_input, _count),
+    TotalsRow("output", lambda sums: sums.tokens.output, _count),
+    TotalsRow("reasoning", _reasoning, _count),
+    TotalsRow("cost", lambda sums: sums.tokens.cost_usd, fmt.cost),
+    TotalsRow("failovers", lambda sums: sums.failovers, _count, "warn"),
+    TotalsRow("errors", errors, _count, "bad"),
+    TotalsRow("cancelled", lambda sums: sums.cancelled, _count, "muted"),
 )
 
 TITLE, NUMBER, GAP = 13, 8, 2
@@ -89,13 +90,13 @@ def table(usage: UsageHistory, now: datetime, width: int) -> list[Line]:
     return lines
 
 
-def _number(row: Row, tally: Tally) -> Span:
-    value = row.take(tally)
+def _number(row: TotalsRow, sums: Totals) -> Span:
+    value = row.take(sums)
     return fmt.fit(row.show(value), NUMBER, right=True), row.tone if value else "muted"
 
 
-def _course(row: Row, tallies: list[Tally | None], cells: int) -> Span:
-    values = [(row.take(tally) or 0.0) if tally else 0.0 for tally in tallies]
+def _course(row: TotalsRow, tallies: list[Totals | None], cells: int) -> Span:
+    values = [(row.take(sums) or 0.0) if sums else 0.0 for sums in tallies]
     return fmt.sparkline(values, cells), row.tone if row.tone != "plain" else "live"
 
 
@@ -103,7 +104,7 @@ def _rates(usage: UsageHistory, sums: list[Breakdown], now: datetime) -> Line:
     line: list[Span] = [(fmt.fit("a minute", TITLE), "muted")]
     for window, total in zip(WINDOWS, sums, strict=True):
         seconds = window.seconds if window.seconds is not None else _day_s(usage, now)
-        rate = total.whole.requests / max(1.0, seconds / 60)
+        rate = total.whole.interceptions / max(1.0, seconds / 60)
         line.append((fmt.fit(f"{rate:.1f}" if rate < 100 else _count(rate), NUMBER, right=True), "muted"))
     return tuple(line)
 
@@ -125,17 +126,17 @@ def since(usage: UsageHistory, now: datetime) -> str:
 
 
 NAMED = (
-    Row("requests", lambda tally: tally.requests, _count),
-    Row("in", lambda tally: tally.tokens.total_input, _count),
-    Row("out", lambda tally: tally.tokens.output, _count),
-    Row("cost", lambda tally: tally.tokens.cost_usd, fmt.cost),
-    Row("failed", lambda tally: tally.errors, _count, "bad"),
+    TotalsRow("requests", lambda sums: sums.interceptions, _count),
+    TotalsRow("in", lambda sums: sums.tokens.total_input, _count),
+    TotalsRow("out", lambda sums: sums.tokens.output, _count),
+    TotalsRow("cost", lambda sums: sums.tokens.cost_usd, fmt.cost),
+    TotalsRow("failed", errors, _count, "bad"),
 )
 
 
 def by_name(usage: UsageHistory, by: By, window: Window, now: datetime, width: int) -> list[Line]:
     """A line for each model or client: its sums in the window, and the course of its requests."""
-    named: dict[str, Tally] = getattr(breakdown(usage, window, now), by)
+    named: dict[str, Totals] = getattr(breakdown(usage, window, now), by)
     numbers = len(NAMED) * NUMBER
     course = min(30, width - numbers - 24) if width >= numbers + 24 + 10 else 0
     room = min(28, width - numbers - (course + GAP if course else 0))
@@ -144,9 +145,9 @@ def by_name(usage: UsageHistory, by: By, window: Window, now: datetime, width: i
     order = sorted(named.items(), key=lambda item: (-item[1].tokens.total_input - item[1].tokens.output, item[0]))
     day = window.seconds is None
     buckets = usage.long.last(now, LONG_COUNT) if day else usage.short.last(now, SHORT_COUNT)
-    for name, tally in order:
+    for name, sums in order:
         line: list[Span] = [(fmt.fit(fmt.one_line(name), room), "plain")]
-        line += [_number(row, tally) for row in NAMED]
+        line += [_number(row, sums) for row in NAMED]
         if course:
             tallies = [getattr(each, by).get(name) if each else None for each in buckets]
             line += [(" " * GAP, "plain"), _course(NAMED[0], tallies, course)]

@@ -1,4 +1,5 @@
-"""The bridge as a picture of boxes and arrows, with the way that a request has gone so far. Pure: steps become lines.
+"""The bridge as a picture of boxes and arrows, with the way that a request has gone so far, and the words
+beside it: the current step in a sentence, the row of all steps. Pure: steps become lines.
 
 client ──▶ guard ──▶ pool ──▶ attempt ──▶ upstream
   ╰──────────── relay ◀──────────────────────╯
@@ -11,8 +12,10 @@ from itertools import groupby, pairwise
 
 from attrs import Factory, define, frozen
 
+from monitor.lines.blocks import EDGE
 from monitor.lines.span import Line, Span, Tone
 from monitor.lines.walkthrough import Place, WalkthroughStep
+from monitor.lines.wrap import wrap
 
 HEIGHT = 10
 NARROWEST = 74
@@ -38,6 +41,9 @@ LABELS = {
 OUTWARD = (Place.CLIENT, Place.GUARD, Place.POOL, Place.ATTEMPT, Place.UPSTREAM)
 HINT = 13
 """Characters of a key's hint that there is room for; it has eleven."""
+
+WIDEST_TEXT = 84
+"""Cells of a line that the eye still follows."""
 
 SUBSCRIBERS = " monitor · record · metrics"
 
@@ -186,3 +192,43 @@ def _draw_box(canvas: _Canvas, box: Box, label: str, tone: Tone, *, strong: bool
     canvas.put(box.x + 1, box.y, label.center(box.width - 2), "strong" if strong else tone)
     canvas.put(box.right - 1, box.y, corners[3], tone)
     canvas.put(box.x, box.y + 1, corners[4] + edge + corners[5], tone)
+
+
+def explanation(
+    steps: list[WalkthroughStep], current: int, room: tuple[int, int], head: str, *, auto: str = "", more: bool = False
+) -> list[Line]:
+    """The current step, for so many columns and rows. `head` names the request; `more` says that it still runs."""
+    step, (width, height) = steps[current], room
+    wide = max(20, min(width - 1, WIDEST_TEXT))
+    place = f"{current + 1} of {len(steps)}"
+    lines: list[Line] = [((head[:wide], "muted"),), ()]
+    heading: list[Span] = [(f"{place}  ", "muted"), (step.place.value, "strong")]
+    if step.event:
+        heading.append((f"  {step.event}", "title"))
+    if auto:
+        heading.append((f"  {auto}", "live"))
+    lines.append(tuple(heading))
+    lines += [((text, "plain"),) for text in wrap(step.text, wide)]
+    if more:
+        lines += [(("The request is still running: what comes next is not known yet.", "live"),)]
+    if step.quote:
+        lines.append(())
+        quoted = [part for text in step.quote.strip().split("\n")[:height] for part in wrap(text, wide - len(EDGE))]
+        left = max(1, height - len(lines))
+        if len(quoted) > left:
+            quoted = [*quoted[: left - 1], "…"]
+        lines += [((EDGE, "thinking"), (text, "plain")) for text in quoted]
+    return lines
+
+
+def overview(steps: list[WalkthroughStep], current: int, height: int) -> list[Line]:
+    """All steps, one a line, the current one in the middle where they don't all fit."""
+    first = min(max(0, current - height // 2), max(0, len(steps) - height))
+    lines: list[Line] = []
+    for index, step in enumerate(steps[first : first + height], first):
+        name = f"{step.place.value} {step.attempt}" if step.attempt else step.place.value
+        what = step.event.partition(".")[0] if step.place.value == "reader" and step.event else ""
+        tone: Tone = "strong" if index == current else "muted" if index < current else "faint"
+        sign: Span = ("▶ ", "live") if index == current else ("✓ ", "faint") if index < current else ("  ", "faint")
+        lines.append((sign, (f"{name} {what}".rstrip(), tone)))
+    return lines

@@ -23,7 +23,7 @@ from monitor.lines import format as fmt
 from monitor.lines.request_row import mark
 from monitor.lines.request_story import SOURCES, TONES
 from monitor.lines.span import Line, Tone
-from monitor.state.phase import phase, running_ms
+from monitor.state.phase import phase_label, running_ms
 from monitor.state.trace import Trace, TraceEntry
 
 POINT = "◆"
@@ -124,7 +124,7 @@ def _end(request: Interception) -> list[Bar]:
     if request.live or request.duration_ms is None:
         return []
     glyph_tone = mark(request)[1]
-    return [Bar(phase(request), request.duration_ms, None, glyph_tone)]
+    return [Bar(phase_label(request), request.duration_ms, None, glyph_tone)]
 
 
 def lines(shown: list[Bar], total: float, width: int) -> list[Line]:

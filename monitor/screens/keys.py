@@ -16,18 +16,8 @@ from monitor.lines.key_table import Table
 from monitor.screens.confirm import ConfirmScreen
 from monitor.screens.view import Frame, View
 from monitor.widgets.empty_state import EmptyState
-from monitor.widgets.panel import LinesPanel, entitle
-
-
-class KeyTable(LinesPanel):
-    """The panel's keys move a selection instead of the lines."""
-
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("down,j", "screen.choose(1)", "Key", show=False),
-        Binding("up,k", "screen.choose(-1)", "Key before", show=False),
-        Binding("home,g", "screen.choose(-1000)", "First", show=False),
-        Binding("end,G", "screen.choose(1000)", "Last", show=False),
-    ]
+from monitor.widgets.keys import KeyTable
+from monitor.widgets.panel import entitle
 
 
 class KeysScreen(View):
@@ -47,7 +37,7 @@ class KeysScreen(View):
         Binding("escape", "back", "Back", show=False),
     ]
 
-    class Ask(Message):
+    class SendCommand(Message):
         """A command about a key, and what to say when it is done."""
 
         def __init__(self, command: Command, done: str) -> None:
@@ -56,7 +46,7 @@ class KeysScreen(View):
 
     def __init__(self) -> None:
         super().__init__(classes="-blank")
-        self.name_chosen: tuple[str, str] | None = None
+        self.selected_name: tuple[str, str] | None = None
         self._index = 0
         self._offered: KeyState | None = None
         self._table = Table((), ())
@@ -85,40 +75,40 @@ class KeysScreen(View):
         if offered != self._offered:
             self._offered = offered
             self.refresh_bindings()
-        self.panel.show(self._table.lines, self._table.place(self.name_chosen))
+        self.panel.show(self._table.lines, self._table.place(self.selected_name))
         entitle(self.panel, f"Keys  {key_table.summary(state)} · uses of the last 10 minutes")
 
     def _settle(self) -> None:
         """Where the selected key is gone, the one that took its place is selected."""
         names = [name for name, _place in self._table.places]
-        if self.name_chosen in names:
-            self._index = names.index(self.name_chosen)
+        if self.selected_name in names:
+            self._index = names.index(self.selected_name)
         elif names:
             self._index = min(self._index, len(names) - 1)
-            self.name_chosen = names[self._index]
+            self.selected_name = names[self._index]
 
     @property
     def chosen(self) -> KeyChanged | None:
         """The selected key."""
-        if self.frame is None or self.name_chosen is None:
+        if self.frame is None or self.selected_name is None:
             return None
-        return self.frame.state.picture.keys.get(self.name_chosen)
+        return self.frame.state.picture.keys.get(self.selected_name)
 
     def action_choose(self, step: int) -> None:
         """Selects the key below, or above where negative."""
         names = [name for name, _place in self._table.places]
         if names:
             self._index = min(max(self._index + step, 0), len(names) - 1)
-            self.name_chosen = names[self._index]
+            self.selected_name = names[self._index]
             self.redraw()
 
     def action_reset(self) -> None:
         """Ends a cooldown, or gives a refused key another chance."""
-        self._ask("key.reset", "reset")
+        self._send("key.reset", "reset")
 
     def action_enable(self) -> None:
         """Switches the key on again."""
-        self._ask("key.enable", "enabled")
+        self._send("key.enable", "enabled")
 
     def action_disable(self) -> None:
         """Switches the key off, if that is meant."""
@@ -136,13 +126,13 @@ class KeysScreen(View):
 
         self.app.push_screen(ConfirmScreen(question, rest), answered)
 
-    def _ask(self, command: str, done: str) -> None:
+    def _send(self, command: str, done: str) -> None:
         if self.chosen is not None:
             self._post(self.chosen, command, done)
 
     def _post(self, key: KeyChanged, name: str, done: str) -> None:
         command = Command(0, name, provider=key.provider, key=key.key)
-        self.post_message(self.Ask(command, f"{done} {key.provider} {key.key}"))
+        self.post_message(self.SendCommand(command, f"{done} {key.provider} {key.key}"))
 
     def action_back(self) -> None:
         """Back to where one came from."""

@@ -133,7 +133,7 @@ class LiveScreen(View):
 
     @on(TypedLine.Typed)
     def _take_filter(self, message: TypedLine.Typed) -> None:
-        self.listing.filter.ask(message.text)
+        self.listing.filter.set_query(message.text)
         self.redraw()
 
     @on(TypedLine.Closed)

@@ -127,10 +127,10 @@ class View(Screen[None]):
         if self.frame is not None:
             self.draw(self.frame)
 
-    def say(self, text: str, tone: Tone, until: datetime) -> None:
+    def show_message(self, text: str, tone: Tone, until: datetime) -> None:
         """Tells what happened in the last line until then."""
         self._status_until = until
-        self.status.say(text, tone)
+        self.status.show_message(text, tone)
         self._swap_last_line(status=True)
 
     def _swap_last_line(self, *, status: bool) -> None:

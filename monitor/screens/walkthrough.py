@@ -16,8 +16,7 @@ from textual.timer import Timer
 from bridge.events.picture import Interception
 from monitor.lines.request_story import title
 from monitor.lines.walkthrough import WalkthroughStep, steps
-from monitor.lines.walkthrough_lines import explanation, overview
-from monitor.lines.walkthrough_picture import draw
+from monitor.lines.walkthrough_picture import draw, explanation, overview
 from monitor.screens.view import Frame, View
 from monitor.widgets.lines import Lines
 

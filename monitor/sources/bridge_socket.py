@@ -38,7 +38,7 @@ class Source(Protocol):
     async def run(self, deliver: Deliver) -> None:
         """Delivers until it is cancelled."""
 
-    async def ask(self, command: Command) -> Reply:
+    async def send(self, command: Command) -> Reply:
         """Sends the command under a number of its own and awaits the reply; where none can come, it is not ok."""
 
 
@@ -111,7 +111,7 @@ class BridgeSource:
         if message is not None:
             deliver(message)
 
-    async def ask(self, command: Command) -> Reply:
+    async def send(self, command: Command) -> Reply:
         """See `Source`."""
         if self._writer is None:
             return Reply(None, ok=False, error="not connected to the bridge")

@@ -3,26 +3,61 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Literal
 
 from bridge.events.picture import Interception
 from bridge.events.vocabulary import Outcome
 
+RequestPhase = Literal[
+    "accepted",
+    "sent",
+    "streaming",
+    "thinking",
+    "tool call",
+    "answering",
+    "no key",
+    "done",
+    "error",  # an error of upstream's reached the client whole
+    "failed",
+    "cancelled",
+    "rejected",
+]
 
-def phase(request: Interception) -> str:
+ENDED: dict[Outcome, RequestPhase] = {
+    Outcome.FAILED: "failed",
+    Outcome.CANCELLED: "cancelled",
+    Outcome.REJECTED: "rejected",
+}
+
+
+def phase(request: Interception) -> RequestPhase:
     """What is going on, or how it ended."""
     if request.outcome is Outcome.COMPLETED:
-        return "done" if (request.status or 200) < 400 else f"HTTP {request.status}"
-    if request.outcome is not None:
-        return request.outcome.value
+        return "done" if (request.status or 200) < 400 else "error"
+    return _phase_so_far(request) if request.outcome is None else ENDED[request.outcome]
+
+
+def _phase_so_far(request: Interception) -> RequestPhase:
     if request.waiting_until:
         return "no key"
-    for seen, word in ((request.answer, "answering"), (request.tools, "tool call"), (request.thoughts, "thinking")):
+    found: tuple[tuple[object, RequestPhase], ...] = (
+        (request.answer, "answering"),
+        (request.tools, "tool call"),
+        (request.thoughts, "thinking"),
+    )
+    for seen, word in found:
         if seen:
             return word
     trying = request.attempts[-1] if request.attempts else None
     if trying is None or trying.reason is not None:
         return "accepted"
     return "sent" if trying.status is None else "streaming"
+
+
+def phase_label(request: Interception) -> str:
+    """The phase as it is shown: an error by its status."""
+    now = phase(request)
+    return f"HTTP {request.status}" if now == "error" else now
 
 
 def running_ms(request: Interception, now: datetime) -> float:

@@ -16,7 +16,7 @@ from datetime import datetime
 from attrs import Factory, define, frozen
 
 from bridge.events.picture import Interception
-from monitor.state.phase import phase, running_ms
+from monitor.state.phase import phase_label, running_ms
 from monitor.state.state import MonitorState
 
 
@@ -54,7 +54,7 @@ class Selection:
 
 
 def _state(request: Interception) -> Iterator[str | None]:
-    yield from ("live" if request.live else "ended", phase(request), request.outcome)
+    yield from ("live" if request.live else "ended", phase_label(request), request.outcome)
     yield from (attempt.reason for attempt in request.attempts)
 
 
@@ -117,7 +117,7 @@ class RequestFilter:
     _words: list[Word] = Factory(list)
     _ended: dict[str, bool] = Factory(dict)
 
-    def ask(self, query: str) -> None:
+    def set_query(self, query: str) -> None:
         """Takes another query."""
         if query != self.query:
             self.query, self._words, self._ended = query, words(query), {}

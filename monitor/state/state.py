@@ -88,7 +88,7 @@ class MonitorState:
         self.usage.zone = now.tzinfo or self.usage.zone
         match incoming:
             case Envelope():
-                self._hear(incoming, now)
+                self._take(incoming, now)
             case Snapshot():
                 self._replace(incoming, now)
             case Hello():
@@ -105,7 +105,7 @@ class MonitorState:
         if known is None or (known.pid, known.started_at) != (hello.pid, hello.started_at):
             self.record_failure = None
             self.key_changed_at.clear()
-            self.dropped = 0
+            self.dropped = self.bad_lines = 0
             self._outlive()
         self.hello = hello
 
@@ -144,7 +144,7 @@ class MonitorState:
                 self.key_changed_at[name] = snapshot.at
         self.first_token_at = {id_: at for id_, at in self.first_token_at.items() if id_ in self.picture.interceptions}
 
-    def _hear(self, envelope: Envelope, now: datetime) -> None:
+    def _take(self, envelope: Envelope, now: datetime) -> None:
         event = envelope.event
         if isinstance(event, EventsDropped):  # made for this subscriber alone: its place in the order says nothing
             self.dropped += event.count

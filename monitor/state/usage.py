@@ -10,9 +10,9 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime, tzinfo
 
-from attrs import Factory, define
+from attrs import Factory, define, fields
 
-from bridge.events.picture import Interception, Picture, Tokens
+from bridge.events.picture import Interception, Picture, Tokens, Totals
 from bridge.events.vocabulary import (
     AttemptFailed,
     AttemptStarted,
@@ -31,6 +31,8 @@ OTHERS = "others"
 
 LONGEST_NAME = 100
 
+COUNTS = tuple(field.name for field in fields(Totals) if field.name != "tokens")
+
 SHORT_S, SHORT_COUNT = 5, 120
 """Ten minutes, fine enough for a minute's sparkline."""
 
@@ -44,48 +46,36 @@ KEYS = 500
 """Keys whose uses are kept; those used last stay."""
 
 
-@define
-class Tally:
-    """Sums of what was counted."""
+def errors(totals: Totals) -> int:
+    """Requests that failed or were refused."""
+    return totals.failed + totals.rejected
 
-    requests: int = 0
-    completed: int = 0
-    failed: int = 0
-    cancelled: int = 0
-    rejected: int = 0
-    failovers: int = 0
-    tokens: Tokens = Factory(Tokens)
 
-    @property
-    def errors(self) -> int:
-        """Requests that failed or were refused."""
-        return self.failed + self.rejected
-
-    def add(self, other: Tally) -> None:
-        """Adds another's sums."""
-        for name in ("requests", "completed", "failed", "cancelled", "rejected", "failovers"):
-            setattr(self, name, getattr(self, name) + getattr(other, name))
-        self.tokens.add(other.tokens)
+def add(totals: Totals, more: Totals) -> None:
+    """Adds others' sums."""
+    for name in COUNTS:
+        setattr(totals, name, getattr(totals, name) + getattr(more, name))
+    totals.tokens.add(more.tokens)
 
 
 @define
 class Breakdown:
     """One bucket: all of it, and by model and client."""
 
-    whole: Tally = Factory(Tally)
-    models: dict[str, Tally] = Factory(dict)
-    clients: dict[str, Tally] = Factory(dict)
+    whole: Totals = Factory(Totals)
+    models: dict[str, Totals] = Factory(dict)
+    clients: dict[str, Totals] = Factory(dict)
 
-    def tallies(self, model: str, client: str) -> tuple[Tally, Tally, Tally]:
+    def parts(self, model: str, client: str) -> tuple[Totals, Totals, Totals]:
         """Those that something of that model and client is counted in."""
         return self.whole, _named(self.models, model), _named(self.clients, client)
 
     def add(self, other: Breakdown) -> None:
         """Adds another's sums."""
-        self.whole.add(other.whole)
+        add(self.whole, other.whole)
         for mine, others in ((self.models, other.models), (self.clients, other.clients)):
-            for name, tally in others.items():
-                _named(mine, name).add(tally)
+            for name, counted in others.items():
+                add(_named(mine, name), counted)
 
 
 @define
@@ -119,15 +109,15 @@ class UsageHistory:
             return
         match event:
             case InterceptionStarted():
-                self._count(request, at, Tally(requests=1))
+                self._count(request, at, Totals(interceptions=1))
             case AttemptStarted():
                 self._tried(request, event.key, at, failed=0)
                 if event.attempt > 1:
-                    self._count(request, at, Tally(failovers=1))
+                    self._count(request, at, Totals(failovers=1))
             case AttemptFailed():
                 self._use(request, event.key, at, KeyUses(0, 1))
             case TokensUsed():
-                self._count(request, at, Tally(tokens=Tokens.of(event)))
+                self._count(request, at, Totals(tokens=Tokens.of(event)))
             case InterceptionEnded():
                 self._count(request, at, _ending(event.outcome))
 
@@ -136,7 +126,7 @@ class UsageHistory:
         for request in after.interceptions.values():
             known = before.interceptions.get(request.id)
             if known is None:
-                self._count(request, request.started_at, Tally(requests=1))
+                self._count(request, request.started_at, Totals(interceptions=1))
             seen = {attempt.attempt: attempt for attempt in known.attempts} if known else {}
             for attempt in request.attempts:
                 earlier = seen.get(attempt.attempt)
@@ -144,12 +134,12 @@ class UsageHistory:
                 if earlier is None:
                     self._tried(request, attempt.key, attempt.started_at, failed=int(failed))
                     if attempt.attempt > 1:
-                        self._count(request, attempt.started_at, Tally(failovers=1))
+                        self._count(request, attempt.started_at, Totals(failovers=1))
                 elif failed:
                     self._use(request, attempt.key, attempt.started_at, KeyUses(0, 1))
             ended = request.ended_at or at
             if request.tokens is not None:
-                self._count(request, ended, Tally(tokens=_difference(request.tokens, known.tokens if known else None)))
+                self._count(request, ended, Totals(tokens=_difference(request.tokens, known.tokens if known else None)))
             if request.outcome is not None and (known is None or known.outcome is None):
                 self._count(request, ended, _ending(request.outcome))
 
@@ -165,7 +155,7 @@ class UsageHistory:
         """The sums of today."""
         return self.today if now.astimezone(self.zone).date() == self.day else Breakdown()
 
-    def _count(self, request: Interception, at: datetime, tally: Tally) -> None:
+    def _count(self, request: Interception, at: datetime, counted: Totals) -> None:
         day = at.astimezone(self.zone).date()
         if self.day is None or day > self.day:
             self.day, self.today = day, Breakdown()
@@ -173,11 +163,11 @@ class UsageHistory:
         breakdowns = [self.short.at(at), self.long.at(at), self.today if day == self.day else None]
         for breakdown in breakdowns:
             if breakdown is not None:
-                for mine in breakdown.tallies(
+                for mine in breakdown.parts(
                     (request.started.model or request.started.path)[:LONGEST_NAME],
                     request.started.client[:LONGEST_NAME],
                 ):
-                    mine.add(tally)
+                    add(mine, counted)
 
     def _tried(self, request: Interception, key: str, at: datetime, *, failed: int) -> None:
         self._use(request, key, at, KeyUses(1, failed))
@@ -194,16 +184,16 @@ class UsageHistory:
             bucket.failed += uses.failed
 
 
-def _ending(outcome: Outcome) -> Tally:
-    tally = Tally()
-    setattr(tally, outcome.value, 1)
-    return tally
+def _ending(outcome: Outcome) -> Totals:
+    counted = Totals()
+    setattr(counted, outcome.value, 1)
+    return counted
 
 
-def _named(tallies: dict[str, Tally], name: str) -> Tally:
-    if name not in tallies and len(tallies) >= NAMES:
+def _named(known: dict[str, Totals], name: str) -> Totals:
+    if name not in known and len(known) >= NAMES:
         name = OTHERS
-    return tallies.setdefault(name, Tally())
+    return known.setdefault(name, Totals())
 
 
 def _difference(after: Tokens, before: Tokens | None) -> Tokens:

@@ -8,6 +8,7 @@ from textual.strip import Strip
 from monitor.lines import format as fmt
 from monitor.lines.span import Line, Span
 from monitor.state.state import MonitorState, Status
+from monitor.state.usage import errors
 from monitor.widgets.line_bar import LineBar
 from monitor.widgets.paint import paint
 
@@ -61,7 +62,7 @@ def _totals(state: MonitorState, *, roomy: bool) -> Line:
     totals = state.picture.totals
     used = totals.tokens
     live = sum(request.live for request in state.picture.interceptions.values())
-    errors = totals.failed + totals.rejected
+    failed = errors(totals)
     tokens_in = fmt.tokens(used.total_input)
     spans: list[Span] = [(f"{live} live", "live" if live else "muted")]
     if roomy:
@@ -73,9 +74,11 @@ def _totals(state: MonitorState, *, roomy: bool) -> Line:
         spans.append((fmt.cost(used.cost_usd), "plain"))
     failovers = fmt.plural(totals.failovers, "failover") if roomy else f"↻{totals.failovers}"
     spans.append((failovers, "warn" if totals.failovers else "muted"))
-    spans.append((fmt.plural(errors, "error") if roomy else f"✗{errors}", "bad" if errors else "muted"))
+    spans.append((fmt.plural(failed, "error") if roomy else f"✗{failed}", "bad" if failed else "muted"))
     if state.dropped:
         spans.append((f"{state.dropped} dropped" if roomy else f"-{state.dropped}", "warn"))
+    if state.bad_lines:
+        spans.append((f"{state.bad_lines} unreadable" if roomy else f"?{state.bad_lines}", "warn"))
     line: list[Span] = []
     for span in spans:
         line += [span, ("  ", "plain")]

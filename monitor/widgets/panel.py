@@ -1,4 +1,4 @@
-"""Panels that scroll. They have their keys in common, and that they move at once."""
+"""Panels that scroll. They have in common their keys, that they move at once, and how they stick to the end."""
 
 from __future__ import annotations
 
@@ -17,7 +17,10 @@ from monitor.widgets.paint import GROUND, paint
 
 
 class Panel(ScrollView):
-    """Scrolls without animation: an animated line is slower than a key's repeat."""
+    """Scrolls without animation: an animated line is slower than a key's repeat.
+
+    With `tail` it stays at the end until somebody scrolls away from there.
+    """
 
     DEFAULT_CLASSES = "panel"
     ALLOW_SELECT = False
@@ -29,6 +32,37 @@ class Panel(ScrollView):
         Binding("home,g", "scroll_home", "Top", show=False),
         Binding("end,G", "scroll_end", "Bottom", show=False),
     ]
+
+    def __init__(self, *, tail: bool = False, id: str | None = None) -> None:  # noqa: A002  Textual's own word
+        super().__init__(id=id)
+        self._tail = tail
+        self._stuck = tail
+        self._own_move = False
+
+    @property
+    def content_width(self) -> int:
+        """Cells that a line may have."""
+        return max(10, self.container_size.width - self.styles.scrollbar_size_vertical)
+
+    @property
+    def at_bottom(self) -> bool:
+        """Whether its last line is in view."""
+        return self.scroll_offset.y >= self.max_scroll_y
+
+    def _set_height(self, lines: int) -> None:
+        self._own_move = True  # a shorter text moves the view by itself
+        self.virtual_size = Size(0, lines)
+        self._own_move = False
+
+    def _jump(self, y: int) -> None:
+        self._own_move = True
+        self.scroll_to(y=y, animate=False, force=True)
+        self._own_move = False
+
+    def watch_scroll_y(self, old_value: float, new_value: float) -> None:
+        super().watch_scroll_y(old_value, new_value)
+        if self._tail and not self._own_move:  # a person scrolled, by whatever means
+            self._stuck = self.at_bottom
 
     def action_scroll_down(self) -> None:
         """Goes down by a line."""
@@ -56,25 +90,14 @@ class Panel(ScrollView):
 
 
 class LinesPanel(Panel, can_focus=True):
-    """Shows lines that others make; some of them may be the chosen ones.
-
-    With `tail` it stays at the end until somebody scrolls away from there.
-    """
+    """Shows lines that others make; some of them may be the chosen ones."""
 
     COMPONENT_CLASSES: ClassVar[set[str]] = GROUND | {"row--selected"}
 
     def __init__(self, *, tail: bool = False, id: str | None = None) -> None:  # noqa: A002  Textual's own word
-        super().__init__(id=id)
+        super().__init__(tail=tail, id=id)
         self._lines: Sequence[Line] = ()
         self._chosen = range(0)
-        self._tail = tail
-        self._stuck = tail
-        self._own_move = False
-
-    @property
-    def content_width(self) -> int:
-        """Cells that a line may have."""
-        return max(10, self.container_size.width - self.styles.scrollbar_size_vertical)
 
     def show(self, lines: Sequence[Line], chosen: range = range(0)) -> None:
         """Takes over the lines; paints only where they changed."""
@@ -83,11 +106,9 @@ class LinesPanel(Panel, can_focus=True):
         grown, moved = len(lines) != len(self._lines), chosen != self._chosen
         self._lines, self._chosen = lines, chosen
         if grown:
-            self._own_move = True
-            self.virtual_size = Size(0, len(lines))
+            self._set_height(len(lines))
             if self._stuck:
-                self.scroll_to(y=self.max_scroll_y, animate=False, force=True)
-            self._own_move = False
+                self._jump(self.max_scroll_y)
         if moved and chosen:
             self._reveal()
         self.refresh(layout=grown and self.styles.is_auto_height)
@@ -95,7 +116,7 @@ class LinesPanel(Panel, can_focus=True):
     def restart(self) -> None:
         """Something else is shown from here on."""
         self._stuck = self._tail
-        self.scroll_to(y=self.max_scroll_y if self._tail else 0, animate=False, force=True)
+        self._jump(self.max_scroll_y if self._tail else 0)
 
     def _reveal(self) -> None:
         height, top = self.scrollable_content_region.height, self.scroll_offset.y
@@ -103,11 +124,6 @@ class LinesPanel(Panel, can_focus=True):
             self.scroll_to(y=self._chosen.start, animate=False)
         elif self._chosen.stop > top + height:
             self.scroll_to(y=self._chosen.stop - height, animate=False)
-
-    def watch_scroll_y(self, old_value: float, new_value: float) -> None:
-        super().watch_scroll_y(old_value, new_value)
-        if not self._own_move and self._tail:
-            self._stuck = self.scroll_offset.y >= self.max_scroll_y
 
     def render_line(self, y: int) -> Strip:
         index = y + self.scroll_offset.y

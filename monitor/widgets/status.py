@@ -27,7 +27,7 @@ class Banner(LineBar):
 class StatusLine(LineBar):
     """Takes the place of the keys for a few seconds."""
 
-    def say(self, text: str, tone: Tone) -> None:
+    def show_message(self, text: str, tone: Tone) -> None:
         """Shows the text, made harmless."""
         self.put(((" ", "plain"), (fmt.one_line(text), tone)))
 

@@ -10,7 +10,6 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from typing import ClassVar
 
-from textual.geometry import Size
 from textual.strip import Strip
 
 from monitor.lines.blocks import EDGE, Block, LaidOutBlock
@@ -25,20 +24,13 @@ class StoryView(Panel, can_focus=True):
     COMPONENT_CLASSES: ClassVar[set[str]] = GROUND | {"row--selected"}
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__(tail=True)
         self._story: str | None = None
         self._flows: dict[str, Flow] = {}
         self._blocks: Sequence[Block] = []
         self._laid_out: list[LaidOutBlock] = []
         self._starts: list[int] = []
         self._width = 0
-        self._stuck = True
-        self._own_move = False
-
-    @property
-    def at_bottom(self) -> bool:
-        """Whether its last line is in view."""
-        return self.scroll_offset.y >= self.max_scroll_y
 
     def more(self) -> str:
         """What its title adds where there is more below."""
@@ -52,17 +44,13 @@ class StoryView(Panel, can_focus=True):
             self._lay_out(blocks, keep=None)
             self._stuck = live  # what runs is read at its end, what is over from its beginning
             self._jump(self.max_scroll_y if live else 0)
-        elif self._content_width != self._width or self._changed(blocks):
+        elif self.content_width != self._width or self._changed(blocks):
             self._lay_out(blocks, keep=self._place())
 
     def _changed(self, blocks: Sequence[Block]) -> bool:
         if len(blocks) != len(self._blocks):
             return True
         return any(new is not old and new != old for new, old in zip(blocks, self._blocks, strict=True))
-
-    @property
-    def _content_width(self) -> int:
-        return max(10, self.container_size.width - self.styles.scrollbar_size_vertical)
 
     def _place(self) -> tuple[str, int] | None:
         """The block and the line in it at the top of the view."""
@@ -72,7 +60,7 @@ class StoryView(Panel, can_focus=True):
         return self._laid_out[index].block.key, self.scroll_offset.y - self._starts[index]
 
     def _lay_out(self, blocks: Sequence[Block], *, keep: tuple[str, int] | None) -> None:
-        same_width, self._width = self._width == self._content_width, self._content_width
+        same_width, self._width = self._width == self.content_width, self.content_width
         known = {laid_out.block.key: laid_out for laid_out in self._laid_out} if same_width else {}
         self._blocks, self._laid_out, self._starts = blocks, [], []
         top = 0
@@ -86,9 +74,7 @@ class StoryView(Panel, can_focus=True):
         self._flows = {
             laid_out.block.key: self._flows[laid_out.block.key] for laid_out in self._laid_out if laid_out.count
         }
-        self._own_move = True  # a shorter text moves the view by itself
-        self.virtual_size = Size(0, max(0, top - 1))
-        self._own_move = False
+        self._set_height(max(0, top - 1))
         if self._stuck:
             self._jump(self.max_scroll_y)
         elif keep is not None:
@@ -103,16 +89,6 @@ class StoryView(Panel, can_focus=True):
         flow = self._flows.setdefault(block.key, Flow())
         lines = flow.lines(block.text.rstrip("\n"), self._width - len(EDGE))
         return LaidOutBlock(block, lines, len(lines))
-
-    def _jump(self, y: int) -> None:
-        self._own_move = True
-        self.scroll_to(y=y, animate=False, force=True)
-        self._own_move = False
-
-    def watch_scroll_y(self, old_value: float, new_value: float) -> None:
-        super().watch_scroll_y(old_value, new_value)
-        if not self._own_move:  # a person scrolled, by whatever means
-            self._stuck = self.at_bottom
 
     def on_resize(self) -> None:
         if self._story is not None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 import click
 
 from bridge.cli import record
 from bridge.cli.main import cli
+from bridge.config.settings import LogFormat, LogLevel
 from bridge.events.vocabulary import Outcome
 from bridge.observe.logs import LEVELS
 from bridge.record import history
@@ -23,5 +26,6 @@ def test_outcomes_and_groups_are_the_records() -> None:
     assert list(record.GROUPS) == choices("stats", "group") == list(history.GROUPS)
 
 
-def test_log_levels_are_the_loggers() -> None:
-    assert choices("serve", "log_level") == list(LEVELS)
+def test_log_levels_and_formats_are_the_settings_and_the_loggers() -> None:
+    assert choices("serve", "log_level") == list(get_args(LogLevel)) == list(LEVELS)
+    assert choices("serve", "log_format") == list(get_args(LogFormat))

@@ -159,7 +159,7 @@ async def test_a_client_that_leaves_while_it_is_held_frees_everything() -> None:
 
 
 async def test_no_more_than_64_kib_are_held(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(opening, "HOLD_S", 600.0)
+    monkeypatch.setattr(failover, "HOLD_S", 600.0)
     long = sse("response.in_progress", response={"id": "resp_1", "status": "in_progress", "instructions": "x" * 65536})
     seen = trio.Event()
 

@@ -15,7 +15,7 @@ from bridge.events.vocabulary import (
 )
 from bridge.events.wire import Command
 from monitor.sources.bridge_socket import Deliver
-from monitor.state.state import Lost, MonitorState
+from monitor.state.state import BadLine, Lost, MonitorState
 from tests.support.hands import five_requests, play, sizes, small
 from tests.support.play import PLACE, Stage, story
 
@@ -50,6 +50,18 @@ def test_states_are_told_clearly(size: tuple[int, int]) -> None:
         assert "gpt-5.1-codex" in screen
         assert "answering 0s" in screen  # what is lost stands still
         await pilot.press("x")
+
+    play(size, act)
+
+
+@pytest.mark.parametrize(("size", "shown"), [((80, 24), "?2"), ((120, 36), "2 unreadable")])
+def test_lines_that_cannot_be_read_are_counted_in_the_header(size: tuple[int, int], shown: str) -> None:
+    async def act(stage: Stage, pilot: Pilot[None]) -> None:
+        stage.greet()
+        assert shown not in (await stage.paint(pilot)).splitlines()[0]
+        stage.deliver(BadLine("not JSON"))
+        stage.deliver(BadLine("longer than any message"))
+        assert shown in (await stage.paint(pilot)).splitlines()[0]
 
     play(size, act)
 

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import tempfile
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
-from typing import cast
 
 from attrs import define, field
 from hypothesis import given
@@ -20,10 +17,7 @@ from bridge.events.wire import Command, Envelope, Hello, Reply, Snapshot, decode
 from monitor.sources.bridge_socket import BridgeSource, LineSplitter
 from monitor.state.state import BadLine, Incoming, Lost
 from tests.support.play import HELLO, START
-
-DEADLINE_S = 10.0
-
-Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+from tests.support.socket_server import DEADLINE_S, in_a_directory, listening
 
 
 def snapshot(seq: int = 0) -> bytes:
@@ -50,27 +44,6 @@ class Heard:
 
 
 @asynccontextmanager
-async def listening(path: Path, serve: Serve) -> AsyncIterator[None]:
-    connections: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
-
-    async def serve_and_close(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        connections[cast("asyncio.Task[None]", asyncio.current_task())] = writer
-        with suppress(OSError):
-            await serve(reader, writer)
-        writer.close()
-
-    server = await asyncio.start_unix_server(serve_and_close, path)
-    try:
-        yield
-    finally:
-        server.close()
-        for writer in connections.values():
-            writer.close()
-        await asyncio.gather(*connections, return_exceptions=True)
-        os.unlink(path)  # noqa: PTH108  pathlib's would be called blocking here
-
-
-@asynccontextmanager
 async def watching(path: Path) -> AsyncIterator[tuple[BridgeSource, Heard]]:
     client, heard = BridgeSource(path), Heard()
     task = asyncio.create_task(client.run(heard.all.append))
@@ -80,11 +53,6 @@ async def watching(path: Path) -> AsyncIterator[tuple[BridgeSource, Heard]]:
         task.cancel()
         with suppress(asyncio.CancelledError):
             await task
-
-
-def in_a_directory(test: Callable[[Path], Coroutine[None, None, None]]) -> None:
-    with tempfile.TemporaryDirectory() as directory:
-        asyncio.run(test(Path(directory) / "events.sock"))
 
 
 def test_it_delivers_what_the_bridge_says_in_order() -> None:
@@ -193,10 +161,10 @@ def test_commands_get_their_own_replies() -> None:
         async with listening(path, serve), watching(path) as (client, heard):
             await heard.until(lambda: bool(heard.of(Snapshot)))
             replies = await asyncio.gather(
-                client.ask(Command(0, "cancel", id="a")),
-                client.ask(Command(0, "key.reset", provider="openai", key="sk-p...3f2a")),
-                client.ask(Command(0, "key.disable", provider="openai", key="sk-p...3f2a")),
-                client.ask(Command(0, "key.enable", provider="openai", key="sk-p...3f2a")),
+                client.send(Command(0, "cancel", id="a")),
+                client.send(Command(0, "key.reset", provider="openai", key="sk-p...3f2a")),
+                client.send(Command(0, "key.disable", provider="openai", key="sk-p...3f2a")),
+                client.send(Command(0, "key.enable", provider="openai", key="sk-p...3f2a")),
             )
             assert [reply.ok for reply in replies] == [True, False, True, True]
             assert replies[1].error == "no such key"
@@ -206,7 +174,7 @@ def test_commands_get_their_own_replies() -> None:
 
 def test_a_command_without_a_bridge_says_so() -> None:
     async def test(path: Path) -> None:
-        assert await BridgeSource(path).ask(Command(0, "cancel", id="a")) == Reply(
+        assert await BridgeSource(path).send(Command(0, "cancel", id="a")) == Reply(
             None, False, "not connected to the bridge"
         )
 
@@ -216,7 +184,7 @@ def test_a_command_without_a_bridge_says_so() -> None:
 
         async with listening(path, serve), watching(path) as (client, heard):
             await heard.until(lambda: bool(heard.of(Snapshot)))
-            reply = await client.ask(Command(0, "cancel", id="a"))
+            reply = await client.send(Command(0, "cancel", id="a"))
             assert (reply.ok, reply.error) == (False, "the connection to the bridge was lost")
 
     in_a_directory(test)

@@ -46,7 +46,7 @@ def test_a_bad_log_is_refused_in_one_line(tmp_path: Path, capsys: pytest.Capture
 @pytest.mark.usefixtures("at_a_terminal")
 @pytest.mark.parametrize("speed", ["0", "-1", "inf", "nan", "fast"])
 def test_a_speed_is_a_number_above_0(speed: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert "argument --speed: invalid positive value" in refused(capsys, "--replay", "x", f"--speed={speed}")
+    assert "Invalid value for '--speed'" in refused(capsys, "--replay", "x", f"--speed={speed}")
 
 
 def test_a_theme_of_the_environment_may_be_wrong_too(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -22,7 +22,7 @@ from bridge.events.picture import Picture
 from bridge.events.wire import Envelope, Snapshot, encode
 from bridge.process import parent
 from monitor.command import environment
-from tests.monitor.test_hostile import everything
+from tests.support.hostile import everything
 from tests.support.play import HELLO, START
 
 DEADLINE_S = 30.0

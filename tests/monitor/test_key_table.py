@@ -9,7 +9,7 @@ from rich.cells import cell_len
 
 from bridge.events.vocabulary import CircuitChanged, KeyChanged, KeyState, RateLimit, RateLimits
 from monitor.lines import key_table
-from tests.monitor.test_request_story import after, plain
+from tests.support.folds import after, plain
 from tests.support.play import START, keys, story
 
 RESET = START + timedelta(seconds=90)

@@ -22,7 +22,8 @@ from monitor.sources.replay import SPEEDS, Replay
 from monitor.state.state import Incoming, MonitorState
 from monitor.widgets.replay import ReplayBar, stopwatch
 from tests.support.flood import flood
-from tests.support.play import HELLO, START, keys, screen_text, story
+from tests.support.play import HELLO, START, screen_text
+from tests.support.scene import recorded_scene
 
 SEQ = st.integers(0, 400)
 
@@ -171,7 +172,7 @@ def test_speeds_go_up_and_down_by_steps() -> None:
 
 
 def test_a_recorded_log_takes_no_commands() -> None:
-    reply = asyncio.run(Replay(log()).ask(Command(0, "cancel", id="a")))
+    reply = asyncio.run(Replay(log()).send(Command(0, "cancel", id="a")))
     assert (reply.ok, reply.error) == (False, "this is a recorded log")
 
 
@@ -179,17 +180,9 @@ def test_a_stopwatch_shows_hours_where_there_are_any() -> None:
     assert [stopwatch(seconds) for seconds in (0, 59.9, 61, 3_723)] == ["0:00", "0:59", "1:01", "1:02:03"]
 
 
-def scene() -> list[LogEntry]:
-    opening = [LogEntry(START, HELLO, 0), LogEntry(START, encode(Snapshot.of(Picture(), 0, START)), 0)]
-    events = [*keys(), *story("a"), *story("b")]
-    times = [START + timedelta(seconds=n) for n in range(1, len(events) + 1)]
-    sent = zip(times, events, strict=True)
-    return opening + [LogEntry(at, Envelope(n, at, event), n) for n, (at, event) in enumerate(sent, 1)]
-
-
 def shown(act: Callable[[ReplayApp, Pilot[None]], Awaitable[None]], size: tuple[int, int] = (120, 36)) -> None:
     async def run() -> None:
-        replay = Replay(scene())
+        replay = Replay(recorded_scene())
         replay.paused = True
         app = ReplayApp(replay, "scene.jsonl")
         app.animation_level = "none"

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from bridge.events.vocabulary import Outcome
 from monitor.lines.request_row import title
 from monitor.state.request_list import Listing, RequestFilter, words
-from tests.monitor.test_request_story import after
+from tests.support.folds import after
 from tests.support.play import START, ended, started, story
 
 STATE = after(
@@ -25,7 +25,7 @@ STATE = after(
 
 def found(query: str) -> str:
     request_filter = RequestFilter()
-    request_filter.ask(query)
+    request_filter.set_query(query)
     return "".join(sorted(request.id for request in request_filter.keep(STATE.ordered())))
 
 
@@ -61,7 +61,7 @@ def test_words_find_requests(query: str, ids: str) -> None:
 @given(st.text())
 def test_any_text_is_a_query(text: str) -> None:
     request_filter = RequestFilter()
-    request_filter.ask(text)
+    request_filter.set_query(text)
     first = request_filter.keep(STATE.ordered())
     assert request_filter.keep(STATE.ordered()) == first  # remembered findings say the same
     if not words(text):
@@ -71,7 +71,7 @@ def test_any_text_is_a_query(text: str) -> None:
 def test_an_open_request_is_looked_at_again() -> None:
     state = after(started("a"))
     request_filter = RequestFilter()
-    request_filter.ask("monotonic")
+    request_filter.set_query("monotonic")
     assert not request_filter.keep(state.ordered())
     state.picture.interceptions["a"].answer = "a monotonic clock"
     assert request_filter.keep(state.ordered())
@@ -79,7 +79,7 @@ def test_an_open_request_is_looked_at_again() -> None:
 
 def test_findings_of_forgotten_requests_are_forgotten() -> None:
     request_filter = RequestFilter()
-    request_filter.ask("codex")
+    request_filter.set_query("codex")
     for number in range(2_000):
         request_filter.keep(after(started(f"r{number}"), ended(f"r{number}")).ordered())
     assert len(request_filter._ended) < 200
@@ -101,15 +101,15 @@ def test_the_selection_stays_through_filter_and_order() -> None:
     listing.selection.go(listing.rows, 1)
     for slow, query in ((True, ""), (True, "upstream"), (False, ""), (False, "client:code")):
         listing.slowest_first = slow
-        listing.filter.ask(query)
+        listing.filter.set_query(query)
         listing.update(STATE, START)
         assert listing.selected is not None
         assert listing.selected.id == "b"
-    listing.filter.ask("nothing like it")
+    listing.filter.set_query("nothing like it")
     listing.update(STATE, START)
     assert not listing.rows
     assert title(listing) == "Requests  0 of 3"
-    listing.filter.ask("")
+    listing.filter.set_query("")
     listing.update(STATE, START)
     assert listing.selected is not None
     assert listing.selected.id == "b"
@@ -117,7 +117,7 @@ def test_the_selection_stays_through_filter_and_order() -> None:
 
 def test_following_takes_the_newest_of_what_matches() -> None:
     listing = Listing()
-    listing.filter.ask("client:claude")
+    listing.filter.set_query("client:claude")
     listing.update(STATE, START)
     assert listing.selected is not None
     assert listing.selected.id == "b"

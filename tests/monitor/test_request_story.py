@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from rich.cells import cell_len
 
-from bridge.events.picture import Interception, Picture
+from bridge.events.picture import Interception
 from bridge.events.vocabulary import (
     AttemptFailed,
     AttemptStarted,
@@ -24,30 +24,16 @@ from bridge.events.vocabulary import (
     ToolCalled,
     WithheldReason,
 )
-from bridge.events.wire import Envelope, Snapshot
 from monitor.lines import key_table, request_row
 from monitor.lines.request_story import WITHHELD, arguments, story_blocks, title
-from monitor.lines.span import Line
-from monitor.state.phase import phase
+from monitor.state.phase import phase_label
 from monitor.state.state import MonitorState
-from tests.support.play import HELLO, START, SUMMARY, ended, keys, spent, started, story
-
-
-def after(*events: Event) -> MonitorState:
-    state = MonitorState()
-    state.apply(HELLO, START)
-    state.apply(Snapshot.of(Picture(), 0, START), START)
-    for number, event in enumerate(events, 1):
-        state.apply(Envelope(number, START, event), START)
-    return state
+from tests.support.folds import after, plain
+from tests.support.play import START, SUMMARY, ended, keys, spent, started, story
 
 
 def request(*events: Event) -> Interception:
     return after(*events).picture.interceptions["a"]
-
-
-def plain(line: Line) -> str:
-    return "".join(text for text, _tone in line)
 
 
 def story_text(*events: Event, seconds: float = 0) -> str:
@@ -150,7 +136,7 @@ def test_arguments_are_made_readable(value: Any, text: str) -> None:
 )
 def test_a_request_says_in_a_word_how_it_stands(events: list[Event], word: str) -> None:
     interception = request(started("a"), *events)
-    assert f"{request_row.mark(interception)[0]} {phase(interception)}" == word
+    assert f"{request_row.mark(interception)[0]} {phase_label(interception)}" == word
     assert word in title(interception, START)
 
 

@@ -16,8 +16,8 @@ from bridge.limits import LIMITS
 from monitor.app import MonitorApp
 from monitor.sources.bridge_socket import BridgeSource
 from monitor.state.state import MonitorState, Status
-from tests.monitor.test_bridge_socket import in_a_directory, listening
 from tests.support.play import HELLO, START, ended, screen_text, started, story
+from tests.support.socket_server import in_a_directory, listening
 
 
 async def shown(app: MonitorApp, pilot: Pilot[None], met: Callable[[str], bool]) -> str:

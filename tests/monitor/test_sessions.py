@@ -17,7 +17,7 @@ from monitor.lines.span import Span
 from monitor.state import sessions
 from monitor.state.sessions import Panes, Session
 from monitor.state.state import MonitorState
-from tests.monitor.test_request_story import after
+from tests.support.folds import after
 from tests.support.play import START, ended, started
 
 

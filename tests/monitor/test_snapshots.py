@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
 from textual.pilot import Pilot
 
 from bridge.events.vocabulary import Outcome
 from monitor.state.state import Lost
+from tests.support.hands import Compare, settle
 from tests.support.play import Stage, ended, keys, spent, started, story
-
-Compare = Callable[..., bool]
 
 sizes = pytest.mark.parametrize("size", [(80, 24), (120, 36), (200, 60)], ids=["80x24", "120x36", "200x60"])
 
@@ -27,12 +24,6 @@ def busy(stage: Stage) -> None:
     stage.clock.forward(8)
     stage.tell(started("4f506172", **claude), *story("50617283"))
     stage.clock.forward(3)
-
-
-async def settle(stage: Stage, pilot: Pilot[None]) -> None:
-    """Draws twice: sizes that changed in the first frame are known in the second."""
-    await stage.paint(pilot)
-    await stage.paint(pilot)
 
 
 @sizes

@@ -10,9 +10,8 @@ from textual.pilot import Pilot
 from monitor.app import MonitorApp
 from monitor.replay_app import ReplayApp
 from monitor.sources.replay import Replay
-from tests.monitor.test_replay import scene
 from tests.support.play import PLACE, Stage
-from tests.support.scene import busy
+from tests.support.scene import busy, recorded_scene
 
 Compare = Callable[..., bool]
 
@@ -55,7 +54,7 @@ def test_walkthrough(snap_compare: Compare, size: tuple[int, int]) -> None:
 
 @pytest.mark.parametrize("size", [(80, 24), (120, 36)], ids=["80x24", "120x36"])
 def test_replay(snap_compare: Compare, size: tuple[int, int]) -> None:
-    replay = Replay(scene())
+    replay = Replay(recorded_scene())
     replay.paused = True
     app = ReplayApp(replay, "scene.jsonl")
 

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.events.picture import Picture
 from bridge.events.vocabulary import (
     AnswerDelta,
     BridgeStopping,
@@ -18,58 +15,12 @@ from bridge.events.vocabulary import (
     ThoughtDelta,
     ThoughtSource,
 )
-from bridge.events.wire import Envelope, Hello, Message, Snapshot, decode, encode
+from bridge.events.wire import Envelope, Hello
 from monitor.state.state import BadLine, Incoming, Lost, MonitorState, Status
+from tests.support.folds import at, envelopes, fold, live, snapshot_after, travelled
 from tests.support.play import HELLO, START, ended, keys, spent, started, story
 
-
-def at(seconds: float) -> timedelta:
-    return timedelta(seconds=seconds)
-
-
-def envelopes(events: list[Event]) -> list[Envelope]:
-    return [Envelope(number, START + at(number), event) for number, event in enumerate(events, 1)]
-
-
-def snapshot_after(sent: list[Envelope]) -> Snapshot:
-    picture = Picture()
-    for envelope in sent:
-        picture.apply(envelope.event, envelope.at)
-    last = sent[-1] if sent else Envelope(0, START, BridgeStopping(""))
-    return Snapshot.of(picture, last.seq, last.at)
-
-
-def travelled(message: Message) -> Message:
-    """The message as it comes out of the socket."""
-    arrived = decode(encode(message))
-    assert arrived is not None
-    return arrived
-
-
-def fold(*incoming: Incoming) -> MonitorState:
-    state = MonitorState()
-    for number, message in enumerate(incoming):
-        state.apply(message, START + at(number))
-    return state
-
-
-def live(*events: Event) -> MonitorState:
-    return fold(HELLO, snapshot_after([]), *envelopes(list(events)))
-
-
 EVENTS = st.permutations([*story("a"), *story("b"), *keys(), spent("a"), ended("a"), started("c"), ended("c")])
-
-
-STREAMS = ([*story("a"), spent("a"), ended("a")], story("b"), keys(), [started("c"), ended("c")])
-
-
-def _woven(order: list[int]) -> list[Event]:
-    streams = [iter(stream) for stream in STREAMS]
-    return [next(streams[number]) for number in order]
-
-
-HISTORIES = st.permutations([number for number, stream in enumerate(STREAMS) for _ in stream]).map(_woven)
-"""Events as a bridge tells them: those of one request in their order, requests in any."""
 
 
 @given(EVENTS, st.integers(0, 30))

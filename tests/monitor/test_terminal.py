@@ -19,7 +19,7 @@ import pytest
 
 from bridge.events.picture import Picture
 from bridge.events.wire import Envelope, Snapshot, encode
-from tests.monitor.test_hostile import HOSTILE, everything
+from tests.support.hostile import HOSTILE, everything
 from tests.support.play import HELLO, START
 
 DEADLINE_S = 30.0

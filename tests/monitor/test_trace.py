@@ -28,8 +28,7 @@ from monitor import export
 from monitor.lines import request_facts, waterfall
 from monitor.state.state import MonitorState
 from monitor.state.trace import HEAD, TAIL, Trace
-from tests.monitor.test_request_story import plain
-from tests.monitor.test_state import HISTORIES, at, envelopes, fold, live, snapshot_after, travelled
+from tests.support.folds import HISTORIES, at, envelopes, fold, live, plain, snapshot_after, travelled
 from tests.support.play import HELLO, START, ended, spent, started, story
 
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
-from bridge.events.picture import Picture
+from bridge.events.picture import Picture, Totals
 from bridge.events.vocabulary import (
     AttemptFailed,
     AttemptStarted,
@@ -22,9 +22,8 @@ from bridge.events.wire import Envelope
 from monitor.lines import totals
 from monitor.lines.format import BLOCKS, sparkline
 from monitor.state.buckets import Buckets
-from monitor.state.usage import KEYS, NAMES, OTHERS, Breakdown, Tally, UsageHistory
-from tests.monitor.test_request_story import plain
-from tests.monitor.test_state import HISTORIES, envelopes, fold, snapshot_after, travelled
+from monitor.state.usage import KEYS, NAMES, OTHERS, Breakdown, UsageHistory, add, errors
+from tests.support.folds import HISTORIES, envelopes, fold, plain, snapshot_after, travelled
 from tests.support.play import HELLO, START, ended, spent, started, story
 
 
@@ -52,32 +51,32 @@ def test_windows_hold_what_happened_in_them() -> None:
         (506, started("c")),
     )
     minute, ten, today = (totals.breakdown(usage, window, now(507)) for window in totals.WINDOWS)
-    assert (minute.whole.requests, minute.whole.errors, minute.whole.tokens.output) == (2, 1, 0)
-    assert (ten.whole.requests, ten.whole.completed, ten.whole.failovers) == (3, 1, 1)
+    assert (minute.whole.interceptions, errors(minute.whole), minute.whole.tokens.output) == (2, 1, 0)
+    assert (ten.whole.interceptions, ten.whole.completed, ten.whole.failovers) == (3, 1, 1)
     assert (ten.whole.tokens.output, ten.whole.tokens.cache_read_input, ten.whole.tokens.cost_usd) == (
         640,
         10_240,
         0.0312,
     )
-    assert ten.models["gpt-5.1-codex"].requests == 2
+    assert ten.models["gpt-5.1-codex"].interceptions == 2
     assert ten.clients["Claude Code"].rejected == 1
     assert today == ten
     later = totals.breakdown(usage, totals.WINDOWS[1], now(2_000))
     assert later == Breakdown()
-    assert totals.breakdown(usage, totals.WINDOWS[2], now(2_000)).whole.requests == 3
+    assert totals.breakdown(usage, totals.WINDOWS[2], now(2_000)).whole.interceptions == 3
     assert totals.breakdown(usage, totals.WINDOWS[2], now(90_000)) == Breakdown()
 
 
 def test_a_day_begins_at_midnight_where_the_person_is() -> None:
     twenty_past_two = timezone(-timedelta(hours=3, minutes=3))  # 00:01 there
     usage = counted((-120, started("a")), (10, started("b")), zone=twenty_past_two)
-    assert usage.on(now(20)).whole.requests == 1
-    assert counted((-120, started("a")), (10, started("b"))).on(now(20)).whole.requests == 2
+    assert usage.on(now(20)).whole.interceptions == 1
+    assert counted((-120, started("a")), (10, started("b"))).on(now(20)).whole.interceptions == 2
 
 
 def test_what_comes_late_is_counted_where_it_belongs_or_not_at_all() -> None:
     usage = counted((0, started("a")), (700, started("b")), (690, started("c")), (5, started("d")))
-    assert totals.breakdown(usage, totals.WINDOWS[1], now(700)).whole.requests == 2
+    assert totals.breakdown(usage, totals.WINDOWS[1], now(700)).whole.interceptions == 2
 
 
 def test_uses_of_a_key_are_counted() -> None:
@@ -124,9 +123,9 @@ def test_the_whole_is_the_sum_of_its_parts(requests: list[tuple[float, str, str]
     for window in totals.WINDOWS:
         breakdown = totals.breakdown(usage, window, now(2_000))
         for named in (breakdown.models, breakdown.clients):
-            total = Tally()
-            for tally in named.values():
-                total.add(tally)
+            total = Totals()
+            for sums in named.values():
+                add(total, sums)
             assert total == breakdown.whole
 
 
@@ -142,7 +141,7 @@ def test_memory_is_bounded_over_days_and_names() -> None:
     assert len(usage.long._kept) <= 48
     assert len(usage.keys) == KEYS
     assert len(usage.today.models) == NAMES + 1
-    assert usage.today.models[OTHERS].requests > 100
+    assert usage.today.models[OTHERS].interceptions > 100
     assert all(len(name) <= 100 for name in usage.today.clients)
 
 
@@ -190,6 +189,6 @@ def test_the_table_tells_all_windows_and_stands_in_columns() -> None:
 
 def test_the_state_counts_as_it_folds() -> None:
     state = fold(HELLO, snapshot_after([]), *envelopes([*story("a"), spent("a"), ended("a")]))
-    assert state.usage.on(now(60)).whole.requests == 1
+    assert state.usage.on(now(60)).whole.interceptions == 1
     assert state.usage.on(now(60)).whole.tokens.output == 640
-    assert not fold(HELLO, Envelope(1, START, ended("unknown"))).usage.today.whole.errors
+    assert not errors(fold(HELLO, Envelope(1, START, ended("unknown"))).usage.today.whole)

@@ -8,7 +8,7 @@ import pytest
 from textual.pilot import Pilot
 
 from monitor.app import MonitorApp
-from tests.monitor.test_snapshots import Compare, settle
+from tests.support.hands import Compare, settle
 from tests.support.play import PLACE, Stage
 from tests.support.scene import busy, strained_keys, two_sessions
 

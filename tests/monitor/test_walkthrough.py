@@ -27,8 +27,7 @@ from bridge.events.vocabulary import (
 from bridge.events.wire import Snapshot
 from monitor.lines.span import Line
 from monitor.lines.walkthrough import Place, steps
-from monitor.lines.walkthrough_lines import explanation, overview
-from monitor.lines.walkthrough_picture import HEIGHT, NARROWEST, WIDEST, draw, plan
+from monitor.lines.walkthrough_picture import HEIGHT, NARROWEST, WIDEST, draw, explanation, overview, plan
 from monitor.screens.walkthrough import WalkthroughScreen
 from tests.support.hands import five_requests, play, sizes
 from tests.support.play import START, Stage, ended, spent, started, story

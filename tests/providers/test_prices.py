@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from attrs import evolve
 
 from bridge.events.vocabulary import TokensUsed
 from bridge.providers.prices import Prices
@@ -46,9 +47,7 @@ async def test_each_kind_of_token_has_its_own_price() -> None:
     await prices.load()
 
     def cost(**tokens: int) -> float | None:
-        return prices.cost(
-            "anthropic", "claude-sonnet-4-5", TokensUsed("a", "r", **{"input": 0, "output": 0, **tokens})
-        )
+        return prices.cost("anthropic", "claude-sonnet-4-5", evolve(TokensUsed("a", "r", 0, 0), **tokens))
 
     def listed(kind: str) -> float:
         found = getattr(price, kind)

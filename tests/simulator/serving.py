@@ -12,14 +12,14 @@ import trio
 from hypercorn.config import Config
 from hypercorn.trio import serve
 
-from bridge.simulator.delivery import PlannedReply, Receive, Send
+from bridge.simulator.delivery import AsgiReceive, AsgiSend, PlannedReply
 from bridge.simulator.provider import SimulatedProvider
-from bridge.simulator.routes import Incoming
+from bridge.simulator.routes import IncomingRequest
 from tests.support.simulated import SPEED
 
 EPOCH = 1_790_000_000.0
 
-App = Callable[[dict[str, Any], Receive, Send], Awaitable[None]]
+App = Callable[[dict[str, Any], AsgiReceive, AsgiSend], Awaitable[None]]
 
 
 def provider(*args: Any, **kwargs: Any) -> SimulatedProvider:
@@ -39,7 +39,9 @@ async def serving(app: App) -> AsyncIterator[str]:
         nursery.cancel_scope.cancel()
 
 
-def request(answer: str | None = None, *, key: str = "sk-any", path: str = "/v1/responses", **fields: Any) -> Incoming:
+def request(
+    answer: str | None = None, *, key: str = "sk-any", path: str = "/v1/responses", **fields: Any
+) -> IncomingRequest:
     """A request for an answer, in the shape of the path's API."""
     said: dict[str, Any] = {"input": "Hello"} if path == "/v1/responses" else {"messages": [_HELLO]}
     if path == "/v1/messages":
@@ -47,7 +49,7 @@ def request(answer: str | None = None, *, key: str = "sk-any", path: str = "/v1/
     headers = {"authorization": f"Bearer {key}", "x-api-key": key}
     if answer is not None:
         headers["x-simulate-answer"] = answer
-    return Incoming("POST", path, headers, orjson.dumps({"model": "some-model", **said, **fields}))
+    return IncomingRequest("POST", path, headers, orjson.dumps({"model": "some-model", **said, **fields}))
 
 
 _HELLO = {"role": "user", "content": "Hello"}

@@ -11,7 +11,7 @@ import trio
 
 from bridge.simulator.agents import _TRIES, run_agents
 from bridge.simulator.answers import Commentary, HiddenThought, ScriptedThought, ToolCall
-from bridge.simulator.delivery import Receive, ReplyEnding, Send
+from bridge.simulator.delivery import AsgiReceive, AsgiSend, ReplyEnding
 from bridge.simulator.demo import DEMO_SCENARIO, demo_keys
 from bridge.simulator.provider import SimulatedExchange
 from bridge.simulator.scenario.stories import StoryStep, roles
@@ -72,12 +72,12 @@ async def test_one_round_tells_every_story_to_its_end() -> None:
     app = provider(DEMO_SCENARIO, on_exchange=exchanges.append)
     async with serving(app) as url:
         await run_agents(f"{url}/v1", rounds=1, speed=SPEED)
-    told = [exchange.reply.answer for exchange in exchanges if exchange.delivered.ending is ReplyEnding.TOLD]
+    told = [exchange.reply.answer for exchange in exchanges if exchange.ending is ReplyEnding.COMPLETED]
     assert set(names()) <= set(told)
     broken = [name for name, answer in DEMO_SCENARIO.answers.items() if name.endswith("_broken")]
     assert set(broken) <= {exchange.reply.answer for exchange in exchanges}
     assert Counter(told).most_common(1)[0][1] == 1
-    assert [exchange.delivered.ending for exchange in exchanges].count(ReplyEnding.DROPPED) == 1
+    assert [exchange.ending for exchange in exchanges].count(ReplyEnding.DROPPED) == 1
     agents = {exchange.request.headers["user-agent"].partition("/")[0] for exchange in exchanges}
     assert agents == {"codex_exec", "connect-es", "AsyncOpenAI"}
 
@@ -86,7 +86,7 @@ async def test_agents_carry_on_through_errors() -> None:
     inner = provider(DEMO_SCENARIO)
     seen = 0
 
-    async def moody(scope: dict[str, Any], receive: Receive, send: Send) -> None:
+    async def moody(scope: dict[str, Any], receive: AsgiReceive, send: AsgiSend) -> None:
         """Every second request is refused: limited, or as a bridge without a key would."""
         nonlocal seen
         seen += scope["type"] == "http"

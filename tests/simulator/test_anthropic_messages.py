@@ -11,7 +11,7 @@ from pydantic import TypeAdapter
 
 from bridge.simulator.answers import Commentary, HiddenThought, ScriptedAnswer, ScriptedThought, Text, ToolCall
 from bridge.simulator.provider import SimulatedProvider
-from bridge.simulator.routes import Incoming
+from bridge.simulator.routes import IncomingRequest
 from bridge.simulator.scenario.file import everyday, parse_scenario
 from tests.simulator.serving import body_of, events_of, header_of, provider, request
 
@@ -211,7 +211,7 @@ def test_the_rate_limits_are_told() -> None:
 def test_a_wrong_request_is_refused(missing: str) -> None:
     whole = orjson.loads(request(path=PATH).body)
     del whole[missing]
-    reply = provider().plan(Incoming("POST", PATH, {"x-api-key": "sk-1"}, orjson.dumps(whole)), 0.0)
+    reply = provider().plan(IncomingRequest("POST", PATH, {"x-api-key": "sk-1"}, orjson.dumps(whole)), 0.0)
     assert reply.status == 400
     error = orjson.loads(body_of(reply))["error"]
     assert error == {"type": "invalid_request_error", "message": f"{missing}: Field required"}
@@ -227,9 +227,9 @@ def test_tokens_are_counted() -> None:
 
 def test_models_and_lost_ways_are_told_in_the_askers_shape() -> None:
     theirs = {"x-api-key": "sk-1", "anthropic-version": "2023-06-01"}
-    listed = orjson.loads(body_of(provider().plan(Incoming("GET", "/v1/models", theirs), 0.0)))
+    listed = orjson.loads(body_of(provider().plan(IncomingRequest("GET", "/v1/models", theirs), 0.0)))
     assert listed["data"][0]["type"] == "model"
-    lost = orjson.loads(body_of(provider().plan(Incoming("GET", "/v1/nothing", theirs), 0.0)))
+    lost = orjson.loads(body_of(provider().plan(IncomingRequest("GET", "/v1/nothing", theirs), 0.0)))
     assert lost["error"]["type"] == "not_found_error"
 
 

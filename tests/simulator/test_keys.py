@@ -6,7 +6,7 @@ import orjson
 import pytest
 
 from bridge.simulator.provider import SimulatedProvider
-from bridge.simulator.routes import Incoming
+from bridge.simulator.routes import IncomingRequest
 from bridge.simulator.scenario.file import parse_scenario
 from bridge.simulator.scenario.scenario import Scenario
 from tests.simulator.serving import body_of, header_of, provider, request
@@ -88,7 +88,7 @@ def test_a_token_limit_refuses_too() -> None:
 
 
 def models(app: SimulatedProvider, key: str = "sk-1") -> int:
-    return app.plan(Incoming("GET", "/v1/models", {"authorization": f"Bearer {key}"}, b""), 0.0).status
+    return app.plan(IncomingRequest("GET", "/v1/models", {"authorization": f"Bearer {key}"}, b""), 0.0).status
 
 
 def test_the_list_of_models_tells_whether_the_key_is_dead_and_uses_nothing_up() -> None:

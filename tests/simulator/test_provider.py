@@ -14,7 +14,7 @@ import trio.testing
 from bridge.simulator.answers import Mishap, ScriptedAnswer, Silence, Text
 from bridge.simulator.delivery import ReplyEnding
 from bridge.simulator.provider import SimulatedExchange, SimulatedProvider
-from bridge.simulator.routes import Incoming
+from bridge.simulator.routes import IncomingRequest
 from bridge.simulator.scenario.file import everyday, parse_scenario
 from bridge.simulator.scenario.scenario import Scenario
 from tests.simulator.serving import body_of, events_of, provider, request, serving
@@ -34,7 +34,7 @@ async def test_every_answer_crosses_a_socket_as_planned(name: str, stream: bool)
     assert complete == (planned.dropped_at is None)
 
 
-async def read(client: httpx.AsyncClient, url: str, sent: Incoming) -> tuple[bytes, bool]:
+async def read(client: httpx.AsyncClient, url: str, sent: IncomingRequest) -> tuple[bytes, bool]:
     """The bytes of the answer's body, and whether it ended cleanly."""
     got = b""
     async with client.stream("POST", f"{url}/v1/responses", headers=sent.headers, content=sent.body) as response:
@@ -50,7 +50,7 @@ async def read(client: httpx.AsyncClient, url: str, sent: Incoming) -> tuple[byt
 async def test_a_stream_breaks_off_at_exactly_the_byte(at: int) -> None:
     answer = ScriptedAnswer((Text("word " * 400),), Mishap(dropped=at))
     async with serving(provider(Scenario({"a": answer}, ("a",)))) as url, httpx.AsyncClient() as client:
-        got, whole = await read(client, url, Incoming("POST", "", AUTH, orjson.dumps({**ASK, "stream": True})))
+        got, whole = await read(client, url, IncomingRequest("POST", "", AUTH, orjson.dumps({**ASK, "stream": True})))
     assert not whole
     assert len(got) == at
 
@@ -67,7 +67,7 @@ async def test_a_client_that_leaves_ends_the_stream() -> None:
             assert response.status_code == 200
         with trio.fail_after(5):
             exchange = await hear.receive()
-    assert exchange.delivered.ending is ReplyEnding.CLIENT_LEFT
+    assert exchange.ending is ReplyEnding.CLIENT_LEFT
     assert exchange.request.body == orjson.dumps({**ASK, "stream": True})
 
 
@@ -146,7 +146,7 @@ def test_the_same_requests_in_the_same_order_give_the_same_bytes_and_times() -> 
 
 def test_a_request_for_models_does_not_disturb_the_order() -> None:
     first, other = provider(), provider()
-    other.plan(Incoming("GET", "/v1/models", AUTH), 0.0)
+    other.plan(IncomingRequest("GET", "/v1/models", AUTH), 0.0)
     assert first.plan(request(), 0.0) == other.plan(request(), 0.0)
 
 

@@ -18,6 +18,9 @@ sizes = pytest.mark.parametrize("size", SIZES, ids=["80x24", "120x36"])
 small = pytest.mark.parametrize("size", SIZES[:1], ids=["80x24"])
 """For what does not depend on the size; a start of the app costs a third of a second."""
 
+Compare = Callable[..., bool]
+"""`snap_compare`, the fixture that compares pictures."""
+
 Act = Callable[[Stage, Pilot[None]], Awaitable[None]]
 
 
@@ -52,3 +55,9 @@ async def press(stage: Stage, pilot: Pilot[None], *keys: str) -> str:
 def view(stage: Stage) -> str:
     shown = stage.app.view
     return shown.NAME if shown else "?"
+
+
+async def settle(stage: Stage, pilot: Pilot[None]) -> None:
+    """Draws twice: sizes that changed in the first frame are known in the second."""
+    await stage.paint(pilot)
+    await stage.paint(pilot)

@@ -75,7 +75,7 @@ class Stage:
         assert deliver == self.app.receive
         await asyncio.Event().wait()
 
-    async def ask(self, command: Command) -> Reply:
+    async def send(self, command: Command) -> Reply:
         """Notes the command and gives the answer that the test has prepared."""
         self.commands.append(command)
         return self.reply

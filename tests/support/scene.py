@@ -1,9 +1,10 @@
-"""What the pictures show: a busy bridge, the same each time."""
+"""What the pictures show: a busy bridge, the same each time, and a log of two requests."""
 
 from __future__ import annotations
 
 from datetime import timedelta
 
+from bridge.events.picture import Picture
 from bridge.events.vocabulary import (
     AnswerDelta,
     AttemptFailed,
@@ -26,7 +27,9 @@ from bridge.events.vocabulary import (
     ToolCalled,
     WithheldReason,
 )
-from tests.support.play import Stage, ended, keys, spent, started, story
+from bridge.events.wire import Envelope, Snapshot, encode
+from monitor.sources.event_log import LogEntry
+from tests.support.play import HELLO, START, Stage, ended, keys, spent, started, story
 
 CLAUDE = {"client": "Claude Code", "provider": "anthropic", "api": "messages", "model": "claude-opus-4-5"}
 CLAUDE_PATH = {"path": "/anthropic/v1/messages", "session_id": "7c9e6679-74", "request_class": "main"}
@@ -101,3 +104,11 @@ def strained_keys(stage: Stage) -> None:
         CircuitChanged("anthropic", "/v1/messages", "claude-opus-4-5", "open"),
     )
     stage.clock.forward(12)
+
+
+def recorded_scene() -> list[LogEntry]:
+    opening = [LogEntry(START, HELLO, 0), LogEntry(START, encode(Snapshot.of(Picture(), 0, START)), 0)]
+    events = [*keys(), *story("a"), *story("b")]
+    times = [START + timedelta(seconds=n) for n in range(1, len(events) + 1)]
+    sent = zip(times, events, strict=True)
+    return opening + [LogEntry(at, Envelope(n, at, event), n) for n, (at, event) in enumerate(sent, 1)]

@@ -84,7 +84,7 @@ def tokens_told(exchange: SimulatedExchange, answers: dict[str, ScriptedAnswer])
     if reply.tokens is None or reply.answer is None:
         return 0, 0
     mishap = answers[reply.answer].mishap
-    if exchange.delivered.ending is ReplyEnding.TOLD and mishap.failed is None and mishap.error is None:
+    if exchange.ending is ReplyEnding.COMPLETED and mishap.failed is None and mishap.error is None:
         return reply.tokens.input, reply.tokens.output
     sent = sent_by(exchange)
     if sent.startswith(b"event: message_start"):  # which has the input's, and a first one of the output

@@ -12,9 +12,7 @@ import orjson
 from bridge.simulator.account import Gauge
 from bridge.simulator.chance import Chance
 from bridge.simulator.openai.http import retry_after
-from bridge.simulator.request import Refusal, Trouble
-
-Headers = list[tuple[bytes, bytes]]
+from bridge.simulator.request import Refusal, ResponseHeaders, Trouble
 
 _MODELS = (("claude-opus-4-6", "Claude Opus 4.6"), ("claude-sonnet-4-6", "Claude Sonnet 4.6"))
 
@@ -56,7 +54,7 @@ def key(headers: Mapping[str, str]) -> str | None:
     return value.strip() or None if scheme.lower() == "bearer" else None
 
 
-def refuse(refusal: Refusal, wall_time: float) -> tuple[int, Headers, bytes]:
+def refuse(refusal: Refusal, wall_time: float) -> tuple[int, ResponseHeaders, bytes]:
     """Status, headers and body of an error. `wall_time` is seconds since the epoch."""
     status, kind, usual = _ERRORS[refusal.trouble]
     status = refusal.status or status
@@ -64,13 +62,13 @@ def refuse(refusal: Refusal, wall_time: float) -> tuple[int, Headers, bytes]:
     if details := _DETAILS.get(refusal.trouble):
         error["details"] = details
     again = status in {408, 409, 429} or status >= 500
-    headers: Headers = [(b"x-should-retry", b"true" if again and not details else b"false")]
+    headers: ResponseHeaders = [(b"x-should-retry", b"true" if again and not details else b"false")]
     if refusal.retry_after is not None:
         headers += retry_after(refusal.retry_after, refusal.retry_form, wall_time)
     return status, headers, orjson.dumps({"type": "error", "error": error})
 
 
-def headers(chance: Chance, gauges: tuple[Gauge, Gauge] | None, wall_time: float) -> Headers:
+def headers(chance: Chance, gauges: tuple[Gauge, Gauge] | None, wall_time: float) -> ResponseHeaders:
     """What every response has: request id, organization and, for a known key, what its rate limits have left.
 
     Tokens are reported three times, as the API does: in all, of input and of output.

@@ -23,10 +23,17 @@ from bridge.simulator.answers import (
 )
 from bridge.simulator.chance import Chance
 from bridge.simulator.estimate import estimated, tokens
-from bridge.simulator.request import ModelRequest, Refusal, Trouble, read_object, size_of, text_of, trouble_of
+from bridge.simulator.request import (
+    JsonObject,
+    ModelRequest,
+    Refusal,
+    Trouble,
+    read_object,
+    size_of,
+    text_of,
+    trouble_of,
+)
 from bridge.simulator.streaming import StreamEvent, find, named_event
-
-Fields = dict[str, Any]
 
 OPENING = 1  # message_start
 
@@ -88,17 +95,17 @@ class _Message:
     request: ModelRequest
     chance: Chance
     id: str = field(init=False)
-    events: list[tuple[Fields, bool]] = field(init=False, factory=list)
-    content: list[Fields] = field(init=False, factory=list)
+    events: list[tuple[JsonObject, bool]] = field(init=False, factory=list)
+    content: list[JsonObject] = field(init=False, factory=list)
 
     def __attrs_post_init__(self) -> None:
         self.id = f"msg_01{self.chance.alphanumeric(22)}"
-        self._say("message_start", message=self.opening())
+        self._add("message_start", message=self.opening())
         for number, part in enumerate(self.answer.parts, 1):
             self._block(part, cut=self.answer.mishap.incomplete is not None and number == len(self.answer.parts))
         usage = {name: count for name, count in self.usage().items() if name.endswith("_tokens")}
-        self._say("message_delta", delta={"stop_reason": self.stop_reason, "stop_sequence": None}, usage=usage)
-        self._say("message_stop")
+        self._add("message_delta", delta={"stop_reason": self.stop_reason, "stop_sequence": None}, usage=usage)
+        self._add("message_stop")
 
     @property
     def stop_reason(self) -> str:
@@ -112,7 +119,7 @@ class _Message:
                 called = any(isinstance(part, ToolCall) for part in self.answer.parts)
                 return "tool_use" if called else "end_turn"
 
-    def opening(self) -> Fields:
+    def opening(self) -> JsonObject:
         """The message before its first block."""
         return {
             "model": self.request.model,
@@ -125,7 +132,7 @@ class _Message:
             "usage": {**self.usage(), "output_tokens": 1},
         }
 
-    def usage(self) -> Fields:
+    def usage(self) -> JsonObject:
         """The tokens of the whole message."""
         count = tokens(self.answer, self.request)
         return {
@@ -167,7 +174,7 @@ class _Message:
         self._delta("signature_delta", signature=block["signature"])
         self._stop()
 
-    def _tool_use(self, tool: str, arguments: Fields, *, cut: bool) -> None:
+    def _tool_use(self, tool: str, arguments: JsonObject, *, cut: bool) -> None:
         block = self._start(
             {"type": "tool_use", "id": f"toolu_01{self.chance.alphanumeric(22)}", "name": tool, "input": {}}
         )
@@ -177,44 +184,44 @@ class _Message:
         block["input"] = {} if cut else arguments
         self._stop()
 
-    def _start(self, block: Fields) -> Fields:
-        self._say("content_block_start", index=len(self.content), content_block=dict(block))
+    def _start(self, block: JsonObject) -> JsonObject:
+        self._add("content_block_start", index=len(self.content), content_block=dict(block))
         if not self.content:
-            self._say("ping")
+            self._add("ping")
         self.content.append(block)
         return block
 
     def _delta(self, kind: str, **delta: str) -> None:
         fields = {"type": kind, **delta}
-        self._say("content_block_delta", token=True, index=len(self.content) - 1, delta=fields)
+        self._add("content_block_delta", token=True, index=len(self.content) - 1, delta=fields)
 
     def _stop(self) -> None:
-        self._say("content_block_stop", index=len(self.content) - 1)
+        self._add("content_block_stop", index=len(self.content) - 1)
 
-    def _say(self, event: str, *, token: bool = False, **fields: Any) -> None:
+    def _add(self, event: str, *, token: bool = False, **fields: Any) -> None:
         self.events.append(({"type": event, **fields}, token))
 
     def _sealed(self, length: int) -> str:
         return f"{self.chance.alphanumeric(max(length, 64))}=="
 
 
-def _error(failure: ScriptedFailure) -> Fields:
+def _error(failure: ScriptedFailure) -> JsonObject:
     return {"type": _ERROR_TYPES.get(trouble_of(failure.code), "api_error"), "message": failure.message}
 
 
-def _read(body: bytes, encoding: str) -> Fields:
+def _read(body: bytes, encoding: str) -> JsonObject:
     fields = read_object(body, encoding)
     _require(fields, "model", str, "a valid string")
     _require(fields, "messages", list, "a valid array")
     return fields
 
 
-def _require(fields: Fields, name: str, kind: type, words: str) -> None:
+def _require(fields: JsonObject, name: str, kind: type, words: str) -> None:
     if name not in fields:
         raise Refusal(Trouble.INVALID, f"{name}: Field required")
     if not isinstance(fields[name], kind):
         raise Refusal(Trouble.INVALID, f"{name}: Input should be {words}")
 
 
-def _blocks(content: Any) -> list[Fields]:
+def _blocks(content: Any) -> list[JsonObject]:
     return [block for block in content if isinstance(block, dict)] if isinstance(content, list) else []

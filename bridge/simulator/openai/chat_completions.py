@@ -6,8 +6,6 @@ watcher and the answer are both `content`. A free-form tool is called as a funct
 
 from __future__ import annotations
 
-from typing import Any
-
 import orjson
 from attrs import field, mutable
 
@@ -15,10 +13,8 @@ from bridge.simulator.answers import Commentary, HiddenThought, ScriptedAnswer, 
 from bridge.simulator.chance import Chance
 from bridge.simulator.estimate import tokens
 from bridge.simulator.openai.request import optional, require
-from bridge.simulator.request import ModelRequest, Refusal, read_object, size_of, text_of, trouble_of
+from bridge.simulator.request import JsonObject, ModelRequest, Refusal, read_object, size_of, text_of, trouble_of
 from bridge.simulator.streaming import StreamEvent, bare_event, find
-
-Fields = dict[str, Any]
 
 OPENING = 1  # the chunk with the role
 
@@ -54,7 +50,7 @@ def stream(answer: ScriptedAnswer, request: ModelRequest, chance: Chance, create
     ]
     frame = {"object": "chat.completion.chunk", **_frame(choice.id, request, created_at)}
     counted = (request.fields.get("stream_options") or {}).get("include_usage") is True
-    nothing: Fields = {"usage": None} if counted else {}
+    nothing: JsonObject = {"usage": None} if counted else {}
     events = [
         bare_event({**frame, "choices": [_chunk_choice(delta, None)], **nothing}, token=token)
         for delta, token in chunks
@@ -74,7 +70,7 @@ def body(answer: ScriptedAnswer, request: ModelRequest, chance: Chance, created_
     if failure := answer.mishap.failed or answer.mishap.error:
         raise Refusal(trouble_of(failure.code), failure.message, code=failure.code)
     choice = _ScriptedChoice(answer, chance)
-    message: Fields = {
+    message: JsonObject = {
         "role": "assistant",
         "content": choice.text("content") or None,
         "refusal": None,
@@ -96,7 +92,7 @@ class _ScriptedChoice:
     answer: ScriptedAnswer
     chance: Chance
     id: str = field(init=False)
-    deltas: list[Fields] = field(init=False, factory=list)
+    deltas: list[JsonObject] = field(init=False, factory=list)
     _calls: int = field(init=False, default=0)
 
     def __attrs_post_init__(self) -> None:
@@ -105,9 +101,9 @@ class _ScriptedChoice:
             cut = self.answer.mishap.incomplete is not None and number == len(self.answer.parts)
             match part:
                 case ScriptedThought(text):
-                    self._say("reasoning_content", text, cut=cut)
+                    self._add_text("reasoning_content", text, cut=cut)
                 case Commentary(text) | Text(text):
-                    self._say("content", text, cut=cut)
+                    self._add_text("content", text, cut=cut)
                 case ToolCall(tool, arguments):
                     self._call(tool, arguments, cut=cut)
                 case HiddenThought():
@@ -128,9 +124,9 @@ class _ScriptedChoice:
         """All deltas of a kind put together."""
         return "".join(delta[name] for delta in self.deltas if name in delta)
 
-    def calls(self) -> list[Fields]:
+    def calls(self) -> list[JsonObject]:
         """The tool calls put together."""
-        calls: list[Fields] = []
+        calls: list[JsonObject] = []
         for delta in self.deltas:
             for piece in delta.get("tool_calls", ()):
                 if "id" in piece:
@@ -139,13 +135,13 @@ class _ScriptedChoice:
                     calls[piece["index"]]["function"]["arguments"] += piece["function"]["arguments"]
         return calls
 
-    def _say(self, name: str, text: str, *, cut: bool) -> None:
+    def _add_text(self, name: str, text: str, *, cut: bool) -> None:
         apart = "\n\n" if self.text(name) else ""
         for piece in self.chance.pieces(text, cut=cut):
             self.deltas.append({name: apart + piece})
             apart = ""
 
-    def _call(self, tool: str, arguments: Fields | str, *, cut: bool) -> None:
+    def _call(self, tool: str, arguments: JsonObject | str, *, cut: bool) -> None:
         index, self._calls = self._calls, self._calls + 1
         given = {"input": arguments} if isinstance(arguments, str) else arguments
         opening = {"name": tool, "arguments": ""}
@@ -155,7 +151,7 @@ class _ScriptedChoice:
             self.deltas.append({"tool_calls": [{"index": index, "function": {"arguments": piece}}]})
 
 
-def _frame(id_: str, request: ModelRequest, created_at: int) -> Fields:
+def _frame(id_: str, request: ModelRequest, created_at: int) -> JsonObject:
     return {
         "id": id_,
         "created": created_at,
@@ -165,11 +161,11 @@ def _frame(id_: str, request: ModelRequest, created_at: int) -> Fields:
     }
 
 
-def _chunk_choice(delta: Fields, finish_reason: str | None) -> Fields:
+def _chunk_choice(delta: JsonObject, finish_reason: str | None) -> JsonObject:
     return {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish_reason}
 
 
-def _usage(answer: ScriptedAnswer, request: ModelRequest) -> Fields:
+def _usage(answer: ScriptedAnswer, request: ModelRequest) -> JsonObject:
     count = tokens(answer, request)
     return {
         "prompt_tokens": count.input,

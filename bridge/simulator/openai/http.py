@@ -10,9 +10,7 @@ import orjson
 
 from bridge.simulator.account import Gauge
 from bridge.simulator.chance import Chance
-from bridge.simulator.request import Refusal, Trouble
-
-Headers = list[tuple[bytes, bytes]]
+from bridge.simulator.request import Refusal, ResponseHeaders, Trouble
 
 _MODELS = ("gpt-5.5", "gpt-5.4", "gpt-5.4-mini", "gpt-5.1-codex")
 
@@ -73,7 +71,7 @@ def key(headers: Mapping[str, str]) -> str | None:
     return value.strip() or None if scheme.lower() == "bearer" else None
 
 
-def refuse(refusal: Refusal, wall_time: float) -> tuple[int, Headers, bytes]:
+def refuse(refusal: Refusal, wall_time: float) -> tuple[int, ResponseHeaders, bytes]:
     """Status, headers and body of an error. `wall_time` is seconds since the epoch."""
     status, kind, code, usual = _ERRORS[refusal.trouble]
     again = "" if refusal.retry_after is None else f" Please try again in {duration(refusal.retry_after)}."
@@ -83,7 +81,7 @@ def refuse(refusal: Refusal, wall_time: float) -> tuple[int, Headers, bytes]:
     return refusal.status or status, headers, orjson.dumps({"error": error}, option=orjson.OPT_INDENT_2)
 
 
-def retry_after(seconds: float, form: str, wall_time: float) -> Headers:
+def retry_after(seconds: float, form: str, wall_time: float) -> ResponseHeaders:
     """The header that says when to come again; whole seconds have their milliseconds beside them where they round."""
     if form == "date":
         return [(b"retry-after", formatdate(math.ceil(wall_time + seconds), usegmt=True).encode())]
@@ -94,7 +92,7 @@ def retry_after(seconds: float, form: str, wall_time: float) -> Headers:
     return whole if seconds == math.ceil(seconds) else [*whole, *headers]
 
 
-def headers(chance: Chance, gauges: tuple[Gauge, Gauge] | None, _wall_time: float) -> Headers:
+def headers(chance: Chance, gauges: tuple[Gauge, Gauge] | None, _wall_time: float) -> ResponseHeaders:
     """What every response has: request id, processing time and, for a known key, what its rate limits have left."""
     made = [
         (b"x-request-id", f"req_{chance.hex(32)}".encode()),

@@ -6,12 +6,10 @@ from typing import Any
 
 from bridge.simulator.answers import ScriptedAnswer
 from bridge.simulator.estimate import tokens
-from bridge.simulator.request import ModelRequest
-
-Fields = dict[str, Any]
+from bridge.simulator.request import JsonObject, ModelRequest
 
 
-def response_object(request: ModelRequest, made: Fields) -> Fields:
+def response_object(request: ModelRequest, made: JsonObject) -> JsonObject:
     """The object with all its fields. `made` is what is no echo: id, created_at, status, output and what changed."""
     given = request.fields
     return {
@@ -49,7 +47,7 @@ def response_object(request: ModelRequest, made: Fields) -> Fields:
     }
 
 
-def usage_object(answer: ScriptedAnswer, request: ModelRequest) -> Fields:
+def usage_object(answer: ScriptedAnswer, request: ModelRequest) -> JsonObject:
     """The tokens of the answer."""
     count = tokens(answer, request)
     return {
@@ -61,5 +59,5 @@ def usage_object(answer: ScriptedAnswer, request: ModelRequest) -> Fields:
     }
 
 
-def _object(value: Any) -> Fields:
+def _object(value: Any) -> JsonObject:
     return value if isinstance(value, dict) else {}

@@ -27,10 +27,8 @@ from bridge.simulator.answers import (
 from bridge.simulator.chance import Chance
 from bridge.simulator.openai.request import optional, require
 from bridge.simulator.openai.response import response_object, usage_object
-from bridge.simulator.request import ModelRequest, Refusal, read_object, size_of, text_of, trouble_of
+from bridge.simulator.request import JsonObject, ModelRequest, Refusal, read_object, size_of, text_of, trouble_of
 from bridge.simulator.streaming import StreamEvent, find, named_event
-
-Fields = dict[str, Any]
 
 OPENING = 2  # response.created, response.in_progress
 
@@ -58,7 +56,7 @@ def read(body: bytes, encoding: str) -> ModelRequest:
 def stream(answer: ScriptedAnswer, request: ModelRequest, chance: Chance, created_at: int) -> list[StreamEvent]:
     """The events of the answer, the mishaps that are events included."""
     return [
-        named_event(event["type"], event, token=token) for event, token in _say(answer, request, chance, created_at)
+        named_event(event["type"], event, token=token) for event, token in _events(answer, request, chance, created_at)
     ]
 
 
@@ -66,71 +64,73 @@ def body(answer: ScriptedAnswer, request: ModelRequest, chance: Chance, created_
     """The answer in one body. An `error` on the way raises Refusal: there is no stream to put it into."""
     if answer.mishap.error is not None:
         raise Refusal(trouble_of(answer.mishap.error.code), answer.mishap.error.message, code=answer.mishap.error.code)
-    last, _ = _say(answer, request, chance, created_at)[-1]
+    last, _ = _events(answer, request, chance, created_at)[-1]
     return orjson.dumps(last["response"])
 
 
-def _say(answer: ScriptedAnswer, request: ModelRequest, chance: Chance, created_at: int) -> list[tuple[Fields, bool]]:
-    speech = _Speech(request, chance, created_at)
-    speech.say("response.created", response=speech.response("in_progress"))
-    speech.say("response.in_progress", response=speech.response("in_progress"))
+def _events(
+    answer: ScriptedAnswer, request: ModelRequest, chance: Chance, created_at: int
+) -> list[tuple[JsonObject, bool]]:
+    builder = _ResponseBuilder(request, chance, created_at)
+    builder.add("response.created", response=builder.response("in_progress"))
+    builder.add("response.in_progress", response=builder.response("in_progress"))
     mishap = answer.mishap
     groups = [list(group) for _, group in groupby(answer.parts, key=_grouped)]
     for number, group in enumerate(groups, 1):
-        speech.item(group, cut=mishap.incomplete is not None and number == len(groups))
+        builder.item(group, cut=mishap.incomplete is not None and number == len(groups))
     if failure := mishap.failed or mishap.error:
-        _give_up(speech, failure, as_error=mishap.failed is None)
+        _give_up(builder, failure, as_error=mishap.failed is None)
     else:
-        _end(speech, mishap, usage_object(answer, request))
-    return speech.events
+        _end(builder, mishap, usage_object(answer, request))
+    return builder.events
 
 
-def _end(speech: _Speech, mishap: Mishap, usage: Fields) -> None:
+def _end(builder: _ResponseBuilder, mishap: Mishap, usage: JsonObject) -> None:
     status, details = "completed", None
     if mishap.incomplete is not None:
         status, details = "incomplete", {"reason": mishap.incomplete}
-    response = speech.response(status, usage=usage, incomplete_details=details)
+    response = builder.response(status, usage=usage, incomplete_details=details)
     if status == "completed":
-        response["completed_at"] = speech.created_at + sum(token for _, token in speech.events) // 48 + 1
-    speech.say(f"response.{status}", response=response)
+        response["completed_at"] = builder.created_at + sum(token for _, token in builder.events) // 48 + 1
+    builder.add(f"response.{status}", response=response)
 
 
-def _give_up(speech: _Speech, failure: ScriptedFailure, *, as_error: bool) -> None:
-    speech.forget_from(find([event["type"] for event, _ in speech.events], failure.at, OPENING))
-    words: Fields = {"code": failure.code, "message": failure.message}
+def _give_up(builder: _ResponseBuilder, failure: ScriptedFailure, *, as_error: bool) -> None:
+    builder.forget_from(find([event["type"] for event, _ in builder.events], failure.at, OPENING))
+    words: JsonObject = {"code": failure.code, "message": failure.message}
     if as_error and failure.nested:
-        speech.say("error", error={"type": failure.code, **words, "param": None})
+        builder.add("error", error={"type": failure.code, **words, "param": None})
     elif as_error:
-        speech.say("error", **words, param=None)
+        builder.add("error", **words, param=None)
     if failure.nested or not as_error:
-        speech.say("response.failed", response=speech.response("failed", error=words))
+        builder.add("response.failed", response=builder.response("failed", error=words))
 
 
 @mutable
-class _Speech:
-    """The events said so far, each with whether it took a token, and the output items they made."""
+class _ResponseBuilder:
+    """The events so far, each with whether it took a token, and the output items they made."""
 
     request: ModelRequest
     chance: Chance
     created_at: int
     id: str = field(init=False)
-    events: list[tuple[Fields, bool]] = field(init=False, factory=list)
-    output: list[Fields] = field(init=False, factory=list)
+    events: list[tuple[JsonObject, bool]] = field(init=False, factory=list)
+    output: list[JsonObject] = field(init=False, factory=list)
 
     def __attrs_post_init__(self) -> None:
         self.id = self._id("resp")
 
-    def say(self, event: str, *, token: bool = False, **fields: Any) -> None:
+    def add(self, event: str, *, token: bool = False, **fields: Any) -> None:
         self.events.append(({"type": event, "sequence_number": len(self.events), **fields}, token))
 
     def forget_from(self, place: int) -> None:
-        """Unsays all but the first `place` events."""
+        """Takes back all but the first `place` events."""
         del self.events[place:]
         done = [event["item"] for event, _ in self.events if event["type"] == "response.output_item.done"]
         self.output = done
 
     def item(self, parts: Sequence[Part], *, cut: bool) -> None:
-        """Says one output item; `cut` stops it short."""
+        """Adds one output item; `cut` stops it short."""
         index, status = len(self.output), "incomplete" if cut else "completed"
         match parts[0]:
             case ScriptedThought():
@@ -147,29 +147,29 @@ class _Speech:
                 item = self._message(index, text, "final_answer", status)
             case ToolCall(tool, arguments):
                 item = self._call(index, tool, arguments, status)
-        self.say("response.output_item.done", token=not item.get("summary", True), output_index=index, item=item)
+        self.add("response.output_item.done", token=not item.get("summary", True), output_index=index, item=item)
         self.output.append(item)
 
-    def _reasoning(self, index: int, texts: list[str], *, cut: bool) -> Fields:
-        item: Fields = {"id": self._id("rs"), "type": "reasoning", "summary": []}
+    def _reasoning(self, index: int, texts: list[str], *, cut: bool) -> JsonObject:
+        item: JsonObject = {"id": self._id("rs"), "type": "reasoning", "summary": []}
         self._item_added(index, item)
-        summary: list[Fields] = []
+        summary: list[JsonObject] = []
         for number, text in enumerate(texts):
-            place: Fields = {"item_id": item["id"], "output_index": index, "summary_index": number}
+            place: JsonObject = {"item_id": item["id"], "output_index": index, "summary_index": number}
             empty = {"type": "summary_text", "text": ""}
-            self.say("response.reasoning_summary_part.added", **place, part=empty)
+            self.add("response.reasoning_summary_part.added", **place, part=empty)
             sent = self._deltas("response.reasoning_summary_text.delta", text, place, cut and number + 1 == len(texts))
             part = {"type": "summary_text", "text": sent}
-            self.say("response.reasoning_summary_text.done", **place, text=sent)
-            self.say("response.reasoning_summary_part.done", **place, part=part)
+            self.add("response.reasoning_summary_text.done", **place, text=sent)
+            self.add("response.reasoning_summary_part.done", **place, part=part)
             summary.append(part)
         sealed = {}
         if "reasoning.encrypted_content" in (self.request.fields.get("include") or ()):
             sealed = {"encrypted_content": self._sealed(4 * sum(map(len, texts)) // 3)}
         return {**item, **sealed, "summary": summary}
 
-    def _message(self, index: int, text: str, phase: str, status: str) -> Fields:
-        item: Fields = {
+    def _message(self, index: int, text: str, phase: str, status: str) -> JsonObject:
+        item: JsonObject = {
             "id": self._id("msg"),
             "type": "message",
             "status": "in_progress",
@@ -178,15 +178,15 @@ class _Speech:
             "role": "assistant",
         }
         self._item_added(index, item)
-        place: Fields = {"item_id": item["id"], "output_index": index, "content_index": 0}
+        place: JsonObject = {"item_id": item["id"], "output_index": index, "content_index": 0}
         part = {"type": "output_text", "annotations": [], "logprobs": [], "text": ""}
-        self.say("response.content_part.added", **place, part=part)
+        self.add("response.content_part.added", **place, part=part)
         sent = self._deltas("response.output_text.delta", text, place, status == "incomplete", logprobs=[])
-        self.say("response.output_text.done", **place, text=sent, logprobs=[])
-        self.say("response.content_part.done", **place, part={**part, "text": sent})
+        self.add("response.output_text.done", **place, text=sent, logprobs=[])
+        self.add("response.content_part.done", **place, part={**part, "text": sent})
         return {**item, "status": status, "content": [{**part, "text": sent}]}
 
-    def _call(self, index: int, tool: str, arguments: Fields | str, status: str) -> Fields:
+    def _call(self, index: int, tool: str, arguments: JsonObject | str, status: str) -> JsonObject:
         if isinstance(arguments, str):
             prefix, kind, key, event = "ctc", "custom_tool_call", "input", "response.custom_tool_call_input"
             text = arguments
@@ -195,20 +195,20 @@ class _Speech:
             text = orjson.dumps(arguments).decode()
         call_id = f"call_{self.chance.alphanumeric(24)}"
         names = {"call_id": call_id, "name": tool}
-        item: Fields = {"id": self._id(prefix), "type": kind, "status": "in_progress", key: "", **names}
+        item: JsonObject = {"id": self._id(prefix), "type": kind, "status": "in_progress", key: "", **names}
         self._item_added(index, item)
-        place: Fields = {"item_id": item["id"], "output_index": index}
+        place: JsonObject = {"item_id": item["id"], "output_index": index}
         sent = self._deltas(f"{event}.delta", text, place, status == "incomplete")
-        self.say(f"{event}.done", **{**place, key: sent})
+        self.add(f"{event}.done", **{**place, key: sent})
         return {**item, "status": status, key: sent}
 
-    def _item_added(self, index: int, item: Fields) -> None:
-        self.say("response.output_item.added", output_index=index, item=item)
+    def _item_added(self, index: int, item: JsonObject) -> None:
+        self.add("response.output_item.added", output_index=index, item=item)
 
-    def _deltas(self, event: str, text: str, place: Fields, cut: bool, **more: Any) -> str:
+    def _deltas(self, event: str, text: str, place: JsonObject, cut: bool, **more: Any) -> str:
         pieces = self.chance.pieces(text, cut=cut)
         for piece in pieces:
-            self.say(event, token=True, **place, delta=piece, **more)
+            self.add(event, token=True, **place, delta=piece, **more)
         return "".join(pieces)
 
     def _id(self, prefix: str) -> str:
@@ -217,7 +217,7 @@ class _Speech:
     def _sealed(self, length: int) -> str:
         return f"gAAAAA{self.chance.alphanumeric(max(length, 64))}=="
 
-    def response(self, status: str, **changes: Any) -> Fields:
+    def response(self, status: str, **changes: Any) -> JsonObject:
         """The response object as it stands."""
         made = {"id": self.id, "created_at": self.created_at, "status": status, "output": list(self.output)}
         return response_object(self.request, {**made, **changes})

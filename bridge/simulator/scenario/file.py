@@ -15,7 +15,7 @@ import attrs
 from cattrs import BaseValidationError, Converter, ForbiddenExtraKeysError
 
 from bridge import strict_toml
-from bridge.simulator.answers import Commentary, HiddenThought, Part, Place, ScriptedThought, Text, ToolCall
+from bridge.simulator.answers import Commentary, HiddenThought, Part, ScriptedThought, StreamPlace, Text, ToolCall
 from bridge.simulator.fates import Fate, parse_fates
 from bridge.simulator.scenario.scenario import Scenario
 
@@ -97,7 +97,7 @@ def _number(value: Any, _: type) -> float:
     return float(value)
 
 
-def _place(value: Any, _: Any) -> Place:
+def _place(value: Any, _: Any) -> StreamPlace:
     if isinstance(value, bool) or not isinstance(value, int | str) or value == -1:
         raise TypeError(f"should be a number of events or an event's name, not {value!r}")
     return value
@@ -139,7 +139,7 @@ def _make_converter() -> Converter:
     converter = strict_toml.strict_converter(_exactly)
     converter.register_structure_hook(float, _number)
     converter.register_structure_hook_func(lambda kind: kind == re.Pattern[str], _pattern)
-    converter.register_structure_hook_func(lambda kind: kind == Place, _place)
+    converter.register_structure_hook_func(lambda kind: kind == StreamPlace, _place)
     converter.register_structure_hook_func(lambda kind: kind == Part, _part)
     converter.register_structure_hook_func(lambda kind: kind == tuple[Fate, ...], _fates)
     return converter

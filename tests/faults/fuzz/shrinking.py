@@ -52,7 +52,7 @@ class _Search:
         if len(thrown) < 2:
             return []
         size = (len(thrown) + 1) // 2
-        tries = []
+        tries: list[list[Input]] = []
         while size and len(tries) < 40:
             tries += [thrown[start : start + size] for start in range(0, len(thrown), size)]
             size = size // 2 if len(thrown) < 16 else 0
@@ -61,7 +61,7 @@ class _Search:
     def _shorter(self) -> list[list[Input]]:
         (thrown,) = self.smallest
         whole = thrown.whole
-        tries = []
+        tries: list[list[Input]] = []
         size = len(whole) // 2
         while size:
             starts = range(0, len(whole), size)
