@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any, cast
+
 import pytest
 from attrs import evolve
 
@@ -47,7 +49,7 @@ async def test_each_kind_of_token_has_its_own_price() -> None:
     await prices.load()
 
     def cost(**tokens: int) -> float | None:
-        return prices.cost("anthropic", "claude-sonnet-4-5", evolve(TokensUsed("a", "r", 0, 0), **tokens))
+        return prices.cost("anthropic", "claude-sonnet-4-5", evolve(TokensUsed("a", "r", 0, 0), **cast("Any", tokens)))
 
     def listed(kind: str) -> float:
         found = getattr(price, kind)
