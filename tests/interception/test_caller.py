@@ -100,3 +100,11 @@ async def test_without_a_client_token_the_pool_is_closed() -> None:
     assert answer.status == 200
     assert started.initiator == "ann"
     assert started.credential == Credential("centralized")
+
+
+@pytest.mark.parametrize("word", [b"CLEARSPAN", b"Clearspan", b"clearspan2", b"clear span"])
+def test_the_pools_word_is_written_small(word: bytes) -> None:
+    """Anything else is a key, and goes to the provider: what it is worth is not for the bridge to say."""
+    for header in ((AUTHORIZATION, b"Bearer " + word), (API_KEY, word)):
+        caller = identify(asking(header), {})
+        assert (caller.credential.kind, caller.own) == ("byok", header)
