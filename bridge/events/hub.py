@@ -15,7 +15,7 @@ import trio
 from bridge.events.picture import Picture
 from bridge.events.redaction import Redaction
 from bridge.events.snapshots import SharedSnapshot, Snapshots
-from bridge.events.subscriber import Line, Queues, Subscriber
+from bridge.events.subscriber import QueuedLine, Queues, Subscriber
 from bridge.events.vocabulary import Event
 from bridge.events.wire import Envelope, Snapshot, encode
 from bridge.limits import LIMITS
@@ -119,7 +119,7 @@ class Hub:
         if not takers:
             return
         try:
-            line = Line(encode(envelope))  # once, however many listen
+            line = QueuedLine(encode(envelope))  # once, however many listen
         except Exception:  # a boundary: an event that cannot be told must not harm the request it is about
             log.exception("an event could not be encoded", type=kind)
             return

@@ -27,7 +27,7 @@ ASKED = 64
 
 
 @define(eq=False)
-class Line:
+class QueuedLine:
     """An encoded event."""
 
     data: bytes
@@ -41,13 +41,13 @@ class Queues:
     size: int = 0
     dropped: int = 0
 
-    def hold(self, line: Line) -> None:
+    def hold(self, line: QueuedLine) -> None:
         """It waits in one more queue."""
         if not line.queues:
             self.size += len(line.data)
         line.queues += 1
 
-    def release(self, line: Line) -> None:
+    def release(self, line: QueuedLine) -> None:
         """It waits in one queue less."""
         line.queues -= 1
         if not line.queues:
@@ -83,9 +83,9 @@ class Subscriber:
         self._snapshots = snapshots
         self._stamp = stamp
         self._opening = opening
-        self._queue: deque[Line | SnapshotTurn] = deque()
+        self._queue: deque[QueuedLine | SnapshotTurn] = deque()
         self._size = 0  # bytes of the lines in it
-        self._sent: list[Line | SnapshotTurn] = []  # on its way out
+        self._sent: list[QueuedLine | SnapshotTurn] = []  # on its way out
         self._dropped = 0
         self._asked: list[int] = []
         self._given = trio.Event()
@@ -107,10 +107,10 @@ class Subscriber:
     @property
     def held(self) -> tuple[int, int]:
         """Those with what is on its way, and the latter alone, of which who does not read has more than who does."""
-        sending = sum(len(entry.data) for entry in self._sent if isinstance(entry, Line))
+        sending = sum(len(entry.data) for entry in self._sent if isinstance(entry, QueuedLine))
         return self._size + sending, sending
 
-    def offer(self, line: Line) -> None:
+    def offer(self, line: QueuedLine) -> None:
         """Queues a line, or counts it as lost where the queue is full. Never waits."""
         if self._opening:
             return  # the snapshot it begins with will have it
@@ -129,7 +129,7 @@ class Subscriber:
     def lose(self) -> None:
         """Throws away what is queued; a fresh snapshot follows."""
         for entry in self._queue:
-            if isinstance(entry, Line):
+            if isinstance(entry, QueuedLine):
                 self._queues.release(entry)
                 self._dropped += 1
                 self._queues.dropped += 1
@@ -204,7 +204,7 @@ class Subscriber:
         size = len(entry.data)
         while self._queue and size < BATCH:
             entry = self._queue[0]
-            if not isinstance(entry, Line):
+            if not isinstance(entry, QueuedLine):
                 break
             self._queue.popleft()
             self._sent.append(entry)
@@ -215,6 +215,6 @@ class Subscriber:
 
     def _release_sent(self) -> None:
         for entry in self._sent:
-            if isinstance(entry, Line):
+            if isinstance(entry, QueuedLine):
                 self._queues.release(entry)
         self._sent = []

@@ -21,6 +21,13 @@ async def test_everything_holds(name: str) -> None:
     assert findings.thrown.total() > 0
 
 
+@pytest.mark.xfail(reason="aiohttp logs a traceback, and the bytes that came, of each request that is no HTTP")
+async def test_everything_holds_of_the_web_page() -> None:
+    pytest.importorskip("textual_serve")
+    findings = await run_campaign([TARGETS["web"]], 100, seed=1, seconds=50.0)
+    assert findings.wrong == []
+
+
 @pytest.mark.parametrize("name", TARGETS)
 async def test_a_seed_decides_every_input_and_a_file_keeps_it(name: str, tmp_path: Path) -> None:
     inputs, again = ([TARGETS[name].make(chance_of(7, name, number)) for number in range(50)] for _ in range(2))

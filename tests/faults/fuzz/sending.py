@@ -14,8 +14,8 @@ import trio
 STATUS = re.compile(rb"HTTP/1\.1 (\d{3}) ")
 PATIENCE_S = 30.0
 """For what must come. A busy machine must not look like a fault."""
-GLANCE_S = 0.25
-"""For what may come or not."""
+GLANCE_S = 2.0
+"""For what a strict server would answer, and this one may see in another way."""
 
 
 async def connected(port: int) -> trio.SocketStream:

@@ -102,4 +102,4 @@ async def _throw(arena: Arena, number: int, thrown: Input) -> None:
         arena.wrong.append(f"a response was changed: {got[0]} {got[1][:300]!r} was {sent[0]} {sent[1][:300]!r}")
 
 
-UPSTREAM = Target("upstream", 12, make, _throw, calm="close", at_once=64, patience="300ms")
+UPSTREAM = Target("upstream", 12, make, _throw, calm="close", at_once=64, patience="1s")
