@@ -70,7 +70,7 @@ class Transcript:
         """What of the answer is still coming, its reader's part included. Whoever ends the reading closes it."""
         self._id = interception_id
         self._prompt = facts.prompt
-        self._ask = wants
+        self._is_wanted = wants
         self._wanted: dict[str, bool] = {}  # the answers of `wants` in this feed
         self._thoughts: dict[Hashable, OpenThought] = {}
         self._next_index = 0
@@ -81,7 +81,7 @@ class Transcript:
         """Whether anybody asks for events of that type; asked once a feed."""
         wanted = self._wanted.get(event_type)
         if wanted is None:
-            wanted = self._wanted[event_type] = self._ask(event_type)
+            wanted = self._wanted[event_type] = self._is_wanted(event_type)
         return wanted
 
     def name(self, response_id: object) -> None:

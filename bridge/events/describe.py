@@ -44,7 +44,7 @@ def describe(envelope: Envelope) -> str:
     event = envelope.event
     clock = envelope.at.astimezone().strftime("%H:%M:%S.") + f"{envelope.at.microsecond // 1000:03}"
     about = visible(getattr(event, "id", "")[:8]).ljust(8)
-    return f"{clock}  {about}  {event.type:<20}  {_say(event)}"
+    return f"{clock}  {about}  {event.type:<20}  {_describe(event)}"
 
 
 def visible(text: str) -> str:
@@ -53,60 +53,60 @@ def visible(text: str) -> str:
 
 
 @singledispatch
-def _say(event: Event) -> str:
+def _describe(event: Event) -> str:
     return visible(str(event))
 
 
-@_say.register
+@_describe.register
 def _(event: InterceptionStarted) -> str:
     form = "stream" if event.streaming else "blocking"
     return visible(f"{event.client} asks {event.provider} {event.model or '?'} ({event.api}, {form})")
 
 
-@_say.register
+@_describe.register
 def _(event: AttemptStarted) -> str:
     return f"attempt {event.attempt} with {visible(event.key)}"
 
 
-@_say.register
+@_describe.register
 def _(event: AttemptFailed) -> str:
     cooldown = "" if event.cooldown_s is None else f"; the key cools down for {event.cooldown_s:g} s"
     status = "no answer" if event.status is None else event.status
     return f"attempt {event.attempt} with {visible(event.key)} failed: {status} {event.reason.value}{cooldown}"
 
 
-@_say.register
+@_describe.register
 def _(event: InterceptionWaiting) -> str:
     return f"all keys rest; waiting until {event.until.astimezone():%H:%M:%S}"
 
 
-@_say.register
+@_describe.register
 def _(event: ResponseStarted) -> str:
     return visible(f"{event.status} from attempt {event.attempt} ({event.upstream_request_id or 'no request id'})")
 
 
-@_say.register
+@_describe.register
 def _(event: PromptRecorded) -> str:
     return visible(event.text)
 
 
-@_say.register(ThoughtDelta)
-@_say.register(ThoughtRecorded)
+@_describe.register(ThoughtDelta)
+@_describe.register(ThoughtRecorded)
 def _(event: ThoughtDelta | ThoughtRecorded) -> str:
     return visible(f"#{event.index} {event.source.value}: {event.text}")
 
 
-@_say.register
+@_describe.register
 def _(event: ThoughtWithheld) -> str:
     return f"#{event.index} withheld ({event.reason.value}, {event.bytes} bytes)"
 
 
-@_say.register
+@_describe.register
 def _(event: AnswerDelta) -> str:
     return visible(event.text)
 
 
-@_say.register
+@_describe.register
 def _(event: ToolCalled) -> str:
     return visible(f"{event.tool} {_in_json(event.arguments)}")
 
@@ -120,14 +120,14 @@ def _in_json(value: object) -> str:
         return str(value)
 
 
-@_say.register
+@_describe.register
 def _(event: TokensUsed) -> str:
     cached = f", {event.cache_read_input} from cache" if event.cache_read_input else ""
     cost = "" if event.cost_usd is None else f", ${event.cost_usd:.4f}"
     return f"{event.input} in{cached}, {event.output} out{cost}"
 
 
-@_say.register
+@_describe.register
 def _(event: InterceptionEnded) -> str:
     why = f": {visible(event.error)}" if event.error else ""
     status = "no answer" if event.status is None else event.status
@@ -135,7 +135,7 @@ def _(event: InterceptionEnded) -> str:
     return f"{event.outcome.value} ({status}, {tries}, {event.duration_ms / 1000:.2f} s){why}"
 
 
-@_say.register
+@_describe.register
 def _(event: KeyChanged) -> str:
     until = f" until {event.retry_at.astimezone():%H:%M:%S}" if event.retry_at else ""
     why = f" ({event.reason})" if event.reason else ""
@@ -145,22 +145,22 @@ def _(event: KeyChanged) -> str:
     return visible(f"{event.provider} {event.key} is {event.state.value}{why}{until}{room}")
 
 
-@_say.register
+@_describe.register
 def _(event: CircuitChanged) -> str:
     return visible(f"{event.provider} {event.endpoint} {event.model or ''} is {event.state}")
 
 
-@_say.register(RecordFailed)
-@_say.register(RecordRecovered)
+@_describe.register(RecordFailed)
+@_describe.register(RecordRecovered)
 def _(event: RecordFailed | RecordRecovered) -> str:
     return visible(f"{event.error or 'writing again'} ({event.queued} waiting)")
 
 
-@_say.register
+@_describe.register
 def _(event: EventsDropped) -> str:
     return f"{event.count} events were dropped: too slow"
 
 
-@_say.register
+@_describe.register
 def _(event: BridgeStopping) -> str:
     return visible(event.reason)
