@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import hmac
 import importlib
+import logging
 import re
 import secrets
 import signal
@@ -66,6 +67,7 @@ async def _serve(web: Any, listener: socket.socket, command: list[str], terminal
     app.add_routes([web.get("/", page(web)), web.get("/ws", tabs.attend), web.static("/static", terminal)])
     for name in ("page.js", "page.css"):
         app.add_routes([web.get(f"/{name}", _file(web, HERE / name))])
+    logging.getLogger("aiohttp.server").addFilter(_is_our_fault)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
     await runner.setup()
     await web.SockSite(runner, listener).start()
@@ -76,6 +78,12 @@ async def _serve(web: Any, listener: socket.socket, command: list[str], terminal
     await asked_to_stop.wait()
     await tabs.close()
     await runner.cleanup()
+
+
+def _is_our_fault(record: logging.LogRecord) -> bool:
+    """Whether a line of the server's log is about more than a request that was no HTTP, whose bytes it would quote."""
+    bad_request: Any = importlib.import_module("aiohttp.http_exceptions").HttpProcessingError
+    return not (record.exc_info and isinstance(record.exc_info[1], bad_request))
 
 
 class Tabs:

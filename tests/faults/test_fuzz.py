@@ -21,7 +21,6 @@ async def test_everything_holds(name: str) -> None:
     assert findings.thrown.total() > 0
 
 
-@pytest.mark.xfail(reason="aiohttp logs a traceback, and the bytes that came, of each request that is no HTTP")
 async def test_everything_holds_of_the_web_page() -> None:
     pytest.importorskip("textual_serve")
     findings = await run_campaign([TARGETS["web"]], 100, seed=1, seconds=50.0)
