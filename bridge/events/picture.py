@@ -252,6 +252,8 @@ class Picture:
     size: int = field(init=False)
     """What all interceptions take, about, as `LIMITS.picture_bytes` bounds it."""
     _ended: dict[str, None] = field(factory=dict, init=False)
+    _changing: str | None = field(default=None, init=False, eq=False)
+    """The one that an event is about just now: a log may tell of it after its end, and it must not go meanwhile."""
 
     def __attrs_post_init__(self) -> None:
         self.size = sum(known.size for known in self.interceptions.values())
@@ -260,7 +262,7 @@ class Picture:
         self._ended.update({id_: None for _, _, id_ in ended})
 
     def apply(self, event: Event, at: datetime) -> None:
-        """Takes one event in. One about an interception that has ended, or is not known (any more), changes nothing."""
+        """Takes one event in. One about an interception that is not known (any more) changes nothing."""
         if isinstance(event, InterceptionStarted):
             self._start(event, at)
         elif isinstance(event, KeyChanged):
@@ -269,8 +271,10 @@ class Picture:
             self._change_circuit(event)
         else:
             interception = self.interceptions.get(getattr(event, "id", ""))
-            if interception is not None and interception.live:
+            if interception is not None and (interception.live or not isinstance(event, InterceptionEnded)):
+                self._changing = interception.id
                 self._absorb(event, interception, at)
+                self._changing = None
 
     def _change_key(self, event: KeyChanged) -> None:
         if event.reason == REMOVED:
@@ -433,8 +437,8 @@ class Picture:
         setattr(self.totals, name, getattr(self.totals, name) + 1)
         interception.ended_nth = self.totals.ended
         self._ended[interception.id] = None
-        while len(self._ended) > LIMITS.ended:
-            self._forget()
+        while len(self._ended) > LIMITS.ended and self._forget():
+            pass
 
     def _thought(self, interception: Interception, index: int) -> int | None:
         """Where the thought of that index stands, made where it is new; None where there is no room for another."""
@@ -466,14 +470,18 @@ class Picture:
 
     def _make_room(self, size: int) -> int:
         """Forgets ended interceptions as long as there is not that much room. Returns how much there is."""
-        while self._ended and self.size + size > LIMITS.picture_bytes:
-            self._forget()
+        while self.size + size > LIMITS.picture_bytes and self._forget():
+            pass
         return max(LIMITS.picture_bytes - self.size, 0)
 
-    def _forget(self) -> None:
-        """Forgets the one that ended first."""
-        self._remove(next(iter(self._ended)))
+    def _forget(self) -> bool:
+        """Forgets the one that ended first, if there is any."""
+        oldest = next((id_ for id_ in self._ended if id_ != self._changing), None)
+        if oldest is None:
+            return False
+        self._remove(oldest)
         self.totals.forgotten += 1
+        return True
 
     def _remove(self, id_: str) -> None:
         self._ended.pop(id_, None)

@@ -233,6 +233,7 @@ async def test_further_subscribers_are_told_so_and_turned_away(monkeypatch: pyte
 async def test_what_is_no_event_bears_the_number_of_the_last_event() -> None:
     async with provider(say_hello) as url, world(url) as here:
         await ask(here.port)
+        await here.event("interception.ended")
         async with subscriber(here.socket) as listening:
             assert [line["seq"] for line in listening.lines] == [here.bridge.hub.seq] * 2
             assert all(line["at"].endswith("Z") for line in listening.lines)
