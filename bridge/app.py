@@ -6,7 +6,7 @@ Errors have the shape of the API of the provider that the path names, OpenAI's w
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from contextlib import nullcontext
+from contextlib import ExitStack
 from typing import Any
 
 import orjson
@@ -24,7 +24,6 @@ from bridge.interception.caller import Caller, identify
 from bridge.interception.interception import FAILED_MESSAGE, Interceptor, Services
 from bridge.interception.lifecycle import Cancellation, CancelReason
 from bridge.interception.routing import Route, find_route, split
-from bridge.keys.secret import Secret
 from bridge.observe.logs import logger, redactor
 from bridge.providers.provider import Provider
 
@@ -45,12 +44,12 @@ class App:
         services: Services,
         providers: Mapping[str, Provider],
         guard: HostGuard,
-        tokens: Mapping[str, Secret],
+        settings: ServerSettings,
     ) -> None:
         self._services = services
         self._providers = providers
         self._guard = guard
-        self._tokens = tokens
+        self._settings = settings
         self._pages: dict[str, Page] = {}
         self._idle = trio.Event()
         self._idle.set()
@@ -62,7 +61,7 @@ class App:
     def reconfigure(self, server: ServerSettings) -> None:
         """Takes over changed settings for the requests to come."""
         self._services = evolve(self._services, max_request_bytes=server.max_request_bytes)
-        self._tokens = server.client_tokens
+        self._settings = server
         self._guard.allow(server.allowed_hosts)
 
     def serve_locally(self, path: str, page: Page) -> None:
@@ -107,7 +106,7 @@ class App:
                 return
             self._check_serving()
             route = find_route(exchange, self._providers)
-            caller = identify(exchange, self._tokens)
+            caller = identify(exchange, self._settings.client_tokens, byok=self._settings.byok)
         except Refused as refused:
             await self._refuse(exchange, refused)
         else:
@@ -122,7 +121,9 @@ class App:
         interceptor = Interceptor(exchange, route, caller, self._services)
         self.live[exchange.id] = interceptor.cancellation
         try:
-            with redactor.knowing(caller.secret, caller.credential.hint or "") if caller.secret else nullcontext():
+            with ExitStack() as known:
+                for secret, hint in caller.secrets:
+                    known.enter_context(redactor.knowing(secret, hint))
                 await interceptor.run()
         finally:
             del self.live[exchange.id]

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 from bridge.config.settings import PROVIDER_NAME, RESERVED_NAMES, ProviderSettings, ServerSettings, Settings
-from bridge.http.fields import HOP_BY_HOP, TRANSPORT
+from bridge.http.fields import CREDENTIALS, HOP_BY_HOP, TRANSPORT
 from bridge.keys.strategy import STRATEGIES
 from bridge.providers.kinds import KINDS, KINDS_IN_WORDS
 
@@ -17,7 +17,6 @@ HEADER_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 HEADER_VALUE = re.compile(r"(?:[\x21-\x7e\x80-\xff](?:[\x20-\x7e\x80-\xff]*[\x21-\x7e\x80-\xff])?)?")
 URL = re.compile(r"[\x21-\x7e]+")
 HOST = re.compile(r"[a-z0-9._-]+|[0-9a-f:.]+(?:%[a-z0-9._-]+)?")
-KEY_HEADERS = frozenset({"authorization", "x-api-key"})
 NOT_TO_BE_ADDED = HOP_BY_HOP | TRANSPORT
 
 
@@ -86,7 +85,7 @@ def _headers(extra: dict[str, str]) -> Iterator[tuple[str, str]]:
     for header, value in extra.items():
         if not HEADER_NAME.fullmatch(header) or not HEADER_VALUE.fullmatch(value):
             yield f".extra_headers.{header}", "not a header name with a one-line value"
-        elif header.lower() in KEY_HEADERS:
+        elif header.lower().encode("latin-1") in CREDENTIALS:
             yield f".extra_headers.{header}", "is set by the bridge itself; keys belong into keys"
         elif header.lower().encode() in NOT_TO_BE_ADDED:
             yield f".extra_headers.{header}", "is set by the bridge itself"

@@ -87,6 +87,7 @@ class ServerSettings:
     socket: Path = field(factory=default_socket)
     client_tokens: dict[str, Secret] = Factory(dict)
     allowed_hosts: tuple[str, ...] = ()
+    byok: bool = True
     max_request_bytes: int = 100 * 1024 * 1024
     shutdown_grace: Seconds = Seconds(10)
 

@@ -24,6 +24,9 @@ HOP_BY_HOP = frozenset(
 TRANSPORT = frozenset({b"host", b"content-length", b"accept-encoding", b"expect"})
 """What each side of a proxy says for itself."""
 
+CREDENTIALS = frozenset({b"authorization", b"x-api-key", b"api-key", b"x-goog-api-key"})
+"""Where clients of any provider put their keys. None of these goes upstream unless it is the caller's own."""
+
 
 def first_value(headers: Iterable[tuple[bytes, bytes]], name: bytes) -> bytes | None:
     """The first value of that name, which is given in lower case."""

@@ -87,7 +87,7 @@ class Failover:
 
         Raises NoKeyLeft, or UpstreamError where there was no response at all.
         """
-        if self.caller.own is not None:
+        if self.caller.own:
             async with self._attempt(self.caller.own, self.caller.credential.hint or "") as response:
                 yield Served(response)
             return
@@ -104,7 +104,7 @@ class Failover:
                 walk.resume()
                 key = walk.next()
                 continue
-            async with self._attempt(self.provider.kind.credential(key.secret), key.hint) as response:
+            async with self._attempt((self.provider.kind.credential(key.secret),), key.hint) as response:
                 failure = judge(response.status, response.headers, b"", utc_now())
                 if failure is None:
                     held, failure = await self._hold_opening(response)
@@ -129,10 +129,10 @@ class Failover:
             key = walk.next()
 
     @asynccontextmanager
-    async def _attempt(self, credential: tuple[bytes, bytes], hint: str) -> AsyncIterator[Response]:
+    async def _attempt(self, credentials: tuple[tuple[bytes, bytes], ...], hint: str) -> AsyncIterator[Response]:
         self.reporter.attempt_started(hint)
         begun = False
-        call = evolve(self.call, headers=[*self.call.headers, credential])
+        call = evolve(self.call, headers=[*self.call.headers, *credentials])
         try:
             async with self.provider.upstream.attempt(call) as response:
                 begun = True

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from bridge.http.fields import HOP_BY_HOP, TRANSPORT, RawHeaders, named_by_connection
+from bridge.http.fields import CREDENTIALS, HOP_BY_HOP, TRANSPORT, RawHeaders, named_by_connection
 
-CREDENTIALS = frozenset({b"authorization", b"x-api-key", b"cookie"})
 IDENTITY = frozenset({b"forwarded", b"x-real-ip"})
 IDENTITY_PREFIXES = (b"x-clearspan-", b"x-forwarded-", b"x-ai-bridge-actor-")
 """Who is asking is for the bridge to say, where it is asked to; see `actor_headers`."""
 
-KEPT_BACK = HOP_BY_HOP | TRANSPORT | CREDENTIALS | IDENTITY
+KEPT_BACK = HOP_BY_HOP | TRANSPORT | CREDENTIALS | {b"cookie"} | IDENTITY
 
 
 def headers_upstream(client: RawHeaders, extra: Iterable[tuple[str, str]] = ()) -> RawHeaders:
@@ -32,7 +31,7 @@ def headers_upstream(client: RawHeaders, extra: Iterable[tuple[str, str]] = ()) 
 
 def actor_headers(initiator: str) -> list[tuple[str, str]]:
     """Who spends the pool, for an upstream that keeps count itself (`send_actor_headers`)."""
-    return [("X-AI-Bridge-Actor-ID", initiator), ("X-AI-Bridge-Actor-Metadata-Name", initiator)]
+    return [("X-AI-Bridge-Actor-ID", initiator), ("X-AI-Bridge-Actor-Metadata-Username", initiator)]
 
 
 def headers_down(upstream: RawHeaders) -> RawHeaders:

@@ -146,7 +146,7 @@ class Interceptor:
         return self._services.prices.cost(self._provider.kind.name, self._facts.model, used)
 
     def _started(self) -> InterceptionStarted:
-        agent = recognise(self._exchange, self._facts.session_hint)
+        agent = recognise(self._exchange, self._facts, f"{self._provider.kind.title} SDK")
         return InterceptionStarted(
             id=self._exchange.id,
             provider=self._provider.name,
