@@ -13,7 +13,7 @@ from cattrs.preconf.orjson import make_converter
 
 from bridge.errors import ClearspanError
 from bridge.events.picture import Interception, Picture, Totals
-from bridge.events.vocabulary import EVENT_TYPES, CircuitChanged, Event, KeyChanged
+from bridge.events.vocabulary import EVENT_TYPES, CircuitChanged, Event, KeyChanged, RateLimits
 
 PROTOCOL = 1
 
@@ -109,6 +109,15 @@ def format_time(at: datetime) -> str:
 
 _converter.register_unstructure_hook(datetime, format_time)
 _converter.register_structure_hook(datetime, lambda text, _: datetime.fromisoformat(text))
+
+
+_5H, _7D = override(rename="5h"), override(rename="7d")
+_converter.register_unstructure_hook(
+    RateLimits, make_dict_unstructure_fn(RateLimits, _converter, five_hours=_5H, seven_days=_7D)
+)
+_converter.register_structure_hook(
+    RateLimits, make_dict_structure_fn(RateLimits, _converter, five_hours=_5H, seven_days=_7D)
+)
 
 
 def _is_interception(kind: Any) -> bool:

@@ -13,7 +13,7 @@ import trio
 from attrs import evolve, frozen
 
 from bridge.apis.protocol import ClientFilter, RequestFacts, UnreadableRequest
-from bridge.errors import ErrorKind, Refused
+from bridge.errors import NO_RETRY, ErrorKind, Refused
 from bridge.events.hub import Hub
 from bridge.events.vocabulary import InterceptionStarted, Outcome, TokensUsed
 from bridge.http.exchange import ClientGone, Exchange
@@ -123,7 +123,7 @@ class Interceptor:
             self._reporter.started(self._started())
         if self._facts.background:
             advice = "leave out 'background', or ask the provider without the bridge"
-            raise Refused(ErrorKind.NOT_IMPLEMENTED, f"background responses are not relayed; {advice}")
+            raise Refused(ErrorKind.NOT_IMPLEMENTED, f"background responses are not relayed; {advice}", [NO_RETRY])
         if isinstance(body, bytes):
             body, self._filter = self._api.adapt(body)
         return body

@@ -12,7 +12,7 @@ from typing import Literal
 
 from attrs import Factory, define, field, frozen
 
-from bridge.events.vocabulary import FailureReason, KeyState
+from bridge.events.vocabulary import FailureReason, KeyCause, KeyState
 from bridge.keys.key import Key
 from bridge.keys.rate_limits import Headers
 from bridge.keys.verdict import Failure
@@ -23,7 +23,7 @@ SHORTEST_WAIT_S = 0.1
 Pick = Callable[[AbstractSet[Key]], Key | None]
 """The key to try next, other than those."""
 
-Apply = Callable[[Key, Failure, Headers], float | None]
+Apply = Callable[[Key, Failure, Headers, KeyCause | None], float | None]
 """What a failure does to a key; see `KeyPool.fail`."""
 
 ExhaustedKind = Literal["cooling", "relay", "dead", "no_keys"]
@@ -47,10 +47,10 @@ class Walk:
             self._tried.add(key)
         return key
 
-    def fail(self, key: Key, failure: Failure, headers: Headers = ()) -> float | None:
+    def fail(self, key: Key, failure: Failure, headers: Headers = (), cause: KeyCause | None = None) -> float | None:
         """Remembers the failure and hands it to the pool; see `KeyPool.fail`."""
         self.failures.append((key, failure))
-        return self._apply(key, failure, headers)
+        return self._apply(key, failure, headers, cause)
 
     def resume(self) -> None:
         """After a wait for `Exhausted.wait_until`: keys that had to rest may be tried again once they are valid."""

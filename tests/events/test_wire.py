@@ -47,7 +47,7 @@ DOCUMENTED = {
     "tool.called": "id response_id tool_call_id tool arguments injected server_url error",
     "tokens.used": "id response_id input output cache_read_input cache_write_input extra cost_usd",
     "interception.ended": "id outcome status error attempts duration_ms first_byte_ms first_token_ms bytes_out",
-    "key.changed": "provider key state reason retry_at source limits",
+    "key.changed": "provider key state reason retry_at source cause limits",
     "circuit.changed": "provider endpoint model state",
     "record.failed": "error queued",
     "record.recovered": "error queued",
