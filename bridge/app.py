@@ -13,6 +13,7 @@ import orjson
 import trio
 from attrs import evolve
 
+from bridge import __version__
 from bridge.access import HostGuard
 from bridge.apis.errors import openai_error
 from bridge.config.settings import ServerSettings
@@ -101,7 +102,7 @@ class App:
     async def _serve(self, exchange: Exchange) -> None:
         try:
             self._guard.check(exchange.header(b"host"), exchange.header(b"origin"), exchange.header(b"sec-fetch-site"))
-            if page := self._pages.get(exchange.path):
+            if page := self._pages.get(exchange.path) or self._front_page(exchange):
                 await _show(exchange, page)
                 return
             self._check_serving()
@@ -111,6 +112,12 @@ class App:
             await self._refuse(exchange, refused)
         else:
             await self._intercept(exchange, route, caller)
+
+    def _front_page(self, exchange: Exchange) -> Page | None:
+        """Agents ask for the base URL to see whether anybody is there, and people out of curiosity."""
+        name, below = split(exchange.path)
+        is_front = below in {"", "/"} and (name in self._providers or exchange.path == "/")
+        return FRONT_PAGE if is_front and exchange.method in {"GET", "HEAD"} else None
 
     def _check_serving(self) -> None:
         if self._stopping:
@@ -151,3 +158,12 @@ def protocol_error(reason: str) -> tuple[RawHeaders, bytes]:
 def json_page(value: Callable[[], Any]) -> Page:
     """A page that shows a JSON value."""
     return lambda: (b"application/json", orjson.dumps(value()))
+
+
+FRONT_PAGE = json_page(
+    lambda: {
+        "name": "clearspan",
+        "version": __version__,
+        "read_more": "README.md and docs/ of the repository; `clearspan env` prints how to point an agent here",
+    }
+)

@@ -64,6 +64,7 @@ class ProviderSettings:
     base_url: str
     keys: tuple[Secret, ...] = ()
     extra_headers: dict[str, str] = Factory(dict)
+    routes: tuple[str, ...] = ()
     send_actor_headers: bool = False
     strategy: str = "fallback"
     wait_for_key: Seconds = Seconds(0)
