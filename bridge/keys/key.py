@@ -3,7 +3,7 @@
 Health has three layers, each with its own way out, so that nothing has to be undone when another changes:
 
 - switched off by the owner, until switched on again;
-- refused by the provider, until a check is answered 200;
+- refused by the provider, until a check is answered 200, or a request that was let through to see;
 - cooling down, until its deadline. A later deadline is never shortened, also not by a refusal that is lifted.
 
 The state that people see is the topmost layer's (docs/behaviour.md, Key pool). Beside them stands the suspicion a 403

@@ -18,7 +18,7 @@ from bridge.keys.rate_limits import Headers
 from bridge.keys.verdict import Failure
 
 SHORTEST_WAIT_S = 0.1
-"""Also a provider that says "again in 0 s" to each request gets no more requests from one that waits."""
+"""Also a provider that says "again in 1 ms" to each request gets no more requests from one that waits."""
 
 Pick = Callable[[AbstractSet[Key]], Key | None]
 """The key to try next, other than those."""
@@ -78,7 +78,7 @@ def exhausted(provider: str, keys: Sequence[Key], failures: Sequence[tuple[Key, 
         return Exhausted("no_keys", f"{provider} has no API key configured; add one to providers.{provider}.keys")
     message = _message(provider, keys, dict(failures), now)
     ends = [key.cooling.until for key in keys if key.cooling]
-    # A rest that has passed since, or was none ("Retry-After: 0"): the next request may have the key.
+    # A rest that has passed since: the next request may have the key.
     rested = {key for key, failure in failures if failure.cooldown_s is not None}
     ends += [now for key in keys if key in rested and key.admits(now)]
     if ends:
