@@ -6,7 +6,7 @@ Errors have the shape of the API of the provider that the path names, OpenAI's w
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from contextlib import nullcontext
+from contextlib import ExitStack
 from types import MappingProxyType
 from typing import Any
 
@@ -14,6 +14,7 @@ import orjson
 import trio
 from attrs import evolve
 
+from bridge import __version__
 from bridge.access import HostGuard
 from bridge.apis.errors import openai_error
 from bridge.config.settings import ServerSettings
@@ -25,7 +26,6 @@ from bridge.interception.caller import Caller, identify
 from bridge.interception.interception import FAILED_MESSAGE, Interceptor, Services
 from bridge.interception.lifecycle import Cancellation, CancelReason
 from bridge.interception.routing import Route, find_route, split
-from bridge.keys.secret import Secret
 from bridge.observe.logs import logger, redactor
 from bridge.providers.provider import Provider
 
@@ -46,12 +46,12 @@ class App:
         services: Services,
         providers: Mapping[str, Provider],
         guard: HostGuard,
-        tokens: Mapping[str, Secret],
+        settings: ServerSettings,
     ) -> None:
         self._services = services
         self._providers = providers
         self._guard = guard
-        self._tokens = tokens
+        self._settings = settings
         self._pages: dict[str, Page] = {}
         self._idle = trio.Event()
         self._idle.set()
@@ -63,7 +63,7 @@ class App:
     def reconfigure(self, server: ServerSettings) -> None:
         """Takes over changed settings for the requests to come."""
         self._services = evolve(self._services, max_request_bytes=server.max_request_bytes)
-        self._tokens = server.client_tokens
+        self._settings = server
         self._guard.allow(server.allowed_hosts)
 
     def serve_locally(self, path: str, page: Page) -> None:
@@ -103,16 +103,23 @@ class App:
     async def _serve(self, exchange: Exchange) -> None:
         try:
             self._guard.check(exchange.header(b"host"), exchange.header(b"origin"), exchange.header(b"sec-fetch-site"))
-            if page := self._pages.get(exchange.path):
+            if page := self._pages.get(exchange.path) or self._front_page(exchange):
                 await _show(exchange, page)
                 return
             self._check_serving()
             route = find_route(exchange, self._providers)
-            caller = identify(exchange, self._tokens)
+            settings, kind = self._settings, route.provider.kind
+            caller = identify(exchange, settings.client_tokens, byok=settings.byok, key_header=kind.key_header)
         except Refused as refused:
             await self._refuse(exchange, refused)
         else:
             await self._intercept(exchange, route, caller)
+
+    def _front_page(self, exchange: Exchange) -> Page | None:
+        """Agents ask for the base URL to see whether anybody is there, and people out of curiosity."""
+        name, below = split(exchange.path)
+        is_front = below in {"", "/"} and (name in self._providers or exchange.path == "/")
+        return FRONT_PAGE if is_front and exchange.method in {"GET", "HEAD"} else None
 
     def _check_serving(self) -> None:
         if self._stopping:
@@ -123,7 +130,9 @@ class App:
         interceptor = Interceptor(exchange, route, caller, self._services)
         self.live[exchange.id] = interceptor.cancellation
         try:
-            with redactor.knowing(caller.secret, caller.credential.hint or "") if caller.secret else nullcontext():
+            with ExitStack() as known:
+                for secret, hint in caller.secrets:
+                    known.enter_context(redactor.knowing(secret, hint))
                 await interceptor.run()
         finally:
             del self.live[exchange.id]
@@ -165,3 +174,12 @@ def json_page(value: Callable[[], Any]) -> Page:
         return b"application/json", orjson.dumps(value())
 
     return page
+
+
+FRONT_PAGE = json_page(
+    lambda: {
+        "name": "clearspan",
+        "version": __version__,
+        "read_more": "README.md and docs/ of the repository; `clearspan env` prints how to point an agent here",
+    }
+)

@@ -29,6 +29,10 @@ class ErrorKind(Enum):
         return self.value
 
 
+NO_RETRY = (b"x-should-retry", b"false")
+"""The header by which SDKs are told that asking again mends nothing."""
+
+
 class ClearspanError(Exception):
     """What the bridge raises on purpose. Its text is for people: what is wrong, where, and how to mend it."""
 

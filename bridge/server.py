@@ -80,7 +80,7 @@ class Bridge:
         guard = HostGuard(server.host, port, server.allowed_hosts)
         prices = Prices()
         services = Services(self.hub, prices, server.max_request_bytes)
-        app = App(services, self.providers, guard, server.client_tokens)
+        app = App(services, self.providers, guard, server)
         self._app = app
         metrics = Metrics(self.hub)
         self.hub.add_sink(metrics.count)

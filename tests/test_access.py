@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bridge.access import Forbidden, HostGuard
+from bridge.errors import ErrorKind
 from bridge.http.fields import first_value
 from bridge.keys.secret import Secret
 from tests.support.world import ask, provider, say_hello, world
@@ -28,8 +29,10 @@ def is_let_in(guard: HostGuard, *headers: tuple[bytes, bytes]) -> bool:
 LOCAL = HostGuard("127.0.0.1", 8484)
 
 
-@pytest.mark.parametrize("host", [b"127.0.0.1:8484", b"localhost:8484", b"LocalHost:8484", b"[::1]:8484"])
-def test_the_names_of_this_machine_are_let_in(host: bytes) -> None:
+@pytest.mark.parametrize("name", [b"127.0.0.1", b"localhost", b"LocalHost", b"[::1]"])
+@pytest.mark.parametrize("port", [b"", b":8484", b":9999", b":80", b":1", b":65535"])
+def test_the_names_of_this_machine_are_let_in_through_any_tunnel(name: bytes, port: bytes) -> None:
+    host = name + port
     assert is_let_in(LOCAL, (b"host", host))
     assert is_let_in(LOCAL, (b"Host", host))
 
@@ -40,13 +43,15 @@ def test_the_names_of_this_machine_are_let_in(host: bytes) -> None:
         *(
             b"evil.com",
             b"evil.com:8484",
+            b"evil.localhost",
+            b"localhost.evil",
             b"localhost.evil:8484",
             b"localhost.evil.com:8484",
             b"127.0.0.1.evil.com:8484",
         ),
         *(b"evil.com@127.0.0.1:8484", b"127.0.0.1:8484@evil.com", b"127.0.0.1:8484.evil.com", b"127.0.0.1:8484/"),
-        *(b"127.0.0.1", b"localhost", b"[::1]", b"127.0.0.1:", b":8484", b"8484", b"", b" "),
-        *(b"127.0.0.1:80", b"127.0.0.1:84840", b"127.0.0.1:08484", b"127.0.0.1:8484:8484", b"127.0.0.1:+8484"),
+        *(b"127.0.0.1:", b":8484", b"8484", b"", b" ", b"::1", b"127.0.0.1:x", b"127.0.0.1:-1", b"localhost:0"),
+        *(b"127.0.0.1:84840", b"127.0.0.1:65536", b"127.0.0.1:08484", b"127.0.0.1:8484:8484", b"127.0.0.1:+8484"),
         *(b"127.1:8484", b"2130706433:8484", b"0x7f000001:8484", b"0.0.0.0:8484", b"127.0.0.2:8484", b"[::]:8484"),
         *(b"[::ffff:127.0.0.1]:8484", b"::1:8484", b"[::1%lo]:8484", b"[0:0:0:0:0:0:0:1]:8484"),
         *(
@@ -62,6 +67,14 @@ def test_the_names_of_this_machine_are_let_in(host: bytes) -> None:
 )
 def test_any_other_host_is_refused(host: bytes) -> None:
     assert not is_let_in(LOCAL, (b"host", host))
+
+
+@pytest.mark.parametrize("host", ["evil.com@127.0.0.1", "127.0.0.1/", " ", "::1", "a b", "\xff", "a:b", "[::1", ""])
+def test_what_is_no_host_at_all_is_a_bad_request(host: str) -> None:
+    with pytest.raises(Forbidden) as refused:
+        LOCAL.check(host, None, None)
+    assert refused.value.kind is ErrorKind.INVALID_REQUEST
+    assert host not in str(refused.value) or not host.strip()
 
 
 def test_a_request_without_host_is_refused() -> None:
@@ -90,6 +103,8 @@ def test_the_default_port_may_be_left_out() -> None:
     assert is_let_in(HostGuard("127.0.0.1", 80), (b"host", b"localhost"))
     assert is_let_in(HostGuard("127.0.0.1", 80), (b"host", b"localhost:80"))
     assert not is_let_in(HostGuard("127.0.0.1", 80), (b"host", b"evil.com"))
+    assert is_let_in(HostGuard("192.168.1.5", 80), (b"host", b"192.168.1.5"))
+    assert not is_let_in(HostGuard("192.168.1.5", 81), (b"host", b"192.168.1.5"))
 
 
 @pytest.mark.parametrize("origin", [b"null", b"", b"http://127.0.0.1:8484", b"https://evil.com"])
@@ -110,6 +125,15 @@ def test_a_page_with_any_origin_is_refused(origin: bytes) -> None:
 )
 def test_a_page_of_another_site_is_refused(site: bytes, let_in: bool) -> None:
     assert is_let_in(LOCAL, (b"host", b"127.0.0.1:8484"), (b"Sec-Fetch-Site", site)) is let_in
+
+
+async def test_tunnels_and_containers_have_ports_of_their_own() -> None:
+    async with provider(say_hello) as url, world(url) as here:
+        for host in ("localhost:9999", "localhost", "127.0.0.1", "[::1]:1"):
+            assert (await ask(here.port, headers=[("host", host)])).status == 200
+        for host in ("evil.com", "localhost.evil"):
+            assert (await ask(here.port, headers=[("host", host)])).status == 403
+        assert (await ask(here.port, headers=[("host", "evil.com@localhost")])).status == 400
 
 
 async def test_the_guard_stands_before_everything() -> None:

@@ -25,7 +25,7 @@ from bridge.config.settings import (
 from bridge.events.picture import Attempt, Cut, Interception, Thought, Tokens, Tool, Totals
 from bridge.events.vocabulary import EVENT_TYPES, Event, InterceptionStarted
 from bridge.events.wire import Hello, Reply, Snapshot, decode
-from bridge.interception.agent import GENERIC_USER_AGENTS, USER_AGENTS
+from bridge.interception.agent import SESSION_HEADERS, SIGNS
 from bridge.keys.strategy import STRATEGIES
 from bridge.providers.kinds import CREDENTIAL_HEADERS
 
@@ -155,10 +155,14 @@ def test_credentials_are_described(heading: str) -> None:
 
 
 def test_agents_are_described_with_their_signs() -> None:
-    table = [line for line in section(BEHAVIOUR, "Who is calling").splitlines() if line.startswith("| user agent")]
+    page = section(BEHAVIOUR, "Who is calling")
 
-    for sign, client in USER_AGENTS + GENERIC_USER_AGENTS:
-        assert [line for line in table if sign in named(line) and line.endswith(f" | {client} |")], client
+    for sign in SIGNS:
+        [line] = [line for line in page.splitlines() if line.endswith(f" | {sign.client} |")]
+        headers = {name.decode() for name, _ in sign.headers} | {name.decode() for name in sign.together}
+        assert {*sign.user_agents} <= named(line)
+        assert headers <= {word.partition(":")[0] for word in named(line)}
+    assert {name.decode() for name in SESSION_HEADERS} <= named(page)
 
 
 def test_the_example_of_a_configuration_is_one(tmp_path: Path) -> None:

@@ -32,7 +32,8 @@ class RequestFacts:
     background: bool = False
     prompt: str | None = None
     correlating_tool_call_id: str | None = None
-    session_hint: str | None = None  # `prompt_cache_key`, or Messages' `metadata.user_id` session
+    user_session: str | None = None  # the session in `metadata.user_id`
+    session_hint: str | None = None  # `conversation`, else `prompt_cache_key`
 
 
 @frozen

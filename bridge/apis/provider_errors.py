@@ -16,6 +16,7 @@ from bridge.events.vocabulary import FailureReason
 
 QUOTA_CODES = frozenset(
     {
+        "402",
         "billing_error",
         "billing_hard_limit_reached",
         "credit_balance_exhausted",
@@ -30,13 +31,16 @@ QUOTA_CODES = frozenset(
 """Error codes and types by which providers say that an account has nothing left to spend (docs/behaviour.md, Key
 pool)."""
 
-QUOTA_WORDS = ("credit balance is too low",)
-"""Anthropic says it in the message alone."""
+QUOTA_WORDS = ("credit balance is too low", "insufficient balance")
+"""Anthropic and DeepSeek say it in the message alone."""
+
+ON_HOLD = "organization_on_hold"
+"""The code by which a provider says that it serves this account no more."""
 
 RATE_LIMIT_CODES = frozenset({"429", "rate_limit_error", "rate_limit_exceeded"})
 OVERLOAD_CODES = frozenset({"529", "overloaded_error", "server_is_overloaded", "slow_down"})
 
-LONGEST_BODY = 1 << 20
+LONGEST_BODY = 64 * 1024
 """Bytes; an error that is longer than this is not looked into."""
 
 
@@ -71,6 +75,11 @@ class ProviderError:
         codes = tuple(str(code) for code in words if isinstance(code, str | int) and not isinstance(code, bool))
         message = error.get("message")
         return cls(message if isinstance(message, str) else "", codes)
+
+    @property
+    def on_hold(self) -> bool:
+        """Whether it says that the account is served no more."""
+        return ON_HOLD in self.codes
 
     @property
     def reason(self) -> FailureReason | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from bridge.apis.json_text import TooCostly, loads
+from bridge.apis.json_text import TooCostly, loads, loads_object
 from bridge.apis.protocol import UnreadableRequest
 from bridge.limits import LIMITS
 
@@ -44,3 +44,12 @@ def joined_texts(content: object, part_type: str) -> str | None:
         parts = [part for part in content if isinstance(part, dict) and part.get("type") == part_type]
         content = "\n".join(part["text"] for part in parts if isinstance(part.get("text"), str))
     return string(content)
+
+
+def user_session(metadata: object) -> str | None:
+    """The session in `metadata.user_id`, which Claude Code writes as JSON, and before as `user_…_session_…`."""
+    user_id = string(metadata.get("user_id")) if isinstance(metadata, dict) else None
+    if user_id is None:
+        return None
+    named = loads_object(user_id.encode())
+    return string(user_id.partition("_session_")[2]) if named is None else string(named.get("session_id"))

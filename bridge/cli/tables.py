@@ -17,7 +17,7 @@ from bridge.config.rules import without_effect
 from bridge.config.settings import Seconds, format_duration
 from bridge.events.describe import visible
 from bridge.events.picture import Tokens
-from bridge.events.vocabulary import CircuitChanged, KeyChanged
+from bridge.events.vocabulary import CircuitChanged, KeyChanged, KeyState
 from bridge.events.wire import unstructure
 from bridge.keys.secret import Secret, hint
 from bridge.limits import KIB, LIMITS, MIB, Limits
@@ -47,7 +47,7 @@ def key_table(keys: Sequence[KeyChanged]) -> Iterator[str]:
 def _key_row(key: KeyChanged) -> tuple[str, ...]:
     left = [(gauge.remaining, gauge.limit) for gauge in (key.limits.requests, key.limits.tokens)]
     gauges = ["-" if remaining is None else f"{remaining}/{limit or '?'}" for remaining, limit in left]
-    cooldown = "-" if key.retry_at is None else f"{_seconds_left(key):.1f} s"
+    cooldown = f"{_seconds_left(key):.1f} s" if key.state is KeyState.TEMPORARY else "-"
     cells = (key.provider, key.key, key.state.value, key.reason or "-", cooldown, key.source or "-", *gauges)
     return tuple(visible(cell) for cell in cells)
 
@@ -66,7 +66,7 @@ def circuit_table(circuits: Sequence[CircuitChanged]) -> Iterator[str]:
 def keys_json(keys: Sequence[KeyChanged]) -> list[dict[str, Any]]:
     """The keys as `key.changed` says them, with the seconds that a cooldown still lasts."""
     return [
-        {**unstructure(key), "cooldown_s": None if key.retry_at is None else round(_seconds_left(key), 3)}
+        {**unstructure(key), "cooldown_s": round(_seconds_left(key), 3) if key.state is KeyState.TEMPORARY else None}
         for key in keys
     ]
 

@@ -27,10 +27,8 @@ def broken_rules(settings: Settings) -> Iterator[tuple[str, str]]:
         yield from ((f"providers.{name}{rest}", fault) for rest, fault in _provider(name, provider))
     for name, tools in settings.mcp_servers.items():
         for setting in ("allow", "deny"):
-            try:
-                re.compile(getattr(tools, setting))
-            except (re.error, OverflowError, RecursionError) as error:
-                yield f"mcp.servers.{name}.{setting}", f"not a regular expression: {error}"
+            if fault := _expression_fault(getattr(tools, setting)):
+                yield f"mcp.servers.{name}.{setting}", fault
 
 
 def without_effect(settings: Settings) -> Iterator[tuple[str, str]]:
@@ -75,10 +73,26 @@ def _provider(name: str, provider: ProviderSettings) -> Iterator[tuple[str, str]
     for key, count in Counter(provider.keys).items():
         if count > 1:
             yield ".keys", f"the key {key.hint} is given {count} times; once is enough"
+    yield from ((".routes", fault) for route in provider.routes if (fault := _route_fault(route)))
     breaker = provider.circuit_breaker
     if min(breaker.failure_threshold, breaker.max_requests) < 1:
         yield ".circuit_breaker", "failure_threshold and max_requests must be at least 1"
     yield from _headers(provider.extra_headers)
+
+
+def _expression_fault(text: str) -> str | None:
+    try:
+        re.compile(text)
+    except (re.error, OverflowError, RecursionError) as error:
+        return f"not a regular expression: {error}"
+    return None
+
+
+def _route_fault(route: str) -> str | None:
+    fault = _expression_fault(route)
+    if fault is None and re.match(r"\w", route) and "|" not in route:
+        return f"{route!r} fits no path; it must match the whole path below /v1, which begins with a slash"
+    return fault
 
 
 def _headers(extra: dict[str, str]) -> Iterator[tuple[str, str]]:

@@ -64,6 +64,7 @@ class ProviderSettings:
     base_url: str
     keys: tuple[Secret, ...] = ()
     extra_headers: dict[str, str] = Factory(dict)
+    routes: tuple[str, ...] = ()
     send_actor_headers: bool = False
     strategy: str = "fallback"
     wait_for_key: Seconds = Seconds(0)
@@ -87,6 +88,7 @@ class ServerSettings:
     socket: Path = field(factory=default_socket)
     client_tokens: dict[str, Secret] = Factory(dict)
     allowed_hosts: tuple[str, ...] = ()
+    byok: bool = True
     max_request_bytes: int = 100 * 1024 * 1024
     shutdown_grace: Seconds = Seconds(10)
 

@@ -137,7 +137,8 @@ def _(event: InterceptionEnded) -> str:
 
 @_describe.register
 def _(event: KeyChanged) -> str:
-    until = f" until {event.retry_at.astimezone():%H:%M:%S}" if event.retry_at else ""
+    until = "next check at" if event.source == "check" else "until"
+    until = f" {until} {event.retry_at.astimezone():%H:%M:%S}" if event.retry_at else ""
     why = f" ({event.reason})" if event.reason else ""
     gauges = (("requests", event.limits.requests), ("tokens", event.limits.tokens))
     left = [f"{gauge.remaining}/{gauge.limit or '?'} {name}" for name, gauge in gauges if gauge.remaining is not None]

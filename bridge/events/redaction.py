@@ -19,6 +19,7 @@ from bridge.events.vocabulary import (
     AnswerDelta,
     Event,
     InterceptionEnded,
+    KeyCause,
     ThoughtDelta,
     ThoughtRecorded,
 )
@@ -76,7 +77,7 @@ def redacted(event: Event, secrets: Secrets) -> Event:
     changes = {}
     for name in _NAMES[type(event)]:
         value = getattr(event, name)
-        if isinstance(value, str | list | dict):
+        if isinstance(value, str | list | dict | KeyCause):
             clean = _clean(value, secrets)
             if clean != value:
                 changes[name] = clean
@@ -87,6 +88,8 @@ def _clean(value: Any, secrets: Secrets) -> Any:
     match value:
         case str():
             return secrets.redact(value) if type(value) is str else value  # not the members of our own enumerations
+        case KeyCause(text=str(text)):
+            return evolve(value, text=secrets.redact(text))
         case list():
             return [_clean(item, secrets) for item in value]
         case dict():

@@ -67,8 +67,8 @@ class WithheldReason(StrEnum):
 CircuitState = Literal["closed", "half_open", "open"]
 """Whether an endpoint is used, tried with a few requests, or left alone."""
 
-DeadlineSource = Literal["header", "body", "default"]
-"""Who said how long a key rests: a header, the error's text, or nobody."""
+DeadlineSource = Literal["header", "body", "default", "check"]
+"""Who said how long a key rests: a header, the error's text, or nobody; `check`: it is when a dead key is checked."""
 
 CredentialKind = Literal["centralized", "byok"]
 """Whose key it is: the pool's, or the caller's own (bring your own key)."""
@@ -92,11 +92,33 @@ class RateLimit:
 
 
 @frozen
+class LimitWindow:
+    """How much of an account's allowance over some hours or days is used, from 0 to 1."""
+
+    utilization: float | None = None
+    reset_at: datetime | None = None
+
+
+@frozen
 class RateLimits:
-    """What a provider last said is left on a key."""
+    """What a provider last said is left on a key. On the wire the windows are called `5h` and `7d`."""
 
     requests: RateLimit = Factory(RateLimit)
     tokens: RateLimit = Factory(RateLimit)
+    five_hours: LimitWindow | None = None
+    seven_days: LimitWindow | None = None
+    status: str | None = None
+    """Anthropic's own word for all of it: `allowed`, `allowed_warning`, `rejected`."""
+
+
+@frozen
+class KeyCause:
+    """What put a key into its state: the interception that met it, the response's status, and the provider's own words
+    (at most 300 characters)."""
+
+    id: str | None = None
+    status: int | None = None
+    text: str | None = None
 
 
 @frozen
@@ -261,7 +283,11 @@ class InterceptionEnded(Event):
 
 @frozen
 class KeyChanged(Event):
-    """A key's whole health after a change. `source` says where the deadline came from."""
+    """A key's whole health after a change.
+
+    `retry_at` is when a resting key may serve again, or when a dead one is checked next; `source` says where that came
+    from.
+    """
 
     type: ClassVar[str] = "key.changed"
     provider: str
@@ -271,6 +297,7 @@ class KeyChanged(Event):
     retry_at: datetime | None = None
     source: DeadlineSource | None = None
     limits: RateLimits = Factory(RateLimits)
+    cause: KeyCause | None = None
 
 
 @frozen

@@ -13,7 +13,7 @@ from cattrs.preconf.orjson import make_converter
 
 from bridge.errors import ClearspanError
 from bridge.events.picture import Interception, Picture, Tool, Totals
-from bridge.events.vocabulary import EVENT_TYPES, CircuitChanged, Event, KeyChanged, ToolCalled
+from bridge.events.vocabulary import EVENT_TYPES, CircuitChanged, Event, KeyChanged, RateLimits, ToolCalled
 
 PROTOCOL = 1
 
@@ -124,6 +124,13 @@ def _as_it_is(value: Any) -> Any:
 for _kind in (Tool, ToolCalled):  # arguments are JSON already, and may be large
     _plain = make_dict_unstructure_fn(_kind, _converter, arguments=override(unstruct_hook=_as_it_is))
     _converter.register_unstructure_hook(_kind, _plain)
+_5H, _7D = override(rename="5h"), override(rename="7d")
+_converter.register_unstructure_hook(
+    RateLimits, make_dict_unstructure_fn(RateLimits, _converter, five_hours=_5H, seven_days=_7D)
+)
+_converter.register_structure_hook(
+    RateLimits, make_dict_structure_fn(RateLimits, _converter, five_hours=_5H, seven_days=_7D)
+)
 
 
 def _is_interception(kind: Any) -> bool:

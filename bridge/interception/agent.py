@@ -1,4 +1,8 @@
-"""Which agent is calling, and in which of its sessions (docs/behaviour.md, Who is calling)."""
+"""Which agent is calling, and in which of its sessions (docs/behaviour.md, Who is calling).
+
+One table, the most telling rule first: an agent that is built on an SDK, or a fork of another one, also sends what that
+one sends. A user agent is known by its beginning, never by what stands in it somewhere.
+"""
 
 from __future__ import annotations
 
@@ -7,49 +11,85 @@ from collections.abc import Callable
 import orjson
 from attrs import frozen
 
+from bridge.apis.protocol import RequestFacts
 from bridge.http.exchange import Exchange
 
 UNKNOWN = "Unknown"
 
-USER_AGENTS: tuple[tuple[str, str], ...] = (
-    ("mux/", "Mux"),
-    ("claude", "Claude Code"),
-    ("codex", "Codex"),
-    ("zed/", "Zed"),
-    ("githubcopilotchat/", "GitHub Copilot (VS Code)"),
-    ("copilot/", "GitHub Copilot (CLI)"),
-    ("kilo-code/", "Kilo Code"),
-    ("roo-code/", "Roo Code"),
-    ("coder-agents/", "Coder Agents"),
-    ("charm crush/", "Charm Crush"),
-)
-"""Parts of a user agent, in lower case, and whose they are; the first that is found counts."""
+Header = Callable[[bytes], str | None]
+"""The first value of a header, given its name in lower case."""
 
-GENERIC_USER_AGENTS: tuple[tuple[str, str], ...] = (
-    ("opencode/", "opencode"),
-    ("aider", "Aider"),
-    ("gemini", "Gemini"),
-    ("asyncopenai/", "OpenAI SDK"),
-    ("openai/", "OpenAI SDK"),
-    ("anthropic/", "Anthropic SDK"),
-    ("asyncanthropic/", "Anthropic SDK"),
-)
-"""The same for those that count only where no header names an agent: agents that are built on an SDK send its name."""
 
-SESSION_HEADERS: dict[str, tuple[bytes, ...]] = {
-    "Claude Code": (b"x-claude-code-session-id",),
-    "Codex": (b"session-id", b"session_id"),
-    "Mux": (b"x-mux-workspace-id",),
-    "GitHub Copilot (VS Code)": (b"x-interaction-id", b"x-client-session-id"),
-    "GitHub Copilot (CLI)": (b"x-interaction-id", b"x-client-session-id"),
-    "Kilo Code": (b"x-kilocode-taskid",),
-    "Coder Agents": (b"x-coder-chat-id",),
-}
+@frozen
+class Sign:
+    """What tells one client: a beginning of its user agent, or headers that it alone sends. All in lower case."""
+
+    client: str
+    user_agents: tuple[str, ...] = ()
+    headers: tuple[tuple[bytes, str], ...] = ()
+    """Name of a header, and how its value begins; any of them will do."""
+
+    together: tuple[bytes, ...] = ()
+    """Headers that tell only if all are there."""
+
+    def fits(self, user_agent: str, header: Header) -> bool:
+        """Whether a request with that user agent, in lower case, and these headers comes from it."""
+        return (
+            user_agent.startswith(self.user_agents)
+            or any((header(name) or "").lower().startswith(value) for name, value in self.headers if header(name))
+            or (bool(self.together) and all(header(name) for name in self.together))
+        )
+
+
+SIGNS: tuple[Sign, ...] = (
+    Sign("Claude Code", ("claude-cli/",)),
+    Sign("Codex", ("codex",), ((b"originator", "codex"),)),
+    Sign("Kilo", ("kilo/", "kilo-code/"), ((b"x-title", "kilo code"), (b"originator", "kilo-code"))),  # is an opencode
+    Sign("opencode", ("opencode/",)),
+    Sign("Roo Code", ("roo-code/",), ((b"originator", "roo-code"),)),
+    Sign("Mux", ("mux/", "xum/")),
+    Sign("Zed", ("zed/",)),
+    Sign("Copilot (VS Code)", ("githubcopilotchat/",)),
+    Sign("Copilot CLI", ("copilot/",), together=(b"x-initiator", b"x-interaction-type")),  # else an SDK's user agent
+    Sign("Coder Agents", ("coder-agents/",)),
+    Sign("Crush", ("charm crush/", "charm-crush/", "crush/")),
+    Sign("Cursor", ("cursor-cli/",), ((b"x-cursor-client-version", ""),)),
+    Sign("Droid", ("factory-cli/",)),
+    Sign("Grok", ("grok-shell/",), ((b"x-grok-session-id", ""), (b"x-grok-agent-id", ""))),
+    Sign("Mistral Vibe", ("mistral-vibe/",)),
+    Sign("Qwen Code", ("qwencode/",)),
+    Sign("Gemini CLI", ("geminicli",)),
+    Sign("Junie", ("junie:",)),
+    Sign("Aider", ("aider",)),
+    Sign("Cline", ("cline/",)),
+    Sign("Continue", ("continue/",)),
+    Sign("goose", ("goose/",)),
+    Sign("OpenHands", ("openhands/",)),
+    Sign("LiteLLM", ("litellm/",)),
+    Sign("OpenAI Agents SDK", ("agents/python",)),
+    Sign("Pydantic AI", ("pydantic-ai/",)),
+    Sign("LangChain", ("langchain",)),
+    Sign("AI SDK", ("ai-sdk/", "ai/")),
+    Sign("OpenAI SDK", ("openai/", "asyncopenai/")),
+    Sign("Anthropic SDK", ("anthropic/", "asyncanthropic/")),
+)
+
+SDK_HEADER = b"x-stainless-lang"
+"""What the providers' SDKs send, whatever user agent a program gave them."""
+
+SESSION_HEADER = b"x-claude-code-session-id"
+SESSION_HEADERS = (
+    *(b"session-id", b"session_id", b"x-session-id", b"x-opencode-session", b"x-session-affinity", b"x-affinity"),
+    *(b"x-grok-session-id", b"x-mux-workspace-id", b"x-interaction-id", b"x-client-session-id", b"x-kilocode-taskid"),
+    *(b"x-coder-chat-id", b"x-amp-thread-id", b"thread-id", b"conversation_id"),
+)
+"""Where a session is named, whoever calls: Claude Code's own header, then `metadata.user_id` of the body, then these,
+then the body's `conversation` and `prompt_cache_key`. The first that is not empty counts."""
 
 
 @frozen
 class Client:
-    """What a request's headers say of who sent it."""
+    """What a request says of who sent it."""
 
     client: str
     user_agent: str | None
@@ -61,36 +101,31 @@ class Client:
     previous_tool_ms: dict[str, float] | None
 
 
-def recognise(exchange: Exchange, session_hint: str | None) -> Client:
-    """The client of a request; `session_hint` is what its body says of the session."""
+def recognise(exchange: Exchange, facts: RequestFacts, sdk: str) -> Client:
+    """The client of a request; `sdk` is what to call one that says only that it uses an SDK of this API."""
     header = exchange.header
-    name = _name(header)
-    session = next((value for key in SESSION_HEADERS.get(name, ()) if (value := header(key))), None)
     return Client(
-        client=name,
+        client=_name(header, sdk),
         user_agent=header(b"user-agent"),
-        session_id=session or session_hint,
-        agent_id=header(b"x-claude-code-agent-id"),
-        parent_agent_id=header(b"x-claude-code-parent-agent-id"),
-        request_class=header(b"x-claude-code-request-class"),
-        agent_type=header(b"x-claude-code-agent-type"),
+        session_id=_session(header, facts),
+        agent_id=header(b"x-claude-code-agent-id") or header(b"x-grok-agent-id") or None,
+        parent_agent_id=header(b"x-claude-code-parent-agent-id") or None,
+        request_class=header(b"x-claude-code-request-class") or None,
+        agent_type=header(b"x-claude-code-agent-type") or None,
         previous_tool_ms=_durations(header(b"x-claude-code-prev-tool-durations")),
     )
 
 
-def _name(header: Callable[[bytes], str | None]) -> str:
-    agent = (header(b"user-agent") or "").lower()
-    if found := _first(agent, USER_AGENTS):
-        return found
-    if (header(b"originator") or "").lower() == "kilo-code":
-        return "Kilo Code"
-    if header(b"x-cursor-client-version"):
-        return "Cursor"
-    return _first(agent, GENERIC_USER_AGENTS) or UNKNOWN
+def _name(header: Header, sdk: str) -> str:
+    user_agent = (header(b"user-agent") or "").lower()
+    known = next((sign.client for sign in SIGNS if sign.fits(user_agent, header)), None)
+    return known or (sdk if header(SDK_HEADER) else UNKNOWN)
 
 
-def _first(agent: str, known: tuple[tuple[str, str], ...]) -> str | None:
-    return next((name for part, name in known if part in agent), None)
+def _session(header: Header, facts: RequestFacts) -> str | None:
+    if named := header(SESSION_HEADER) or facts.user_session:
+        return named
+    return next((value for name in SESSION_HEADERS if (value := header(name))), None) or facts.session_hint
 
 
 def _durations(text: str | None) -> dict[str, float] | None:

@@ -1,4 +1,4 @@
-"""Whose key a request spends: the pool's, or the one that the caller brought."""
+"""Whose key a request spends: the pool's, or the one that the caller brought (docs/behaviour.md, Who is calling)."""
 
 from __future__ import annotations
 
@@ -25,43 +25,64 @@ class Unauthorized(Refused):
         )
 
 
+class OwnKeyRefused(Refused):
+    """The caller brought a key of its own, and only the pool is to be spent."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            ErrorKind.FORBIDDEN,
+            f"this bridge spends its own keys alone: send the word {POOL_WORD!r} or a client token as the API key, or "
+            "set server.byok = true",
+        )
+
+
 @frozen
 class Caller:
-    """Whose key a request spends. `own` is the caller's own credential header, if it brought one; `secret` its key."""
+    """Whose key a request spends. `own` are the caller's own credential headers, if it brought any; `secrets` the keys
+    in them with their hints."""
 
     credential: Credential
     initiator: str | None = None
-    own: tuple[bytes, bytes] | None = field(default=None, repr=False)
-    secret: str = field(default="", repr=False, eq=False)
+    own: tuple[tuple[bytes, bytes], ...] = field(default=(), repr=False)
+    secrets: tuple[tuple[str, str], ...] = field(default=(), repr=False, eq=False)
 
 
-def identify(exchange: Exchange, tokens: Mapping[str, Secret]) -> Caller:
-    """Who asks, by the credentials of the request. Raises Unauthorized where the pool is closed to it."""
+def identify(
+    exchange: Exchange, tokens: Mapping[str, Secret], *, byok: bool = True, key_header: bytes = b"authorization"
+) -> Caller:
+    """Who asks, by the credentials of the request. Raises Unauthorized where the pool is closed to it, OwnKeyRefused
+    where it brought a key of its own and `byok` is off. Of several own keys the one in `key_header`, the provider's
+    own, names the caller.
+    """
     brought = [
-        (header, token)
+        (header, key)
         for header in exchange.headers
-        if header[0].lower() in CREDENTIAL_HEADERS and (token := _token(*header))
+        if header[0].lower() in CREDENTIAL_HEADERS and (key := _key(*header))
     ]
     for name, expected in tokens.items():
-        if any(_equal(token, expected) for _, token in brought):
+        if any(_equal(key, expected) for _, key in brought):
             return Caller(Credential("centralized"), initiator=name)
-    for header, token in brought:
-        if token != POOL_WORD:
-            return Caller(Credential("byok", hint(token)), own=header, secret=token)
+    own = [(header, key) for header, key in brought if key != POOL_WORD]
+    if own and (tokens or len(own) == len(brought)):
+        if not byok:
+            raise OwnKeyRefused
+        named = next((key for header, key in own if header[0].lower() == key_header.lower()), own[0][1])
+        headers = tuple(header for header, _ in own)
+        return Caller(Credential("byok", hint(named)), own=headers, secrets=tuple((key, hint(key)) for _, key in own))
     if tokens:
         raise Unauthorized
     return Caller(Credential("centralized"))
 
 
-def _equal(token: str, expected: Secret) -> bool:
+def _equal(key: str, expected: Secret) -> bool:
     """Compared in the same time wherever they differ."""
-    return hmac.compare_digest(token.encode("utf-8", "surrogateescape"), expected.reveal().encode())
+    return hmac.compare_digest(key.encode("utf-8", "surrogateescape"), expected.reveal().encode())
 
 
-def _token(name: bytes, value: bytes) -> str:
+def _key(name: bytes, value: bytes) -> str:
     text = value.decode("latin-1").strip()
     if name.lower() == b"authorization":
-        scheme, _, token = text.partition(" ")
+        scheme, _, key = text.partition(" ")
         if scheme.lower() == "bearer":
-            return token.strip()
+            return key.strip()
     return text

@@ -16,15 +16,18 @@ import trio
 from attrs import define, evolve, frozen
 
 from bridge.apis.protocol import Api, Opening, StreamFailure
+from bridge.apis.provider_errors import LONGEST_BODY, ProviderError
 from bridge.apis.sse import SseParser
-from bridge.errors import ErrorKind, Refused
+from bridge.errors import NO_RETRY, ErrorKind, Refused
 from bridge.events.hub import utc_now
-from bridge.events.vocabulary import FailureReason
+from bridge.events.vocabulary import FailureReason, KeyCause, KeyState
 from bridge.interception.caller import Caller
+from bridge.interception.decoding import UndecodableError, decoder
 from bridge.interception.lifecycle import Reporter
 from bridge.keys.key import Key
 from bridge.keys.verdict import Failure, judge, judge_stream_failure
 from bridge.keys.walk import Exhausted, Walk
+from bridge.observe.logs import redactor
 from bridge.providers.attempt import Call, Response, UpstreamBusy, UpstreamError, UpstreamTimeout
 from bridge.providers.circuit_breaker import Permit
 from bridge.providers.provider import Provider
@@ -32,6 +35,11 @@ from bridge.providers.provider import Provider
 ERROR_BODY = 1024 * 1024
 """How much of an error's body is read, and relayed where no key is left."""
 ERROR_BODY_S = 5.0
+KEY_ERRORS = frozenset({401, 402, 403, 429})
+"""The statuses that speak of the key whatever their body says; the client does not get them while others are left."""
+MOST_DIGITS = 15
+CAUSE_CHARACTERS = 300
+"""Of a provider's words on what put a key into its state."""
 HOLD_S = 2.0
 HOLD_BYTES = 64 * 1024
 """The opening of a stream is held back no longer than this."""
@@ -42,12 +50,20 @@ SERVER_ERRORS = frozenset({500, 502, 503, 504})
 class NoKeyLeft(Refused):
     """Every key of the pool is out."""
 
-    def __init__(self, exhausted: Exhausted) -> None:
+    def __init__(self, exhausted: Exhausted, *, hopeless: bool) -> None:
         if exhausted.retry_after_s is None:  # waiting does not help
-            super().__init__(ErrorKind.BAD_GATEWAY, exhausted.message)
+            super().__init__(ErrorKind.BAD_GATEWAY, exhausted.message, [NO_RETRY] if hopeless else [])
         else:
             wait = str(exhausted.retry_after_s).encode()
             super().__init__(ErrorKind.RATE_LIMITED, exhausted.message, [(b"retry-after", wait)])
+
+
+@frozen
+class Verdict:
+    """What a response says against its key, and in which words of the provider's."""
+
+    failure: Failure
+    text: str
 
 
 @frozen
@@ -62,12 +78,15 @@ class Served:
     key: Key | None = None
 
     def failed_late(self, failure: StreamFailure | None) -> None:
-        """A stream that had begun told of a limit: too late for this request, but the next ones need not meet it."""
-        if failure is None or self.walk is None or self.key is None:
+        """A stream that had begun told of a limit: too late for this request, but the next ones need not meet it.
+
+        What reads like that in any other body was judged before, or is no word on the key.
+        """
+        if failure is None or self.walk is None or self.key is None or not _is_good_stream(self.response):
             return
-        verdict = judge_stream_failure(failure.reason, failure.message)
-        if verdict is not None:
-            self.walk.fail(self.key, verdict)
+        judged = judge_stream_failure(failure.reason, failure.message)
+        if judged is not None:
+            self.walk.fail(self.key, judged)
 
 
 @define
@@ -87,7 +106,7 @@ class Failover:
 
         Raises NoKeyLeft, or UpstreamError where there was no response at all.
         """
-        if self.caller.own is not None:
+        if self.caller.own:
             async with self._attempt(self.caller.own, self.caller.credential.hint or "") as response:
                 yield Served(response)
             return
@@ -97,42 +116,52 @@ class Failover:
         while True:
             if key is None:
                 exhausted = self.provider.pool.exhaustion(walk)
-                if exhausted.kind == "relay" and last is not None:
+                if last is not None and self._relays_last(exhausted):
                     yield Served(last)
                     return
                 await self._wait(exhausted)
                 walk.resume()
                 key = walk.next()
                 continue
-            async with self._attempt(self.provider.kind.credential(key.secret), key.hint) as response:
-                failure = judge(response.status, response.headers, b"", utc_now())
-                if failure is None:
-                    held, failure = await self._hold_opening(response)
-                    if failure is None:
-                        self._note_served(key, held)
-                        yield Served(held, walk, key)
-                        return
-                    self._failed(walk, key, held, failure)
+            async with self._attempt((self.provider.kind.credential(key.secret),), key.hint) as received:
+                response, verdict = await self._judge(received)
+                if verdict is None:
+                    self._note_served(key, response)
+                    yield Served(response, walk, key)
+                    return
+                self._failed(walk, key, response, verdict)
+                if self._is_last_word(walk):
+                    yield Served(response)
+                    return
+                if _is_good_stream(response):
                     key = walk.next()
                     if key is None:
-                        yield Served(held)  # nobody can do better: as it came
+                        yield Served(response)  # nobody can do better: as it came
                         return
                     continue
-                body, complete = await _error_body(response)
-            last = Response.read_before(response.status, response.headers, body, complete=complete)
-            # The body only tells more of the reason.
-            verdict = judge(response.status, response.headers, body, utc_now()) or failure
-            self._failed(walk, key, response, verdict)
-            if not isinstance(self.call.body, bytes):  # gone with the first attempt
-                yield Served(last)
-                return
+                last = await _read_whole(response)
             key = walk.next()
 
+    def _is_last_word(self, walk: Walk) -> bool:
+        """Whether a failure goes to the client as it comes: the request can't be sent again, or not to anybody else."""
+        if not isinstance(self.call.body, bytes):  # gone with the first attempt
+            return True
+        return self._has_one_key and not self._may_wait(self.provider.pool.exhaustion(walk))
+
+    def _relays_last(self, exhausted: Exhausted) -> bool:
+        """Whether the provider's own last answer says more than the bridge could: where the keys are well, or where
+        there is but one, whose provider's wording, limits and `x-should-retry` matter to agents."""
+        return exhausted.kind == "relay" or (self._has_one_key and not self._may_wait(exhausted))
+
+    @property
+    def _has_one_key(self) -> bool:
+        return len(self.provider.pool.keys) == 1
+
     @asynccontextmanager
-    async def _attempt(self, credential: tuple[bytes, bytes], hint: str) -> AsyncIterator[Response]:
+    async def _attempt(self, credentials: tuple[tuple[bytes, bytes], ...], hint: str) -> AsyncIterator[Response]:
         self.reporter.attempt_started(hint)
         begun = False
-        call = evolve(self.call, headers=[*self.call.headers, credential])
+        call = evolve(self.call, headers=[*self.call.headers, *credentials])
         try:
             async with self.provider.upstream.attempt(call) as response:
                 begun = True
@@ -147,12 +176,19 @@ class Failover:
                 self.reporter.attempt_failed(hint, None, reason)
             raise
 
-    async def _hold_opening(self, response: Response) -> tuple[Response, Failure | None]:
-        """The response, and what the opening of its stream says against the key."""
-        if response.status != 200 or not response.is_stream or not self.api.understood:
+    async def _judge(self, response: Response) -> tuple[Response, Verdict | None]:
+        """The response, and what its error, or the opening of its stream, says against the key."""
+        if _is_good_stream(response) and self.api.understood:
+            response, told = await look_at_opening(response, self.api)
+            failure = None if told is None else judge_stream_failure(told.reason, told.message)
+            return response, None if failure is None or told is None else Verdict(failure, told.message)
+        if response.status < 400:
             return response, None
-        response, failure = await look_at_opening(response, self.api)
-        return response, None if failure is None else judge_stream_failure(failure.reason, failure.message)
+        body = b""
+        if response.status < 500:
+            response, body = await look_at_error(response)
+        failure = judge(response.status, response.headers, body, utc_now())
+        return response, None if failure is None else Verdict(failure, ProviderError.from_body(body).message)
 
     def _note_served(self, key: Key, response: Response) -> None:
         if response.status < 300:
@@ -162,30 +198,59 @@ class Failover:
         if response.status in SERVER_ERRORS:
             self.reporter.attempt_failed(key.hint, response.status, FailureReason.SERVER_ERROR)
 
-    def _failed(self, walk: Walk, key: Key, response: Response, failure: Failure) -> None:
-        cooldown_s = walk.fail(key, failure, response.headers)
-        self.reporter.attempt_failed(key.hint, response.status, failure.reason, cooldown_s)
+    def _failed(self, walk: Walk, key: Key, response: Response, verdict: Verdict) -> None:
+        text = redactor.redact(verdict.text)[:CAUSE_CHARACTERS]  # in this order: half a secret is not known as one
+        cause = KeyCause(self.reporter.id, response.status, text or None)
+        cooldown_s = walk.fail(key, verdict.failure, response.headers, cause)
+        self.reporter.attempt_failed(key.hint, response.status, verdict.failure.reason, cooldown_s)
+
+    def _may_wait(self, exhausted: Exhausted) -> bool:
+        until, longest = exhausted.wait_until, self.provider.settings.wait_for_key
+        return until is not None and bool(longest) and until <= self.reporter.began + longest
 
     async def _wait(self, exhausted: Exhausted) -> None:
         """Waits until a key may serve again, where that is allowed to take so long. Raises NoKeyLeft otherwise."""
         until = exhausted.wait_until
-        longest = self.provider.settings.wait_for_key
-        if until is None or not longest or until > self.reporter.began + longest:
-            raise NoKeyLeft(exhausted)
+        if until is None or not self._may_wait(exhausted):
+            raise NoKeyLeft(exhausted, hopeless=not any(key.state is KeyState.VALID for key in self.provider.pool.keys))
         self.reporter.waiting(utc_now() + timedelta(seconds=until - trio.current_time()))
         await self.provider.wait_for_key(self.provider.pool.turn(until))
 
 
-async def _error_body(response: Response) -> tuple[bytes, bool]:
-    """What comes of an error's body in good time, and whether that is all of it."""
+def _is_good_stream(response: Response) -> bool:
+    return response.status == 200 and response.is_stream
+
+
+async def look_at_error(response: Response) -> tuple[Response, bytes]:
+    """The response as it was, and of its body what came in good time, not encoded; nothing where it is too long."""
+    length = response.header(b"content-length") or b""
+    if length.isdigit() and (len(length) > MOST_DIGITS or int(length) > LONGEST_BODY):
+        return response, b""
+    held: list[bytes] = []
+    patience = ERROR_BODY_S if response.status in KEY_ERRORS else HOLD_S
+    with trio.move_on_after(patience), contextlib.suppress(UpstreamError):  # which whoever relays it meets again
+        while sum(map(len, held)) <= LONGEST_BODY:
+            chunk = await response.receive()
+            if not chunk:
+                break
+            held.append(chunk)
+    decode = decoder(response.header(b"content-encoding"))
+    try:
+        return response.after(held), b"" if decode is None else decode(b"".join(held))
+    except UndecodableError:
+        return response.after(held), b""
+
+
+async def _read_whole(response: Response) -> Response:
+    """A response that outlives its connection, with what comes of its body in good time."""
     body = bytearray()
     with trio.move_on_after(ERROR_BODY_S), contextlib.suppress(UpstreamError):
         while len(body) < ERROR_BODY:
             chunk = await response.receive()
             if not chunk:
-                return bytes(body), True
+                return Response.read_before(response.status, response.headers, bytes(body), complete=True)
             body += chunk
-    return bytes(body), False
+    return Response.read_before(response.status, response.headers, bytes(body), complete=False)
 
 
 async def look_at_opening(response: Response, api: Api) -> tuple[Response, StreamFailure | None]:

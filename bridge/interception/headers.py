@@ -33,7 +33,7 @@ def headers_upstream(client: RawHeaders, extra: Iterable[tuple[str, str]] = ()) 
 
 def actor_headers(initiator: str) -> list[tuple[str, str]]:
     """Who spends the pool, for an upstream that keeps count itself (`send_actor_headers`)."""
-    return [("X-AI-Bridge-Actor-ID", initiator), ("X-AI-Bridge-Actor-Metadata-Name", initiator)]
+    return [("X-AI-Bridge-Actor-ID", initiator), ("X-AI-Bridge-Actor-Metadata-Username", initiator)]
 
 
 def headers_down(upstream: RawHeaders) -> RawHeaders:

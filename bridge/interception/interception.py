@@ -14,7 +14,7 @@ import trio
 from attrs import AttrsInstance, evolve, fields, frozen
 
 from bridge.apis.protocol import ClientFilter, RequestFacts
-from bridge.errors import ErrorKind, Refused
+from bridge.errors import NO_RETRY, ErrorKind, Refused
 from bridge.events.hub import Hub
 from bridge.events.vocabulary import InterceptionStarted, Outcome, TokensUsed
 from bridge.http.exchange import ClientGone, Exchange
@@ -126,7 +126,7 @@ class Interceptor:
             self._reporter.started(self._started())
         if self._facts.background:
             advice = "leave out 'background', or ask the provider without the bridge"
-            raise Refused(ErrorKind.NOT_IMPLEMENTED, f"background responses are not relayed; {advice}")
+            raise Refused(ErrorKind.NOT_IMPLEMENTED, f"background responses are not relayed; {advice}", [NO_RETRY])
         return body
 
     async def _read(self, body: bytes) -> bytes:
@@ -153,7 +153,7 @@ class Interceptor:
             initiator=self._caller.initiator,
             unread=self._unread,
             **_told(self._facts),
-            **_told(recognise(self._exchange, self._facts.session_hint)),
+            **_told(recognise(self._exchange, self._facts, f"{self._provider.kind.title} SDK")),
         )
 
     async def _ask_upstream(self, body: bytes | AsyncIterator[bytes], nursery: trio.Nursery) -> None:

@@ -14,7 +14,8 @@ from bridge.providers.provider import Provider
 
 @frozen
 class Route:
-    """Where one request goes. `endpoint` is its path below the provider's name, `target` that with the query."""
+    """Where one request goes. `endpoint` is its path below the provider's name, with `/v1` also where the request left
+    that out; `target` that with the query, below the base URL."""
 
     provider: Provider
     api: Api
@@ -24,11 +25,12 @@ class Route:
 
 def find_route(exchange: Exchange, providers: Mapping[str, Provider]) -> Route:
     """The route of a request. Raises Refused where there is none, or not for such a request."""
-    name, endpoint = split(exchange.path)
+    name, path = split(exchange.path)
     provider = providers.get(name)
-    api = None if provider is None else provider.kind.api(endpoint)
-    if provider is None or api is None:
+    found = None if provider is None else provider.find(path)
+    if provider is None or found is None:
         raise Refused(ErrorKind.NOT_FOUND, f"no such route is served here; these are: {_served(providers)}")
+    endpoint, api = found
     if api.understood:
         _check_intercepted(exchange)
     query = b"?" + exchange.query if exchange.query else b""

@@ -3,7 +3,7 @@
 Health has three layers, each with its own way out, so that nothing has to be undone when another changes:
 
 - switched off by the owner, until switched on again;
-- refused by the provider, until a check is answered 200;
+- refused by the provider, until a check is answered 200, or a request that was let through to see;
 - cooling down, until its deadline. A later deadline is never shortened, also not by a refusal that is lifted.
 
 The state that people see is the topmost layer's (docs/behaviour.md, Key pool). Beside them stands the suspicion a 403
@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from attrs import Factory, define, field, frozen
 
-from bridge.events.vocabulary import DeadlineSource, FailureReason, KeyState, RateLimits
+from bridge.events.vocabulary import DeadlineSource, FailureReason, KeyCause, KeyState, RateLimits
 from bridge.keys.secret import Secret
 from bridge.keys.verdict import Failure
 
@@ -22,7 +22,8 @@ CHECKS_S = (60.0, 120.0, 300.0, 600.0, 1200.0, 2400.0, 3600.0)
 """Seconds from one check of a refused key to the next, the last for ever."""
 
 PROBE_S = 600.0
-"""A key that cools for longer than this lets one request through each time it has passed."""
+"""A key that cools for longer than this lets one request through each time it has passed, and so does one whose check
+was forbidden: it may be one that must not list models."""
 
 
 @frozen
@@ -32,6 +33,7 @@ class Cooldown:
     until: float
     reason: FailureReason
     source: DeadlineSource
+    cause: KeyCause | None = None
 
 
 @define(eq=False)
@@ -53,6 +55,9 @@ class Key:
     check_at: float | None = field(default=None, repr=False)
     checking: bool = field(default=False, repr=False)
     suspect: bool = field(default=False, repr=False)
+    accusation: KeyCause | None = field(default=None, repr=False)
+    """What refused it, or made it suspect."""
+
     probe_at: float | None = field(default=None, repr=False)
     probing: bool = field(default=False, repr=False)
 
@@ -78,6 +83,13 @@ class Key:
         return self.cooling.reason if self.cooling else None
 
     @property
+    def cause(self) -> KeyCause | None:
+        """What put it into its state."""
+        if self.state is KeyState.PERMANENT:
+            return self.accusation
+        return self.cooling.cause if self.cooling else None
+
+    @property
     def wakes_at(self) -> float | None:
         """When it needs the pool's attention next: its deadline or its check."""
         if self.disabled:
@@ -88,14 +100,16 @@ class Key:
         return min(times, default=None)
 
     def admits(self, now: float) -> bool:
-        """Whether a request may use it now: it is valid, or cools so long that one may look whether it still must."""
-        if self.disabled or self.refusal is not None:
+        """Whether a request may use it now: it is valid, or out so long that one may look whether it still must be."""
+        if self.disabled:
             return False
-        return self.cooldown is None or self.cooldown.until <= now or self._probe_due(now)
+        if self.refusal is None and (self.cooldown is None or self.cooldown.until <= now):
+            return True
+        return self._may_be_probed and self.probe_at is not None and self.probe_at <= now
 
     def take(self, now: float) -> None:
-        """A request is about to use it. If only as the one that probes a long cooldown, the next one's turn is set."""
-        if self.cooldown is not None and self.cooldown.until > now:
+        """A request is about to use it. If only as the one that probes, the next one's turn is set."""
+        if self.refusal is not None or (self.cooldown is not None and self.cooldown.until > now):
             self.probing = True
             self._plan_probe(now)
 
@@ -104,19 +118,20 @@ class Key:
         if self.cooldown is not None and self.cooldown.until <= now:
             self._warm_up()
 
-    def fail(self, failure: Failure, now: float) -> None:
+    def fail(self, failure: Failure, now: float, cause: KeyCause | None = None) -> None:
         """Takes in what a response said against it."""
         self.probing = False
         if failure.permanent:
-            self._refuse(failure.reason, now)
+            self._refuse(failure.reason, now, cause)
         elif failure.recheck:
-            self._suspect(now)
+            self._suspect(now, cause)
         elif failure.cooldown_s is not None:
-            self._cool(Cooldown(now + failure.cooldown_s, failure.reason, failure.source or "default"), now)
+            self._cool(Cooldown(now + failure.cooldown_s, failure.reason, failure.source or "default", cause), now)
 
     def succeed(self) -> None:
-        """A request was answered well: a long cooldown that was being probed is over, a suspicion unfounded."""
-        if self.probing:
+        """A request was answered well: what was being probed is over, a suspicion unfounded."""
+        if self.probing and self._may_be_probed:
+            self.refusal = None
             self._warm_up()
         self.suspect = False
         if self.refusal is None:
@@ -124,11 +139,12 @@ class Key:
             self.checks = 0
 
     def reset(self, now: float) -> None:
-        """The owner believes it well: a cooldown ends, a refused key is checked at once."""
+        """The owner believes it well: a cooldown ends, a refused key is checked at once, and tried if it may be."""
         self._warm_up()
         if self.refusal is not None:
             self.check_at = now
             self.checks = 0
+            self.probe_at = now
 
     def enable(self, now: float) -> None:
         """Switched on again; what else is wrong with it stays, but a refused key is checked at once."""
@@ -149,22 +165,26 @@ class Key:
         """
         self.checking = False
         if status is not None and 200 <= status <= 299:
-            self.refusal = None
+            if self.refusal is not None:
+                self.refusal = None
+                self._plan_probe(now)
             self.suspect = False
             self.check_at = None
             self.checks = 0
         elif self.suspect and status in (401, 403):
-            self._refuse(FailureReason.FORBIDDEN, now)
+            reason = FailureReason.UNAUTHORIZED if status == 401 else FailureReason.FORBIDDEN
+            self._refuse(reason, now, self.accusation)
         elif self.suspect or self.refusal is not None:
             self._plan_check(now)
         else:
             self.check_at = None
 
-    def restore_refusal(self, reason: FailureReason, checks: int, check_at: float) -> None:
+    def restore_refusal(self, reason: FailureReason, checks: int, check_at: float, now: float) -> None:
         """Refused before the bridge's restart already, and checked that often."""
         self.refusal = reason
         self.checks = checks
         self.check_at = check_at
+        self._plan_probe(now)
 
     def restore_cooldown(self, cooldown: Cooldown, now: float) -> None:
         """Had to rest before the bridge's restart already, and has to for the remainder."""
@@ -177,26 +197,31 @@ class Key:
 
     def _warm_up(self) -> None:
         self.cooldown = None
-        self.probe_at = None
-        self.probing = False
+        if self.refusal is None:  # what one that is refused may be tried for is not over
+            self.probe_at = None
+            self.probing = False
 
-    def _probe_due(self, now: float) -> bool:
-        return self.probe_at is not None and self.probe_at <= now
+    @property
+    def _may_be_probed(self) -> bool:
+        return self.refusal in (None, FailureReason.FORBIDDEN)
 
     def _plan_probe(self, now: float) -> None:
         long = self.cooldown is not None and self.cooldown.until - now > PROBE_S
-        self.probe_at = now + PROBE_S if long else None
+        self.probe_at = now + PROBE_S if long or self.refusal is not None else None
 
-    def _refuse(self, reason: FailureReason, now: float) -> None:
+    def _refuse(self, reason: FailureReason, now: float, cause: KeyCause | None) -> None:
         self.suspect = False
-        if self.refusal is None:
+        if self.refusal is None or (self.refusal is FailureReason.FORBIDDEN and reason is FailureReason.UNAUTHORIZED):
             self.refusal = reason
+            self.accusation = cause
             self.checks = 0
             self._plan_check(now)
+            self._plan_probe(now)
 
-    def _suspect(self, now: float) -> None:
+    def _suspect(self, now: float, cause: KeyCause | None) -> None:
         if self.refusal is None:
             self.suspect = True
+            self.accusation = cause
             self.check_at = now
             self.checks = 0
 

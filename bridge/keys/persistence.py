@@ -60,7 +60,7 @@ def restore(
             checks = row.get("checks")
             step = checks if isinstance(checks, int) and 0 <= checks <= len(CHECKS_S) else 0
             delay = _seconds_until(row.get("check_at"), wall)
-            key.restore_refusal(refusal, step, now + min(max(delay or 0.0, 0.0), CHECKS_S[-1]))
+            key.restore_refusal(refusal, step, now + min(max(delay or 0.0, 0.0), CHECKS_S[-1]), now)
         cooldown = _cooldown(row, now, wall)
         if cooldown is not None:
             key.restore_cooldown(cooldown, now)

@@ -13,7 +13,7 @@ from collections.abc import Set as AbstractSet
 from datetime import datetime, timedelta
 from typing import Any
 
-from bridge.events.vocabulary import Event, FailureReason, KeyChanged, KeyState, RateLimits
+from bridge.events.vocabulary import DeadlineSource, Event, FailureReason, KeyCause, KeyChanged, KeyState, RateLimits
 from bridge.keys import persistence
 from bridge.keys.key import Cooldown, Key
 from bridge.keys.rate_limits import Headers, read_limits
@@ -25,8 +25,8 @@ from bridge.keys.walk import Exhausted, Walk, exhausted
 TURN_S = 0.01
 LAST_TURN_S = 1.0
 
-Visible = tuple[KeyState, FailureReason | None, Cooldown | None, RateLimits]
-"""All of a key that subscribers can see."""
+Visible = tuple[KeyState, FailureReason | None, Cooldown | None, float | None, KeyCause | None, RateLimits]
+"""All of a key that subscribers can see; the number is a dead key's next check."""
 
 
 class UnknownKey(LookupError):
@@ -90,7 +90,7 @@ class KeyPool:
                 return key
         return None
 
-    def fail(self, key: Key, failure: Failure, headers: Headers = ()) -> float | None:
+    def fail(self, key: Key, failure: Failure, headers: Headers = (), cause: KeyCause | None = None) -> float | None:
         """Applies a failure, and the rate-limit headers that came with it.
 
         Returns the seconds the key rests now, which may be more than this failure asked for; None where it does not
@@ -101,7 +101,7 @@ class KeyPool:
             return failure.cooldown_s
         now = self._clock()
         before = key.cooldown
-        key.fail(failure, now)
+        key.fail(failure, now, cause)
         key.limits = read_limits(headers, key.limits, self._wall())
         self._changed(key)
         if failure.cooldown_s is None or key.refusal is not None:
@@ -270,21 +270,32 @@ class KeyPool:
             self.on_reschedule()
 
     def _event(self, key: Key) -> KeyChanged:
-        cooling = key.cooling
+        at, source = _retry_at(key)
         return KeyChanged(
             provider=self.provider,
             key=key.hint,
             state=key.state,
             reason=key.reason,
-            retry_at=self._wall() + timedelta(seconds=cooling.until - self._clock()) if cooling else None,
-            source=cooling.source if cooling else None,
+            retry_at=None if at is None else self._wall() + timedelta(seconds=at - self._clock()),
+            source=source,
+            cause=key.cause,
             limits=key.limits,
         )
 
 
+def _retry_at(key: Key) -> tuple[float | None, DeadlineSource | None]:
+    """When a key that is out may serve again, or is checked; and who says so."""
+    if key.cooling is not None:
+        return key.cooling.until, key.cooling.source
+    if key.state is KeyState.PERMANENT and key.check_at is not None:
+        return key.check_at, "check"
+    return None, None
+
+
 def _visible(key: Key) -> Visible:
     # Not the event: its `retry_at` follows a wall clock that may be set, and would differ each time.
-    return (key.state, key.reason, key.cooling, key.limits)
+    check_at = key.check_at if key.state is KeyState.PERMANENT else None
+    return (key.state, key.reason, key.cooling, check_at, key.cause, key.limits)
 
 
 def _distinct(hint: str, taken: set[str]) -> str:

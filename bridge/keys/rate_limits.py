@@ -14,12 +14,15 @@ from typing import TypeVar
 
 from attrs import evolve
 
-from bridge.events.vocabulary import RateLimit, RateLimits
+from bridge.events.vocabulary import LimitWindow, RateLimit, RateLimits
 
 T = TypeVar("T")
 
 Headers = Sequence[tuple[bytes, bytes]]
 """Raw names and values, in the order in which they came."""
+
+SHORTEST_S = 1.0
+"""The rest of a key that is told to rest for no time."""
 
 LONGEST_S = 24 * 3600.0
 """No header, and no clock that stands wrong, may rest a key for longer than this."""
@@ -31,6 +34,10 @@ SAME_RESET = timedelta(seconds=1)
 """Two resets this close are one: providers send a length of time, and the way here takes a moment."""
 
 LONGEST_COUNT = 15  # digits; more would not survive JSON's numbers
+
+WORD = re.compile(r"[a-z_]{1,40}")
+
+LATEST_STAMP = 10**11  # seconds since 1970; later ones are no dates
 
 PREFIXES = (b"x-ratelimit-", b"anthropic-ratelimit-")
 
@@ -56,7 +63,8 @@ def read_limits(headers: Headers, before: RateLimits, now: datetime) -> RateLimi
 
     OpenAI's `x-ratelimit-{limit,remaining,reset}-{requests,tokens}` give the reset as a duration, Anthropic's
     `anthropic-ratelimit-{requests,tokens,input-tokens,output-tokens}-{limit,remaining,reset}` as RFC 3339.
-    Of several token gauges the tightest counts. A value that makes no sense is as good as absent.
+    Of several token gauges the tightest counts; `anthropic-ratelimit-unified-*` speaks of windows of 5 hours and of 7
+    days. A value that makes no sense is as good as absent.
     """
     if not any(name.lower().startswith(PREFIXES) for name, _ in headers):
         return before
@@ -74,7 +82,41 @@ def read_limits(headers: Headers, before: RateLimits, now: datetime) -> RateLimi
         before,
         requests=_newer(before.requests, gauges["requests"]),
         tokens=_newer(before.tokens, gauges["tokens"]),
+        five_hours=_window(headers, now, "5h") or before.five_hours,
+        seven_days=_window(headers, now, "7d") or before.seven_days,
+        status=_status(headers) or before.status,
     )
+
+
+def _window(headers: Headers, now: datetime, name: str) -> LimitWindow | None:
+    """Anthropic's `anthropic-ratelimit-unified-{5h,7d}-{utilization,reset}`: a share, and seconds since 1970."""
+    shares = [_share(text) for text in _values(headers, f"anthropic-ratelimit-unified-{name}-utilization")]
+    resets = [_stamp(text, now) for text in _values(headers, f"anthropic-ratelimit-unified-{name}-reset")]
+    window = LimitWindow(next(filter(_known, shares), None), next(filter(_known, resets), None))
+    return None if window == LimitWindow() else window
+
+
+def _status(headers: Headers) -> str | None:
+    """`rejected` with overage allowed still serves, and is told as `allowed_overage`."""
+    status = next(filter(WORD.fullmatch, _values(headers, "anthropic-ratelimit-unified-status")), "")
+    overage = next(_values(headers, "anthropic-ratelimit-unified-overage-status"), "")
+    return "allowed_overage" if status == "rejected" and overage.startswith("allowed") else status or None
+
+
+def _known(value: object) -> bool:
+    return value is not None
+
+
+def _share(text: str) -> float | None:
+    number = _number(text)
+    return min(number, 1.0) if number is not None and number >= 0 else None
+
+
+def _stamp(text: str, now: datetime) -> datetime | None:
+    if text.isdigit() and len(text) <= LONGEST_COUNT and int(text) > HORIZON.total_seconds():
+        moment = datetime.fromtimestamp(int(text), UTC) if int(text) < LATEST_STAMP else None
+        return moment if moment is not None and abs(moment - now) <= HORIZON else None
+    return _moment(text, now)
 
 
 def _newer(before: RateLimit, read: list[RateLimit | None]) -> RateLimit:
@@ -125,27 +167,31 @@ def _moment(text: str, now: datetime) -> datetime | None:
 
 
 def retry_after(headers: Headers, now: datetime) -> float | None:
-    """Seconds from 0 to 24 h, or None where the headers say nothing that makes sense. `now` is aware.
+    """Seconds up to 24 h, or None where the headers say nothing that makes sense. `now` is aware.
 
     `retry-after-ms` (milliseconds) goes before `retry-after`, which is seconds or an HTTP date (RFC 9110 sections
-    10.2.3 and 5.6.7, all three forms). Fractions are fine. Of several headers the first that makes sense counts.
+    10.2.3 and 5.6.7, all three forms). Fractions are fine; none at all, or a date that has passed, is SHORTEST_S; a
+    negative number is nonsense. Of several headers the first that makes sense counts.
     """
     for value in _values(headers, "retry-after-ms"):
         milliseconds = _number(value)
-        if milliseconds is not None:
+        if milliseconds is not None and milliseconds >= 0:
             return within_bounds(milliseconds / 1000)
     for value in _values(headers, "retry-after"):
         seconds = _number(value)
         if seconds is None:
             seconds = _seconds_until(value, now)
+        elif seconds < 0:
+            continue
         if seconds is not None:
             return within_bounds(seconds)
     return None
 
 
 def within_bounds(seconds: float) -> float:
-    """The nearest cooldown that may be: never negative, at most 24 h."""
-    return min(max(seconds, 0.0), LONGEST_S)
+    """The nearest cooldown that may be: at most 24 h, and never none: who says "again at once" to a request that it
+    refuses would be asked without end."""
+    return min(seconds, LONGEST_S) if seconds > 0 else SHORTEST_S
 
 
 def _number(text: str) -> float | None:

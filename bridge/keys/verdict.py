@@ -33,23 +33,35 @@ class Failure:
 
 
 def judge(status: int, headers: Headers, body: bytes, now: datetime) -> Failure | None:
-    """What this response says about its key; None: nothing, it is the request's business. `now` is aware."""
-    match status:
-        case 401:
-            return Failure(FailureReason.UNAUTHORIZED, permanent=True)
-        case 403:
-            return Failure(FailureReason.FORBIDDEN, recheck=True)
-        case 429:
-            delay = retry_after(headers, now)
-            error = ProviderError.from_body(body)
-            return _limited(delay, error.message, quota=error.reason is FailureReason.QUOTA_EXHAUSTED)
-        case 503 | 529:
-            delay = retry_after(headers, now)
-            if delay is not None:
-                return Failure(FailureReason.OVERLOADED, delay, "header")
-            return Failure(FailureReason.OVERLOADED) if status == 529 else None
-        case _:
-            return None
+    """What this response says about its key; None: nothing, it is the request's business. `now` is aware.
+
+    Of a body only what it says of the account counts, and only in an error (4xx): any other words touch no key.
+    """
+    if status in (503, 529):
+        return _overloaded(status, headers, now)
+    if not 400 <= status <= 499:
+        return None
+    error = ProviderError.from_body(body)
+    no_credit = error.reason is FailureReason.QUOTA_EXHAUSTED
+    failure: Failure | None = None
+    if error.on_hold:
+        failure = Failure(FailureReason.FORBIDDEN, permanent=True)
+    elif status == 401:
+        failure = Failure(FailureReason.UNAUTHORIZED, permanent=True)
+    elif status == 402 or (status in (400, 403, 429) and no_credit):
+        failure = _limited(retry_after(headers, now), error.message, quota=True)
+    elif status == 429:
+        failure = _limited(retry_after(headers, now), error.message, quota=False)
+    elif status == 403:
+        failure = Failure(FailureReason.FORBIDDEN, recheck=True)
+    return failure
+
+
+def _overloaded(status: int, headers: Headers, now: datetime) -> Failure | None:
+    delay = retry_after(headers, now)
+    if delay is not None:
+        return Failure(FailureReason.OVERLOADED, delay, "header")
+    return Failure(FailureReason.OVERLOADED) if status == 529 else None
 
 
 def judge_stream_failure(reason: FailureReason | None, message: str = "") -> Failure | None:

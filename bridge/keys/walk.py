@@ -12,18 +12,18 @@ from typing import Literal
 
 from attrs import Factory, define, field, frozen
 
-from bridge.events.vocabulary import FailureReason, KeyState
+from bridge.events.vocabulary import FailureReason, KeyCause, KeyState
 from bridge.keys.key import Key
 from bridge.keys.rate_limits import Headers
 from bridge.keys.verdict import Failure
 
 SHORTEST_WAIT_S = 0.1
-"""Also a provider that says "again in 0 s" to each request gets no more requests from one that waits."""
+"""Also a provider that says "again in 1 ms" to each request gets no more requests from one that waits."""
 
 Pick = Callable[[AbstractSet[Key]], Key | None]
 """The key to try next, other than those."""
 
-Apply = Callable[[Key, Failure, Headers], float | None]
+Apply = Callable[[Key, Failure, Headers, KeyCause | None], float | None]
 """What a failure does to a key; see `KeyPool.fail`."""
 
 ExhaustedKind = Literal["cooling", "relay", "dead", "no_keys"]
@@ -47,10 +47,10 @@ class Walk:
             self._tried.add(key)
         return key
 
-    def fail(self, key: Key, failure: Failure, headers: Headers = ()) -> float | None:
+    def fail(self, key: Key, failure: Failure, headers: Headers = (), cause: KeyCause | None = None) -> float | None:
         """Remembers the failure and hands it to the pool; see `KeyPool.fail`."""
         self.failures.append((key, failure))
-        return self._apply(key, failure, headers)
+        return self._apply(key, failure, headers, cause)
 
     def resume(self) -> None:
         """After a wait for `Exhausted.wait_until`: keys that had to rest may be tried again once they are valid."""
@@ -78,7 +78,7 @@ def exhausted(provider: str, keys: Sequence[Key], failures: Sequence[tuple[Key, 
         return Exhausted("no_keys", f"{provider} has no API key configured; add one to providers.{provider}.keys")
     message = _message(provider, keys, dict(failures), now)
     ends = [key.cooling.until for key in keys if key.cooling]
-    # A rest that has passed since, or was none ("Retry-After: 0"): the next request may have the key.
+    # A rest that has passed since: the next request may have the key.
     rested = {key for key, failure in failures if failure.cooldown_s is not None}
     ends += [now for key in keys if key in rested and key.admits(now)]
     if ends:

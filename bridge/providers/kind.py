@@ -8,7 +8,7 @@ the kind, and compares no name.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from urllib.parse import unquote
 
 from attrs import field, frozen
@@ -18,6 +18,9 @@ from bridge.apis.protocol import Api
 from bridge.errors import ErrorKind
 from bridge.http.fields import RawHeaders
 from bridge.keys.secret import Secret
+
+ADMINISTRATIVE = re.compile(r"(/v1)+/(organizations?|admin)(/.*)?", re.IGNORECASE)
+"""What keys of an organisation's own can do; never reached with the owner's keys, whatever `routes` says."""
 
 
 @frozen(eq=False)
@@ -67,11 +70,23 @@ class ProviderKind:
         """The header that carries a key of the pool."""
         return self.key_header, self.key_prefix + key.reveal().encode()
 
-    def api(self, path: str) -> Api | None:
-        """The API behind a path; None where it is not listed, or is not plainly what it says."""
-        if path in self.intercepted:
-            return self.intercepted[path]
-        return self._passthrough if self.passed_through.fullmatch(path) and _is_plain(path) else None
+    def find(self, path: str, further: Iterable[re.Pattern[str]] = ()) -> tuple[str, Api] | None:
+        """The listed path that a path stands for, which may lack the `/v1`, and the API behind it.
+
+        `further` are routes of the owner's, below `/v1`. None where nothing fits, or is not plainly what it says.
+        """
+        paths = (path,) if path.startswith("/v1/") else (path, f"/v1{path}")
+        for listed in paths:
+            if (api := self.intercepted.get(listed)) is not None:
+                return listed, api
+        for listed in filter(_is_plain, paths):
+            if self.passed_through.fullmatch(listed):
+                return listed, self._passthrough
+        listed = paths[-1]
+        fits = any(route.fullmatch(listed.removeprefix("/v1")) for route in further)
+        if fits and _is_plain(listed) and not ADMINISTRATIVE.fullmatch(unquote(listed)):
+            return listed, self._passthrough
+        return None
 
     def target(self, path: str) -> bytes:
         """What of a path is appended to the base URL."""

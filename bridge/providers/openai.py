@@ -15,7 +15,10 @@ OPENAI = ProviderKind(
     default_url="https://api.openai.com/v1",
     base_path="/v1",
     intercepted={"/v1/responses": Responses(), "/v1/chat/completions": ChatCompletions()},
-    passed_through=re.compile(r"/v1/(models|conversations|embeddings)(/.*)?|/v1/responses/.+"),
+    passed_through=re.compile(
+        r"/v1/(models|conversations|embeddings|files|uploads|images|audio|vector_stores|batches)(/.*)?"
+        r"|/v1/(completions|moderations)|/v1/responses/.+"
+    ),
     key_header=b"Authorization",
     key_prefix=b"Bearer ",
     check_path="/v1/models",

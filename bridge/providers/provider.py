@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from math import inf
 
 import trio
 
+from bridge.apis.protocol import Api
 from bridge.config.settings import ProviderSettings
 from bridge.events.hub import Hub, utc_now
 from bridge.keys.key import Key
@@ -30,6 +32,7 @@ class Provider:
         self.name = name
         self.settings = settings
         self.kind = settings.kind
+        self._routes = _compiled(settings)
         self.pool = KeyPool(
             name,
             settings.keys,
@@ -80,7 +83,12 @@ class Provider:
         before = {key.hint for key in self.pool.keys}
         self.pool.replace(settings.keys, settings.strategy)
         self.settings = settings
+        self._routes = _compiled(settings)
         return sorted(before - {key.hint for key in self.pool.keys})
+
+    def find(self, path: str) -> tuple[str, Api] | None:
+        """The listed path that a path below its name stands for, and the API behind it; None where there is none."""
+        return self.kind.find(path, self._routes)
 
     async def wait_for_key(self, until: float) -> None:
         """Waits until that time (Trio's), or until a key becomes valid before it."""
@@ -130,3 +138,7 @@ class Provider:
         while True:
             await trio.sleep(SWEEP_S)
             await self.upstream.close_expired()
+
+
+def _compiled(settings: ProviderSettings) -> list[re.Pattern[str]]:
+    return [re.compile(route) for route in settings.routes]

@@ -94,7 +94,10 @@ def _key(key: KeyChanged, state: MonitorState, now: datetime, width: int) -> Ite
 
 
 def _deadline(key: KeyChanged, state: MonitorState, now: datetime, *, wide: bool) -> list[Span]:
-    """How long it still cools: a bar that runs down, and the time when it ends."""
+    """How long it still cools: a bar that runs down, and the time when it ends. Of a dead key, when it is checked."""
+    if key.state is KeyState.PERMANENT and key.retry_at is not None:
+        left = fmt.clock(math.ceil(fmt.seconds_between(now, key.retry_at)))
+        return [(f"next check {left}" if wide else f"check {left}", "muted")]
     if key.state is not KeyState.TEMPORARY or key.retry_at is None:
         return []
     full, empty, left = _cooldown(key, key.retry_at, state, now, 20 if wide else 8)

@@ -117,7 +117,7 @@ def test_what_the_assistant_said_is_no_prompt() -> None:
     ],
 )
 def test_the_session_is_in_the_user_id(metadata: Any, session: str | None) -> None:
-    assert facts(metadata=metadata).session_hint == session
+    assert facts(metadata=metadata).user_session == session
 
 
 def test_what_is_no_json_object_is_refused() -> None:

@@ -154,7 +154,7 @@ def stream(client: Anthropic) -> Any:
     ],
 )
 async def test_errors_raise_the_sdks_own(use: Callable[[Anthropic], Any], fate: str, kind: str, status: int) -> None:
-    async with simulation(fated(fate)) as simulated:
+    async with simulation(fated(fate), KEYS[:2]) as simulated:
         with pytest.raises(anthropic.APIStatusError) as raised:
             await over(simulated.here, use)
     error = raised.value
@@ -162,6 +162,18 @@ async def test_errors_raise_the_sdks_own(use: Callable[[Anthropic], Any], fate: 
     assert error.response.headers["x-clearspan-interception"]
     assert (status == 429) == ("retry-after" in error.response.headers)
     assert KEYS[0] not in str(error)
+
+
+@pytest.mark.parametrize("use", [create, stream])
+async def test_of_an_only_key_the_sdk_hears_the_providers_own_words(use: Callable[[Anthropic], Any]) -> None:
+    async with simulation(fated("401")) as simulated:
+        with pytest.raises(anthropic.AuthenticationError) as given:
+            await over(simulated.here, use)
+        with pytest.raises(anthropic.InternalServerError) as own:
+            await over(simulated.here, use)
+    assert "the only API key" not in str(given.value)
+    assert "the only API key" in str(own.value)
+    assert own.value.response.headers["x-should-retry"] == "false"
 
 
 async def test_errors_the_bridge_makes_by_itself() -> None:

@@ -142,7 +142,7 @@ def stream(client: OpenAI) -> Any:
     ],
 )
 async def test_errors_raise_the_sdks_own(use: Callable[[OpenAI], Any], fate: str, kind: str, status: int) -> None:
-    async with simulation(fated(fate)) as simulated:
+    async with simulation(fated(fate), KEYS[:2]) as simulated:
         with pytest.raises(openai.APIStatusError) as raised:
             await over(simulated.here, use)
     error = raised.value
@@ -150,6 +150,18 @@ async def test_errors_raise_the_sdks_own(use: Callable[[OpenAI], Any], fate: str
     assert error.response.headers["x-clearspan-interception"]
     assert (status == 429) == ("retry-after" in error.response.headers)
     assert KEYS[0] not in str(error)
+
+
+@pytest.mark.parametrize("use", [create, stream])
+async def test_of_an_only_key_the_sdk_hears_the_providers_own_words(use: Callable[[OpenAI], Any]) -> None:
+    async with simulation(fated("401")) as simulated:
+        with pytest.raises(openai.AuthenticationError) as given:
+            await over(simulated.here, use)
+        with pytest.raises(openai.InternalServerError) as own:
+            await over(simulated.here, use)
+    assert "the only API key" not in str(given.value)
+    assert "the only API key" in str(own.value)
+    assert own.value.response.headers["x-should-retry"] == "false"
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
@@ -24,6 +24,7 @@ from tests.support.world import HELLO, STREAM, Asked, Hang, Reply, World, provid
 T = TypeVar("T")
 
 KEY = "sk-pool-canary-key-0001"
+OTHER = "sk-simulated-other-canary-0123456789"
 TOOL: Any = {
     "type": "function",
     "name": "exec_command",
@@ -34,11 +35,11 @@ TOOL: Any = {
 
 
 @asynccontextmanager
-async def simulated(*fates: str, **settings: Any) -> AsyncIterator[World]:
-    """A bridge with one key to a simulated provider that treats the key so, or well."""
-    key = KeyScript(KEY, tuple(fate for word in fates for fate in parse_fates(word)) or (OK,))
-    app = SimulatedProvider(evolve(everyday(), keys=(key,)), speed=SPEED)
-    async with simulated_provider(app, "127.0.0.1", 0) as url, world(f"{url}/v1", [KEY], **settings) as here:
+async def simulated(*fates: str, keys: Sequence[str] = (KEY,), **settings: Any) -> AsyncIterator[World]:
+    """A bridge with one key to a simulated provider, or these, that treats each key so, or well."""
+    fate = tuple(fate for word in fates for fate in parse_fates(word)) or (OK,)
+    app = SimulatedProvider(evolve(everyday(), keys=tuple(KeyScript(key, fate) for key in keys)), speed=SPEED)
+    async with simulated_provider(app, "127.0.0.1", 0) as url, world(f"{url}/v1", keys, **settings) as here:
         yield here
 
 
@@ -149,7 +150,7 @@ async def caught(here: World, use: Callable[[OpenAI], Any], kind: type[Exception
 
 @WAYS
 async def test_an_empty_pool_is_a_rate_limit_error(use: Callable[[OpenAI], Any]) -> None:
-    async with simulated("429:7000") as here:  # divided by the simulation's speed, and rounded up
+    async with simulated("429:7000", keys=(KEY, OTHER)) as here:  # divided by the simulation's speed, and rounded up
         error = await caught(here, use, openai.RateLimitError)
     assert (error.status_code, error.code, error.type) == (429, "rate_limit_exceeded", "rate_limit_error")
     assert int(error.response.headers["retry-after"]) >= 1
@@ -159,7 +160,7 @@ async def test_an_empty_pool_is_a_rate_limit_error(use: Callable[[OpenAI], Any])
 
 @WAYS
 async def test_an_account_out_of_quota_is_a_rate_limit_error(use: Callable[[OpenAI], Any]) -> None:
-    async with simulated("insufficient_quota") as here:
+    async with simulated("insufficient_quota", keys=(KEY, OTHER)) as here:
         error = await caught(here, use, openai.RateLimitError)
     assert error.status_code == 429
     assert int(error.response.headers["retry-after"]) == 3600
@@ -167,7 +168,7 @@ async def test_an_account_out_of_quota_is_a_rate_limit_error(use: Callable[[Open
 
 @WAYS
 async def test_a_dead_pool_is_an_internal_server_error(use: Callable[[OpenAI], Any]) -> None:
-    async with simulated("401") as here:
+    async with simulated("401", keys=(KEY, OTHER)) as here:
         error = await caught(here, use, openai.InternalServerError)
     assert (error.status_code, error.code, error.type) == (502, "server_error", "api_error")
 

@@ -103,6 +103,15 @@ FAULTS = [
     (PROVIDER + 'extra_headers = { X = "a\\nb" }\n', "extra_headers.X: not a header name with a one-line value"),
     (PROVIDER + 'extra_headers = { X = " a" }\n', "extra_headers.X: not a header name with a one-line value"),
     # Tool servers
+    (
+        "[providers.a]\ntype = 'openai'\nroutes = ['/ok/.*', '(']\n",
+        "config.toml:3: providers.a.routes: not a regular expression",
+    ),
+    (
+        "[providers.a]\ntype = 'openai'\nroutes = ['realtime/.*']\n",
+        "config.toml:3: providers.a.routes: 'realtime/.*' fits",
+    ),
+    ("[providers.a]\ntype = 'openai'\nroutes = '/x'\n", "config.toml:3: providers.a.routes: must be a list"),
     ("[mcp.servers.docs]\nallow = '('\n", "config.toml:2: mcp.servers.docs.allow: not a regular expression"),
     ("[mcp.servers.docs]\ndeny = 'a{99999999999}'\n", "config.toml:2: mcp.servers.docs.deny: not a regular expression"),
     # Keys: credentials.py says more of them, in its own tests

@@ -17,8 +17,8 @@ from bridge.config.settings import RecordSettings
 from bridge.interception import relay
 from bridge.simulator.scenario.file import everyday
 from tests.support.dialects import DIALECTS, PROMPT, Dialect, fated, raw, recorded, say, shape, without_usage_chunk
-from tests.support.simulated import events_in, sent_by, simulation, told_by, told_in
-from tests.support.world import STREAM, Asked, Reply, ask
+from tests.support.simulated import Simulation, events_in, sent_by, simulation, told_by, told_in
+from tests.support.world import KEYS, STREAM, Asked, Reply, ask
 
 ANSWERS = everyday().answers
 LIMITED = "limited_in_stream"
@@ -150,17 +150,29 @@ async def refuses_nonsense(_api: str, dialect: Dialect, _: Path) -> None:
 
 async def answers_exhaustion(_api: str, dialect: Dialect, _: Path) -> None:
     async with simulation(fated("429:7", "ok")) as simulated:
+        await _relays_it(simulated, dialect, 429)
+    async with simulation(fated("429:7", "ok"), KEYS[:2]) as simulated:
         got = await say(simulated, dialect)
         assert (got.status, shape(got.json)) == (429, dialect.limited)
         assert got.header("retry-after") == "1"
-        assert "the only API key" in got.json["error"]["message"]
+        assert "none of the 2 API keys" in got.json["error"]["message"]
     async with simulation(fated("401")) as simulated:
+        await _relays_it(simulated, dialect, 401)
         got = await say(simulated, dialect)
         assert (got.status, shape(got.json), got.header("retry-after")) == (502, dialect.dead, None)
+        assert got.header("x-should-retry") == "false"
+        assert "the only API key" in got.json["error"]["message"]
     async with simulation(fated("insufficient_quota")) as simulated:
+        await _relays_it(simulated, dialect, 429)
         got = await say(simulated, dialect)
         assert (got.status, shape(got.json)) == (429, dialect.limited)
         assert "quota" in got.json["error"]["message"]
+
+
+async def _relays_it(simulated: Simulation, dialect: Dialect, status: int) -> None:
+    got = await say(simulated, dialect)
+    exchange = await simulated.exchange(1)
+    assert (got.status, got.body, exchange.reply.status) == (status, sent_by(exchange), status)
 
 
 async def relays_errors(_api: str, dialect: Dialect, _: Path) -> None:

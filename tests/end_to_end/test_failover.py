@@ -40,8 +40,9 @@ async def test_a_limited_and_a_dead_key_are_passed_over_unseen() -> None:
         changed = [event for event in here.events("key.changed") if event.state != "valid"]
         assert [(event.key, event.state, event.reason, event.source) for event in changed] == [
             (FIRST, "temporary", "rate_limited", "header"),
-            (SECOND, "permanent", "unauthorized", None),
+            (SECOND, "permanent", "unauthorized", "check"),
         ]
+        assert [event.cause.text for event in changed] == ["slow down", "no"]
         assert changed[0].retry_at is not None
         await _shows_the_keys(here)
 

@@ -9,10 +9,11 @@ import h11
 import pytest
 import trio
 
+from bridge import __version__
 from bridge.config.settings import ProviderSettings
 from bridge.keys.secret import Secret
 from tests.end_to_end.uploads import Upload, receiving
-from tests.support.world import KEYS, STREAM, Asked, Reply, World, ask, provider, running
+from tests.support.world import KEYS, STREAM, Asked, Reply, World, ask, provider, running, say_hello, world
 
 SERVED = {
     "/openai/v1/models": "/v1/models",
@@ -28,6 +29,22 @@ SERVED = {
     "/openai/v1/responses/resp_1/input_items?order=asc": "/v1/responses/resp_1/input_items?order=asc",
     "/openai/v1/responses/resp_1/cancel": "/v1/responses/resp_1/cancel",
     "/openai/v1/embeddings": "/v1/embeddings",
+    "/openai/v1/completions": "/v1/completions",
+    "/openai/v1/moderations": "/v1/moderations",
+    "/openai/v1/files": "/v1/files",
+    "/openai/v1/files/file-1/content": "/v1/files/file-1/content",
+    "/openai/v1/uploads/upload_1/parts": "/v1/uploads/upload_1/parts",
+    "/openai/v1/images/generations": "/v1/images/generations",
+    "/openai/v1/audio/transcriptions": "/v1/audio/transcriptions",
+    "/openai/v1/vector_stores/vs_1/files": "/v1/vector_stores/vs_1/files",
+    "/openai/v1/batches/batch_1/cancel": "/v1/batches/batch_1/cancel",
+    "/openai/models": "/v1/models",
+    "/openai/models/gpt-5.2?x=1": "/v1/models/gpt-5.2?x=1",
+    "/openai/responses/resp_1": "/v1/responses/resp_1",
+    "/openai/embeddings": "/v1/embeddings",
+    "/openai/files": "/v1/files",
+    "/anthropic/models": "/v1/models",
+    "/anthropic/messages/count_tokens": "/v1/messages/count_tokens",
     "/anthropic/v1/models": "/v1/models",
     "/anthropic/v1/models/claude-opus-4-6": "/v1/models/claude-opus-4-6",
     "/anthropic/v1/messages/count_tokens": "/v1/messages/count_tokens",
@@ -43,15 +60,15 @@ ADMINISTRATIVE = [
     "/openai/v1/organization/projects",
     "/openai/v1/organization/admin_api_keys",
     "/openai/v1/admin",
-    "/openai/v1/files",
+    "/openai/v1/filesystem",
+    "/openai/v1/v1/models",
+    "/openai/v1/completions/more",
     "/openai/v1/fine_tuning/jobs",
     "/openai/v1/modelsandmore",
     "/openai/v1/embeddings_admin",
     "/openai/organization",
     "/openai/api/hello",
     "/openai/v1",
-    "/openai/",
-    "/openai",
     "/anthropic/v1/organizations/api_keys",
     "/anthropic/v1/organizations/workspaces/members",
     "/anthropic/v1/admin",
@@ -63,7 +80,8 @@ ADMINISTRATIVE = [
     "/anthropic/api/event_logging",
     "/anthropic/v1/conversations",
     "/unknown/v1/models",
-    "/",
+    "/unknown",
+    "/unknown/",
     "/v1/models",
 ]
 
@@ -82,6 +100,9 @@ DISGUISED = [
     "/openai/v1/models//organization",
     "/openai/v1//models",
     "/openai//v1/models",
+    "/openai//models",
+    "/openai/models/../organization",
+    "/openai/%76%31/organization",
     "//openai/v1/models",
     "/openai/v1/models/x%00",
     "/openai/v1/models/%ff",
@@ -151,6 +172,60 @@ async def test_the_routes_that_are_not(method: str) -> None:
             assert "no such route is served here" in error["error"]["message"]
             assert answer.header("x-clearspan-interception")
         assert here.events("interception.started") == []
+
+
+async def test_routes_of_the_owners_own() -> None:
+    seen: list[str] = []
+
+    async def handle(asked: Asked, reply: Reply) -> None:
+        seen.append(asked.target)
+        await reply.whole(200, b"{}", [])
+
+    routes = ("/realtime/.*", "/v2/x", "/audit|/x")
+    async with provider(handle) as url, world(url, routes=routes) as here:
+        served = ["/v1/realtime/calls?x=1", "/realtime/calls", "/v1/v2/x", "/v2/x", "/v1/audit", "/x"]
+        for path in served:
+            assert (await ask(here.port, b"{}", path=f"/openai{path}")).status == 200, path
+        for path in ("/v1/realtime", "/v1/realtime/../organization", "/v1/xx", "/v1/v2/x/y", "/v1/realtime/a%2f..%2fb"):
+            assert (await ask(here.port, b"{}", path=f"/openai{path}")).status == 404, path
+    below = [path.removeprefix("/v1") for path in served]
+    assert seen == [f"/v1{path}" for path in below]
+
+
+@pytest.mark.parametrize("path", ["/v1/organization", "/organization/projects", "/v1/%6frganization", "/v1/Admin/x",
+                                  "/v1/v1/organization", "/organizations"])  # fmt: skip
+async def test_no_expression_opens_an_administrative_route(path: str) -> None:
+    async with provider(say_hello) as url, world(url, routes=(".*",)) as here:
+        assert (await ask(here.port, path="/openai/v1/anything")).status == 200
+        assert (await ask(here.port, path=f"/openai{path}")).status == 404
+
+
+@pytest.mark.parametrize("path", ["/", "/openai", "/openai/", "/anthropic"])
+async def test_somebody_is_there(path: str) -> None:
+    async def handle(asked: Asked, _: Reply) -> None:
+        raise AssertionError(f"it went upstream as {asked.target}")
+
+    async with provider(handle) as url, both(url) as here:
+        status, headers = await head(here.port, path)
+        answer = await ask(here.port, b"", path=path, method="GET")
+        wrong = await ask(here.port, b"{}", path=path)
+        foreign = await ask(here.port, b"", path=path, method="GET", headers=[("host", "evil.com")])
+        assert here.events("interception.started") == []
+    assert (status, headers["content-type"]) == (200, "application/json")
+    assert answer.status == 200
+    assert answer.json.keys() == {"name", "version", "read_more"}
+    assert (answer.json["name"], answer.json["version"]) == ("clearspan", __version__)
+    assert (wrong.status, foreign.status) == (404, 403)
+
+
+async def test_apis_are_read_without_v1_too() -> None:
+    async with provider(say_hello) as url, both(url) as here:
+        answer = await ask(here.port, path="/openai/responses")
+        wrong = await ask(here.port, b"", path="/openai/chat/completions", method="GET")
+        started = await here.event("interception.started")
+        await here.event("prompt.recorded")
+    assert (answer.status, started.api, started.path) == (200, "responses", "/openai/responses")
+    assert (wrong.status, wrong.header("allow")) == (405, "POST")
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "ODD"])
@@ -274,9 +349,10 @@ async def test_errors_have_the_providers_shape(kind: str, named: str) -> None:
         await reply.whole(429, b"{}", [("retry-after", "7")])
 
     async with provider(handle) as url, both(url) as here:
-        answer = await ask(here.port, b"", path=f"/{kind}/v1/models", method="GET")
-        again = await ask(here.port, b"", path=f"/{kind}/v1/models", method="GET")
-    for response in (answer, again):
+        answers = [await ask(here.port, b"", path=f"/{kind}/v1/models", method="GET") for _ in range(3)]
+    given, *own = answers  # the provider's, whose only key this is; then ours, as nobody can be asked
+    assert (given.status, given.body, given.header("retry-after")) == (429, b"{}", "7")
+    for response in own:
         assert (response.status, response.json["error"]["type"]) == (429, named)
         assert 1 <= int(response.header("retry-after") or 0) <= 7
         assert (response.json.get("type") == "error") is (kind == "anthropic")

@@ -6,20 +6,26 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bridge.apis.protocol import RequestFacts
 from bridge.events.hub import utc_now
 from bridge.events.vocabulary import Credential, InterceptionStarted
 from bridge.events.wire import Envelope, decode, encode
 from bridge.http.engine import Message
 from bridge.http.exchange import Exchange
-from bridge.interception.agent import Client, recognise
+from bridge.interception.agent import SESSION_HEADERS, SIGNS, Client, recognise
+
+Headers = dict[str, str]
+STAINLESS = {"x-stainless-lang": "js", "x-stainless-package-version": "6.9.1", "x-stainless-runtime": "node"}
 
 
-def caller(session_hint: str | None = None, **headers: str) -> Client:
+def caller(facts: RequestFacts | None = None, **headers: str) -> Client:
     """The client of a request with these headers, written with underscores."""
-    return told_by({name.replace("_", "-"): value for name, value in headers.items()}, session_hint)
+    return recognised({name.replace("_", "-"): value for name, value in headers.items()}, facts)
 
 
-def told_by(headers: dict[str, str], session_hint: str | None = None) -> Client:
+def recognised(headers: Headers, facts: RequestFacts | None = None, sdk: str = "OpenAI SDK") -> Client:
+    """The client of a request with these headers, whose body says that."""
+
     async def receive() -> Message:
         raise AssertionError
 
@@ -28,76 +34,185 @@ def told_by(headers: dict[str, str], session_hint: str | None = None) -> Client:
 
     raw = [(name.encode(), value.encode("latin-1")) for name, value in headers.items()]
     scope = {"method": "POST", "raw_path": b"/", "query_string": b"", "headers": raw}
-    return recognise(Exchange(scope, receive, send), session_hint)
+    return recognise(Exchange(scope, receive, send), facts or RequestFacts(), sdk)
+
+
+QUIET = RequestFacts()
+"""A body that says nothing of a session."""
+
+REQUESTS: list[tuple[str, str | None, Headers, RequestFacts]] = [
+    (
+        "Claude Code",
+        "019b-claude",
+        {
+            "user-agent": "claude-cli/2.1.278 (external, cli)",
+            "x-app": "cli",
+            "anthropic-version": "2023-06-01",
+            "x-claude-code-session-id": "019b-claude",
+            **STAINLESS,
+        },
+        RequestFacts(user_session="from the body"),
+    ),
+    (
+        "Claude Code",
+        "0f5c-older",
+        {"user-agent": "claude-cli/1.0.83 (external, cli)", "x-app": "cli", **STAINLESS},
+        RequestFacts(user_session="0f5c-older"),
+    ),
+    (
+        "Codex",
+        "019a-codex",
+        {
+            "user-agent": "codex_exec/0.169.0 (Debian 12.0.0; x86_64) unknown (codex_exec; 0.169.0)",
+            "originator": "codex_exec",
+            "session-id": "019a-codex",
+            "thread-id": "019a-thread",
+        },
+        RequestFacts(session_hint="019a-cache-key"),
+    ),
+    (
+        "Codex",
+        "old",
+        {"user-agent": "codex_cli_rs/0.60", "originator": "codex_cli_rs", "session_id": "old"},
+        QUIET,
+    ),
+    ("Codex", None, {"user-agent": "reqwest/0.12", "originator": "codex_vscode"}, QUIET),
+    (
+        "Kilo",
+        "ses_kilo",
+        {
+            "user-agent": "opencode/7.7.7 ai-sdk/provider-utils/4.0",
+            "x-title": "Kilo Code",
+            "x-session-affinity": "ses_kilo",
+        },
+        QUIET,
+    ),
+    (
+        "Kilo",
+        "ses_2",
+        {"user-agent": "kilo/7.7.7", "x-session-id": "ses_2", "x-session-affinity": "ses_2"},
+        QUIET,
+    ),
+    (
+        "Kilo",
+        "task",
+        {"user-agent": "OpenAI/JS 5.1", "originator": "kilo-code", "x-kilocode-taskid": "task"},
+        QUIET,
+    ),
+    ("Kilo", None, {"user-agent": "Kilo-Code/5.1.0"}, QUIET),
+    (
+        "opencode",
+        "ses_open",
+        {"user-agent": "opencode/1.18.33 ai-sdk/provider-utils/3.0.9 runtime/bun/1.3", "x-session-id": "ses_open"},
+        QUIET,
+    ),
+    ("Roo Code", None, {"user-agent": "roo-code/3.45.0"}, QUIET),
+    ("Roo Code", None, {"user-agent": "OpenAI/JS 5.12.2", "originator": "roo-code"}, QUIET),
+    ("Mux", "ws-1", {"user-agent": "mux/0.5.0 ai-sdk/openai/2.0", "x-mux-workspace-id": "ws-1"}, QUIET),
+    ("Mux", None, {"user-agent": "xum/0.6.0"}, QUIET),
+    ("Zed", None, {"user-agent": "Zed/0.220.3+stable (linux; x86_64)"}, QUIET),
+    (
+        "Copilot (VS Code)",
+        "int-1",
+        {"user-agent": "GitHubCopilotChat/0.37.5", "x-interaction-id": "int-1", "x-client-session-id": "cs"},
+        QUIET,
+    ),
+    (
+        "Copilot CLI",
+        "cache-key",
+        {"user-agent": "hlr/JS 5.20.1", "x-initiator": "user", "x-interaction-type": "conversation-agent", **STAINLESS},
+        RequestFacts(session_hint="cache-key"),
+    ),
+    (
+        "Copilot CLI",
+        "cs",
+        {"user-agent": "copilot/1.0.102 (linux)", "x-client-session-id": "cs"},
+        QUIET,
+    ),
+    ("Coder Agents", "chat", {"user-agent": "coder-agents/v2.24.0", "x-coder-chat-id": "chat"}, QUIET),
+    ("Crush", None, {"user-agent": "Charm Crush/0.1.11"}, QUIET),
+    ("Crush", None, {"user-agent": "charm-crush/0.20.0"}, QUIET),
+    ("Cursor", None, {"user-agent": "connect-es/1.6.1", "x-cursor-client-version": "2.4.21"}, QUIET),
+    ("Cursor", None, {"user-agent": "cursor-cli/2026.10.1"}, QUIET),
+    ("Droid", "key", {"user-agent": "factory-cli/0.30.0"}, RequestFacts(session_hint="key")),
+    (
+        "Grok",
+        "grok-1",
+        {"user-agent": "grok-shell/0.2", "x-grok-session-id": "grok-1", "x-grok-agent-id": ""},
+        QUIET,
+    ),
+    ("Grok", "grok-2", {"user-agent": "reqwest/0.12", "x-grok-session-id": "grok-2"}, QUIET),
+    ("Mistral Vibe", "vibe", {"user-agent": "mistral-vibe/1.3.0", "x-affinity": "vibe"}, QUIET),
+    ("Qwen Code", None, {"user-agent": "QwenCode/0.15.10 (linux; x64)", **STAINLESS}, QUIET),
+    ("Gemini CLI", None, {"user-agent": "GeminiCLI/0.1 (linux; x64)"}, QUIET),
+    ("Junie", None, {"user-agent": "junie:cli:1.0"}, QUIET),
+    ("Aider", None, {"user-agent": "aider/0.86.2 +https://aider.chat"}, QUIET),
+    ("Cline", None, {"user-agent": "Cline/3.0.65"}, QUIET),
+    ("Continue", None, {"user-agent": "Continue/1.5.47"}, QUIET),
+    ("goose", None, {"user-agent": "goose/1.12.0"}, QUIET),
+    ("OpenHands", None, {"user-agent": "OpenHands/1.16.0"}, QUIET),
+    ("LiteLLM", None, {"user-agent": "litellm/1.108.0"}, QUIET),
+    ("OpenAI Agents SDK", None, {"user-agent": "Agents/Python 0.5.0", **STAINLESS}, QUIET),
+    ("Pydantic AI", None, {"user-agent": "pydantic-ai/1.30.0"}, QUIET),
+    ("LangChain", None, {"user-agent": "langchain-openai/1.1.0"}, QUIET),
+    ("AI SDK", None, {"user-agent": "ai-sdk/openai-compatible/1.0.27"}, QUIET),
+    ("AI SDK", None, {"user-agent": "ai/5.0.100"}, QUIET),
+    ("OpenAI SDK", None, {"user-agent": "OpenAI/Python 3.54.0", **STAINLESS}, QUIET),
+    ("OpenAI SDK", None, {"user-agent": "AsyncOpenAI/Python 3.54.0", **STAINLESS}, QUIET),
+    ("Anthropic SDK", None, {"user-agent": "Anthropic/Python 2.12.0", **STAINLESS}, QUIET),
+    ("Anthropic SDK", None, {"user-agent": "AsyncAnthropic/Python 2.12.0", **STAINLESS}, QUIET),
+    ("OpenAI SDK", None, {"user-agent": "ls/JS 1.5.47", **STAINLESS}, QUIET),
+    ("Unknown", None, {"user-agent": "connect-es/1.6.1"}, QUIET),
+    ("Unknown", None, {"user-agent": "curl/8.0"}, QUIET),
+    ("Unknown", None, {"user-agent": "tmux/1"}, QUIET),
+    ("Unknown", None, {"user-agent": "my-claude-cli/1 codex aider"}, QUIET),
+    ("Unknown", None, {"user-agent": ""}, QUIET),
+    ("Unknown", None, {}, QUIET),
+]
+"""A request as each agent sends it: whose it is, its session, its telling headers, and what its body says."""
 
 
 @pytest.mark.parametrize(
-    ("user_agent", "name"),
-    [
-        ("mux/0.5.0 ai-sdk/openai/2.0", "Mux"),
-        ("claude-cli/2.1.0 (external, cli)", "Claude Code"),
-        ("codex_exec/0.169.0 (Debian 12.0.0; x86_64) unknown (codex_exec; 0.169.0)", "Codex"),
-        ("codex_cli_rs/0.60.0", "Codex"),
-        ("Zed/0.220.3+stable (linux; x86_64)", "Zed"),
-        ("GitHubCopilotChat/0.37.5", "GitHub Copilot (VS Code)"),
-        ("copilot/0.0.403 (client/cli linux v24)", "GitHub Copilot (CLI)"),
-        ("Kilo-Code/5.1.0", "Kilo Code"),
-        ("RooCode/1 roo-code/3.45.0", "Roo Code"),
-        ("coder-agents/v2.24.0", "Coder Agents"),
-        ("Charm Crush/0.1.11", "Charm Crush"),
-        ("opencode/1.0 ai-sdk/provider", "opencode"),
-        ("aider/0.86.0 +https://aider.chat", "Aider"),
-        ("GeminiCLI/0.1 (linux; x64)", "Gemini"),
-        ("OpenAI/Python 3.54.0", "OpenAI SDK"),
-        ("AsyncOpenAI/Python 3.54.0", "OpenAI SDK"),
-        ("OpenAI/JS 5.12.2", "OpenAI SDK"),
-        ("Anthropic/Python 2.12.0", "Anthropic SDK"),
-        ("AsyncAnthropic/Python 2.12.0", "Anthropic SDK"),
-        ("connect-es/1.6.1", "Unknown"),
-        ("curl/8.0", "Unknown"),
-        ("", "Unknown"),
-    ],
+    ("client", "session", "headers", "facts"), REQUESTS, ids=lambda value: value if isinstance(value, str) else ""
 )
-def test_the_user_agent_tells_who_is_calling(user_agent: str, name: str) -> None:
-    found = caller(user_agent=user_agent)
-    assert (found.client, found.user_agent) == (name, user_agent)
-    assert caller(user_agent=user_agent.upper()).client == name
+def test_each_agent_is_known_by_its_request(
+    client: str, session: str | None, headers: Headers, facts: RequestFacts
+) -> None:
+    found = recognised(headers, facts)
+    assert (found.client, found.session_id) == (client, session)
+    assert found.user_agent == headers.get("user-agent")
+    shouted = {name.upper(): value.upper() if name == "user-agent" else value for name, value in headers.items()}
+    assert recognised(shouted, facts).client == client
 
 
-def test_without_a_user_agent_the_client_is_unknown() -> None:
-    assert caller() == Client("Unknown", None, None, None, None, None, None, None)
+def test_every_client_of_the_table_has_its_request() -> None:
+    assert {sign.client for sign in SIGNS} | {"Unknown"} == {client for client, *_ in REQUESTS}
 
 
-@pytest.mark.parametrize("user_agent", ["connect-es/1.6.1", "OpenAI/JS 5.12.2", ""])
-def test_agents_on_a_borrowed_sdk_are_told_by_a_header(user_agent: str) -> None:
-    assert caller(user_agent=user_agent, x_cursor_client_version="2.4.21").client == "Cursor"
-    assert caller(user_agent=user_agent, originator="kilo-code").client == "Kilo Code"
-    assert caller(user_agent=user_agent, originator="Kilo-Code").client == "Kilo Code"
+def test_an_sdk_under_another_name_is_that_of_the_api() -> None:
+    assert recognised(STAINLESS, sdk="Anthropic SDK").client == "Anthropic SDK"
 
 
-CLAUDE, CODEX = "claude-cli/2.1.0", "codex_exec/0.169.0"
+def test_a_session_is_taken_from_where_it_is_named_first() -> None:
+    names = [name.decode() for name in SESSION_HEADERS]
+    headers = {"user-agent": "curl/8", **{name: f"in {name}" for name in names}}
+    facts = RequestFacts(user_session="in metadata", session_hint="in the body")
+    assert recognised({"x-claude-code-session-id": "first", **headers}, facts).session_id == "first"
+    assert recognised({"x-claude-code-session-id": "", **headers}, facts).session_id == "in metadata"
+    facts = RequestFacts(session_hint="in the body")
+    for name in names:
+        assert recognised(headers, facts).session_id == f"in {name}"
+        headers[name] = ""
+    assert recognised(headers, facts).session_id == "in the body"
+    assert recognised(headers).session_id is None
 
 
-@pytest.mark.parametrize(
-    ("headers", "session"),
-    [
-        ({"user-agent": CLAUDE, "x-claude-code-session-id": "s"}, "s"),
-        ({"user-agent": CODEX, "session-id": "s", "session_id": "old"}, "s"),
-        ({"user-agent": CODEX, "session_id": "s"}, "s"),
-        ({"user-agent": "mux/1", "x-mux-workspace-id": "s"}, "s"),
-        ({"user-agent": "GitHubCopilotChat/1", "x-interaction-id": "s", "x-client-session-id": "t"}, "s"),
-        ({"user-agent": "copilot/1", "x-client-session-id": "s"}, "s"),
-        ({"user-agent": "kilo-code/1", "x-kilocode-taskid": "s"}, "s"),
-        ({"originator": "kilo-code", "X-KILOCODE-TASKID": "s"}, "s"),
-        ({"user-agent": "coder-agents/1", "x-coder-chat-id": "s"}, "s"),
-        ({"user-agent": "curl/8", "session-id": "s"}, None),
-        ({"user-agent": CODEX, "x-claude-code-session-id": "s"}, None),
-        ({"user-agent": CLAUDE, "x-claude-code-session-id": ""}, None),
-    ],
-)
-def test_each_agent_names_its_session_in_its_own_header(headers: dict[str, str], session: str | None) -> None:
-    assert told_by(headers).session_id == session
-    assert told_by(headers, "from the body").session_id == (session or "from the body")
+def test_grok_names_its_agent_unless_the_name_is_empty() -> None:
+    assert recognised({"x-grok-agent-id": "a1", "x-grok-session-id": "s"}).agent_id == "a1"
+    assert recognised({"x-grok-agent-id": "", "x-grok-session-id": "s"}).agent_id is None
+
+
+CLAUDE = "claude-cli/2.1.0"
 
 
 def test_claude_codes_hints_are_taken() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bridge.events.vocabulary import FailureReason
-from bridge.keys.verdict import Failure
+from bridge.keys.verdict import Failure, judge
 from bridge.keys.walk import Exhausted
 from tests.keys.clocks import ALPHA, BRAVO, CHARLIE, Bench
 from tests.keys.failures import FORBIDDEN, OVERLOADED, QUOTA, UNAUTHORIZED, limited
@@ -170,3 +170,26 @@ def test_keys_that_were_tried_without_fault_of_theirs() -> None:
     assert bench.pool.exhaustion(walk) == Exhausted(
         "dead", "the only API key of openai is not available: sk-a...AAAA was tried"
     )
+
+
+def test_a_key_that_says_again_at_once_is_asked_once_a_second() -> None:
+    """Of 5 s there are six whole seconds, both ends counted; where an answer takes any time, five."""
+    bench = Bench.of(ALPHA)
+    walk = bench.pool.walk()
+    began, attempts = bench.clocks.monotonic, 0
+    while True:
+        key = walk.next()
+        if key is None:
+            wait_until = bench.pool.exhaustion(walk).wait_until
+            assert wait_until is not None
+            if wait_until > began + 5:
+                break
+            bench.clocks.pass_time(wait_until - bench.clocks.monotonic)
+            walk.resume()
+            continue
+        attempts += 1
+        assert attempts <= 6
+        failure = judge(429, [(b"retry-after", b"0")], b"", bench.clocks.wall)
+        assert failure is not None
+        walk.fail(key, failure)
+    assert attempts == 6

@@ -14,7 +14,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from bridge.events.vocabulary import FailureReason, KeyChanged, KeyState
+from bridge.events.vocabulary import FailureReason, KeyCause, KeyChanged, KeyState
 from bridge.keys.key import Key
 from bridge.keys.secret import Secret
 from bridge.keys.verdict import Failure
@@ -29,7 +29,7 @@ RATE, QUOTA, OVER = FailureReason.RATE_LIMITED, FailureReason.QUOTA_EXHAUSTED, F
 
 failures = st.sampled_from(
     [
-        Failure(RATE, 0.0, "header"),
+        Failure(RATE, 1.0, "header"),
         Failure(RATE, 0.375, "header"),
         Failure(RATE, 7.0, "header"),
         Failure(RATE, 6.5, "body"),
@@ -40,6 +40,7 @@ failures = st.sampled_from(
         Failure(OVER, 5.0, "header"),
         Failure(OVER),
         Failure(FailureReason.UNAUTHORIZED, permanent=True),
+        Failure(FailureReason.FORBIDDEN, permanent=True),
         Failure(FailureReason.FORBIDDEN, recheck=True),
     ]
 )
@@ -61,6 +62,7 @@ class PoolMachine(RuleBasedStateMachine):
         self.may_shorten = False
         self.rests: dict[Key, float] = {}
         self.announced: float | None = None
+        self.failed = 0
         self.quiet_steps = 0
         """Since the last restart or reload, which wipe much out: they keep their distance."""
 
@@ -129,9 +131,9 @@ class PoolMachine(RuleBasedStateMachine):
         tried.append(key)
         self.in_flight.append((walk, key))
         modelled = self.model[key.secret]
-        if modelled.rests_until > self.now:
+        if modelled.refused_for or modelled.rests_until > self.now:
             modelled.on_probe = True
-            modelled.probe_at = self.now + 600 if modelled.rests_until - self.now > 600 else None
+            modelled.plan_probe(self.now)
 
     @precondition(lambda self: self.in_flight)
     @rule(which=st.integers(0, 5), failure=failures)
@@ -141,21 +143,21 @@ class PoolMachine(RuleBasedStateMachine):
     def fail(self, walk: Walk, key: Key, failure: Failure) -> None:
         """An attempt fails."""
         self.settle_all()
-        told = walk.fail(key, failure)
+        self.failed += 1
+        cause = KeyCause(f"request {self.failed}")
+        told = walk.fail(key, failure, (), cause)
         if key.retired:
             return
         modelled = self.model[key.secret]
         modelled.on_probe = False
         if failure.permanent:
-            modelled.suspect = False
-            if not modelled.refused_for:
-                modelled.refused_for, modelled.checks = failure.reason, 0
-                modelled.plan_check(self.now)
+            modelled.refuse(failure.reason, self.now, cause)
         elif failure.recheck:
             if not modelled.refused_for:
                 modelled.suspect, modelled.check_at, modelled.checks = True, self.now, 0
+                modelled.accused_by = cause
         elif failure.cooldown_s is not None:
-            modelled.rest(self.now + failure.cooldown_s, failure.reason, self.now)
+            modelled.rest(self.now + failure.cooldown_s, failure.reason, self.now, cause)
         if failure.cooldown_s is None or modelled.refused_for:
             assert told is None
         else:
@@ -172,9 +174,10 @@ class PoolMachine(RuleBasedStateMachine):
         if key.retired:
             return
         modelled = self.model[key.secret]
-        if modelled.on_probe:
+        if modelled.on_probe and modelled.revivable:
+            modelled.refused_for = ""
             modelled.wake()
-            self.may_shorten = True
+            self.may_shorten = self.may_end_refusal = True
         modelled.suspect = False
         if not modelled.refused_for:
             modelled.check_at, modelled.checks = None, 0
@@ -265,10 +268,12 @@ class PoolMachine(RuleBasedStateMachine):
         self.bench.pool.checked(self.key(secret), status)
         modelled.in_check = False
         if status == 200:
-            modelled.refused_for, modelled.suspect, modelled.check_at, modelled.checks = "", False, None, 0
+            if modelled.refused_for:
+                modelled.refused_for = ""
+                modelled.plan_probe(self.now)
+            modelled.suspect, modelled.check_at, modelled.checks = False, None, 0
         elif status in (401, 403) and modelled.suspect:
-            modelled.suspect, modelled.refused_for, modelled.checks = False, "forbidden", 0
-            modelled.plan_check(self.now)
+            modelled.refuse("unauthorized" if status == 401 else "forbidden", self.now, modelled.accused_by)
         elif modelled.suspect or modelled.refused_for:
             modelled.plan_check(self.now)
         else:
@@ -291,6 +296,8 @@ class PoolMachine(RuleBasedStateMachine):
             self.may_shorten = True
         if modelled.refused_for and (command == "reset" or (command == "enable" and modelled.off)):
             modelled.check_at, modelled.checks = self.now, 0
+            if command == "reset":
+                modelled.probe_at = self.now
         if command != "reset":
             modelled.off = command == "disable"
 
@@ -326,6 +333,7 @@ class PoolMachine(RuleBasedStateMachine):
             assert abs(max(until - self.now, 0.0) - left) < 1e-4
             new = Modelled(refused_for=modelled.refused_for, off=modelled.off)
             new.rest(until, modelled.rests_for, self.now)
+            new.plan_probe(self.now)
             if modelled.refused_for:
                 assert key.check_at is not None
                 due = self.now
@@ -356,7 +364,9 @@ class PoolMachine(RuleBasedStateMachine):
                 )
                 if before.state is KeyState.PERMANENT and event.state in (KeyState.VALID, KeyState.TEMPORARY):
                     assert self.may_end_refusal
-            assert (event.retry_at is not None) == (event.state is KeyState.TEMPORARY) == (event.source is not None)
+            out = event.state in (KeyState.TEMPORARY, KeyState.PERMANENT)
+            assert (event.retry_at is not None) == out == (event.source is not None)
+            assert (event.source == "check") == (event.state is KeyState.PERMANENT)
             self.told[event.key] = event
         self.read = len(self.bench.events)
 
@@ -369,6 +379,7 @@ class PoolMachine(RuleBasedStateMachine):
             event = self.told[key.hint]
             assert (event.state, event.reason) == (key.state, key.reason)
             assert (event.state, event.reason) == self.model[key.secret].shown()
+            assert event.cause == self.model[key.secret].cause()
 
     @invariant()
     def no_cooldown_is_shortened(self) -> None:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.events.vocabulary import RateLimit, RateLimits
+from bridge.events.vocabulary import LimitWindow, RateLimit, RateLimits
 from bridge.keys.rate_limits import Headers, read_limits
 from bridge.keys.strategy import headroom
 from tests.keys.clocks import NOON
@@ -105,6 +105,57 @@ def test_a_reset_that_only_trembles_is_the_same_reset() -> None:
     assert read_limits(openai("requests", "60", "59", "980ms"), before, later(0.05)) == before
     assert read_limits(openai("requests", "60", "59", "1s"), before, later(2)) != before
     assert read_limits(openai("requests", "60", "58", "1s"), before, NOON) != before
+
+
+UNIFIED = [
+    (b"anthropic-ratelimit-unified-status", b"allowed_warning"),
+    (b"anthropic-ratelimit-unified-representative-claim", b"five_hour"),
+    (b"anthropic-ratelimit-unified-5h-utilization", b"0.82"),
+    (b"anthropic-ratelimit-unified-5h-reset", b"%d" % later(3600).timestamp()),
+    (b"Anthropic-Ratelimit-Unified-7d-Utilization", b"0.1"),
+    (b"anthropic-ratelimit-unified-7d-reset", b"2026-03-05T12:00:00Z"),
+]
+
+
+def test_windows_of_hours_and_days() -> None:
+    limits = read_limits(UNIFIED, NOTHING, NOON)
+    assert limits == RateLimits(
+        five_hours=LimitWindow(0.82, later(3600)),
+        seven_days=LimitWindow(0.1, later(4 * 86400)),
+        status="allowed_warning",
+    )
+    assert read_limits([(b"x-ratelimit-remaining-requests", b"3")], limits, NOON).five_hours == limits.five_hours
+    seven = [(b"anthropic-ratelimit-unified-7d-utilization", b"1.2")]
+    assert read_limits(seven, limits, NOON).seven_days == LimitWindow(1.0, None)
+
+
+@pytest.mark.parametrize(
+    ("status", "overage", "told"),
+    [
+        (b"allowed", b"", "allowed"),
+        (b"rejected", b"", "rejected"),
+        (b"rejected", b"rejected", "rejected"),
+        (b"rejected", b"allowed", "allowed_overage"),
+        (b"rejected", b"allowed_warning", "allowed_overage"),
+        (b"sk-ant-1", b"", None),
+        (b"a" * 41, b"", None),
+    ],
+)
+def test_the_status_of_all_windows(status: bytes, overage: bytes, told: str | None) -> None:
+    headers = [(b"anthropic-ratelimit-unified-status", status)]
+    headers += [(b"anthropic-ratelimit-unified-overage-status", overage)] if overage else []
+    assert read_limits(headers, NOTHING, NOON).status == told
+
+
+@pytest.mark.parametrize("share", ["-0.1", "nan", "", "1e3", "most"])
+@pytest.mark.parametrize("reset", ["0", "9" * 15, "9" * 16, "99999999999", "soon", "-1"])
+def test_a_window_without_sense_is_unknown(share: str, reset: str) -> None:
+    headers = [
+        (b"anthropic-ratelimit-unified-5h-utilization", share.encode()),
+        (b"anthropic-ratelimit-unified-5h-reset", reset.encode()),
+    ]
+    window = read_limits(headers, NOTHING, NOON).five_hours
+    assert window is None or (window.utilization is None and window.reset_at == later(int(reset)))
 
 
 @pytest.mark.parametrize(

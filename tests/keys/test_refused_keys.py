@@ -6,18 +6,25 @@ from datetime import timedelta
 
 import pytest
 
-from bridge.events.vocabulary import FailureReason, KeyChanged, KeyState
-from bridge.keys.key import CHECKS_S
+from bridge.events.vocabulary import FailureReason, KeyCause, KeyChanged, KeyState
+from bridge.keys.key import CHECKS_S, Key
 from bridge.keys.pool import UnknownKey
+from bridge.keys.verdict import Failure
 from tests.keys.clocks import ALPHA, BRAVO, NOON, Bench
 from tests.keys.failures import FORBIDDEN, QUOTA, UNAUTHORIZED, limited
 
 VALID, TEMPORARY, PERMANENT, DISABLED = KeyState
 
 
+def dead(reason: FailureReason, check_s: float, cause: KeyCause | None = None) -> KeyChanged:
+    """What is told of the first key when it is refused, to be checked so many seconds after noon."""
+    at = NOON + timedelta(seconds=check_s)
+    return KeyChanged("openai", ALPHA.hint, PERMANENT, reason, at, "check", cause=cause)
+
+
 def test_a_401_refuses_the_key(bench: Bench) -> None:
     assert bench.pool.fail(bench.pool.keys[0], UNAUTHORIZED) is None
-    assert bench.events == [KeyChanged("openai", ALPHA.hint, PERMANENT, FailureReason.UNAUTHORIZED)]
+    assert bench.events == [dead(FailureReason.UNAUTHORIZED, 60)]
     bench.clocks.pass_time(7 * 86400)
     assert bench.take().secret == BRAVO
 
@@ -56,18 +63,24 @@ def test_checks_come_ever_more_seldom(bench: Bench) -> None:
         assert bench.pool.due_checks() == [key]
         assert bench.pool.due_checks() == []
         assert bench.pool.next_deadline() is None
+        assert bench.events[-1].retry_at == bench.clocks.wall
         bench.pool.checked(key, 401)
-    assert len(bench.events) == 1
+    told = [event.retry_at - NOON for event in bench.events if event.retry_at]
+    every = [*CHECKS_S, 3600.0, 3600.0, 3600.0]
+    assert told == [timedelta(seconds=sum(every[: count + 1])) for count in range(len(every))]
+    assert {(event.state, event.reason, event.source) for event in bench.events} == {
+        (PERMANENT, FailureReason.UNAUTHORIZED, "check")
+    }
 
 
 @pytest.mark.parametrize("status", [None, 401, 403, 404, 429, 500, 503, 529, 302])
-def test_a_check_that_is_not_answered_well_changes_nothing(bench: Bench, status: int | None) -> None:
+def test_a_check_that_is_not_answered_well_only_plans_the_next(bench: Bench, status: int | None) -> None:
     key = bench.pool.keys[0]
     bench.pool.fail(key, UNAUTHORIZED)
     bench.clocks.pass_time(60)
     bench.pool.due_checks()
     bench.pool.checked(key, status)
-    assert len(bench.events) == 1
+    assert bench.events == [dead(FailureReason.UNAUTHORIZED, 60), dead(FailureReason.UNAUTHORIZED, 180)]
     assert bench.pool.next_deadline() == bench.clocks.monotonic + 120
 
 
@@ -116,14 +129,116 @@ def test_a_403_leaves_the_key_valid_and_checks_it_at_once(bench: Bench) -> None:
     assert bench.pool.due_checks() == [key]
 
 
-@pytest.mark.parametrize("status", [401, 403])
-def test_only_a_refused_check_makes_a_403_permanent(bench: Bench, status: int) -> None:
+@pytest.mark.parametrize(("status", "reason"), [(401, FailureReason.UNAUTHORIZED), (403, FailureReason.FORBIDDEN)])
+def test_only_a_refused_check_makes_a_403_permanent(bench: Bench, status: int, reason: FailureReason) -> None:
+    key = bench.pool.keys[0]
+    cause = KeyCause("an id", 403, "no")
+    bench.pool.fail(key, FORBIDDEN, (), cause)
+    bench.pool.due_checks()
+    bench.pool.checked(key, status)
+    assert bench.events == [dead(reason, 60, cause)]
+    assert bench.pool.next_deadline() == bench.clocks.monotonic + 60
+
+
+@pytest.mark.parametrize("status", [404, 429, 500, None])
+def test_a_check_that_says_nothing_leaves_the_key_valid(bench: Bench, status: int | None) -> None:
     key = bench.pool.keys[0]
     bench.pool.fail(key, FORBIDDEN)
     bench.pool.due_checks()
     bench.pool.checked(key, status)
-    assert bench.events == [KeyChanged("openai", ALPHA.hint, PERMANENT, FailureReason.FORBIDDEN)]
-    assert bench.pool.next_deadline() == bench.clocks.monotonic + 60
+    assert bench.events == []
+    assert bench.take() is key
+
+
+def forbidden_for_good(bench: Bench) -> Key:
+    """The first key, after a 403 and a check that was answered so too."""
+    key = bench.pool.keys[0]
+    bench.pool.fail(key, FORBIDDEN)
+    bench.pool.due_checks()
+    bench.pool.checked(key, 403)
+    return key
+
+
+def test_a_forbidden_key_may_be_one_that_must_not_list_models(bench: Bench) -> None:
+    key = forbidden_for_good(bench)
+    for _ in range(3):
+        bench.clocks.pass_time(599)
+        assert bench.take().secret == BRAVO
+        bench.clocks.pass_time(1)
+        assert bench.take() is key
+        assert bench.take().secret == BRAVO  # one request alone
+        bench.pool.fail(key, FORBIDDEN)
+        assert key.state is PERMANENT
+    bench.clocks.pass_time(600)
+    assert bench.take() is key
+    bench.pool.succeed(key)
+    assert bench.events[-1] == KeyChanged("openai", ALPHA.hint, VALID)
+    assert bench.pool.next_deadline() is None
+    assert bench.take() is key
+
+
+def test_a_forbidden_key_is_tried_at_once_after_a_reset(bench: Bench) -> None:
+    key = forbidden_for_good(bench)
+    bench.pool.reset(ALPHA.hint)
+    assert bench.pool.due_checks() == [key]
+    bench.pool.checked(key, 403)
+    assert key.state is PERMANENT
+    assert bench.take() is key
+    assert bench.take().secret == BRAVO
+    bench.pool.succeed(key)
+    assert key.state is VALID
+
+
+@pytest.mark.parametrize("rest", [limited(7), QUOTA])
+def test_a_rest_that_ends_does_not_end_the_trials_of_a_forbidden_key(bench: Bench, rest: Failure) -> None:
+    key = bench.pool.keys[0]
+    bench.pool.fail(key, rest)
+    bench.pool.fail(key, FORBIDDEN)
+    bench.pool.due_checks()
+    bench.pool.checked(key, 403)
+    bench.clocks.pass_time(3600)
+    bench.pool.expire()
+    assert key.state is PERMANENT
+    assert bench.take() is key
+
+
+def test_an_unauthorized_key_is_never_tried(bench: Bench) -> None:
+    key = bench.pool.keys[0]
+    bench.pool.fail(key, QUOTA)
+    bench.pool.fail(key, UNAUTHORIZED)
+    bench.pool.reset(ALPHA.hint)
+    bench.pool.fail(key, QUOTA)
+    for _ in range(10):
+        assert bench.take().secret == BRAVO
+        bench.clocks.pass_time(600)
+
+
+def test_a_forbidden_key_that_is_answered_401_is_unauthorized(bench: Bench) -> None:
+    key = forbidden_for_good(bench)
+    bench.clocks.pass_time(600)
+    assert bench.take() is key
+    bench.pool.fail(key, UNAUTHORIZED)
+    assert key.reason is FailureReason.UNAUTHORIZED
+    bench.clocks.pass_time(6000)
+    assert bench.take().secret == BRAVO
+
+
+def test_the_cause_is_what_put_the_key_into_its_state(bench: Bench) -> None:
+    key = bench.pool.keys[0]
+    causes = [KeyCause(f"request {number}", 429, "slow down") for number in range(4)]
+    bench.pool.fail(key, limited(60), (), causes[0])
+    bench.pool.fail(key, limited(7), (), causes[1])  # rests for longer already
+    bench.pool.fail(key, FORBIDDEN, (), causes[2])  # only a suspicion
+    assert [event.cause for event in bench.events] == causes[:1]
+    bench.pool.due_checks()
+    bench.pool.checked(key, 403)
+    assert bench.events[-1].cause == causes[2]
+    bench.pool.due_checks()
+    bench.pool.checked(key, 200)
+    assert bench.events[-1].cause == causes[0]
+    bench.clocks.pass_time(60)
+    bench.pool.expire()
+    assert bench.events[-1].cause is None
 
 
 def test_a_good_check_lifts_the_suspicion(bench: Bench) -> None:

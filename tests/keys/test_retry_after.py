@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.keys.rate_limits import LONGEST_S, retry_after
+from bridge.keys.rate_limits import LONGEST_S, SHORTEST_S, retry_after
 from tests.keys.clocks import NOON
 
 
@@ -21,13 +21,14 @@ def asked(value: str | bytes, name: bytes = b"retry-after") -> float | None:
     ("value", "seconds"),
     [
         ("7", 7.0),
-        ("0", 0.0),
+        ("0", 1.0),
+        ("-0", 1.0),
+        ("0.0", 1.0),
         ("1.5", 1.5),
         (".25", 0.25),
         ("7.", 7.0),
         ("+7", 7.0),
         ("  7 ", 7.0),
-        ("-5", 0.0),
         ("86400", 86400.0),
         ("86401", 86400.0),
         ("9" * 400, 86400.0),
@@ -36,7 +37,7 @@ def asked(value: str | bytes, name: bytes = b"retry-after") -> float | None:
         ("Sun Mar  1 12:00:30 2026", 30.0),
         ("Sun, 01 Mar 2026 13:00:30 +0100", 30.0),
         ("Sun, 01 Mar 2026 12:00:30 -0000", 30.0),
-        ("Sun, 01 Mar 2026 11:00:00 GMT", 0.0),
+        ("Sun, 01 Mar 2026 11:00:00 GMT", 1.0),
         ("Mon, 01 Mar 2027 12:00:00 GMT", 86400.0),
     ],
 )
@@ -47,13 +48,16 @@ def test_seconds_and_dates(value: str, seconds: float) -> None:
 @pytest.mark.parametrize(
     "value",
     ["", " ", "nan", "inf", "-inf", "Infinity", "1e3", "1_000", "0x10", "7s", "seven", "7,5", "7 8", "--1", ".",
+     "-5", "-0.5",
      "Sun, 99 Mar 2026 12:00:30 GMT", "Sun, 01 Mar 99999999999 12:00:30 GMT", "12:00", "\x00", "7\n", "\u0667"],
 )  # fmt: skip
 def test_nonsense_is_nothing(value: str) -> None:
     assert asked(value) is None
 
 
-@pytest.mark.parametrize(("value", "seconds"), [("250", 0.25), ("0.5", 0.0005), ("-1", 0.0), ("1e3", None)])
+@pytest.mark.parametrize(
+    ("value", "seconds"), [("250", 0.25), ("0.5", 0.0005), ("0", 1.0), ("-1", None), ("1e3", None)]
+)
 def test_milliseconds(value: str, seconds: float | None) -> None:
     assert asked(value, b"retry-after-ms") == seconds
 
@@ -66,7 +70,9 @@ def test_milliseconds_go_first_and_a_date_is_none_of_theirs() -> None:
 
 def test_nonsense_in_one_header_leaves_the_other() -> None:
     assert retry_after([(b"retry-after-ms", b"soon"), (b"retry-after", b"9")], NOON) == 9.0
+    assert retry_after([(b"retry-after-ms", b"-1"), (b"retry-after", b"9")], NOON) == 9.0
     assert retry_after([(b"retry-after", b"soon"), (b"retry-after", b"9")], NOON) == 9.0
+    assert retry_after([(b"retry-after", b"-9"), (b"retry-after", b"9")], NOON) == 9.0
     assert retry_after([(b"retry-after", b"\xff\xfe"), (b"RETRY-AFTER", b"9")], NOON) == 9.0
 
 
@@ -79,7 +85,7 @@ def test_no_header_is_nothing() -> None:
 def test_dates_follow_the_wall_clock_within_bounds(offset: float) -> None:
     moment = NOON + timedelta(seconds=int(offset))
     seconds = asked(moment.strftime("%a, %d %b %Y %H:%M:%S GMT"))
-    assert seconds == min(max(float(int(offset)), 0.0), LONGEST_S)
+    assert seconds == (min(float(int(offset)), LONGEST_S) if int(offset) > 0 else SHORTEST_S)
 
 
 @given(st.binary(max_size=60) | st.text(max_size=60).map(lambda text: text.encode("utf-8", "replace")))

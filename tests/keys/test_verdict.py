@@ -32,6 +32,16 @@ def anthropic(**error: object) -> bytes:
     return json.dumps({"type": "error", "error": {"type": "rate_limit_error", "message": "", **error}}).encode()
 
 
+NO_CREDIT = anthropic(
+    type="invalid_request_error",
+    message="Your credit balance is too low to access the Anthropic API. Please go to Plans & Billing to upgrade or "
+    "purchase credits.",
+)
+HOLD = anthropic(
+    type="permission_error",
+    message="This organization is on hold.",
+    details={"error_code": "organization_on_hold"},
+)
 SLOW_DOWN = openai(
     message="Rate limit reached for gpt-x in organization org-1 on tokens per min (TPM): Limit 30000, Used 29000, "
     "Requested 4000. Please try again in 6.5s. Visit https://platform.openai.com/account/rate-limits to learn more.",
@@ -47,7 +57,9 @@ SLOW_DOWN = openai(
         (429, [(b"retry-after-ms", b"250"), *AFTER_7], b"", Failure(RATE, 0.25, "header")),
         (429, [(b"retry-after", b"Sun, 01 Mar 2026 12:00:30 GMT")], b"", Failure(RATE, 30.0, "header")),
         (429, [(b"retry-after", b"99999999")], b"", Failure(RATE, 86400.0, "header")),
-        (429, [(b"retry-after", b"0")], b"", Failure(RATE, 0.0, "header")),
+        (429, [(b"retry-after", b"0")], b"", Failure(RATE, 1.0, "header")),
+        (429, [(b"retry-after", b"-5")], b"", Failure(RATE, 60.0, "default")),
+        (429, [(b"retry-after", b"-5")], SLOW_DOWN, Failure(RATE, 6.5, "body")),
         (429, [], b"", Failure(RATE, 60.0, "default")),
         (429, [(b"retry-after", b"nan")], b"", Failure(RATE, 60.0, "default")),
         (429, [], SLOW_DOWN, Failure(RATE, 6.5, "body")),
@@ -55,6 +67,24 @@ SLOW_DOWN = openai(
         (429, AFTER_7, SLOW_DOWN, Failure(RATE, 7.0, "header")),
         (429, [], anthropic(message="slow down"), Failure(RATE, 60.0, "default")),
         (401, AFTER_7, openai(code="invalid_api_key"), Failure(FailureReason.UNAUTHORIZED, permanent=True)),
+        (401, [], openai(code="insufficient_quota"), Failure(FailureReason.UNAUTHORIZED, permanent=True)),
+        (402, AFTER_7, b"", Failure(QUOTA, 3600.0, "default")),
+        (402, [(b"retry-after", b"7200")], b"", Failure(QUOTA, 7200.0, "header")),
+        (402, [], openai(message="Insufficient Balance", type="unknown_error"), Failure(QUOTA, 3600.0, "default")),
+        (402, [], openai(message="Insufficient credits", code=402), Failure(QUOTA, 3600.0, "default")),
+        (400, [], NO_CREDIT, Failure(QUOTA, 3600.0, "default")),
+        (403, [], NO_CREDIT, Failure(QUOTA, 3600.0, "default")),
+        (403, [], anthropic(type="billing_error"), Failure(QUOTA, 3600.0, "default")),
+        (400, [], anthropic(type="invalid_request_error", message="prompt is too long"), None),
+        (400, AFTER_7, openai(code="rate_limit_exceeded", message="try again in 3s"), None),
+        (400, [], b"credit" + b" " * LONGEST_BODY + b" balance is too low", None),
+        (400, [], HOLD, Failure(FailureReason.FORBIDDEN, permanent=True)),
+        (401, [], HOLD, Failure(FailureReason.FORBIDDEN, permanent=True)),
+        (403, [], HOLD, Failure(FailureReason.FORBIDDEN, permanent=True)),
+        (404, [], HOLD, Failure(FailureReason.FORBIDDEN, permanent=True)),
+        (429, AFTER_7, HOLD, Failure(FailureReason.FORBIDDEN, permanent=True)),
+        (500, [], HOLD, None),
+        (200, [], HOLD, None),
         (403, AFTER_7, openai(code="model_not_found"), Failure(FailureReason.FORBIDDEN, recheck=True)),
         (529, [], anthropic(type="overloaded_error"), Failure(OVER)),
         (529, AFTER_7, b"", Failure(OVER, 7.0, "header")),
@@ -69,15 +99,16 @@ def test_failures(status: int, headers: Headers, body: bytes, failure: Failure |
 
 
 @pytest.mark.parametrize(
-    "status", [200, 201, 204, 301, 304, 400, 402, 404, 408, 409, 413, 422, 424, 500, 501, 502, 504, 520, 999]
+    "status", [200, 201, 204, 301, 304, 404, 405, 408, 409, 413, 422, 424, 500, 501, 502, 504, 520, 999]
 )
 def test_every_other_status_is_no_key_failure(status: int) -> None:
     assert judge(status, AFTER_7, openai(code="insufficient_quota"), NOON) is None
 
 
 @pytest.mark.parametrize("code", sorted(QUOTA_CODES))
+@pytest.mark.parametrize("status", [400, 402, 403, 429])
 @pytest.mark.parametrize("headers", [[], AFTER_7])
-def test_quota_codes_wherever_they_stand(code: str, headers: Headers) -> None:
+def test_quota_codes_wherever_they_stand(code: str, status: int, headers: Headers) -> None:
     for body in (
         openai(code=code),
         openai(type=code),
@@ -87,7 +118,7 @@ def test_quota_codes_wherever_they_stand(code: str, headers: Headers) -> None:
         json.dumps({"code": code, "message": "no"}).encode(),
         json.dumps([{"error": {"code": code}}]).encode(),
     ):
-        assert judge(429, headers, body, NOON) == Failure(QUOTA, 3600.0, "default")
+        assert judge(status, headers, body, NOON) == Failure(QUOTA, 3600.0, "default")
 
 
 def test_quota_by_anthropics_words() -> None:
@@ -112,7 +143,7 @@ def test_quota_that_names_a_longer_rest_gets_it() -> None:
         ("Please retry after 20 seconds.", 20.0),
         ("try again in 1 minute", 60.0),
         ("try again in 99999h", 86400.0),
-        ("try again in 0s", 0.0),
+        ("try again in 0s", 1.0),
     ],
 )
 def test_a_wait_told_in_words(message: str, seconds: float) -> None:

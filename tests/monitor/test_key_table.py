@@ -64,3 +64,14 @@ def test_keys_fit_and_a_cooldown_ends(width: int) -> None:
         assert covered == sorted(set(covered))
     assert width < 77 or "  0s" in "\n".join(shown(4_000, width))
     assert key_table.table(STATE, START, width).place(("openai", "no such")) == range(0)
+
+
+@pytest.mark.parametrize(("seconds", "left"), [(17, "43s"), (60, "0s"), (90, "0s")])
+@pytest.mark.parametrize("width", [40, 77, 117])
+def test_a_dead_key_says_when_it_is_checked(seconds: float, left: str, width: int) -> None:
+    check = START + timedelta(seconds=60)
+    dead = KeyChanged("openai", "sk-p...dead", KeyState.PERMANENT, "unauthorized", check, "check")
+    table = key_table.table(after(dead), START + timedelta(seconds=seconds), width)
+    (line,) = (plain(line) for line in table.lines if "sk-p...dead" in plain(line))
+    assert f" dead    {'next ' if width >= 100 else ''}check {left} " in line
+    assert any("unauthorized" in plain(line) for line in table.lines)

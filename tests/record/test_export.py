@@ -29,7 +29,7 @@ async def fill(place: Path) -> list[str]:
             await say(simulated, dialect, stream=False)
             await ask(simulated.here.port, b"nonsense", path=dialect.path)
         await ask(simulated.here.port, b"", path="/openai/v1/models?limit=2", method="GET")
-    async with simulation(fated("401"), KEYS[1:2], record=record) as simulated:
+    async with simulation(fated("401"), KEYS[1:3], record=record) as simulated:
         await say(simulated, DIALECTS["messages"])
     return ids(place / "clearspan.db")
 

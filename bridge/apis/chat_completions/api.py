@@ -14,7 +14,7 @@ from bridge.apis.errors import chat_stream_error, openai_error
 from bridge.apis.json_text import loads_object
 from bridge.apis.protocol import ClientFilter, Opening, Reader, RequestFacts, StreamFailure, Wants
 from bridge.apis.readers import BodyReader, StreamReader
-from bridge.apis.request import joined_texts, last_of, request_object, string
+from bridge.apis.request import joined_texts, last_of, request_object, string, user_session
 from bridge.apis.transcript import Transcript
 from bridge.errors import ErrorKind
 
@@ -35,6 +35,7 @@ class ChatCompletions:
             streaming=request.get("stream") is True,
             prompt=joined_texts(last.get("content"), "text") if last.get("role") == "user" else None,
             correlating_tool_call_id=string(last.get("tool_call_id")) if last.get("role") == "tool" else None,
+            user_session=user_session(request.get("metadata")),
             session_hint=string(request.get("prompt_cache_key")),
         )
 

@@ -12,13 +12,12 @@ from bridge.apis.json_text import loads_object
 from bridge.apis.messages.accumulator import MessagesAccumulator, stream_failure
 from bridge.apis.protocol import ClientFilter, Opening, Reader, RequestFacts, StreamFailure, Wants
 from bridge.apis.readers import BodyReader, StreamReader, event_type
-from bridge.apis.request import joined_texts, last_of, request_object, string
+from bridge.apis.request import joined_texts, last_of, request_object, string, user_session
 from bridge.apis.transcript import Transcript
 from bridge.errors import ErrorKind
 
 _HELD = frozenset({b"message_start", b"ping"})
 _REMINDER = "<system-reminder>"  # Claude Code's own words to the model, put beside those of the user
-_SESSION = "_session_"
 
 
 class Messages:
@@ -39,7 +38,7 @@ class Messages:
             streaming=request.get("stream") is True,
             prompt=None if results else _prompt(content),
             correlating_tool_call_id=string(results[-1].get("tool_use_id")) if results else None,
-            session_hint=_session(request.get("metadata")),
+            user_session=user_session(request.get("metadata")),
         )
 
     def adapt(self, body: bytes) -> tuple[bytes, ClientFilter | None]:
@@ -87,14 +86,3 @@ def _prompt(content: object) -> str | None:
 def _is_reminder(block: object) -> bool:
     text = block.get("text") if isinstance(block, dict) else None
     return isinstance(text, str) and text.lstrip().startswith(_REMINDER)
-
-
-def _session(metadata: object) -> str | None:
-    """The session in `metadata.user_id`, which Claude Code writes as JSON, and before as `user_…_session_…`."""
-    user_id = string(metadata.get("user_id")) if isinstance(metadata, dict) else None
-    if user_id is None:
-        return None
-    named = loads_object(user_id.encode())
-    if named is not None:
-        return string(named.get("session_id"))
-    return string(user_id.partition(_SESSION)[2])

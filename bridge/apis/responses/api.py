@@ -9,7 +9,7 @@ from bridge.apis.errors import openai_error, responses_stream_error
 from bridge.apis.json_text import loads_object
 from bridge.apis.protocol import ClientFilter, Opening, Reader, RequestFacts, StreamFailure, Wants
 from bridge.apis.readers import BodyReader, StreamReader, event_type
-from bridge.apis.request import joined_texts, last_of, request_object, string
+from bridge.apis.request import joined_texts, last_of, request_object, string, user_session
 from bridge.apis.responses.accumulator import ResponsesAccumulator, stream_failure
 from bridge.apis.transcript import Transcript
 from bridge.errors import ErrorKind
@@ -38,7 +38,8 @@ class Responses:
             background=request.get("background") is True,
             prompt=string(given) or prompt,
             correlating_tool_call_id=string(last.get("call_id")) if last.get("type") in _TOOL_OUTPUTS else None,
-            session_hint=string(request.get("prompt_cache_key")),
+            user_session=user_session(request.get("metadata")),
+            session_hint=_conversation(request.get("conversation")) or string(request.get("prompt_cache_key")),
         )
 
     def adapt(self, body: bytes) -> tuple[bytes, ClientFilter | None]:
@@ -69,3 +70,8 @@ class Responses:
         value = loads_object(data) if name in _FAILURES else None
         failure = stream_failure(value) if value is not None else None
         return failure if failure is not None and failure.reason is not None else Opening.RELEASE
+
+
+def _conversation(value: object) -> str | None:
+    """A conversation's id, which stands alone or in an object."""
+    return string(value.get("id")) if isinstance(value, dict) else string(value)
