@@ -8,17 +8,10 @@ import pytest
 import trio
 from attrs import define, field
 from hypercorn.trio.worker_context import WorkerContext
-from trio.testing import MockClock
 
 from bridge.http import connection
 from bridge.http.connection import STALL_S, Connection
 from bridge.http.engine import engine_config
-
-
-@pytest.fixture(autouse=True)
-def clock() -> MockClock:
-    """Time that passes when everybody waits."""
-    return MockClock(autojump_threshold=0)
 
 
 @define
@@ -70,7 +63,10 @@ def sending(kernel: Kernel, monkeypatch: pytest.MonkeyPatch) -> Connection:
     return Connection(stream, unused, unused, engine_config(), WorkerContext(None))
 
 
-async def test_a_client_that_takes_something_between_two_stalls_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_client_that_takes_something_between_two_stalls_stays(
+    autojump_clock: trio.abc.Clock,  # noqa: ARG001  # it is enough to be asked for
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     assert STALL_S == 60
     kernel = Kernel(room=1000, step=300, by_minute=[100, 100, 100, 100, 100, 100, *[300] * 10])
     data = bytes(range(256)) * 10
@@ -78,7 +74,10 @@ async def test_a_client_that_takes_something_between_two_stalls_stays(monkeypatc
     assert bytes(kernel._sent) == data
 
 
-async def test_a_client_that_takes_nothing_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_client_that_takes_nothing_is_given_up(
+    autojump_clock: trio.abc.Clock,  # noqa: ARG001  # it is enough to be asked for
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     kernel = Kernel(room=1000, step=300, by_minute=[400, 0, 0, 0, 0])
     began = trio.current_time()
     with pytest.raises(TimeoutError):
