@@ -61,7 +61,7 @@ async def test_an_error_that_could_not_be_read_whole_breaks_off_where_it_did(mon
         await reply.until_closed()
         raise Hang
 
-    async with provider(handle) as url, world(url) as here:
+    async with provider(handle) as url, world(url, KEYS[:2]) as here:
         answer = await ask(here.port)
         ended = await here.event("interception.ended")
     assert (answer.status, answer.body, answer.complete) == (403, b"the beginning", False)
