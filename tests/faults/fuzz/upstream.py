@@ -36,7 +36,11 @@ FIELDS = [
     b"Content-Length: 5",
     b"Transfer-Encoding: gzip, chunked",
 ]
-GARBAGE = [b"", b"", b"", b"", b"\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nEVIL", b"\x00" * 100]
+GARBAGE = [b"", b"", b"", b"", b"\r\n", b"\x00" * 100]
+"""What follows an answer. No whole answer: one that comes late, on a connection that was kept and is just being used
+again, can't be told from the answer to that request (RFC 9112, 9.2). One that comes at once is a test of
+`tests/faults/test_upstream.py`."""
+
 INFORMATIONAL = [b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n", b"HTTP/1.1 100 Continue\r\n\r\n"]
 GZIP_BOMB = gzip.compress(bytes(5_000_000))
 PATHS = list(STREAMS)
