@@ -39,8 +39,10 @@ class Read:
 
     @property
     def upstream(self) -> tuple[bytes, bytes, bytes]:
-        """Method, target below the provider's name, and body, as a provider may get them."""
-        return self.method, normal(b"/" + self.target[1:].partition(b"/")[2]), self.body
+        """Method, target below the provider's name, and body, as a provider may get them. `/v1` may be left out."""
+        below = b"/" + self.target[1:].partition(b"/")[2]
+        alias = not below.startswith((b"/v1/", b"/api/"))
+        return self.method, normal(b"/v1" + below if alias else below), self.body
 
 
 class Malformed(Exception):
