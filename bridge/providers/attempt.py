@@ -103,6 +103,7 @@ class Upstream:
                 },
             },
         )
+        request.method = call.method  # which httpx puts in capitals; methods are case-sensitive (RFC 9110, 9.1)
         try:
             with trio.fail_after(call.head_timeout):
                 return await self._transport.handle_async_request(request)

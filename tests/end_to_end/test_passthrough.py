@@ -375,3 +375,16 @@ async def test_a_stream_comes_down_as_it_comes() -> None:
         ended = await here.event("interception.ended")
     assert (answer.body, answer.complete) == (b"data: 1\n\ndata: 2", True)
     assert ended.outcome == "completed"
+
+
+async def test_a_method_goes_upstream_as_it_is_written() -> None:
+    methods: list[str] = []
+
+    async def handle(asked: Asked, reply: Reply) -> None:
+        methods.append(asked.method)
+        await reply.whole(200, b"{}")
+
+    async with provider(handle) as url, world(url) as here:
+        for method in ("post", "Post", "POST", "x-odd"):
+            await ask(here.port, b"{}", path="/openai/v1/embeddings", method=method)
+    assert methods == ["post", "Post", "POST", "x-odd"]
