@@ -124,12 +124,14 @@ class Bridge:
         """Checks that each interception that starts ends, once; and gives back keys that others had to rest."""
         async with await trio.open_unix_socket(str(self.socket)) as self._stream:
             await self.command("filter", types=["interception.started", "interception.ended", "key.changed"])
-            task_status.started()
             rest = b""
             async for part in self._stream:
                 *lines, rest = (rest + part).split(b"\n")
                 for line in lines:
-                    await self._take(orjson.loads(line))
+                    message = orjson.loads(line)
+                    await self._take(message)
+                    if message["type"] == "reply" and message["to"] == 1:
+                        task_status.started()  # not when it is connected: what starts before it is accepted is not told
 
     async def _take(self, message: dict[str, Any]) -> None:
         match message["type"]:
@@ -142,8 +144,9 @@ class Bridge:
                     self.wrong.append(f"{message['id']} ended, and did not run")
             case "key.changed" if message["state"] == "temporary":
                 await self.command("key.reset", provider=message["provider"], key=message["key"])
-            case "events.dropped":
-                self.running.clear()
+            case "snapshot":
+                live = (known["id"] for known in message["interceptions"] if known["ended"] is None)
+                self.running = dict.fromkeys(live, message["seq"])
 
 
 @asynccontextmanager
