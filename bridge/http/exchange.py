@@ -102,10 +102,6 @@ class Exchange:
         value = first_value(self.headers, name)
         return None if value is None else value.decode("latin-1")
 
-    def has_header(self, name: bytes) -> bool:
-        """Whether there is a header of that name (given in lower case)."""
-        return first_value(self.headers, name) is not None
-
     async def body(self, limit: int) -> bytes:
         """The whole request body. Raises BodyTooLarge as soon as it is known to exceed `limit`, or ClientGone."""
         return b"".join([part async for part in self.body_parts(limit)])

@@ -62,11 +62,6 @@ class Listener:
         # Each client may need an upstream connection too. Who comes in above that waits in the kernel's queue.
         self._room = trio.CapacityLimiter(max(1, (raise_descriptor_limit() - RESERVED_DESCRIPTORS) // 2))
 
-    @property
-    def connections(self) -> int:
-        """How many clients are connected."""
-        return len(self._connections)
-
     async def run(self) -> None:
         """Accepts until cancelled; the connections end with it."""
         async with trio.open_nursery() as nursery:

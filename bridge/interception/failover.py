@@ -226,14 +226,8 @@ async def look_at_error(response: Response) -> tuple[Response, bytes]:
     length = response.header(b"content-length") or b""
     if length.isdigit() and (len(length) > MOST_DIGITS or int(length) > LONGEST_BODY):
         return response, b""
-    held: list[bytes] = []
     patience = ERROR_BODY_S if response.status in KEY_ERRORS else HOLD_S
-    with trio.move_on_after(patience), contextlib.suppress(UpstreamError):  # which whoever relays it meets again
-        while sum(map(len, held)) <= LONGEST_BODY:
-            chunk = await response.receive()
-            if not chunk:
-                break
-            held.append(chunk)
+    held, _ = await _hold_body(response, LONGEST_BODY, patience)
     decode = decoder(response.header(b"content-encoding"))
     try:
         return response.after(held), b"" if decode is None else decode(b"".join(held))
@@ -243,14 +237,23 @@ async def look_at_error(response: Response) -> tuple[Response, bytes]:
 
 async def _read_whole(response: Response) -> Response:
     """A response that outlives its connection, with what comes of its body in good time."""
-    body = bytearray()
-    with trio.move_on_after(ERROR_BODY_S), contextlib.suppress(UpstreamError):
-        while len(body) < ERROR_BODY:
+    held, complete = await _hold_body(response, ERROR_BODY, ERROR_BODY_S)
+    return Response.read_before(response.status, response.headers, b"".join(held), complete=complete)
+
+
+async def _hold_body(response: Response, at_most: int, patience_s: float) -> tuple[list[bytes], bool]:
+    """What comes of a body in that time, up to the chunk that exceeds `at_most` bytes, and whether that is all of it.
+
+    A body that breaks off is held as far as it came: whoever relays it meets the error again.
+    """
+    held: list[bytes] = []
+    with trio.move_on_after(patience_s), contextlib.suppress(UpstreamError):
+        while sum(map(len, held)) <= at_most:
             chunk = await response.receive()
             if not chunk:
-                return Response.read_before(response.status, response.headers, bytes(body), complete=True)
-            body += chunk
-    return Response.read_before(response.status, response.headers, bytes(body), complete=False)
+                return held, True
+            held.append(chunk)
+    return held, False
 
 
 async def look_at_opening(response: Response, api: Api) -> tuple[Response, StreamFailure | None]:
