@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from random import Random
 
+import trio
 from attrs import Factory, define, field, frozen
 
 from tests.faults.fuzz.inputs import Input
@@ -44,7 +45,14 @@ class Arena:
         return found
 
     async def good(self) -> None:
-        """A good request, which must be served."""
+        """A good request, which must be served.
+
+        It waits for the end of bad answers: what comes late on a connection that was kept, and is just being used
+        again, can't be told from the answer to this request (RFC 9112, 9.2); and one that stalls after a whole
+        response takes this request and says nothing.
+        """
+        while self.provider.answering:  # noqa: ASYNC110  # each ends, at the latest when the stall does
+            await trio.sleep(0.01)
         got = (b"POST", b"/v1/responses", GOOD_BODY)
         self.allowed[got] += 1
         before = self.provider.got[got]

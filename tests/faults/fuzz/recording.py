@@ -37,6 +37,8 @@ class RecordingProvider:
     """What came that is no request."""
     answers: dict[int, Input] = field(factory=dict)
     connections: int = 0
+    answering: int = 0
+    """Answers that are not over, those included that stall after a whole response."""
 
     async def serve(self, stream: trio.SocketStream) -> None:
         """One connection."""
@@ -82,16 +84,20 @@ class RecordingProvider:
         return await self._answer(stream, answer)
 
     async def _answer(self, stream: trio.SocketStream, answer: Input) -> bool:
-        for piece in answer.pieces:
-            await stream.send_all(piece)
-            await trio.lowlevel.checkpoint()
-        match answer.ending:
-            case "reset":
-                stream.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-            case "stall":
-                with trio.move_on_after(STALL_S), contextlib.suppress(trio.BrokenResourceError):
-                    while await stream.receive_some(65536):
-                        pass
+        self.answering += 1
+        try:
+            for piece in answer.pieces:
+                await stream.send_all(piece)
+                await trio.lowlevel.checkpoint()
+            match answer.ending:
+                case "reset":
+                    stream.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                case "stall":
+                    with trio.move_on_after(STALL_S), contextlib.suppress(trio.BrokenResourceError):
+                        while await stream.receive_some(65536):
+                            pass
+        finally:
+            self.answering -= 1
         return answer.ending == "keep"
 
 
