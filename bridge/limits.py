@@ -35,6 +35,10 @@ class Limits:
     """Brackets and commas in a request; with more it is relayed unread."""
     read_request_colons: int = 250_000
     """Colons in a request, so many names its objects may have; with more it is relayed unread."""
+    whole_request_bytes: int = 8 * MIB
+    """Of a request that is larger, each text is read as far as its first 64 KiB or a little more."""
+    shortened_request_bytes: int = 24 * MIB
+    """What is left of it; with more it is relayed unread."""
     on_loop_bytes: int = MIB
     """What is larger than this is read in a thread."""
     reading_bytes: int = 256 * MIB

@@ -6,6 +6,7 @@ from typing import Any
 
 from bridge.apis.json_text import TooCostly, loads, loads_object
 from bridge.apis.protocol import UnreadableRequest
+from bridge.apis.shortening import shortened
 from bridge.limits import LIMITS
 
 
@@ -17,7 +18,7 @@ def request_object(body: bytes) -> dict[str, Any]:
     if not body.strip():
         raise UnreadableRequest("the request body is empty; a JSON object is needed")
     try:
-        value = loads(body, LIMITS.read_request_marks)
+        value = loads(shortened(body), LIMITS.read_request_marks)
     except TooCostly:
         raise
     except ValueError as error:

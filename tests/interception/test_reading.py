@@ -11,6 +11,7 @@ from attrs import evolve
 from bridge.apis.chat_completions.api import ChatCompletions
 from bridge.apis.json_text import TOO_DEEP, TOO_MANY_MARKS
 from bridge.apis.protocol import UnreadableRequest
+from bridge.apis.shortening import CUT
 from bridge.events.vocabulary import InterceptionEnded, InterceptionStarted
 from bridge.interception import reading
 from bridge.interception.reading import NO_ROOM, TOO_LARGE, UNKNOWN_ENCODING, ReadRequest
@@ -53,9 +54,13 @@ async def test_as_much_as_is_allowed_is_read() -> None:
     many = b"[" + b"1," * (LIMITS.read_request_marks - 20) + b"1]"
     found = await read(request(many))
     assert (found.unread, found.facts.model) == (None, "m")
+    text = b'"' + b"x" * (LIMITS.whole_request_bytes - 1000) + b'"'
+    found = await read(request(text))
+    assert (found.unread, len(found.facts.prompt or "")) == (None, LIMITS.whole_request_bytes - 1000)
     text = b'"' + b"x" * (LIMITS.read_request_bytes - 1000) + b'"'
     found = await read(request(text))
-    assert (found.unread, len(found.facts.prompt or "")) == (None, LIMITS.read_request_bytes - 1000)
+    assert (found.unread, found.facts.model) == (None, "m")
+    assert CUT.decode() in (found.facts.prompt or "")
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ import re
 import orjson
 
 from bridge.apis.json_text import loads_object, marks
+from bridge.apis.shortening import shortened
 from bridge.apis.sse import SseParser
 from bridge.limits import LIMITS
 
@@ -28,9 +29,10 @@ _OVERLAP = 8  # bytes in which an event's end or that mark may have begun before
 def add_include_usage(body: bytes) -> bytes | None:
     """The request with `include_usage` on and every other byte as it was.
 
-    None where nothing is to be done: no stream, the client asked by itself, or the options are no object.
+    None where nothing is to be done: no stream, the client asked by itself, or the options are no object. Raises
+    TooCostly where that is not read.
     """
-    request = loads_object(body, LIMITS.read_request_marks)
+    request = loads_object(shortened(body), LIMITS.read_request_marks)
     if request is None or request.get("stream") is not True:
         return None
     if "stream_options" not in request:
@@ -41,7 +43,7 @@ def add_include_usage(body: bytes) -> bytes | None:
         options = {}
     if not isinstance(options, dict) or options.get("include_usage") is True:
         return None
-    if len(body) > LIMITS.lenient_marks and marks(body) > LIMITS.lenient_marks:
+    if len(body) > LIMITS.whole_request_bytes or marks(body) > LIMITS.lenient_marks:
         return None  # to find its place would take too long
     span = _value_span(body, "stream_options")
     if span is None:

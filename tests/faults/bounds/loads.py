@@ -145,11 +145,23 @@ async def brackets(bench: Bench, size: float) -> None:
     bench.measured("memory at its peak", bench.memory("VmHWM"), "MiB", 400)
 
 
+async def large_prompt(bench: Bench, size: float) -> None:
+    """A prompt of 60 MB, in a request that is read."""
+    body = b'{"model":"m","input":"%s"}' % (
+        "why is the job slow on mondays? \N{TURTLE}".encode() * int(1_650_000 * size)
+    )
+    async with bench.responsive(100):
+        await ask(bench.port, body)
+        await trio.sleep(SETTLE_S)
+    bench.measured("memory at its peak", bench.memory("VmHWM"), "MiB", 600)
+
+
 LOADS: dict[str, Load] = {
     "large-arguments": large_arguments,
     "silent-subscribers": silent_subscribers,
     "model-names": model_names,
     "brackets": brackets,
+    "large-prompt": large_prompt,
 }
 
 
