@@ -1,7 +1,8 @@
 """Takes over a changed configuration while the bridge runs: on SIGHUP, and when the file has changed.
 
-A file with a fault changes nothing; its faults are logged, and `clearspan check` shows them. Where the bridge listens
-and records can't change under it: that is said too, and takes effect with the next start.
+A file with a fault changes nothing; its faults are logged, and `clearspan check` shows them. Nor does one that is just
+being written: an editor that empties a file before it writes it would leave the bridge without keys in between. Where
+the bridge listens and records can't change under it: that is said too, and takes effect with the next start.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from bridge.process.receiver import receiver
 log = logger("configuration")
 
 LOOK_S = 1.0
+"""A change is taken over when two looks, so long apart, have found the same file."""
 
 
 async def follow_configuration(
@@ -34,7 +36,7 @@ async def follow_configuration(
     `first` is what it began with.
     """
     file = first.file or default_file()
-    seen = _stamp(file)
+    seen = latest = _stamp(file)
     in_force = first.settings
     with receiver(signal.SIGHUP) as hangups:
         while True:
@@ -42,14 +44,17 @@ async def follow_configuration(
             with trio.move_on_after(LOOK_S):
                 await anext(hangups)
                 received = True
-            if not received and _stamp(file) == seen:
+            before, latest = latest, _stamp(file)
+            if not received and (latest == seen or latest != before):
                 continue
-            seen = _stamp(file)
+            seen = latest
             try:
                 loaded = await trio.to_thread.run_sync(load)
             except ConfigurationError as error:
                 for fault in error.faults:
                     log.warning("the changed configuration is refused", fault=fault)
+                continue
+            if _stamp(file) != latest:  # changed while it was read, which the next looks find
                 continue
             here = evolve(loaded.settings, server=evolve(loaded.settings.server, host=first.settings.server.host))
             if faults := list(broken_rules(here)):  # such as no tokens any more, where others can still reach us

@@ -15,6 +15,7 @@ import trio.testing
 from bridge.config import reload
 from bridge.config.load import Loaded, Options, load
 from bridge.config.reload import fixed_settings, follow_configuration
+from bridge.config.settings import Settings
 from tests.support.until import until
 from tests.support.world import HELLO, KEYS, STREAM, Asked, Reply, World, ask, provider, say_hello, world
 
@@ -116,6 +117,45 @@ async def test_sighup_reads_an_unchanged_file_again(tmp_path: Path, monkeypatch:
             key_file.write_text(KEYS[1])
             os.kill(os.getpid(), signal.SIGHUP)
             await until(lambda: hints(here) == ["sk-c...0002"])
+
+
+async def test_a_file_that_is_being_written_is_not_taken_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An editor that empties a file first: neither a look nor a SIGHUP in between leaves the bridge without keys."""
+    file = tmp_path / "config.toml"
+    write(file, "http://127.0.0.1:1/v1", KEYS[:1])
+    taken: list[int] = []
+    looks = 0
+    settled = trio.Event()
+
+    def stamp(path: Path) -> tuple[int, int, int]:
+        """Another at every look while it is written."""
+        nonlocal looks
+        looks += 1
+        status = path.stat()
+        return (0 if settled.is_set() else looks, status.st_size, status.st_ino)
+
+    def read() -> Loaded:
+        loaded = load(Options(config=file), {})
+        if not settled.is_set():  # half of it is read, then comes the rest
+            write(file, "http://127.0.0.1:1/v1", KEYS[:2])
+        return loaded
+
+    def reconfigure(settings: Settings) -> None:
+        taken.append(len(settings.providers["openai"].keys))
+
+    first = load(Options(config=file), {})
+    monkeypatch.setattr(reload, "_stamp", stamp)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(follow_configuration, reconfigure, read, first)
+        await until(lambda: looks > 1)
+        file.write_text("")
+        os.kill(os.getpid(), signal.SIGHUP)
+        await until(lambda: file.stat().st_size > 0)
+        await until(lambda: looks > 5)
+        assert taken == []
+        settled.set()
+        await until(lambda: taken == [2])
+        nursery.cancel_scope.cancel()
 
 
 async def test_providers_come_move_and_go(tmp_path: Path) -> None:
