@@ -74,8 +74,8 @@ class Claim:
             os.close(lock)
             who = f" (process {owner})" if owner.isdecimal() else ""
             raise StartError(
-                f"another bridge already uses the event socket {self._path}{who}; stop it, or choose another with "
-                "--socket"
+                f"another bridge already uses the event socket {self._path}{who}: see it with 'clearspan monitor', "
+                "stop it, or choose another with --socket"
             ) from None
         os.truncate(lock, 0)
         os.write(lock, b"%d\n" % os.getpid())

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import errno
+import http.client
 import resource
 import socket
 from collections.abc import Sequence
 
+import orjson
 import trio
 from hypercorn.trio.worker_context import WorkerContext
 
@@ -16,6 +19,12 @@ from bridge.http.engine import App, ErrorResponse, check_versions, engine_config
 from bridge.observe.logs import logger
 
 log = logger("http")
+
+ANSWER_S = 2.0
+"""How long whoever has our address may take to say what it is, in seconds."""
+
+MOST_HEALTH = 64 * 1024
+"""How much of what it says is read, in bytes."""
 
 RESERVED_DESCRIPTORS = 64
 """Kept for the event socket's subscribers, the record and the logs."""
@@ -31,11 +40,27 @@ async def open_listeners(host: str, port: int) -> list[trio.SocketListener]:
             chosen = listeners[0]
             return [chosen]
     except (OSError, socket.gaierror) as error:
+        pid = await trio.to_thread.run_sync(_bridge_on, host, port) if error.errno == errno.EADDRINUSE else None
         reason = error.strerror or str(error)
+        if pid is not None:
+            reason = f"a bridge runs there already (process {pid}): see it with 'clearspan monitor'"
         raise StartError(
             f"cannot listen on {host} port {port}: {reason}; choose another with --host or --port"
         ) from error
     return listeners
+
+
+def _bridge_on(host: str, port: int) -> int | None:
+    """The process id of the bridge that has this address; None where something else does."""
+    connection = http.client.HTTPConnection(host, port, timeout=ANSWER_S)
+    try:
+        connection.request("GET", "/healthz")
+        found = orjson.loads(connection.getresponse().read(MOST_HEALTH))
+        return int(found["pid"]) if "version" in found else None
+    except (OSError, http.client.HTTPException, ValueError, TypeError, KeyError):
+        return None
+    finally:
+        connection.close()
 
 
 def raise_descriptor_limit() -> int:
