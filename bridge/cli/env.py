@@ -1,79 +1,102 @@
-"""How each agent is pointed at the bridge (`clearspan env`): shell lines, or configuration where it takes no variable.
+"""`clearspan env`: how each agent is pointed at the bridge, as lines for a shell or a file.
 
-Base URLs differ: OpenAI's SDKs and most agents want `/v1` at the end, Claude Code and Anthropic's SDKs add it.
+What is printed there is nothing else, so that `eval "$(…)"`, `eval $(…)` and `> opencode.json` work; what a person has
+to know besides is kept apart. A shell that splits the lines into words joins them to one `export`; `unset` ends with a
+semicolon, since it would take what follows for further names.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
+import shlex
+from collections.abc import Iterator, Mapping
 
+from attrs import field, frozen
+
+from bridge.cli.agents import AGENTS, CODEX_KEY, Agent
+from bridge.cli.pointing import Target, provider_urls, shell_variables
 from bridge.config.settings import Settings
+from bridge.errors import ClearspanError
 from bridge.events.place import POOL_WORD
-from bridge.providers.kinds import KINDS
+
+TOKEN_WORD = "YOUR_CLIENT_TOKEN"  # noqa: S105  # what stands where one belongs
 
 
 class UnknownAgent(LookupError):
-    """No agent of that name is known; its text names those that are."""
+    """No agent of that name is known, or what was asked of it it does not have; its text names what there is."""
 
 
-AGENTS: dict[str, tuple[str, ...]] = {
-    "codex": (
-        "# Codex: in ~/.codex/config.toml",
-        'model_provider = "clearspan"',
-        "[model_providers.clearspan]",
-        'name = "Clearspan"',
-        'base_url = "{openai}"',
-        'wire_api = "responses"',
-    ),
-    "claude": (
-        "# Claude Code",
-        "export ANTHROPIC_BASE_URL={anthropic}",
-        "export ANTHROPIC_AUTH_TOKEN={word}",
-    ),
-    "opencode": (
-        "# opencode: in opencode.json",
-        '{{"provider": {{"openai": {{"options": {{"baseURL": "{openai}", "apiKey": "{word}"}}}},',
-        ' "anthropic": {{"options": {{"baseURL": "{anthropic}/v1", "apiKey": "{word}"}}}}}}}}',
-    ),
-    "aider": (
-        "# Aider",
-        "export OPENAI_API_BASE={openai}",
-        "export OPENAI_API_KEY={word}",
-        "export ANTHROPIC_BASE_URL={anthropic}",
-        "export ANTHROPIC_API_KEY={word}",
-    ),
-    **{
-        kind.name: (
-            f"# {kind.title}'s SDKs, and programs built on them",
-            f"export {kind.url_variables[0]}={{{kind.name}}}",
-            f"export {kind.key_variable}={{word}}",
-        )
-        for kind in KINDS.values()
-    },
-}
-"""Lines by agent. `{word}` stands for the pool's keys: no key of yours is needed, or seen, by the agent; a provider
-kind's name for the base URL of its first provider."""
-
-CODEX_TOKEN = (
-    'env_key = "CLEARSPAN_KEY"',
-    "# and in the shell",
-    "export CLEARSPAN_KEY={word}",
-)
-"""What Codex needs besides where a client token is asked for; elsewhere it may send no credential at all."""
+class CannotPoint(ClearspanError):
+    """This agent can't use a bridge; its text says why. The command ends with exit code 2."""
 
 
-def environment_lines(settings: Settings, agent: str | None) -> Iterator[str]:
-    """The lines for one agent, or for all. Raises UnknownAgent."""
-    if agent is not None and agent not in AGENTS:
-        raise UnknownAgent(f"unknown agent {agent!r}; known: {', '.join(AGENTS)}")
-    word = POOL_WORD
-    if settings.server.client_tokens:
-        word = "YOUR_CLIENT_TOKEN"
-        yield f"# This bridge asks for a client token: put one of server.client_tokens in the place of {word}."
-    urls = provider_urls(settings, base_url(settings))
-    for name in AGENTS if agent is None else [agent]:
-        more = CODEX_TOKEN if name == "codex" and settings.server.client_tokens else ()
-        yield from (line.format(word=word, **urls) for line in (*AGENTS[name], *more))
+@frozen
+class Pointer:
+    """What to print: `lines` for the shell or the file, `remarks` for the person."""
+
+    lines: list[str]
+    remarks: list[str] = field(factory=list)
+
+
+def pointer(
+    settings: Settings, name: str | None, *, flags: bool = False, environment: Mapping[str, str] = os.environ
+) -> Pointer:
+    """How an agent is pointed here, or all that take shell variables where none is named.
+
+    Raises UnknownAgent, CannotPoint.
+    """
+    if name is None:
+        if flags:
+            raise UnknownAgent(f"--flags needs the name of an agent: {', '.join(_with_flags())}")
+        agents = [agent for agent in AGENTS.values() if agent.variables]
+        return _finished(settings, list(_shell_lines(settings, agents, environment)), [])
+    agent = AGENTS.get(name)
+    if agent is None:
+        raise UnknownAgent(f"unknown agent {name!r}; known: {', '.join(AGENTS)}")
+    if agent.cannot:
+        raise CannotPoint(agent.cannot)
+    target = _target(settings)
+    tokens = bool(settings.server.client_tokens)
+    if flags:
+        if not agent.flags:
+            raise UnknownAgent(f"{agent.title} takes no flags; those that do: {', '.join(_with_flags())}")
+        words = agent.flags + (agent.token_flags if tokens else ())
+        return _finished(settings, [" ".join(shlex.quote(target.fill(word)) for word in words)], _key_remark(agent))
+    remarks = [f"{agent.title}: {target.fill(remark)}" for remark in agent.remarks]
+    if agent.config:
+        text = agent.config + (agent.token_config if tokens else "")
+        return _finished(settings, target.fill(text).split("\n"), remarks + _key_remark(agent))
+    return _finished(settings, list(_shell_lines(settings, [agent], environment)), remarks)
+
+
+def _finished(settings: Settings, lines: list[str], remarks: list[str]) -> Pointer:
+    if not settings.server.client_tokens:
+        return Pointer(lines, [remark for remark in remarks if CODEX_KEY not in remark])
+    asked = f"this bridge asks for a client token: put one of server.client_tokens in the place of {TOKEN_WORD}"
+    return Pointer(lines, [asked, *remarks])
+
+
+def _key_remark(agent: Agent) -> list[str]:
+    """Where an agent reads its token from a variable."""
+    return [f"{agent.title}: and in the shell: export {CODEX_KEY}={TOKEN_WORD}"] if agent.token_flags else []
+
+
+def _with_flags() -> list[str]:
+    return [agent.name for agent in AGENTS.values() if agent.flags]
+
+
+def _target(settings: Settings) -> Target:
+    word = TOKEN_WORD if settings.server.client_tokens else POOL_WORD
+    return Target(provider_urls(settings, base_url(settings)), word)
+
+
+def _shell_lines(settings: Settings, agents: list[Agent], environment: Mapping[str, str]) -> Iterator[str]:
+    variables = shell_variables(agents, environment)
+    dropped = {name for agent in agents for name in agent.unset if environment.get(name) and name not in variables}
+    if dropped:
+        yield f"unset {' '.join(sorted(dropped))};"
+    target = _target(settings)
+    yield from (f"export {name}={shlex.quote(target.fill(text))}" for name, text in variables.items())
 
 
 def base_url(settings: Settings) -> str:
@@ -82,9 +105,3 @@ def base_url(settings: Settings) -> str:
     everywhere = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  # read, not bound
     host = everywhere.get(host, host)
     return f"http://[{host}]:{settings.server.port}" if ":" in host else f"http://{host}:{settings.server.port}"
-
-
-def provider_urls(settings: Settings, url: str) -> dict[str, str]:
-    """Where SDKs find the first provider of each kind, by the kind's name; `url` is the bridge's own."""
-    names = {provider.type: name for name, provider in reversed(settings.providers.items())}
-    return {name: f"{url}/{names.get(name, name)}{kind.base_path}" for name, kind in KINDS.items()}

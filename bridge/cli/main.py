@@ -191,17 +191,24 @@ def keys(context: click.Context, /, as_json: bool, **_: Any) -> None:
 
 @cli.command()
 @common_options
+@click.option("--flags", is_flag=True, help="As arguments for the agent's command line, where it takes any (codex).")
 @click.argument("agent", required=False)
 @click.pass_context
-def env(context: click.Context, /, agent: str | None, **_: Any) -> None:
-    """The lines that point an agent at the bridge; those of all agents where none is named."""
-    from bridge.cli.env import UnknownAgent, environment_lines
+def env(context: click.Context, /, agent: str | None, flags: bool, **_: Any) -> None:
+    """The lines that point an agent at the bridge; those of all that take shell variables where none is named."""
+    from bridge.cli.env import CannotPoint, UnknownAgent, pointer
 
     try:
-        for line in environment_lines(settings_from(context).settings, agent):
-            click.echo(line)
+        found = pointer(settings_from(context).settings, agent, flags=flags)
     except UnknownAgent as error:
         raise click.UsageError(str(error)) from None
+    except CannotPoint as error:
+        click.echo(f"clearspan: {error}", err=True)
+        sys.exit(2)
+    for remark in found.remarks:
+        click.echo(f"clearspan: {remark}", err=True)
+    for line in found.lines:
+        click.echo(line)
 
 
 @cli.command(context_settings={"ignore_unknown_options": True})
@@ -209,7 +216,7 @@ def env(context: click.Context, /, agent: str | None, **_: Any) -> None:
 @click.argument("command", metavar="-- CMD...", nargs=-1, required=True, type=click.UNPROCESSED)
 @click.pass_context
 def run(context: click.Context, /, command: tuple[str, ...], **_: Any) -> None:
-    """Run a command whose SDKs use the bridge; a bridge is started if none runs."""
+    """Run an agent, or any command, pointed at the bridge; a bridge is started if none runs."""
     from bridge.cli import run
 
     sys.exit(run.run(settings_from(context, tokens=True).settings, command, run.options_of(explicit_options(context))))

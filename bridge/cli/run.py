@@ -1,4 +1,7 @@
-"""`clearspan run -- CMD`: a command whose SDKs find the bridge by themselves, with a bridge for it if none runs."""
+"""`clearspan run -- CMD`: an agent pointed at the bridge, with a bridge for it if none runs.
+
+What each agent needs for that is told by `bridge.cli.agents`. Its user's own files stay as they are.
+"""
 
 from __future__ import annotations
 
@@ -8,22 +11,32 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from types import FrameType
+from typing import BinaryIO
 
-from bridge.cli.env import provider_urls
+from bridge.cli.agents import AGENTS, Agent
+from bridge.cli.pointing import Prepared, Target, prepared, provider_urls, recognise
 from bridge.config.settings import Settings
-from bridge.errors import StartError
-from bridge.events.client import NoBridge, subscription
+from bridge.errors import ClearspanError, ConfigurationError, StartError
+from bridge.events.client import NoBridge, read_snapshot, subscription
 from bridge.events.place import POOL_WORD
 from bridge.events.wire import Hello, decode
 from bridge.process.parent import tied
 from bridge.process.signals import first_kept
-from bridge.providers.kinds import KINDS
 
 NOT_FOUND = 127
 NOT_EXECUTABLE = 126
 """As shells say it."""
+
+USAGE = 2
+"""How a bridge ends that can't use its settings."""
+
+OWN_WORDS = "clearspan: "
+"""How each line begins in which a command says why it ended."""
+
+MOST_SAID = 64 * 1024
+"""How much is read of what a bridge said before it ended, in bytes."""
 
 STOP_S = 3.0
 """How long a bridge may take to end by itself, in seconds, before it is told more clearly."""
@@ -33,27 +46,54 @@ def run(settings: Settings, command: Sequence[str], options: Sequence[str]) -> i
     """Runs a command and returns its exit code, 128 and the signal where one ended it.
 
     `options` are the common options given to this command, for a bridge that has to be started. Raises StartError
-    where that one can't.
+    where that one can't, ConfigurationError where its settings are at fault.
     """
-    with _bridge(settings, options) as url:
-        environment = os.environ | agent_environment(settings, url)
+    agent, _ = recognise(command)
+    if agent and agent.cannot:
+        _say(agent.cannot)
+    token = next((token.reveal() for token in settings.server.client_tokens.values()), POOL_WORD)
+    with _bridge(settings, options) as url, _prepared(command, provider_urls(settings, url), token) as ready:
+        before = _requests(settings)
         try:
-            code = _passing_signals_on(command, environment, settings.server.shutdown_grace)
+            code = _passing_signals_on(ready.words, ready.environment, settings.server.shutdown_grace)
         except OSError as error:
-            print(f"clearspan: cannot run {command[0]}: {error.strerror}", file=sys.stderr)  # noqa: T201
+            _say(f"cannot run {command[0]}: {error.strerror}")
             return NOT_FOUND if isinstance(error, FileNotFoundError) else NOT_EXECUTABLE
+        if before is not None and before == _requests(settings):
+            _say(_nothing_came(agent))
     return code if code >= 0 else 128 - code
 
 
-def agent_environment(settings: Settings, url: str) -> dict[str, str]:
-    """The variables by which agents and SDKs find the bridge and let it choose the key."""
-    token = next((token.reveal() for token in settings.server.client_tokens.values()), POOL_WORD)
-    around = [name for name in (os.environ.get("NO_PROXY"), "127.0.0.1", "localhost") if name]
-    urls = provider_urls(settings, url)
-    variables = {"NO_PROXY": ",".join(around)}
-    for name, kind in KINDS.items():
-        variables |= dict.fromkeys(kind.url_variables, urls[name]) | {kind.key_variable: token}
-    return variables
+def _say(text: str) -> None:
+    print(f"{OWN_WORDS}{text}", file=sys.stderr)  # noqa: T201  # the command's own output goes before and after it
+
+
+def _prepared(command: Sequence[str], urls: Mapping[str, str], word: str) -> AbstractContextManager[Prepared]:
+    return prepared(command, os.environ, Target(urls, word))
+
+
+def _requests(settings: Settings) -> int | None:
+    """How many requests the bridge has had; None where it does not say, as when it has all the subscribers it takes.
+
+    On a bridge that others use too, theirs count as well: who sent a request can't be told by what it holds.
+    """
+    try:
+        return read_snapshot(settings.server.socket).totals.interceptions
+    except (NoBridge, OSError):
+        return None
+
+
+def _nothing_came(agent: Agent | None) -> str:
+    if agent is None:
+        known = ", ".join(name for name, known in AGENTS.items() if known.commands and not known.cannot)
+        return (
+            "no request of this command reached the bridge. Its programs are known by the name of what is started "
+            f"({known}), others find the bridge by variables such as OPENAI_BASE_URL: see 'clearspan env'"
+        )
+    return (
+        f"no request of {agent.title} reached the bridge. If it was to ask a model, a setting of its own goes before "
+        f"what was set here: see 'clearspan env {agent.name}', and what its configuration says of providers and keys"
+    )
 
 
 @contextmanager
@@ -69,7 +109,8 @@ def _bridge(settings: Settings, options: Sequence[str]) -> Iterator[str]:
         pass
     log = settings.data_dir / "clearspan.log"
     log.parent.mkdir(parents=True, exist_ok=True)
-    with log.open("ab") as errors:
+    with log.open("a+b") as errors:
+        begin = errors.seek(0, os.SEEK_END)
         command = [sys.executable, "-P", "-m", "bridge", "serve", *options]  # -P: this folder may hold another `bridge`
         # In a session of its own: the terminal's signals are for the command, which may want to end in peace.
         server = subprocess.Popen(  # noqa: S603
@@ -78,10 +119,21 @@ def _bridge(settings: Settings, options: Sequence[str]) -> Iterator[str]:
         try:
             line = server.stdout.readline().decode() if server.stdout else ""
             if not line.startswith("listening on "):
-                raise StartError(f"the bridge did not start; {log} says why")
+                raise _start_error(server.wait(), errors, begin)
             yield line.removeprefix("listening on ").strip()
         finally:
             _stop(server)
+
+
+def _start_error(code: int, log: BinaryIO, begin: int) -> ClearspanError:
+    """What a bridge that did not start said last: its own words for it, where it found any."""
+    log.seek(begin)
+    lines = log.read(MOST_SAID).decode(errors="replace").splitlines()
+    words = [line.removeprefix(OWN_WORDS) for line in lines if line.startswith(OWN_WORDS)]
+    if code == USAGE and words:
+        return ConfigurationError(words)
+    reason = "; ".join(words) or f"it ended with code {code}, and {log.name} has what it said"
+    return StartError(f"the bridge did not start: {reason}")
 
 
 def _stop(server: subprocess.Popen[bytes]) -> None:

@@ -26,4 +26,5 @@ ANTHROPIC = ProviderKind(
     circuit_failures=frozenset({500, 502, 503, 504, 529}),  # 529: overloaded
     url_variables=("ANTHROPIC_BASE_URL",),
     key_variable="ANTHROPIC_API_KEY",
+    other_variables=("ANTHROPIC_AUTH_TOKEN",),
 )

@@ -60,6 +60,9 @@ class ProviderKind:
     key_variable: str
     """The environment variable that holds a key; with an S at its end, several."""
 
+    other_variables: tuple[str, ...]
+    """Those that hold another credential, which SDKs would take besides or instead."""
+
     _passthrough: Api = field(init=False)
 
     @_passthrough.default

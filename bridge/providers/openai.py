@@ -27,4 +27,5 @@ OPENAI = ProviderKind(
     circuit_failures=frozenset({500, 502, 503, 504}),
     url_variables=("OPENAI_BASE_URL", "OPENAI_API_BASE"),
     key_variable="OPENAI_API_KEY",
+    other_variables=(),
 )

@@ -13,7 +13,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from bridge import __version__
-from bridge.cli.env import AGENTS
+from bridge.cli.agents import AGENTS
 from bridge.cli.main import cli
 from bridge.errors import ConfigurationError
 from bridge.events.wire import Envelope, Hello, Snapshot, decode
@@ -127,19 +127,37 @@ def test_version() -> None:
     assert invoke("--version").output == f"clearspan, version {__version__}\n"
 
 
-@pytest.mark.parametrize("agent", AGENTS)
+@pytest.mark.parametrize("agent", [agent.name for agent in AGENTS.values() if not agent.cannot])
 def test_env_points_each_agent_at_the_bridge(agent: str, place: Path) -> None:
     assert place
     result = invoke("env", agent, "--port", "9")
     assert result.exit_code == 0
-    assert "http://127.0.0.1:9/" in result.output
-    assert result.output in invoke("env", "--port", "9").output
+    assert "http://127.0.0.1:9/" in result.stdout
+    assert all(line.startswith("clearspan: ") for line in result.stderr.splitlines())
+    everything = invoke("env", "--port", "9")
+    assert everything.stderr == ""
+    assert all(line.startswith("export ") for line in everything.stdout.splitlines())
 
 
-def test_env_for_an_unknown_agent_names_those_it_knows() -> None:
-    result = invoke("env", "nobody")
-    assert result.exit_code == 2
-    assert f"unknown agent 'nobody'; known: {', '.join(AGENTS)}" in result.output
+def test_env_codex_as_flags(place: Path) -> None:
+    assert place
+    result = invoke("env", "codex", "--flags", "--port", "9")
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert "-c openai_base_url=http://127.0.0.1:9/openai/v1 " in result.stdout
+    assert result.stdout.count("\n") == 1
+
+
+def test_env_says_why_cursor_can_not_be_pointed_here() -> None:
+    result = invoke("env", "cursor")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr.startswith("clearspan: Cursor calls models from its own servers")
+
+
+@pytest.mark.parametrize("words", [("nobody",), ("claude", "--flags"), ("--flags",)])
+def test_env_for_what_it_does_not_have_names_what_it_has(words: tuple[str, ...]) -> None:
+    result = invoke("env", *words)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "codex" in result.stderr
 
 
 async def test_bad_usage_and_bad_configuration_end_with_code_2() -> None:
@@ -187,6 +205,7 @@ async def test_a_port_or_socket_that_is_taken_is_told_in_one_line() -> None:
             said = await clearspan(here, "serve", "--port", "0")
             assert (said.code, said.out) == (1, "")
             assert said.err.splitlines()[-1].startswith("clearspan: another bridge already uses the event socket")
+            assert "see it with 'clearspan monitor'" in said.err
             assert "Traceback" not in said.err
 
 

@@ -1,6 +1,6 @@
-"""`clearspan run -- CMD`: SDKs with their default settings reach the bridge, and the command fares as under a shell.
+"""`clearspan run -- CMD`: agents and SDKs with their default settings reach the bridge; CMD fares as under a shell.
 
-The agent here is a program as anybody writes one: it knows nothing of a bridge.
+The agents here are programs as anybody writes them: they know nothing of a bridge.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -61,7 +62,7 @@ async def test_an_agent_with_default_settings_reaches_the_bridge(desk: Workplace
     agent = desk.place / "agent.py"
     agent.write_text(AGENT)
     done = await desk.run(sys.executable, str(agent))
-    assert done.returncode == 0, done.stderr.decode()
+    assert (done.returncode, done.stderr) == (0, b"")
     lines = done.stdout.decode().splitlines()
     assert len(lines) == 3
     assert set(lines) == {lines[0]}
@@ -107,14 +108,75 @@ async def test_its_exit_code_is_passed_on(desk: Workplace, command: list[str], c
         assert command[0] in done.stderr.decode()
 
 
-async def test_a_bridge_that_cannot_start_is_told(desk: Workplace) -> None:
+async def test_a_bridge_that_cannot_start_is_told_in_its_own_words(desk: Workplace) -> None:
     async with served(desk.place, desk.root) as bridge:
         taken = desk.place / "taken"
         taken.mkdir()
         options = configure(taken, desk.root)
         words = [sys.executable, "-m", "bridge", "run", *options, "--port", str(bridge.port), "--", "true"]
         done = await trio.run_process(words, capture_stderr=True, check=False, env=environment(taken))
+        pid = bridge.process.pid
     assert done.returncode == 1
-    assert b"did not start" in done.stderr
-    assert str(taken / "clearspan.log").encode() in done.stderr
-    assert b"cannot listen" in (taken / "clearspan.log").read_bytes()
+    assert done.stderr.decode() == (
+        f"clearspan: the bridge did not start: cannot listen on 127.0.0.1 port {bridge.port}: a bridge runs there "
+        f"already (process {pid}): see it with 'clearspan monitor'; choose another with --host or --port\n"
+    )
+
+
+async def test_a_bridge_whose_keys_are_at_fault_ends_as_one_started_by_hand(desk: Workplace) -> None:
+    options = configure(desk.place, desk.root)
+    words = [sys.executable, "-m", "bridge", "run", *options, "--", "true"]
+    without_key = environment(desk.place) | {"CLEARSPAN_TEST_KEY": ""}
+    done = await trio.run_process(words, capture_stderr=True, check=False, env=without_key)
+    assert done.returncode == 2
+    lines = done.stderr.decode().splitlines()
+    assert len(lines) == 2  # one for each provider
+    assert all(line.startswith(f"clearspan: {desk.place}/config.toml:") for line in lines)
+
+
+FAKE_CLAUDE = """#!{python}
+import os, urllib.request
+around = [name for name in os.environ if name == "ANTHROPIC_API_KEY" or name.startswith("CLAUDE_CODE_USE")]
+assert not around, around
+request = urllib.request.Request(
+    os.environ["ANTHROPIC_BASE_URL"] + "/v1/messages",
+    b'{{"model": "m", "max_tokens": 9, "messages": [{{"role": "user", "content": "simulate plain"}}]}}',
+    {{"authorization": "Bearer " + os.environ["ANTHROPIC_AUTH_TOKEN"], "content-type": "application/json"}},
+)
+print(urllib.request.urlopen(request).status)
+"""
+
+
+async def test_an_agent_is_kept_from_going_around_the_bridge(desk: Workplace) -> None:
+    agent = desk.place / "claude"
+    agent.write_text(FAKE_CLAUDE.format(python=sys.executable))
+    agent.chmod(0o700)
+    options = configure(desk.place, desk.root)
+    words = [sys.executable, "-m", "bridge", "run", *options, "--", str(agent)]
+    around = {"ANTHROPIC_API_KEY": "sk-ant-own", "CLAUDE_CODE_USE_BEDROCK": "1", "CLAUDE_CODE_USE_VERTEX": "1"}
+    with trio.fail_after(60):
+        done = await trio.run_process(
+            words,
+            capture_stdout=True,
+            capture_stderr=True,
+            check=False,
+            env=environment(desk.place) | around,
+        )
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"200\n", b"")
+    (exchange,) = desk.exchanges
+    assert exchange.request.headers["x-api-key"] == KEYS[0]
+
+
+@pytest.mark.parametrize("runs_already", [True, False])
+async def test_a_command_of_which_nothing_arrived_is_told_what_to_do(desk: Workplace, *, runs_already: bool) -> None:
+    pi = desk.place / "pi"
+    pi.write_text("#!/bin/sh\nexit 3\n")
+    pi.chmod(0o700)
+    async with served(desk.place, desk.root) if runs_already else nullcontext():
+        unknown = await desk.run("true")
+        known = await desk.run(str(pi))
+    assert (unknown.returncode, known.returncode) == (0, 3)
+    assert unknown.stderr.startswith(b"clearspan: no request of this command reached the bridge.")
+    assert b"see 'clearspan env'" in unknown.stderr
+    assert known.stderr.startswith(b"clearspan: no request of pi reached the bridge.")
+    assert b"see 'clearspan env pi'" in known.stderr
