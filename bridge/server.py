@@ -18,7 +18,7 @@ import trio
 from bridge import __version__
 from bridge.access import HostGuard
 from bridge.app import App, json_page
-from bridge.config.rules import without_effect
+from bridge.config.rules import open_to_all, without_effect
 from bridge.config.settings import Settings
 from bridge.events.hub import Hub, utc_now
 from bridge.events.picture import REMOVED
@@ -102,7 +102,10 @@ class Bridge:
                 nursery.start_soon(listener.run)
                 for name, fact in without_effect(self._settings):
                     log.warning("a setting has no effect", setting=name, because=fact)
-                log.info("started", url=self.url, socket=str(server.socket), version=__version__)
+                start = {"url": self.url, "socket": str(server.socket), "version": __version__}
+                if warning := open_to_all(self._settings):
+                    start["note"] = warning
+                log.info("started", **start)
                 task_status.started(self.url)
                 await self._stop.wait()
                 self.hub.publish(BridgeStopping(self._stop_reason))

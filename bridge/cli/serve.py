@@ -21,6 +21,8 @@ from bridge.process.signals import kept
 from bridge.server import Bridge, run_until_signalled
 from monitor.command import has_terminal
 
+log = logs.logger("configuration")
+
 LOOK_S = 1.0
 """How often a bridge looks for who started it, in seconds."""
 
@@ -32,6 +34,7 @@ def serve(loaded: Loaded, load: Callable[[], Loaded]) -> int:
     """The bridge alone. `load` reads the configuration again when it has changed."""
     settings = loaded.settings
     logs.configure(settings.log.level, settings.log.format)
+    warn(loaded)
 
     async def follow(bridge: Bridge) -> None:
         async with trio.open_nursery() as nursery:
@@ -50,6 +53,7 @@ def up(loaded: Loaded, load: Callable[[], Loaded]) -> int:
         log_to_file(settings)
     else:
         logs.configure(settings.log.level, settings.log.format)
+    warn(loaded)
 
     async def show(bridge: Bridge) -> None:
         async with trio.open_nursery() as nursery:
@@ -125,6 +129,12 @@ async def print_events(bridge: Bridge) -> None:
         close_output()
     finally:
         bridge.hub.unsubscribe(subscriber)
+
+
+def warn(loaded: Loaded) -> None:
+    """Logs what is most likely a mistake in the settings."""
+    for doubt in loaded.warnings:
+        log.warning("a setting is likely a mistake", setting=doubt)
 
 
 def announce(url: str) -> None:

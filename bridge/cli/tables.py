@@ -13,7 +13,7 @@ import attrs
 import orjson
 
 from bridge.config.load import Loaded
-from bridge.config.rules import without_effect
+from bridge.config.rules import open_to_all, without_effect
 from bridge.config.settings import Seconds, format_duration
 from bridge.events.describe import visible
 from bridge.events.picture import Tokens
@@ -81,6 +81,9 @@ def settings_table(loaded: Loaded) -> Iterator[str]:
     for name, provider in loaded.settings.providers.items():
         if not provider.keys:
             yield f"providers.{name} has no keys: only requests that bring their own are served"
+    if note := open_to_all(loaded.settings):
+        yield f"note: {note}"
+    yield from (f"warning: {line}" for line in loaded.warnings)
 
 
 def limits_table() -> Iterator[str]:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import re
 from collections.abc import Callable, Iterator, Sequence
+from functools import cache
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -60,32 +63,70 @@ Resolve = Callable[[str], list[Secret]]
 """The keys that a source names; raises SourceError."""
 
 
+class Faulty(ConfigurationError):
+    """A file with faults, in the settings of these `names`. `rest` is what it says besides, which may have more."""
+
+    def __init__(self, faults: list[str], names: frozenset[str], rest: Settings) -> None:
+        super().__init__(faults)
+        self.names = names
+        self.rest = rest
+
+
 def structure(body: dict[str, Any], places: Places, key: Resolve, token: Resolve) -> Settings:
-    """The settings that a parsed file says, defaults for the rest. Raises ConfigurationError with every fault."""
+    """The settings that a parsed file says, defaults for the rest. Raises Faulty with every fault of its values."""
     faults = [(name, _unknown(name, TABLES)) for name in sorted(body.keys() - set(TABLES))]
+    known: dict[str, Any] = copy.deepcopy(
+        {name: body[name] for name in ("server", "record", "providers") if name in body}
+    )
     mcp = body.get("mcp", {})
     if not isinstance(mcp, dict) or mcp.keys() - {"servers"}:
         faults.append(("mcp", "must be written as [mcp.servers.NAME] tables"))
         mcp = {}
-    for name, provider in _tables(body.get("providers")):
-        if "type" not in provider:
-            faults.append((f"providers.{name}", f"needs a type: {KINDS_IN_WORDS}"))
-            provider["type"] = next(iter(KINDS))
-        kind = KINDS.get(str(provider["type"]))
-        provider.setdefault("base_url", kind.default_url if kind else "")
+    known["mcp_servers"] = copy.deepcopy(mcp.get("servers", {}))
+    faults += [
+        (f"providers.{name}", f"needs a type: {KINDS_IN_WORDS}")
+        for name, provider in _tables(known.get("providers"))
+        if "type" not in provider
+    ]
     for table, setting in PLACES_TO_BE_CHOSEN:
-        part = body.get(table)
+        part = known.get(table)
         if isinstance(part, dict) and part.get(setting) == "":
             del part[setting]
-    known = {name: body[name] for name in ("server", "record", "providers") if name in body}
-    try:
-        settings = _converter(key, token).structure({**known, "mcp_servers": mcp.get("servers", {})}, Settings)
-    except BaseValidationError as error:
-        for place, messages in strict_toml.faults(error, _explain):
-            faults += _named(place, messages)
-    if faults:
-        raise ConfigurationError([fault_line(places.where(name), name, fault) for name, fault in faults])
+    settings, found = _structured(known, _converter(cache(key), cache(token)))
+    if faults := [*faults, *found]:
+        lines = [fault_line(places.where(name), name, fault) for name, fault in faults]
+        raise Faulty(lines, frozenset(name for name, _ in faults), settings)
     return settings
+
+
+def _structured(known: dict[str, Any], converter: Converter) -> tuple[Settings, list[tuple[str, str]]]:
+    """The settings, and the faults of those that had to be left out of `known` for it."""
+    faults: list[tuple[str, str]] = []
+    while True:
+        for _, provider in _tables(known.get("providers")):
+            provider.setdefault("type", next(iter(KINDS)))
+            kind = KINDS.get(str(provider["type"]))
+            provider.setdefault("base_url", kind.default_url if kind else "")
+        try:
+            return converter.structure(known, Settings), faults
+        except BaseValidationError as error:
+            found = [pair for place, text in strict_toml.faults(error, _explain) for pair in _named(place, text)]
+        faults += found
+        for name, _ in found:
+            _leave_out(known, name.replace("mcp.servers", "mcp_servers", 1).split("."))
+
+
+def _leave_out(known: dict[str, Any], name: Sequence[str]) -> None:
+    """Takes a faulty setting out, or the nearest around it that can be found by its name."""
+    table = known
+    for part, below in pairwise([*name, ""]):
+        inner = table.get(part)
+        if part == "type" or not isinstance(inner, dict) or below not in inner:
+            if part == "type":  # whose default address would be another's
+                table.pop("base_url", None)
+            table.pop(part, None)
+            return
+        table = inner
 
 
 def fault_line(where: str, name: str, fault: str) -> str:

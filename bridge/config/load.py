@@ -6,7 +6,7 @@ of keys and tokens are never part of a message.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,10 +15,11 @@ import platformdirs
 from attrs import evolve, field, frozen
 
 from bridge.config import key_sources
-from bridge.config.file import Places, fault_line, parse, structure
-from bridge.config.rules import broken_rules
+from bridge.config.file import Faulty, Places, fault_line, parse, structure
+from bridge.config.rules import broken_rules, doubts
 from bridge.config.settings import LogFormat, LogLevel, ProviderSettings, Settings
 from bridge.errors import ConfigurationError
+from bridge.events.place import POOL_WORD
 from bridge.keys.secret import Secret
 from bridge.providers.kinds import KINDS
 
@@ -47,11 +48,15 @@ class Options:
 
 @frozen
 class Loaded:
-    """The settings in force, the file they were read from (None: there is none), and where each one came from."""
+    """The settings in force, the file they were read from (None: there is none), and where each one came from.
+
+    `warnings` are lines as those of faults, for what is used all the same.
+    """
 
     settings: Settings
     file: Path | None
     sources: Mapping[str, str]
+    warnings: tuple[str, ...] = ()
 
 
 def load(options: Options, environment: Mapping[str, str], *, keys: bool = True, tokens: bool = True) -> Loaded:
@@ -66,17 +71,46 @@ def load(options: Options, environment: Mapping[str, str], *, keys: bool = True,
     body = parse(text, file)
     sources = {name: places.where(name) for name in places.settings}
     resolve = partial(key_sources.resolve, environment=environment, named=key_sources.variables(text))
-    settings = structure(body, places, resolve if keys else _nothing, resolve if tokens else _stand_in)
+    try:
+        settings = structure(body, places, resolve if keys else _nothing, resolve if tokens else _stand_in)
+        found_faults, faulty = list[str](), frozenset[str]()
+    except Faulty as error:
+        settings, found_faults, faulty = error.rest, error.faults, error.names
     if "providers" not in body:
-        settings, found = _default_providers(settings, environment if keys else {})
-        sources |= found
-    settings = _apply(settings, options)
+        try:
+            settings, found = _default_providers(settings, environment if keys else {})
+            sources |= found
+        except ConfigurationError as error:
+            found_faults += error.faults
+    settings, ignored = _without_pool_word(_apply(settings, options))
     sources |= options.sources
     if "data_dir" in options.sources and settings.record.path is not None:
         sources["record.path"] = options.sources["data_dir"]
-    if faults := [fault_line(_where(name, sources, places), name, fault) for name, fault in broken_rules(settings)]:
-        raise ConfigurationError(faults)
-    return Loaded(settings, file, sources)
+
+    def lines(found: Iterable[tuple[str, str]]) -> list[str]:
+        return [fault_line(_where(name, sources, places), name, text) for name, text in found]
+
+    found_faults += lines(
+        (name, fault)
+        for name, fault in broken_rules(settings)
+        if name != "server.host" or not any(known.startswith("server.client_tokens") for known in faulty)
+    )
+    if found_faults:
+        raise ConfigurationError(found_faults)
+    return Loaded(settings, file, sources, tuple(lines([*ignored, *doubts(settings)])))
+
+
+def _without_pool_word(settings: Settings) -> tuple[Settings, list[tuple[str, str]]]:
+    """The settings without pool keys that are the word for the pool, as an agent's environment may bring one."""
+    ignored = []
+    providers = {}
+    for name, provider in settings.providers.items():
+        keys = tuple(key for key in provider.keys if key.reveal() != POOL_WORD)
+        if keys != provider.keys:
+            why = f"the word {POOL_WORD!r} is ignored: agents send it in the place of a key, and it is none"
+            ignored.append((f"providers.{name}.keys", f"{why}; put the provider's own here"))
+        providers[name] = evolve(provider, keys=keys)
+    return (evolve(settings, providers=providers), ignored) if ignored else (settings, [])
 
 
 def _nothing(_source: str) -> list[Secret]:

@@ -63,6 +63,8 @@ async def follow_configuration(
                 continue
             for name in fixed_settings(in_force, loaded.settings):
                 log.warning("this setting takes effect with the next start", setting=name)
+            for doubt in loaded.warnings:
+                log.warning("a setting is likely a mistake", setting=doubt)
             reconfigure(loaded.settings)
             in_force = loaded.settings
             log.info("the configuration was read again", file=str(file))

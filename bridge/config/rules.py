@@ -39,6 +39,39 @@ def without_effect(settings: Settings) -> Iterator[tuple[str, str]]:
         yield "mcp.servers", "tools of MCP servers are not offered to the model yet"
 
 
+def doubts(settings: Settings) -> Iterator[tuple[str, str]]:
+    """What is most likely a mistake and is used all the same, as the setting's dotted name and how to mend it."""
+    for name, provider in settings.providers.items():
+        yield from ((f"providers.{name}{rest}", doubt) for rest, doubt in _provider_doubts(provider))
+
+
+def open_to_all(settings: Settings) -> str | None:
+    """What whoever starts the bridge should know of who may use it; None where client tokens say who."""
+    if settings.server.client_tokens or not settings.has_keys:
+        return None
+    return "every user of this machine can spend the pool; server.client_tokens would say who may"
+
+
+def _provider_doubts(provider: ProviderSettings) -> Iterator[tuple[str, str]]:
+    kind, host = provider.kind, urlsplit(provider.base_url).hostname
+    for other in KINDS.values():
+        if other is kind:
+            continue
+        for key in provider.keys:
+            if other.key_beginning and key.reveal().startswith(other.key_beginning):
+                mend = f'put it into a provider with type = "{other.name}"'
+                yield (
+                    ".keys",
+                    f"the key {key.hint} begins as {other.title}'s do, and this is a pool for {kind.title}; {mend}",
+                )
+        if host == urlsplit(other.default_url).hostname:
+            yield ".base_url", f'{host} is {other.title}\'s, and speaks its API; write type = "{other.name}"'
+            return
+    if not urlsplit(provider.base_url).path.rstrip("/").endswith(kind.base_path):
+        mend = f"requests go to this address without it; end it in {kind.base_path} unless the server wants none"
+        yield ".base_url", f"does not end in {kind.base_path}: {mend}"
+
+
 def _server(server: ServerSettings) -> Iterator[tuple[str, str]]:
     if not 0 <= server.port <= 65_535:
         yield "server.port", f"must be 0 to 65535, not {server.port}"

@@ -26,5 +26,6 @@ ANTHROPIC = ProviderKind(
     circuit_failures=frozenset({500, 502, 503, 504, 529}),  # 529: overloaded
     url_variables=("ANTHROPIC_BASE_URL",),
     key_variable="ANTHROPIC_API_KEY",
+    key_beginning="sk-ant-",
     other_variables=("ANTHROPIC_AUTH_TOKEN",),
 )

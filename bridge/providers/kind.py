@@ -60,6 +60,9 @@ class ProviderKind:
     key_variable: str
     """The environment variable that holds a key; with an S at its end, several."""
 
+    key_beginning: str
+    """How this provider's own keys begin and no other's; "" where others' begin so too."""
+
     other_variables: tuple[str, ...]
     """Those that hold another credential, which SDKs would take besides or instead."""
 

@@ -27,5 +27,6 @@ OPENAI = ProviderKind(
     circuit_failures=frozenset({500, 502, 503, 504}),
     url_variables=("OPENAI_BASE_URL", "OPENAI_API_BASE"),
     key_variable="OPENAI_API_KEY",
+    key_beginning="",
     other_variables=(),
 )

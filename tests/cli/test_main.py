@@ -94,6 +94,20 @@ def test_check_shows_every_setting_with_keys_masked(place: Path) -> None:
     assert "secret" not in result.output
 
 
+def test_check_warns_of_what_it_does_not_refuse(place: Path) -> None:
+    file = place / "config.toml"
+    file.write_text(
+        '[providers.openai]\ntype = "openai"\nbase_url = "http://127.0.0.1:9"\nkeys = ["clearspan", "sk-1"]\n'
+    )
+    result = invoke("check", "--config", str(file))
+    assert result.exit_code == 0
+    assert f"warning: {file}:3: providers.openai.base_url: does not end in /v1" in result.output
+    assert f"warning: {file}:4: providers.openai.keys: the word 'clearspan' is ignored" in result.output
+    assert "note: every user of this machine can spend the pool" in result.output
+    file.write_text(file.read_text() + '[server]\nclient_tokens = { ann = "token-1" }\n')
+    assert "every user" not in invoke("check", "--config", str(file)).output
+
+
 def test_the_data_dir_moves_the_record(place: Path) -> None:
     value = setting(invoke("check", "--data-dir", "/var/five"), "record.path")
     assert value == ("/var/five/clearspan.db", "--data-dir")
@@ -207,6 +221,18 @@ async def test_a_port_or_socket_that_is_taken_is_told_in_one_line() -> None:
             assert said.err.splitlines()[-1].startswith("clearspan: another bridge already uses the event socket")
             assert "see it with 'clearspan monitor'" in said.err
             assert "Traceback" not in said.err
+
+
+async def test_serve_logs_what_is_doubtful_and_who_can_use_it() -> None:
+    with home(OPENAI_API_KEYS="clearspan,sk-one") as here:
+        async with serving(here, "--port", "0") as (bridge, _):
+            pass
+        assert b"every user of this machine can spend the pool" in bridge.err
+        assert b"the word 'clearspan' is ignored" in bridge.err
+        here.configure('[server]\nclient_tokens = { ann = "token-1" }\n')
+        async with serving(here, "--port", "0") as (bridge, _):
+            pass
+        assert b"every user" not in bridge.err
 
 
 async def test_serve_says_one_line_and_the_other_commands_see_it() -> None:

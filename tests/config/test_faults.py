@@ -149,6 +149,39 @@ def test_every_fault_is_told_at_once(tmp_path: Path) -> None:
     ]
 
 
+def test_faults_of_values_hide_no_broken_rules(tmp_path: Path) -> None:
+    text = (
+        '[server]\nport = "x"\nhost = "0.0.0.0"\n'
+        '[providers.a]\ntype = "openai"\nstrategy = "none"\nkeys = ["env:NONE"]\nwait = 1\n'
+        '[providers.B]\ntype = 5\nbase_url = "http://a/v1/"\n'
+        "[mcp.servers.docs]\nallow = '('\ndeny = 1\n"
+    )
+    assert sorted(":".join(fault.split(":")[:3]) for fault in faults(text, tmp_path)) == [
+        "config.toml:10: providers.B.type",
+        "config.toml:13: mcp.servers.docs.allow",
+        "config.toml:14: mcp.servers.docs.deny",
+        "config.toml:2: server.port",
+        "config.toml:3: server.host",
+        "config.toml:6: providers.a.strategy",
+        "config.toml:7: providers.a.keys",
+        "config.toml:8: providers.a.wait",
+        "config.toml:9: providers.B",
+    ]
+
+
+def test_tokens_that_cannot_be_read_are_no_missing_ones(tmp_path: Path) -> None:
+    found = faults('[server]\nhost = "0.0.0.0"\nclient_tokens = { a = "env:NONE" }\n', tmp_path)
+    assert found == [
+        "config.toml:3: server.client_tokens.a: the environment variable NONE is not set",
+    ]
+
+
+def test_a_source_is_asked_once_whatever_else_is_at_fault(tmp_path: Path) -> None:
+    asked = tmp_path / "asked"
+    faults(f"{PROVIDER}keys = ['cmd:sh -c \"echo >>{asked}; echo sk-one\"']\nwait = 1\n", tmp_path)
+    assert asked.read_text() == "\n"
+
+
 def test_a_key_given_twice_is_named_by_its_hint(tmp_path: Path) -> None:
     found = faults(f'{PROVIDER}keys = ["{SECRET}", "sk-other", "env:K"]\n', tmp_path, {"K": SECRET})
     assert found == ["config.toml:3: providers.openai.keys: the key sk-c...6789 is given 2 times; once is enough"]

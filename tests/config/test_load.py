@@ -84,6 +84,62 @@ def test_without_a_file_there_are_defaults(tmp_path: Path, monkeypatch: pytest.M
     assert (found.file, found.settings.server.port) == (tmp_path / "config.toml", 9)
 
 
+ANTHROPIC = '[providers.a]\ntype = "anthropic"\n'
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (
+            PROVIDER + 'keys = ["sk-ant-0123456789abcdef"]\n',
+            "config.toml:3: providers.openai.keys: the key sk-a...cdef begins as Anthropic's do",
+        ),
+        (
+            PROVIDER + 'base_url = "http://127.0.0.1:9"\n',
+            "config.toml:3: providers.openai.base_url: does not end in /v1",
+        ),
+        (
+            PROVIDER + 'base_url = "https://api.anthropic.com/v1"\n',
+            "config.toml:3: providers.openai.base_url: api.anthropic.com is Anthropic's",
+        ),
+        (
+            PROVIDER + 'base_url = "https://api.anthropic.com"\n',
+            "config.toml:3: providers.openai.base_url: api.anthropic.com is Anthropic's",
+        ),
+        (
+            ANTHROPIC + 'base_url = "https://api.openai.com"\n',
+            "config.toml:3: providers.a.base_url: api.openai.com is OpenAI's",
+        ),
+        (
+            PROVIDER + 'keys = ["clearspan", "sk-own", "clearspan"]\n',
+            "config.toml:3: providers.openai.keys: the word 'clearspan' is ignored",
+        ),
+    ],
+)
+def test_what_is_likely_a_mistake_is_warned_of_and_not_refused(text: str, told: str, tmp_path: Path) -> None:
+    (warning,) = loaded(text, tmp_path).warnings
+    assert told in warning
+    assert "0123456789abcdef" not in warning
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        PROVIDER + 'keys = ["sk-proj-one", "sk-two"]\nbase_url = "http://127.0.0.1:9/v1/"\n',
+        ANTHROPIC + 'keys = ["sk-ant-one", "sk-two"]\nbase_url = "http://127.0.0.1:9/anthropic"\n',
+    ],
+)
+def test_what_is_right_is_not_warned_of(text: str, tmp_path: Path) -> None:
+    assert loaded(text, tmp_path).warnings == ()
+
+
+def test_the_word_for_the_pool_is_no_key_of_it(tmp_path: Path) -> None:
+    found = loaded("", tmp_path, {"OPENAI_API_KEY": "clearspan", "ANTHROPIC_API_KEYS": "sk-ant-one,clearspan"})
+    keys = {name: [key.reveal() for key in provider.keys] for name, provider in found.settings.providers.items()}
+    assert keys == {"openai": [], "anthropic": ["sk-ant-one"]}
+    assert [warning.split(":")[0] for warning in found.warnings] == ["OPENAI_API_KEY", "ANTHROPIC_API_KEYS"]
+
+
 def test_a_token_opens_other_addresses(tmp_path: Path) -> None:
     text = '[server]\nhost = "0.0.0.0"\nclient_tokens = { ann = "env:TOKEN" }\n'
     settings = loaded(text, tmp_path, {"TOKEN": "tok-1"}).settings
