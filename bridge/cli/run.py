@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from types import FrameType
 from typing import BinaryIO
@@ -147,33 +147,49 @@ def _stop(server: subprocess.Popen[bytes]) -> None:
         server.stdout.close()
 
 
+def _leave_to_the_terminal(_number: int, _frame: FrameType | None) -> None:
+    """The command has the SIGINT too. A handler, since a signal that is ignored would be ignored by the command."""
+
+
 def _passing_signals_on(command: Sequence[str], environment: Mapping[str, str], grace: float) -> int:
     """Runs the command. What we are told to do, it is told: the terminal's SIGINT it gets by itself.
 
     If it has not ended when the grace is over, or at a second signal, it is killed.
     """
-    child = subprocess.Popen(command, env=environment)  # noqa: S603  # the user's own command
-    overdue = threading.Timer(grace, child.kill)
+    child: subprocess.Popen[bytes] | None = None
+    early: list[int] = []
+
+    def kill() -> None:
+        if child is not None:
+            child.kill()
+
+    overdue = threading.Timer(grace, kill)
     overdue.daemon = True
 
     def pass_on(number: int, _frame: FrameType | None = None) -> None:
-        if overdue.is_alive():
-            child.kill()
+        if child is None:
+            early.append(number)
+        elif overdue.is_alive():
+            kill()
         else:
             child.send_signal(number)
             overdue.start()
 
+    handlers: dict[signal.Signals, Callable[[int, FrameType | None], None]] = {
+        signal.SIGINT: _leave_to_the_terminal,
+        signal.SIGTERM: pass_on,
+        signal.SIGHUP: pass_on,
+    }
+    for number, handler in handlers.items():  # before it starts: what comes while it does would leave it behind
+        if signal.getsignal(number) is not signal.SIG_IGN:  # as after `nohup`, which the command inherits
+            signal.signal(number, handler)
+    child = subprocess.Popen(command, env=environment)  # noqa: S603  # the user's own command
     try:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-        for number in (signal.SIGTERM, signal.SIGHUP):
-            signal.signal(number, pass_on)
         if first_kept((signal.SIGHUP,)) is not None:
-            pass_on(signal.SIGHUP)
+            early.append(signal.SIGHUP)
+        for received in early:
+            pass_on(received)
         return child.wait()
-    except KeyboardInterrupt:  # before it could be passed on
-        child.kill()
-        child.wait()
-        raise
     finally:
         overdue.cancel()
 
