@@ -40,10 +40,14 @@ class Commentary:
 
 @frozen
 class ToolCall:
-    """A call of one of the client's tools. A text instead of an object makes it a free-form (custom) tool's."""
+    """A call of one of the client's tools. A text instead of an object makes it a free-form (custom) tool's.
+
+    `namespace` is the group that the tool was offered in, if it was in one; scenarios know none.
+    """
 
     tool: str
     arguments: dict[str, Any] | str
+    namespace: str | None = None
 
 
 @frozen

@@ -9,6 +9,8 @@ from typing import Any
 import orjson
 from attrs import frozen
 
+from bridge.simulator.tools import OfferedTool
+
 JsonObject = dict[str, Any]
 """What a body in JSON holds, and what an answer is made of."""
 
@@ -67,6 +69,7 @@ class ModelRequest:
     tools_answered: bool  # the last input is the result of a tool call
     goes_on: bool  # the conversation holds an earlier answer
     size: int  # characters of what the model reads: the input tokens are estimated from it
+    tools: tuple[OfferedTool, ...]  # what the model may call
     fields: dict[str, Any]
 
 

@@ -25,6 +25,7 @@ TOOL: Any = {
     "description": "Runs a command.",
     "input_schema": {"type": "object", "properties": {"cmd": {"type": "string"}}},
 }
+READER: Any = {"name": "read_file", "input_schema": {"type": "object"}}
 
 
 def asking(text: str) -> Any:
@@ -75,7 +76,7 @@ async def test_create_with_stream() -> None:
 async def test_stream_helper_with_tools() -> None:
     def use(client: Anthropic) -> tuple[Any, Any]:
         said: list[Any] = [{"role": "user", "content": "simulate parallel_calls"}]
-        with client.messages.stream(**ASKING, messages=said, tools=[TOOL]) as stream:
+        with client.messages.stream(**ASKING, messages=said, tools=[TOOL, READER]) as stream:
             first = stream.get_final_message()
         results = [
             {"type": "tool_result", "tool_use_id": block.id, "content": "done"}
@@ -83,7 +84,7 @@ async def test_stream_helper_with_tools() -> None:
             if block.type == "tool_use"
         ]
         said += [{"role": "assistant", "content": first.content}, {"role": "user", "content": results}]
-        with client.messages.stream(**ASKING, messages=said, tools=[TOOL]) as stream:
+        with client.messages.stream(**ASKING, messages=said, tools=[TOOL, READER]) as stream:
             return first, stream.get_final_message()
 
     async with simulation() as simulated:

@@ -77,7 +77,7 @@ async def test_a_whole_turn_with_a_shell_call(command: Path, provider: str, tmp_
     assert first.session_id == second.session_id is not None
     assert second.correlating_tool_call_id == called.tool_call_id
     assert prompts == ["look around"]
-    assert called.arguments["cmd"].startswith("echo it-was")
+    assert "echo it-was" in str(called.arguments)  # an object's `cmd`, or what the program of Codex's newer form runs
     asked = [exchange.request for exchange in simulated.exchanges if exchange.request.path == "/v1/responses"]
     assert {request.headers["authorization"] for request in asked} == {f"Bearer {KEYS[0]}"}
     assert all(request.headers["originator"] == "codex_exec" for request in asked)

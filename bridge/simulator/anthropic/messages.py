@@ -34,8 +34,12 @@ from bridge.simulator.request import (
     trouble_of,
 )
 from bridge.simulator.streaming import StreamEvent, find, named_event
+from bridge.simulator.tools import OfferedTool, chosen
 
 OPENING = 1  # message_start
+
+_BASH = {"type": "object", "properties": {"command": {"type": "string"}}, "required": ["command"]}
+"""What Anthropic's own kind of shell tool takes; it is offered without a schema."""
 
 _ERROR_TYPES = {
     Trouble.REQUESTS_LIMITED: "rate_limit_error",
@@ -58,6 +62,7 @@ def read(body: bytes, encoding: str) -> ModelRequest:
         tools_answered=bool(results),
         goes_on=any(message.get("role") == "assistant" for message in messages),
         size=size_of(fields, "system", "tools", "messages"),
+        tools=chosen(_tools(fields), fields.get("tool_choice")),
         fields=fields,
     )
 
@@ -214,6 +219,20 @@ def _read(body: bytes, encoding: str) -> JsonObject:
     _require(fields, "model", str, "a valid string")
     _require(fields, "messages", list, "a valid array")
     return fields
+
+
+def _tools(fields: JsonObject) -> list[OfferedTool]:
+    """The tools that the client runs: its own, and its shell where it offers that as Anthropic's."""
+    tools: list[OfferedTool] = []
+    for tool in _blocks(fields.get("tools")):
+        match tool:
+            case {"defer_loading": True}:
+                pass
+            case {"name": str(name), "input_schema": dict(schema)}:
+                tools.append(OfferedTool(name, schema))
+            case {"name": str(name), "type": str(kind)} if kind.startswith("bash_"):
+                tools.append(OfferedTool(name, _BASH))
+    return tools
 
 
 def _require(fields: JsonObject, name: str, kind: type, words: str) -> None:

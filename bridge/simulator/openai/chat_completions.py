@@ -13,6 +13,7 @@ from bridge.simulator.answers import Commentary, HiddenThought, ScriptedAnswer, 
 from bridge.simulator.chance import Chance
 from bridge.simulator.estimate import tokens
 from bridge.simulator.openai.request import optional, require
+from bridge.simulator.openai.tools import of_chat_completions
 from bridge.simulator.request import JsonObject, ModelRequest, Refusal, read_object, size_of, text_of, trouble_of
 from bridge.simulator.streaming import StreamEvent, bare_event, find
 
@@ -36,6 +37,7 @@ def read(body: bytes, encoding: str) -> ModelRequest:
         tools_answered=last.get("role") == "tool",
         goes_on=any(message.get("role") == "assistant" for message in messages),
         size=size_of(fields, "tools", "messages"),
+        tools=of_chat_completions(fields),
         fields=fields,
     )
 

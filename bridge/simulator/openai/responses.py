@@ -27,6 +27,7 @@ from bridge.simulator.answers import (
 from bridge.simulator.chance import Chance
 from bridge.simulator.openai.request import optional, require
 from bridge.simulator.openai.response import response_object, usage_object
+from bridge.simulator.openai.tools import of_responses
 from bridge.simulator.request import JsonObject, ModelRequest, Refusal, read_object, size_of, text_of, trouble_of
 from bridge.simulator.streaming import StreamEvent, find, named_event
 
@@ -49,6 +50,7 @@ def read(body: bytes, encoding: str) -> ModelRequest:
         tools_answered=answered,
         goes_on=isinstance(given, list) and any(_is_answer(item) for item in given),
         size=size_of(fields, "instructions", "tools", "input"),
+        tools=of_responses(fields),
         fields=fields,
     )
 
@@ -145,8 +147,8 @@ class _ResponseBuilder:
                 item = self._message(index, text, "commentary", status)
             case Text(text):
                 item = self._message(index, text, "final_answer", status)
-            case ToolCall(tool, arguments):
-                item = self._call(index, tool, arguments, status)
+            case ToolCall() as call:
+                item = self._call(index, call, status)
         self.add("response.output_item.done", token=not item.get("summary", True), output_index=index, item=item)
         self.output.append(item)
 
@@ -186,7 +188,8 @@ class _ResponseBuilder:
         self.add("response.content_part.done", **place, part={**part, "text": sent})
         return {**item, "status": status, "content": [{**part, "text": sent}]}
 
-    def _call(self, index: int, tool: str, arguments: JsonObject | str, status: str) -> JsonObject:
+    def _call(self, index: int, call: ToolCall, status: str) -> JsonObject:
+        arguments = call.arguments
         if isinstance(arguments, str):
             prefix, kind, key, event = "ctc", "custom_tool_call", "input", "response.custom_tool_call_input"
             text = arguments
@@ -194,7 +197,9 @@ class _ResponseBuilder:
             prefix, kind, key, event = "fc", "function_call", "arguments", "response.function_call_arguments"
             text = orjson.dumps(arguments).decode()
         call_id = f"call_{self.chance.alphanumeric(24)}"
-        names = {"call_id": call_id, "name": tool}
+        names = {"call_id": call_id, "name": call.tool}
+        if call.namespace is not None:
+            names["namespace"] = call.namespace
         item: JsonObject = {"id": self._id(prefix), "type": kind, "status": "in_progress", key: "", **names}
         self._item_added(index, item)
         place: JsonObject = {"item_id": item["id"], "output_index": index}

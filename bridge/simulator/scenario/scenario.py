@@ -3,7 +3,8 @@
 Whoever asks gets, in this order of precedence: what the key's fate says; the answer that the request names itself (in
 the header `X-Simulate-Answer`, or as "simulate NAME" in the text of its last input); the first rule whose pattern is
 found in that text, its answers in turn; the next of `after_tools` where the last input is a tool's result; the next of
-`turns`. All turns begin again at their end. `scenario_file.py` reads scenarios from TOML.
+`turns`. All turns begin again at their end. Its calls are then made to fit the tools of the request (`../tools.py`).
+`file.py` reads scenarios from TOML.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from bridge.simulator.answers import ScriptedAnswer
 from bridge.simulator.fates import OK, Fate, KeyScript
 from bridge.simulator.request import ModelRequest, Refusal, Trouble
 from bridge.simulator.streaming import Pace
+from bridge.simulator.tools import with_offered
 
 
 @frozen
@@ -62,17 +64,23 @@ class Turns:
         self._taken: dict[int, int] = {}
 
     def choose(self, request: ModelRequest, named: str | None) -> tuple[str, ScriptedAnswer]:
-        """The answer to give, with its name. Raises Refusal where the request names one that does not exist."""
+        """The answer to give, with its name. Raises Refusal where the request names one that does not exist.
+
+        Its calls are of tools that the request offers; one that was named comes whole where none are offered.
+        """
+        named = named or self._commanded(request)
         name = named or self._name(request)
         if name not in self._scenario.answers:
             known = ", ".join(self._scenario.answers)
             raise Refusal(Trouble.INVALID, f"The scenario has no answer named '{name}'. It has: {known}.")
-        return name, self._scenario.answers[name]
+        answer = self._scenario.answers[name]
+        return name, answer if named and not request.tools else with_offered(answer, request.tools)
+
+    def _commanded(self, request: ModelRequest) -> str | None:
+        words = (command[1] for command in _COMMAND.finditer(request.text))
+        return next((word for word in words if word in self._scenario.answers), None)
 
     def _name(self, request: ModelRequest) -> str:
-        for command in _COMMAND.finditer(request.text):
-            if command[1] in self._scenario.answers:
-                return command[1]
         for number, rule in enumerate(self._scenario.rules):
             if rule.when.search(request.text):
                 return self._next(number, rule.answers)
