@@ -1,8 +1,10 @@
-"""`clearspan simulate`: the simulated provider alone, on a port of its own."""
+"""`clearspan simulate`: the simulated provider alone, on a port of its own, and the configuration that fits it."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import json
+import sys
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -12,13 +14,22 @@ from bridge.app import protocol_error
 from bridge.cli.serve import announce, until_it_ends
 from bridge.config.settings import Settings
 from bridge.errors import ConfigurationError
+from bridge.events.place import DEFAULT_PORT
 from bridge.http.engine import App
 from bridge.http.listener import Listener, open_listeners
 from bridge.observe import logs
 from bridge.process.receiver import receiver
 from bridge.process.signals import HANDLED
+from bridge.providers.kinds import KINDS
 from bridge.simulator.provider import SimulatedProvider
 from bridge.simulator.scenario.file import ScenarioError, load_scenario
+from bridge.simulator.scenario.scenario import Scenario
+
+ANY_KEYS = ("sk-simulated-first", "sk-simulated-second")
+"""Keys for a scenario that names none: it takes every key."""
+
+ROOTS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  # read, not bound
+"""Where one calls who listens everywhere."""
 
 
 def simulate(settings: Settings, scenario: Path | None, *, seed: int, speed: float) -> int:
@@ -33,11 +44,30 @@ def simulate(settings: Settings, scenario: Path | None, *, seed: int, speed: flo
         provider = SimulatedProvider(played, seed=seed, speed=speed)
         with receiver(*HANDLED) as signals:
             async with simulated_provider(provider, settings.server.host, settings.server.port) as url:
-                announce(url)
+                # At once: whoever waits for the first line may read no further.
+                announce("\n".join((url, *configuration_lines(url, played))))
+                print(REMARK, file=sys.stderr, flush=True)  # noqa: T201
                 await anext(signals)
         return 0
 
     return until_it_ends(run)
+
+
+REMARK = "clearspan: these lines in a file FILE make a bridge for it: clearspan serve --config FILE"
+
+
+def configuration_lines(url: str, scenario: Scenario | None) -> Iterator[str]:
+    """The configuration of a bridge whose providers are the simulated one at that URL, with keys of the scenario's.
+
+    It names a port where the simulated provider has the one on which a bridge listens by default.
+    """
+    if url.endswith(f":{DEFAULT_PORT}"):
+        yield from ("[server]", f"port = {DEFAULT_PORT + 1}", "")
+    named: Sequence[str] = [script.key for script in scenario.keys] if scenario else ()
+    keys = json.dumps(list(named or ANY_KEYS), ensure_ascii=False)  # which is TOML, too
+    for number, (name, kind) in enumerate(KINDS.items()):
+        yield from ("",) * bool(number)
+        yield from (f"[providers.{name}]", f'type = "{name}"', f'base_url = "{url}{kind.base_path}"', f"keys = {keys}")
 
 
 @asynccontextmanager
@@ -47,5 +77,7 @@ async def simulated_provider(provider: App, host: str, port: int) -> AsyncIterat
     listener = Listener(provider, sockets, protocol_error)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(listener.run)
-        yield "http://{}:{}".format(*sockets[0].socket.getsockname()[:2])
+        address, port = sockets[0].socket.getsockname()[:2]
+        host = ROOTS.get(address, address)
+        yield f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
         nursery.cancel_scope.cancel()

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 import signal
+import tomllib
 
 import httpx
 
+from bridge.cli.simulate import configuration_lines
 from bridge.simulator.demo import demo_keys
-from tests.support.command_line import Home, Said, clearspan, home, running
+from tests.support.command_line import Home, Said, clearspan, home, running, serving
 from tests.support.world import KEYS, ask, provider, say_hello
 
 LINE = re.compile(r"\d\d:\d\d:\d\d\.\d{3}  [0-9a-f ]{8}  [a-z]+\.[a-z]+ ")
@@ -86,8 +88,7 @@ async def test_simulate_is_a_provider_of_its_own() -> None:
     with home() as here:
         async with running(here, "simulate", "--port", "0", "--speed", "1000") as simulated:
             await simulated.says("\n")
-            (line,) = simulated.lines
-            url = line.removeprefix("listening on ")
+            url = simulated.lines[0].removeprefix("listening on ")
             async with httpx.AsyncClient(trust_env=False) as client:
                 answer = await client.post(
                     f"{url}/v1/responses",
@@ -99,6 +100,34 @@ async def test_simulate_is_a_provider_of_its_own() -> None:
             assert "event: response.completed" in answer.text
             assert await simulated.ends(signal.SIGTERM) == 0
             assert b"Traceback" not in simulated.err
+
+
+async def test_the_lines_that_simulate_prints_make_a_bridge_for_it() -> None:
+    with home() as here:
+        scenario = here.path / "scenario.toml"
+        scenario.write_text(
+            'turns = ["hi"]\nother_keys = ["401"]\n[answers.hi]\nparts = [{ text = "Hi." }]\n'
+            '[[keys]]\nkey = "sk-of-the-scenario"\nfates = ["429:7"]\n[[keys]]\nkey = "sk-\\"second\\""\n'
+        )
+        async with running(here, "simulate", "--port", "0", "--scenario", str(scenario), "--speed", "1") as simulated:
+            await simulated.says('"]\n', 2)
+            pasted = here.configure("\n".join(simulated.lines[1:]))
+            said = await clearspan(here, "check")
+            assert (said.code, said.err) == (0, ""), said.out
+            async with serving(here) as (_, url), httpx.AsyncClient(trust_env=False) as client:
+                for api in ("openai/v1/responses", "anthropic/v1/messages"):
+                    asked = {"model": "m", "input": "Hello", "messages": [], "max_tokens": 9}
+                    answer = await client.post(f"{url}/{api}", json=asked)
+                    assert (answer.status_code, "Hi." in answer.text) == (200, True), answer.text
+            assert await simulated.ends(signal.SIGTERM) == 0
+            assert b"clearspan serve --config FILE" in simulated.err
+        assert "[server]" not in pasted.read_text()
+
+
+def test_the_lines_of_simulate_name_a_port_where_its_own_is_that_of_a_bridge() -> None:
+    lines = tomllib.loads("\n".join(configuration_lines("http://127.0.0.1:8484", None)))
+    assert lines["server"] == {"port": 8485}
+    assert [len(provider["keys"]) for provider in lines["providers"].values()] == [2, 2]
 
 
 async def test_a_scenario_file_says_how_each_key_fares() -> None:
