@@ -51,6 +51,7 @@ SIGNS: tuple[Sign, ...] = (
     Sign("Zed", ("zed/",)),
     Sign("Copilot (VS Code)", ("githubcopilotchat/",)),
     Sign("Copilot CLI", ("copilot/",), together=(b"x-initiator", b"x-interaction-type")),  # else an SDK's user agent
+    Sign("Copilot CLI", together=(b"x-initiator", b"x-stainless-lang")),  # its requests that bring a tool's result
     Sign("Coder Agents", ("coder-agents/",)),
     Sign("Crush", ("charm crush/", "charm-crush/", "crush/")),
     Sign("Cursor", ("cursor-cli/",), ((b"x-cursor-client-version", ""),)),

@@ -125,6 +125,12 @@ REQUESTS: list[tuple[str, str | None, Headers, RequestFacts]] = [
     ),
     (
         "Copilot CLI",
+        "cache-key",
+        {"user-agent": "OpenAI/JS 5.20.1", "x-initiator": "agent", **STAINLESS},
+        RequestFacts(session_hint="cache-key"),
+    ),
+    (
+        "Copilot CLI",
         "cs",
         {"user-agent": "copilot/1.0.102 (linux)", "x-client-session-id": "cs"},
         QUIET,
@@ -164,6 +170,7 @@ REQUESTS: list[tuple[str, str | None, Headers, RequestFacts]] = [
     ("OpenAI SDK", None, {"user-agent": "ls/JS 1.5.47", **STAINLESS}, QUIET),
     ("Unknown", None, {"user-agent": "connect-es/1.6.1"}, QUIET),
     ("Unknown", None, {"user-agent": "curl/8.0"}, QUIET),
+    ("Unknown", None, {"user-agent": "curl/8.0", "x-initiator": "user"}, QUIET),
     ("Unknown", None, {"user-agent": "tmux/1"}, QUIET),
     ("Unknown", None, {"user-agent": "my-claude-cli/1 codex aider"}, QUIET),
     ("Unknown", None, {"user-agent": ""}, QUIET),
