@@ -11,7 +11,7 @@ import trio
 
 from bridge.config.settings import RecordSettings
 from bridge.simulator.scenario.file import parse_scenario
-from tests.clients.codex import NotInstallable, codex, home
+from tests.clients.installed import NotInstalled, home, program
 from tests.support.record_desk import rows
 from tests.support.simulated import simulation
 from tests.support.world import KEYS
@@ -33,6 +33,11 @@ PROVIDERS = {
         'model_provider="clearspan"',
         'model_providers.clearspan={{name="clearspan",base_url="{url}",wire_api="responses",env_key="KEY"}}',
     ],
+    "a model whose tools come in the older form": [
+        'model="gpt-5.5"',
+        'model_provider="clearspan"',
+        'model_providers.clearspan={{name="clearspan",base_url="{url}",wire_api="responses",env_key="KEY"}}',
+    ],
     "the built-in provider, which tries WebSocket first": ['model_provider="openai"', 'openai_base_url="{url}"'],
 }
 
@@ -40,9 +45,9 @@ PROVIDERS = {
 @pytest.fixture(scope="module")
 def command() -> Path:
     try:
-        return codex()
-    except NotInstallable as reason:
-        pytest.skip(f"the Codex CLI: {reason}")
+        return program("codex")
+    except NotInstalled as reason:
+        pytest.skip(str(reason))
 
 
 @pytest.mark.parametrize("provider", PROVIDERS)
