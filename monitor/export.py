@@ -15,7 +15,7 @@ from typing import Any
 
 from attrs import frozen
 
-from bridge.events.picture import Interception, Totals
+from bridge.events.entries import Interception, Totals
 from bridge.events.place import ANTHROPIC_VERSION, DEFAULT_URL, POOL_WORD
 from bridge.events.wire import Snapshot, encode, format_time
 from bridge.terminal_text import printable

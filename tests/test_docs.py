@@ -22,7 +22,7 @@ from bridge.config.settings import (
     Settings,
     format_duration,
 )
-from bridge.events.picture import Attempt, Cut, Interception, Thought, Tokens, Tool, Totals
+from bridge.events.entries import Attempt, Cut, Interception, Thought, Tokens, Tool, Totals
 from bridge.events.vocabulary import EVENT_TYPES, Event, InterceptionStarted
 from bridge.events.wire import Hello, Reply, Snapshot, decode
 from bridge.interception.agent import SESSION_HEADERS, SIGNS

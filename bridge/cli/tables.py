@@ -16,7 +16,7 @@ from bridge.config.load import Loaded
 from bridge.config.rules import open_to_all, without_effect
 from bridge.config.settings import Seconds, format_duration
 from bridge.events.describe import visible
-from bridge.events.picture import Tokens
+from bridge.events.entries import Tokens
 from bridge.events.vocabulary import CircuitChanged, KeyChanged, KeyState
 from bridge.events.wire import unstructure
 from bridge.keys.secret import Secret, hint

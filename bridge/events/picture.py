@@ -5,18 +5,30 @@ one so that a `snapshot` is always at hand; the monitor keeps its own, begun fro
 same order, give the same picture on both sides.
 
 Each text, each interception and all together have a bound (`bridge.limits`), and what is cut or forgotten for it is
-counted. All that the bounds depend on stands in a snapshot, so that both sides cut at the same place. Attempts,
-thoughts and tools are values: who copies an interception's lists has copied it.
+counted. All that the bounds depend on stands in a snapshot, so that both sides cut at the same place.
 """
 
 from __future__ import annotations
 
 from datetime import datetime
 from functools import singledispatchmethod
-from typing import Any, get_type_hints
+from typing import Any
 
-from attrs import Factory, define, evolve, field, fields, frozen
+from attrs import Factory, define, evolve, field
 
+from bridge.events.entries import (
+    OWN_SIZE,
+    STARTED_TEXTS,
+    TOOL_FIELDS,
+    TOOL_TEXTS,
+    Attempt,
+    Interception,
+    Thought,
+    Tokens,
+    Tool,
+    Totals,
+    tool_times_size,
+)
 from bridge.events.size import FIXED, clip, clip_json, json_size, utf8_size, value_json, value_size
 from bridge.events.vocabulary import (
     AnswerDelta,
@@ -24,21 +36,17 @@ from bridge.events.vocabulary import (
     AttemptStarted,
     CircuitChanged,
     Event,
-    FailureReason,
     InterceptionEnded,
     InterceptionStarted,
     InterceptionWaiting,
     KeyChanged,
-    Outcome,
     PromptRecorded,
     ResponseStarted,
     ThoughtDelta,
     ThoughtRecorded,
-    ThoughtSource,
     ThoughtWithheld,
     TokensUsed,
     ToolCalled,
-    WithheldReason,
 )
 from bridge.limits import LIMITS
 
@@ -46,199 +54,7 @@ REMOVED = "removed"
 """The reason in a `key.changed` that is a key's last: it is no longer configured."""
 
 
-@frozen
-class Attempt:
-    """One try of one key. `status` and `reason` are None while it runs; `reason` stays None when it served."""
-
-    attempt: int
-    key: str
-    started_at: datetime
-    status: int | None = None
-    reason: FailureReason | None = None
-    cooldown_s: float | None = None
-
-
-@frozen
-class Thought:
-    """A thought so far, whole once `recorded`; a withheld one has a reason and a size instead of text."""
-
-    index: int
-    source: ThoughtSource | None = None
-    text: str = ""
-    recorded: bool = False
-    withheld: WithheldReason | None = None
-    bytes: int = 0
-    cut: int = 0
-    """Bytes of its text that are left out."""
-
-    @property
-    def size(self) -> int:
-        """What it takes in a snapshot."""
-        return FIXED + json_size(self.text)
-
-
-@frozen
-class Tool:
-    """A tool call: the fields of `tool.called`. Arguments that were cut are the beginning of their JSON, as a text."""
-
-    tool_call_id: str | None
-    tool: str
-    arguments: Any
-    response_id: str | None = None
-    injected: bool = False
-    server_url: str | None = None
-    error: str | None = None
-    cut: int = 0
-    """Bytes of its texts and arguments that are left out."""
-
-    @property
-    def size(self) -> int:
-        """What it takes in a snapshot; more for arguments of many small values, which take more in memory."""
-        arguments = self.arguments
-        size = json_size(arguments) if isinstance(arguments, str) else value_size(value_json(arguments))
-        return FIXED + size + sum(json_size(getattr(self, name)) for name in TOOL_TEXTS)
-
-
-@frozen
-class Cut:
-    """What is left out of an interception: so many thoughts and tools, and so many bytes of these and of its texts."""
-
-    thoughts: int = 0
-    tools: int = 0
-    bytes: int = 0
-    answer: int = 0
-    """Those of the bytes that are of its answer."""
-
-
-@define
-class Tokens:
-    """Sums of `tokens.used`; `cost_usd` is None until a price is known."""
-
-    input: int = 0
-    output: int = 0
-    cache_read_input: int = 0
-    cache_write_input: int = 0
-    extra: dict[str, int] = field(factory=dict)
-    cost_usd: float | None = None
-
-    @classmethod
-    def of(cls, used: TokensUsed) -> Tokens:
-        """One response's tokens."""
-        tokens = cls()
-        tokens.add(used)
-        return tokens
-
-    @property
-    def total_input(self) -> int:
-        """All tokens of the prompt, those read from a cache and those written to it included."""
-        return self.input + self.cache_read_input + self.cache_write_input
-
-    def copy(self) -> Tokens:
-        """The sums as they are now."""
-        return evolve(self, extra=dict(self.extra))
-
-    def add(self, used: TokensUsed | Tokens) -> None:
-        """Adds one response's tokens, or others' sums."""
-        self.input += used.input
-        self.output += used.output
-        self.cache_read_input += used.cache_read_input
-        self.cache_write_input += used.cache_write_input
-        for name, count in used.extra.items():
-            self.extra[name] = self.extra.get(name, 0) + count
-        if used.cost_usd is not None:
-            self.cost_usd = (self.cost_usd or 0.0) + used.cost_usd
-
-
-@define
-class Interception:
-    """One request as it stands: how it started, what came since, and how it ended (or None)."""
-
-    started: InterceptionStarted
-    started_at: datetime
-    attempts: list[Attempt] = Factory(list)
-    waiting_until: datetime | None = None
-    upstream_request_id: str | None = None
-    prompt: str | None = None
-    thoughts: list[Thought] = Factory(list)
-    tools: list[Tool] = Factory(list)
-    tokens: Tokens | None = None
-    answer: str = ""
-    ended_at: datetime | None = None
-    outcome: Outcome | None = None
-    status: int | None = None
-    error: str | None = None
-    duration_ms: float | None = None
-    first_byte_ms: float | None = None
-    first_token_ms: float | None = None
-    bytes_out: int | None = None
-    cut: Cut = Factory(Cut)
-    ended_nth: int = 0
-    """It was the n-th of all to end; 0 while it runs, and for those of another bridge."""
-
-    @property
-    def id(self) -> str:
-        """Its name in every event about it."""
-        return self.started.id
-
-    @property
-    def live(self) -> bool:
-        """Whether it has not ended yet."""
-        return self.outcome is None
-
-    @property
-    def size(self) -> int:
-        """What it takes in a snapshot, about."""
-        texts = [self.id, self.upstream_request_id, self.prompt, self.answer, self.error]
-        texts += [getattr(self.started, name) for name in STARTED_TEXTS]
-        parts = sum(thought.size for thought in self.thoughts) + sum(tool.size for tool in self.tools)
-        return (
-            OWN_SIZE + FIXED * len(self.attempts) + _tool_times_size(self.started) + sum(map(json_size, texts)) + parts
-        )
-
-    def copy(self) -> Interception:
-        """It as it stands now, whatever comes later."""
-        tokens = None if self.tokens is None else self.tokens.copy()
-        attempts, thoughts, tools = list(self.attempts), list(self.thoughts), list(self.tools)
-        return evolve(self, attempts=attempts, thoughts=thoughts, tools=tools, tokens=tokens)
-
-
-@define
-class Totals:
-    """Counts since the bridge started."""
-
-    interceptions: int = 0
-    completed: int = 0
-    failed: int = 0
-    cancelled: int = 0
-    rejected: int = 0
-    failovers: int = 0
-    forgotten: int = 0
-    """Ended interceptions that are in the picture no more."""
-    tokens: Tokens = Factory(Tokens)
-
-    @property
-    def ended(self) -> int:
-        """How many have ended."""
-        return self.completed + self.failed + self.cancelled + self.rejected
-
-    def copy(self) -> Totals:
-        """The counts as they are now."""
-        return evolve(self, tokens=self.tokens.copy())
-
-
-OWN_SIZE = 10 * FIXED
-"""What an interception takes beside its texts, attempts, thoughts and tools."""
-
-TOOL_FIELDS = tuple(a.name for a in fields(Tool) if a.name != "cut")
-TOOL_TEXTS = ("tool_call_id", "tool", "response_id", "server_url", "error")
-STARTED_TEXTS = tuple(
-    name for name, kind in get_type_hints(InterceptionStarted).items() if kind in (str, str | None) and name != "id"
-)
 ENDED_FIELDS = ("outcome", "status", "duration_ms", "first_byte_ms", "first_token_ms", "bytes_out")
-
-
-def _tool_times_size(event: InterceptionStarted) -> int:
-    return value_size(value_json(event.previous_tool_ms)) if event.previous_tool_ms else 0
 
 
 @define
@@ -305,7 +121,7 @@ class Picture:
             text = getattr(event, name)
             if text and (kept := self._kept(interception, text)) != text:
                 texts[name] = kept
-        times = _tool_times_size(event)
+        times = tool_times_size(event)
         if times and self._make_room(times) < times:
             texts["previous_tool_ms"], times = None, 0
         self.size += times

@@ -12,7 +12,8 @@ from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, overrid
 from cattrs.preconf.orjson import make_converter
 
 from bridge.errors import ClearspanError
-from bridge.events.picture import Interception, Picture, Tool, Totals
+from bridge.events.entries import Interception, Tool, Totals
+from bridge.events.picture import Picture
 from bridge.events.vocabulary import EVENT_TYPES, CircuitChanged, Event, KeyChanged, RateLimits, ToolCalled
 
 PROTOCOL = 1

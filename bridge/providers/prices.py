@@ -12,7 +12,7 @@ from typing import Any
 
 import trio
 
-from bridge.events.picture import Tokens
+from bridge.events.entries import Tokens
 from bridge.events.vocabulary import TokensUsed
 from bridge.observe.logs import logger
 

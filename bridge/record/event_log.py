@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 
 from attrs import fields
 
-from bridge.events.picture import TOOL_FIELDS
+from bridge.events.entries import TOOL_FIELDS
 from bridge.events.vocabulary import (
     AttemptFailed,
     AttemptStarted,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime
 
-from bridge.events.picture import Interception
+from bridge.events.entries import Interception
 from monitor.lines import format as fmt
 from monitor.lines.request_row import tokens_in, tokens_per_second
 from monitor.lines.span import Line, Span, Tone

@@ -10,7 +10,7 @@ from datetime import datetime
 
 from attrs import frozen
 
-from bridge.events.picture import Interception
+from bridge.events.entries import Interception
 from bridge.events.vocabulary import Outcome
 from monitor.lines import format as fmt
 from monitor.lines.span import Line, Span

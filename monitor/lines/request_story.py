@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
-from bridge.events.picture import Attempt, Interception, Thought, Tool
+from bridge.events.entries import Attempt, Interception, Thought, Tool
 from bridge.events.vocabulary import Outcome, ThoughtSource, WithheldReason
 from bridge.limits import LIMITS
 from monitor.lines import format as fmt

@@ -9,7 +9,7 @@ from datetime import datetime
 
 from attrs import Factory, define, evolve
 
-from bridge.events.picture import Interception, Tool
+from bridge.events.entries import Interception, Tool
 from bridge.terminal_text import symbols
 from monitor.lines import format as fmt
 from monitor.lines.blocks import Block

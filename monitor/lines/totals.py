@@ -8,7 +8,7 @@ from typing import Literal
 
 from attrs import frozen
 
-from bridge.events.picture import Totals
+from bridge.events.entries import Totals
 from monitor.lines import format as fmt
 from monitor.lines.span import Line, Span, Tone
 from monitor.state.usage import LONG_COUNT, SHORT_COUNT, Breakdown, UsageHistory, errors

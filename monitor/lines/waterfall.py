@@ -7,7 +7,7 @@ from datetime import datetime
 
 from attrs import frozen
 
-from bridge.events.picture import Interception
+from bridge.events.entries import Interception
 from bridge.events.vocabulary import (
     AnswerDelta,
     AttemptFailed,

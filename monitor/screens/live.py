@@ -9,7 +9,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.message import Message
 
-from bridge.events.picture import Interception
+from bridge.events.entries import Interception
 from monitor.lines import request_row
 from monitor.lines.request_story import story_blocks, title
 from monitor.screens.view import Frame, View

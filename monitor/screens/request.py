@@ -9,7 +9,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import Container
 from textual.message import Message
 
-from bridge.events.picture import Interception
+from bridge.events.entries import Interception
 from monitor import export
 from monitor.lines import request_facts, waterfall
 from monitor.lines.request_story import title

@@ -12,7 +12,7 @@ from textual.containers import Container, Horizontal
 from textual.message import Message
 from textual.screen import Screen
 
-from bridge.events.picture import Interception
+from bridge.events.entries import Interception
 from monitor.lines.span import Tone
 from monitor.state.state import MonitorState, Status
 from monitor.widgets.header import HeaderBar

@@ -13,7 +13,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
 from textual.timer import Timer
 
-from bridge.events.picture import Interception
+from bridge.events.entries import Interception
 from monitor.lines.request_story import title
 from monitor.lines.walkthrough import WalkthroughStep, steps
 from monitor.lines.walkthrough_picture import draw, explanation, overview

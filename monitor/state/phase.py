@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Literal
 
-from bridge.events.picture import Interception
+from bridge.events.entries import Interception
 from bridge.events.vocabulary import Outcome
 
 RequestPhase = Literal[

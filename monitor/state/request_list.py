@@ -15,7 +15,7 @@ from datetime import datetime
 
 from attrs import Factory, define, frozen
 
-from bridge.events.picture import Interception
+from bridge.events.entries import Interception
 from monitor.state.phase import phase_label, running_ms
 from monitor.state.state import MonitorState
 

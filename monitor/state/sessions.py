@@ -11,7 +11,8 @@ from __future__ import annotations
 
 from attrs import Factory, define
 
-from bridge.events.picture import Interception, Picture
+from bridge.events.entries import Interception
+from bridge.events.picture import Picture
 
 
 @define

@@ -12,7 +12,8 @@ from enum import StrEnum
 
 from attrs import Factory, define, frozen
 
-from bridge.events.picture import Interception, Picture
+from bridge.events.entries import Interception
+from bridge.events.picture import Picture
 from bridge.events.vocabulary import (
     AnswerDelta,
     BridgeStopping,

@@ -11,7 +11,7 @@ from datetime import datetime
 
 from attrs import Factory, define
 
-from bridge.events.picture import Attempt, Interception, Tokens
+from bridge.events.entries import Attempt, Interception, Tokens
 from bridge.events.vocabulary import (
     AnswerDelta,
     AttemptFailed,

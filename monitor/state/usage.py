@@ -12,7 +12,8 @@ from datetime import UTC, date, datetime, tzinfo
 
 from attrs import Factory, define, fields
 
-from bridge.events.picture import Interception, Picture, Tokens, Totals
+from bridge.events.entries import Interception, Tokens, Totals
+from bridge.events.picture import Picture
 from bridge.events.vocabulary import (
     AttemptFailed,
     AttemptStarted,

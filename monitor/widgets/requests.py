@@ -14,7 +14,7 @@ from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
-from bridge.events.picture import Interception
+from bridge.events.entries import Interception
 from monitor.lines import request_row
 from monitor.lines.span import Line
 from monitor.state.state import MonitorState

@@ -13,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.events import picture as picture_module
-from bridge.events.picture import Cut, Interception, Picture, Tokens, Totals
+from bridge.events.entries import Cut, Interception, Tokens, Totals
+from bridge.events.picture import Picture
 from bridge.events.size import clip, clip_json, json_size, utf8_size
 from bridge.events.vocabulary import (
     AnswerDelta,

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 from textual.pilot import Pilot
 
-from bridge.events.picture import Interception
+from bridge.events.entries import Interception
 from bridge.events.vocabulary import (
     AnswerDelta,
     BridgeStopping,

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from rich.cells import cell_len
 
-from bridge.events.picture import Interception
+from bridge.events.entries import Interception
 from bridge.events.vocabulary import (
     AttemptFailed,
     AttemptStarted,

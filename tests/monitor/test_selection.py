@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from bridge.events.picture import Interception, Picture
+from bridge.events.entries import Interception
+from bridge.events.picture import Picture
 from monitor.state.request_list import Selection
 from tests.support.play import started
 

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
-from bridge.events.picture import Picture, Totals
+from bridge.events.entries import Totals
+from bridge.events.picture import Picture
 from bridge.events.vocabulary import (
     AttemptFailed,
     AttemptStarted,

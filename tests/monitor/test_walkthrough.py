@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 from textual.pilot import Pilot
 
-from bridge.events.picture import Interception, Picture
+from bridge.events.entries import Interception
+from bridge.events.picture import Picture
 from bridge.events.vocabulary import (
     AnswerDelta,
     AttemptFailed,

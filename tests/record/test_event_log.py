@@ -7,7 +7,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from bridge.events.picture import Interception, Picture
+from bridge.events.entries import Interception
+from bridge.events.picture import Picture
 from bridge.events.vocabulary import (
     AttemptFailed,
     AttemptStarted,
