@@ -23,7 +23,8 @@ from bridge.config.settings import Settings
 from bridge.events.hub import Hub, utc_now
 from bridge.events.picture import REMOVED
 from bridge.events.socket import CommandRefused, event_socket
-from bridge.events.vocabulary import BridgeStopping, KeyChanged, KeyState
+from bridge.events.values import KeyState
+from bridge.events.vocabulary import BridgeStopping, KeyChanged
 from bridge.events.wire import PROTOCOL, Command, Hello
 from bridge.http.listener import Listener, open_listeners
 from bridge.interception.interception import Services

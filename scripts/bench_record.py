@@ -17,17 +17,15 @@ import trio.lowlevel
 
 from bridge.config.settings import RecordSettings, Seconds
 from bridge.events.hub import Hub, utc_now
+from bridge.events.values import Credential, Outcome, ThoughtSource
 from bridge.events.vocabulary import (
     AttemptStarted,
-    Credential,
     Event,
     InterceptionEnded,
     InterceptionStarted,
-    Outcome,
     PromptRecorded,
     ResponseStarted,
     ThoughtRecorded,
-    ThoughtSource,
     TokensUsed,
     ToolCalled,
 )

@@ -14,29 +14,31 @@ from uuid import NAMESPACE_URL, uuid5
 from attrs import evolve, field, frozen
 
 from bridge.events.picture import Picture
+from bridge.events.values import (
+    Credential,
+    FailureReason,
+    KeyState,
+    Outcome,
+    RateLimit,
+    RateLimits,
+    ThoughtSource,
+    WithheldReason,
+)
 from bridge.events.vocabulary import (
     AnswerDelta,
     AttemptFailed,
     AttemptStarted,
-    Credential,
     Event,
-    FailureReason,
     InterceptionEnded,
     InterceptionStarted,
     KeyChanged,
-    KeyState,
-    Outcome,
     PromptRecorded,
-    RateLimit,
-    RateLimits,
     ResponseStarted,
     ThoughtDelta,
     ThoughtRecorded,
-    ThoughtSource,
     ThoughtWithheld,
     TokensUsed,
     ToolCalled,
-    WithheldReason,
 )
 from bridge.events.wire import Envelope, Hello, Message, Snapshot
 from bridge.simulator.answers import Commentary, HiddenThought, ScriptedThought, Text, ToolCall

@@ -13,7 +13,8 @@ from typing import Protocol
 from attrs import frozen
 
 from bridge.errors import ErrorKind, Refused
-from bridge.events.vocabulary import Event, FailureReason
+from bridge.events.values import FailureReason
+from bridge.events.vocabulary import Event
 
 
 class UnreadableRequest(Refused):

@@ -12,7 +12,7 @@ from attrs import frozen
 
 from bridge.apis.json_text import loads
 from bridge.apis.protocol import StreamFailure
-from bridge.events.vocabulary import FailureReason
+from bridge.events.values import FailureReason
 
 QUOTA_CODES = frozenset(
     {

@@ -15,17 +15,16 @@ from attrs import define, field
 
 from bridge.apis.json_text import passed_on
 from bridge.apis.protocol import RequestFacts, Wants
+from bridge.events.values import ThoughtSource, WithheldReason
 from bridge.events.vocabulary import (
     AnswerDelta,
     Event,
     PromptRecorded,
     ThoughtDelta,
     ThoughtRecorded,
-    ThoughtSource,
     ThoughtWithheld,
     TokensUsed,
     ToolCalled,
-    WithheldReason,
 )
 from bridge.limits import HELD, LIMITS, Share
 

@@ -17,7 +17,8 @@ from bridge.config.rules import open_to_all, without_effect
 from bridge.config.settings import Seconds, format_duration
 from bridge.events.describe import visible
 from bridge.events.entries import Tokens
-from bridge.events.vocabulary import CircuitChanged, KeyChanged, KeyState
+from bridge.events.values import KeyState
+from bridge.events.vocabulary import CircuitChanged, KeyChanged
 from bridge.events.wire import unstructure
 from bridge.keys.secret import Secret, hint
 from bridge.limits import KIB, LIMITS, MIB, Limits

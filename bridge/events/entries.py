@@ -13,14 +13,8 @@ from typing import Any, get_type_hints
 from attrs import Factory, define, evolve, field, fields, frozen
 
 from bridge.events.size import FIXED, json_size, value_json, value_size
-from bridge.events.vocabulary import (
-    FailureReason,
-    InterceptionStarted,
-    Outcome,
-    ThoughtSource,
-    TokensUsed,
-    WithheldReason,
-)
+from bridge.events.values import FailureReason, Outcome, ThoughtSource, WithheldReason
+from bridge.events.vocabulary import InterceptionStarted, TokensUsed
 
 
 @frozen

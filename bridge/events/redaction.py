@@ -14,15 +14,8 @@ from typing import Any, Protocol
 
 from attrs import evolve, fields
 
-from bridge.events.vocabulary import (
-    EVENT_TYPES,
-    AnswerDelta,
-    Event,
-    InterceptionEnded,
-    KeyCause,
-    ThoughtDelta,
-    ThoughtRecorded,
-)
+from bridge.events.values import KeyCause
+from bridge.events.vocabulary import EVENT_TYPES, AnswerDelta, Event, InterceptionEnded, ThoughtDelta, ThoughtRecorded
 
 Delta = ThoughtDelta | AnswerDelta
 

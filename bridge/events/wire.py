@@ -14,7 +14,8 @@ from cattrs.preconf.orjson import make_converter
 from bridge.errors import ClearspanError
 from bridge.events.entries import Interception, Tool, Totals
 from bridge.events.picture import Picture
-from bridge.events.vocabulary import EVENT_TYPES, CircuitChanged, Event, KeyChanged, RateLimits, ToolCalled
+from bridge.events.values import RateLimits
+from bridge.events.vocabulary import EVENT_TYPES, CircuitChanged, Event, KeyChanged, ToolCalled
 
 PROTOCOL = 1
 

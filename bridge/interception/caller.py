@@ -9,7 +9,7 @@ from attrs import field, frozen
 
 from bridge.errors import ErrorKind, Refused
 from bridge.events.place import POOL_WORD
-from bridge.events.vocabulary import Credential
+from bridge.events.values import Credential
 from bridge.http.exchange import Exchange
 from bridge.keys.secret import Secret, hint
 from bridge.providers.kinds import CREDENTIAL_HEADERS

@@ -20,7 +20,7 @@ from bridge.apis.provider_errors import LONGEST_BODY, ProviderError
 from bridge.apis.sse import SseParser
 from bridge.errors import NO_RETRY, ErrorKind, Refused
 from bridge.events.hub import utc_now
-from bridge.events.vocabulary import FailureReason, KeyCause, KeyState
+from bridge.events.values import FailureReason, KeyCause, KeyState
 from bridge.interception.caller import Caller
 from bridge.interception.decoding import UndecodableError, decoder
 from bridge.interception.lifecycle import Reporter

@@ -16,7 +16,8 @@ from attrs import AttrsInstance, evolve, fields, frozen
 from bridge.apis.protocol import ClientFilter, RequestFacts
 from bridge.errors import NO_RETRY, ErrorKind, Refused
 from bridge.events.hub import Hub
-from bridge.events.vocabulary import InterceptionStarted, Outcome, TokensUsed
+from bridge.events.values import Outcome
+from bridge.events.vocabulary import InterceptionStarted, TokensUsed
 from bridge.http.exchange import ClientGone, Exchange
 from bridge.http.fields import RawHeaders
 from bridge.interception.agent import recognise

@@ -14,15 +14,14 @@ import trio
 from attrs import evolve, frozen
 
 from bridge.events.hub import Hub
+from bridge.events.values import FailureReason, Outcome
 from bridge.events.vocabulary import (
     AttemptFailed,
     AttemptStarted,
     Event,
-    FailureReason,
     InterceptionEnded,
     InterceptionStarted,
     InterceptionWaiting,
-    Outcome,
     ResponseStarted,
     TokensUsed,
 )

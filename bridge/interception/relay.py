@@ -12,7 +12,8 @@ from collections.abc import Callable
 import trio
 
 from bridge.apis.protocol import ClientFilter, Reader
-from bridge.events.vocabulary import Event, Outcome
+from bridge.events.values import Outcome
+from bridge.events.vocabulary import Event
 from bridge.http.exchange import Exchange
 from bridge.http.fields import first_value
 from bridge.interception.decoding import UndecodableError, decoder, identity

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from attrs import Factory, define, field, frozen
 
-from bridge.events.vocabulary import DeadlineSource, FailureReason, KeyCause, KeyState, RateLimits
+from bridge.events.values import DeadlineSource, FailureReason, KeyCause, KeyState, RateLimits
 from bridge.keys.secret import Secret
 from bridge.keys.verdict import Failure
 

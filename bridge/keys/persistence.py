@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, get_args
 
-from bridge.events.vocabulary import DeadlineSource, FailureReason
+from bridge.events.values import DeadlineSource, FailureReason
 from bridge.keys.key import CHECKS_S, Cooldown, Key
 from bridge.keys.rate_limits import LONGEST_S
 from bridge.keys.secret import Secret

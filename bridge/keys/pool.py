@@ -13,7 +13,8 @@ from collections.abc import Set as AbstractSet
 from datetime import datetime, timedelta
 from typing import Any
 
-from bridge.events.vocabulary import DeadlineSource, Event, FailureReason, KeyCause, KeyChanged, KeyState, RateLimits
+from bridge.events.values import DeadlineSource, FailureReason, KeyCause, KeyState, RateLimits
+from bridge.events.vocabulary import Event, KeyChanged
 from bridge.keys import persistence
 from bridge.keys.key import Cooldown, Key
 from bridge.keys.rate_limits import Headers, read_limits

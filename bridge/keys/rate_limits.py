@@ -14,7 +14,7 @@ from typing import TypeVar
 
 from attrs import evolve
 
-from bridge.events.vocabulary import LimitWindow, RateLimit, RateLimits
+from bridge.events.values import LimitWindow, RateLimit, RateLimits
 
 T = TypeVar("T")
 

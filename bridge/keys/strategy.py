@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Literal, get_args
 
-from bridge.events.vocabulary import RateLimit, RateLimits
+from bridge.events.values import RateLimit, RateLimits
 
 if TYPE_CHECKING:  # the configuration asks for STRATEGIES, and would wait for all of the pool
     from bridge.keys.key import Key

@@ -8,7 +8,7 @@ from datetime import datetime
 from attrs import frozen
 
 from bridge.apis.provider_errors import ProviderError
-from bridge.events.vocabulary import DeadlineSource, FailureReason
+from bridge.events.values import DeadlineSource, FailureReason
 from bridge.keys.rate_limits import DURATION, Headers, duration_s, retry_after, within_bounds
 
 RATE_LIMIT_S = 60.0

@@ -12,7 +12,7 @@ from typing import Literal
 
 from attrs import Factory, define, field, frozen
 
-from bridge.events.vocabulary import FailureReason, KeyCause, KeyState
+from bridge.events.values import FailureReason, KeyCause, KeyState
 from bridge.keys.key import Key
 from bridge.keys.rate_limits import Headers
 from bridge.keys.verdict import Failure

@@ -14,16 +14,14 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
 from bridge.events.hub import Hub
+from bridge.events.values import CircuitState, KeyState, Outcome
 from bridge.events.vocabulary import (
     AttemptStarted,
     CircuitChanged,
-    CircuitState,
     Event,
     InterceptionEnded,
     InterceptionStarted,
     KeyChanged,
-    KeyState,
-    Outcome,
     PromptRecorded,
     TokensUsed,
     ToolCalled,

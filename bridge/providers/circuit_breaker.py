@@ -15,7 +15,8 @@ from attrs import define
 
 from bridge.config.settings import CircuitBreakerSettings
 from bridge.errors import ErrorKind, Refused
-from bridge.events.vocabulary import CircuitChanged, CircuitState, Event
+from bridge.events.values import CircuitState
+from bridge.events.vocabulary import CircuitChanged, Event
 
 ABOUT_KEYS = frozenset({401, 403, 429})
 

@@ -12,23 +12,19 @@ from datetime import datetime, timedelta
 from attrs import fields
 
 from bridge.events.entries import TOOL_FIELDS
+from bridge.events.values import Credential, FailureReason, Outcome, ThoughtSource, WithheldReason
 from bridge.events.vocabulary import (
     AttemptFailed,
     AttemptStarted,
-    Credential,
     Event,
-    FailureReason,
     InterceptionEnded,
     InterceptionStarted,
-    Outcome,
     PromptRecorded,
     ResponseStarted,
     ThoughtRecorded,
-    ThoughtSource,
     ThoughtWithheld,
     TokensUsed,
     ToolCalled,
-    WithheldReason,
 )
 from bridge.events.wire import Envelope, encode
 from bridge.record.history import Fields, Filter, interceptions, story

@@ -13,7 +13,8 @@ from datetime import datetime
 
 from attrs import frozen
 
-from bridge.events.vocabulary import CircuitChanged, KeyChanged, KeyState, RateLimit
+from bridge.events.values import KeyState, RateLimit
+from bridge.events.vocabulary import CircuitChanged, KeyChanged
 from monitor.lines import format as fmt
 from monitor.lines.span import Line, Span, Tone
 from monitor.state.state import MonitorState

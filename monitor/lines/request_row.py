@@ -11,7 +11,7 @@ from datetime import datetime
 from attrs import frozen
 
 from bridge.events.entries import Interception
-from bridge.events.vocabulary import Outcome
+from bridge.events.values import Outcome
 from monitor.lines import format as fmt
 from monitor.lines.span import Line, Span
 from monitor.state.phase import phase_label

@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any
 
 from bridge.events.entries import Attempt, Interception, Thought, Tool
-from bridge.events.vocabulary import Outcome, ThoughtSource, WithheldReason
+from bridge.events.values import Outcome, ThoughtSource, WithheldReason
 from bridge.limits import LIMITS
 from monitor.lines import format as fmt
 from monitor.lines.blocks import Block

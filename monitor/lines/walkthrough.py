@@ -12,7 +12,7 @@ from enum import StrEnum
 from attrs import frozen
 
 from bridge.events.entries import Attempt, Interception, Thought
-from bridge.events.vocabulary import FailureReason, Outcome, ThoughtSource
+from bridge.events.values import FailureReason, Outcome, ThoughtSource
 from monitor.lines import format as fmt
 from monitor.lines.request_row import tokens_in
 from monitor.lines.request_story import WITHHELD, arguments

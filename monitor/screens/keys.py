@@ -8,7 +8,8 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.message import Message
 
-from bridge.events.vocabulary import KeyChanged, KeyState
+from bridge.events.values import KeyState
+from bridge.events.vocabulary import KeyChanged
 from bridge.events.wire import Command
 from monitor.lines import format as fmt
 from monitor.lines import key_table

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Literal
 
 from bridge.events.entries import Interception
-from bridge.events.vocabulary import Outcome
+from bridge.events.values import Outcome
 
 RequestPhase = Literal[
     "accepted",

@@ -14,6 +14,7 @@ from attrs import Factory, define, frozen
 
 from bridge.events.entries import Interception
 from bridge.events.picture import Picture
+from bridge.events.values import Outcome
 from bridge.events.vocabulary import (
     AnswerDelta,
     BridgeStopping,
@@ -21,7 +22,6 @@ from bridge.events.vocabulary import (
     EventsDropped,
     InterceptionEnded,
     KeyChanged,
-    Outcome,
     RecordFailed,
     RecordRecovered,
     ThoughtDelta,

@@ -14,13 +14,13 @@ from attrs import Factory, define, fields
 
 from bridge.events.entries import Interception, Tokens, Totals
 from bridge.events.picture import Picture
+from bridge.events.values import Outcome
 from bridge.events.vocabulary import (
     AttemptFailed,
     AttemptStarted,
     Event,
     InterceptionEnded,
     InterceptionStarted,
-    Outcome,
     TokensUsed,
 )
 from monitor.state.buckets import Buckets

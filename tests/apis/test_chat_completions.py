@@ -11,14 +11,13 @@ import pytest
 from bridge.apis.chat_completions.api import ChatCompletions
 from bridge.apis.protocol import Api, Opening, RequestFacts, StreamFailure, UnreadableRequest
 from bridge.errors import ErrorKind
+from bridge.events.values import FailureReason, ThoughtSource
 from bridge.events.vocabulary import (
     AnswerDelta,
     Event,
-    FailureReason,
     PromptRecorded,
     ThoughtDelta,
     ThoughtRecorded,
-    ThoughtSource,
     TokensUsed,
     ToolCalled,
 )

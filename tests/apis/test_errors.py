@@ -19,7 +19,7 @@ from bridge.apis.errors import (
 )
 from bridge.apis.provider_errors import ProviderError, stream_failure_of
 from bridge.errors import ErrorKind
-from bridge.events.vocabulary import FailureReason
+from bridge.events.values import FailureReason
 from tests.apis.wire import chunk, named
 
 BROKEN = "upstream broke off after 12 bytes"

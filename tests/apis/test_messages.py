@@ -11,18 +11,16 @@ import pytest
 from bridge.apis.messages.api import Messages
 from bridge.apis.protocol import Api, Opening, RequestFacts, StreamFailure, UnreadableRequest
 from bridge.errors import ErrorKind
+from bridge.events.values import FailureReason, ThoughtSource, WithheldReason
 from bridge.events.vocabulary import (
     AnswerDelta,
     Event,
-    FailureReason,
     PromptRecorded,
     ThoughtDelta,
     ThoughtRecorded,
-    ThoughtSource,
     ThoughtWithheld,
     TokensUsed,
     ToolCalled,
-    WithheldReason,
 )
 from tests.apis.messages_streams import (
     END_USAGE,

@@ -11,18 +11,16 @@ import pytest
 from bridge.apis.protocol import Api, Opening, RequestFacts, StreamFailure, UnreadableRequest
 from bridge.apis.responses.api import Responses
 from bridge.errors import ErrorKind
+from bridge.events.values import FailureReason, ThoughtSource, WithheldReason
 from bridge.events.vocabulary import (
     AnswerDelta,
     Event,
-    FailureReason,
     PromptRecorded,
     ThoughtDelta,
     ThoughtRecorded,
-    ThoughtSource,
     ThoughtWithheld,
     TokensUsed,
     ToolCalled,
-    WithheldReason,
 )
 from tests.apis.responses_streams import RESPONSE_ID, USAGE, Stream, plain, rich, spaced, unnamed
 from tests.apis.wire import FACTS, ID, merged, named, of, read, read_body

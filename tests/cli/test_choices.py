@@ -9,7 +9,7 @@ import click
 from bridge.cli import record
 from bridge.cli.main import cli
 from bridge.config.settings import LogFormat, LogLevel
-from bridge.events.vocabulary import Outcome
+from bridge.events.values import Outcome
 from bridge.observe.logs import LEVELS
 from bridge.record import history
 

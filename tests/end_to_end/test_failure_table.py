@@ -19,7 +19,7 @@ import trio
 import trustme
 from attrs import Factory, frozen
 
-from bridge.events.vocabulary import FailureReason, KeyState
+from bridge.events.values import FailureReason, KeyState
 from bridge.keys.verdict import Failure
 from tests.support.until import until
 from tests.support.world import KEYS, STREAM, Answered, Asked, Hang, Reply, World, ask, provider, sse, world

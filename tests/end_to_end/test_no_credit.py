@@ -15,7 +15,7 @@ import trio
 from attrs import frozen
 
 from bridge.apis.provider_errors import LONGEST_BODY
-from bridge.events.vocabulary import KeyState
+from bridge.events.values import KeyState
 from bridge.interception import failover
 from tests.end_to_end.fated import FIRST, JSON, failures
 from tests.support.world import HELLO, KEYS, STREAM, Asked, Handle, Reply, ask, provider, say_hello, sse, world

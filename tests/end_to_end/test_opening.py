@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import trio
 
-from bridge.events.vocabulary import KeyState
+from bridge.events.values import KeyState
 from bridge.interception import failover
 from tests.support.world import HELLO, KEYS, STREAM, Asked, Handle, Hang, Reply, ask, provider, sse, world
 

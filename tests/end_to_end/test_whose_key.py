@@ -5,7 +5,7 @@ from __future__ import annotations
 import orjson
 import pytest
 
-from bridge.events.vocabulary import Credential
+from bridge.events.values import Credential
 from bridge.keys.secret import Secret
 from tests.end_to_end.fated import FORBIDDEN, JSON, LIMITED, OVERLOADED, UNAUTHORIZED, Fate, FatedProvider
 from tests.support.world import KEYS, Asked, Reply, ask, provider, world

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from bridge.events.vocabulary import Credential, InterceptionEnded, InterceptionStarted, Outcome
+from bridge.events.values import Credential, Outcome
+from bridge.events.vocabulary import InterceptionEnded, InterceptionStarted
 
 
 def started(name: str) -> InterceptionStarted:

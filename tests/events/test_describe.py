@@ -12,26 +12,28 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.events.describe import TEXT_WIDTH, describe, visible
-from bridge.events.vocabulary import (
-    AnswerDelta,
-    AttemptFailed,
+from bridge.events.values import (
     Credential,
-    Event,
-    EventsDropped,
     FailureReason,
-    InterceptionEnded,
-    InterceptionStarted,
-    KeyChanged,
     KeyState,
     Outcome,
     RateLimit,
     RateLimits,
-    ThoughtRecorded,
     ThoughtSource,
+    WithheldReason,
+)
+from bridge.events.vocabulary import (
+    AnswerDelta,
+    AttemptFailed,
+    Event,
+    EventsDropped,
+    InterceptionEnded,
+    InterceptionStarted,
+    KeyChanged,
+    ThoughtRecorded,
     ThoughtWithheld,
     TokensUsed,
     ToolCalled,
-    WithheldReason,
 )
 from bridge.events.wire import Envelope
 from tests.support.event_samples import ANY_EVENT, START

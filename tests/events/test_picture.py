@@ -16,28 +16,24 @@ from bridge.events import picture as picture_module
 from bridge.events.entries import Cut, Interception, Tokens, Totals
 from bridge.events.picture import Picture
 from bridge.events.size import clip, clip_json, json_size, utf8_size
+from bridge.events.values import FailureReason, KeyState, Outcome, ThoughtSource, WithheldReason
 from bridge.events.vocabulary import (
     AnswerDelta,
     AttemptFailed,
     AttemptStarted,
     CircuitChanged,
     Event,
-    FailureReason,
     InterceptionEnded,
     InterceptionStarted,
     InterceptionWaiting,
     KeyChanged,
-    KeyState,
-    Outcome,
     PromptRecorded,
     ResponseStarted,
     ThoughtDelta,
     ThoughtRecorded,
-    ThoughtSource,
     ThoughtWithheld,
     TokensUsed,
     ToolCalled,
-    WithheldReason,
 )
 from bridge.events.wire import Snapshot, decode, encode, unstructure
 from bridge.limits import LIMITS

@@ -14,11 +14,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.errors import ClearspanError
-from bridge.events.vocabulary import EVENT_TYPES, Credential, Event, InterceptionStarted, Outcome
-from bridge.events.vocabulary import FailureReason as Failed
-from bridge.events.vocabulary import KeyState as State
-from bridge.events.vocabulary import ThoughtSource as Source
-from bridge.events.vocabulary import WithheldReason as Withheld
+from bridge.events.values import Credential, Outcome
+from bridge.events.values import FailureReason as Failed
+from bridge.events.values import KeyState as State
+from bridge.events.values import ThoughtSource as Source
+from bridge.events.values import WithheldReason as Withheld
+from bridge.events.vocabulary import EVENT_TYPES, Event, InterceptionStarted
 from bridge.events.wire import (
     PROTOCOL,
     Command,

@@ -20,7 +20,8 @@ from attrs import Factory, define
 from structlog.processors import format_exc_info
 
 from bridge.config.settings import CircuitBreakerSettings
-from bridge.events.vocabulary import KeyChanged, KeyState
+from bridge.events.values import KeyState
+from bridge.events.vocabulary import KeyChanged
 from bridge.events.wire import Envelope
 from bridge.http import connection
 from tests.faults.census import Census, census, close_idle, no_collection, settled

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from bridge.apis.protocol import RequestFacts
 from bridge.events.hub import utc_now
-from bridge.events.vocabulary import Credential, InterceptionStarted
+from bridge.events.values import Credential
+from bridge.events.vocabulary import InterceptionStarted
 from bridge.events.wire import Envelope, decode, encode
 from bridge.http.engine import Message
 from bridge.http.exchange import Exchange

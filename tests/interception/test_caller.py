@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bridge.events.vocabulary import Credential
+from bridge.events.values import Credential
 from bridge.http.engine import Message
 from bridge.http.exchange import Exchange
 from bridge.http.fields import RawHeaders

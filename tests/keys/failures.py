@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bridge.events.vocabulary import FailureReason
+from bridge.events.values import FailureReason
 from bridge.keys.verdict import Failure
 
 UNAUTHORIZED = Failure(FailureReason.UNAUTHORIZED, permanent=True)

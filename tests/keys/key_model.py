@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from attrs import define
 
-from bridge.events.vocabulary import KeyState
+from bridge.events.values import KeyState
 
 CHECK_WAITS = [60, 120, 300, 600, 1200, 2400]
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from bridge.events.vocabulary import FailureReason, KeyChanged, KeyState
+from bridge.events.values import FailureReason, KeyState
+from bridge.events.vocabulary import KeyChanged
 from bridge.keys.verdict import Failure
 from tests.keys.clocks import ALPHA, BRAVO, CHARLIE, NOON, Bench
 from tests.keys.failures import OVERLOADED, QUOTA, limited

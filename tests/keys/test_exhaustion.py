@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bridge.events.vocabulary import FailureReason
+from bridge.events.values import FailureReason
 from bridge.keys.verdict import Failure, judge
 from bridge.keys.walk import Exhausted
 from tests.keys.clocks import ALPHA, BRAVO, CHARLIE, Bench

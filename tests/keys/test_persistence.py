@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.events.vocabulary import FailureReason, KeyState
+from bridge.events.values import FailureReason, KeyState
 from bridge.keys.persistence import fingerprint
 from bridge.keys.secret import Secret
 from tests.keys.clocks import ALPHA, BRAVO, CHARLIE, NOON, Bench, Clocks

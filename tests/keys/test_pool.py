@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from bridge.events.vocabulary import KeyChanged, KeyState, RateLimit, RateLimits
+from bridge.events.values import KeyState, RateLimit, RateLimits
+from bridge.events.vocabulary import KeyChanged
 from bridge.keys.pool import KeyPool
 from bridge.keys.secret import Secret
 from tests.keys.clocks import ALPHA, BRAVO, CHARLIE, Bench, Clocks

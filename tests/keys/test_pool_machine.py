@@ -14,7 +14,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from bridge.events.vocabulary import FailureReason, KeyCause, KeyChanged, KeyState
+from bridge.events.values import FailureReason, KeyCause, KeyState
+from bridge.events.vocabulary import KeyChanged
 from bridge.keys.key import Key
 from bridge.keys.secret import Secret
 from bridge.keys.verdict import Failure

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.events.vocabulary import LimitWindow, RateLimit, RateLimits
+from bridge.events.values import LimitWindow, RateLimit, RateLimits
 from bridge.keys.rate_limits import Headers, read_limits
 from bridge.keys.strategy import headroom
 from tests.keys.clocks import NOON

@@ -6,7 +6,8 @@ from datetime import timedelta
 
 import pytest
 
-from bridge.events.vocabulary import FailureReason, KeyCause, KeyChanged, KeyState
+from bridge.events.values import FailureReason, KeyCause, KeyState
+from bridge.events.vocabulary import KeyChanged
 from bridge.keys.key import CHECKS_S, Key
 from bridge.keys.pool import UnknownKey
 from bridge.keys.verdict import Failure

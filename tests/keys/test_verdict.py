@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.apis.provider_errors import LONGEST_BODY, QUOTA_CODES
-from bridge.events.vocabulary import FailureReason
+from bridge.events.values import FailureReason
 from bridge.keys.rate_limits import Headers
 from bridge.keys.verdict import Failure, judge, judge_stream_failure
 from tests.keys.clocks import NOON

@@ -7,7 +7,8 @@ from datetime import timedelta
 import pytest
 from rich.cells import cell_len
 
-from bridge.events.vocabulary import CircuitChanged, KeyChanged, KeyState, RateLimit, RateLimits
+from bridge.events.values import KeyState, RateLimit, RateLimits
+from bridge.events.vocabulary import CircuitChanged, KeyChanged
 from monitor.lines import key_table
 from tests.support.folds import after, plain
 from tests.support.play import START, keys, story

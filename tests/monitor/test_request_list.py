@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.events.vocabulary import Outcome
+from bridge.events.values import Outcome
 from monitor.lines.request_row import title
 from monitor.state.request_list import Listing, RequestFilter, words
 from tests.support.folds import after

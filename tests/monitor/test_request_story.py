@@ -9,20 +9,16 @@ import pytest
 from rich.cells import cell_len
 
 from bridge.events.entries import Interception
+from bridge.events.values import Credential, FailureReason, KeyState, Outcome, WithheldReason
 from bridge.events.vocabulary import (
     AttemptFailed,
     AttemptStarted,
-    Credential,
     Event,
-    FailureReason,
     InterceptionWaiting,
     KeyChanged,
-    KeyState,
-    Outcome,
     ResponseStarted,
     ThoughtWithheld,
     ToolCalled,
-    WithheldReason,
 )
 from monitor.lines import key_table, request_row
 from monitor.lines.request_story import WITHHELD, arguments, story_blocks, title

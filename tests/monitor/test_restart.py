@@ -10,7 +10,8 @@ from attrs import evolve
 from textual.pilot import Pilot
 
 from bridge.events.picture import Picture
-from bridge.events.vocabulary import Event, Outcome
+from bridge.events.values import Outcome
+from bridge.events.vocabulary import Event
 from bridge.events.wire import Envelope, Snapshot, encode
 from bridge.limits import LIMITS
 from monitor.app import MonitorApp

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from textual.pilot import Pilot
 
-from bridge.events.vocabulary import (
-    AnswerDelta,
-    AttemptFailed,
-    FailureReason,
-)
+from bridge.events.values import FailureReason
+from bridge.events.vocabulary import AnswerDelta, AttemptFailed
 from tests.support.hands import five_requests, play, selected, sizes, small
 from tests.support.play import Stage, ended, started
 

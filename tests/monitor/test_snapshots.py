@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from textual.pilot import Pilot
 
-from bridge.events.vocabulary import Outcome
+from bridge.events.values import Outcome
 from monitor.state.state import Lost
 from tests.support.hands import Compare, settle
 from tests.support.play import Stage, ended, keys, spent, started, story

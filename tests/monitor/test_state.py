@@ -5,6 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bridge.events.values import ThoughtSource
 from bridge.events.vocabulary import (
     AnswerDelta,
     BridgeStopping,
@@ -13,7 +14,6 @@ from bridge.events.vocabulary import (
     RecordFailed,
     RecordRecovered,
     ThoughtDelta,
-    ThoughtSource,
 )
 from bridge.events.wire import Envelope, Hello
 from monitor.state.state import BadLine, Incoming, Lost, MonitorState, Status

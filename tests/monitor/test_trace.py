@@ -12,16 +12,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
+from bridge.events.values import Outcome, ThoughtSource
 from bridge.events.vocabulary import (
     AnswerDelta,
     AttemptStarted,
     Event,
     InterceptionWaiting,
-    Outcome,
     PromptRecorded,
     ResponseStarted,
     ThoughtDelta,
-    ThoughtSource,
 )
 from bridge.events.wire import Snapshot, decode
 from monitor import export

@@ -11,14 +11,8 @@ from rich.cells import cell_len
 
 from bridge.events.entries import Totals
 from bridge.events.picture import Picture
-from bridge.events.vocabulary import (
-    AttemptFailed,
-    AttemptStarted,
-    Event,
-    FailureReason,
-    Outcome,
-    TokensUsed,
-)
+from bridge.events.values import FailureReason, Outcome
+from bridge.events.vocabulary import AttemptFailed, AttemptStarted, Event, TokensUsed
 from bridge.events.wire import Envelope
 from monitor.lines import totals
 from monitor.lines.format import BLOCKS, sparkline

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from textual.pilot import Pilot
 
-from bridge.events.vocabulary import InterceptionEnded, KeyChanged, KeyState
+from bridge.events.values import KeyState
+from bridge.events.vocabulary import InterceptionEnded, KeyChanged
 from bridge.events.wire import Command, Reply, Snapshot
 from monitor.screens.confirm import ConfirmScreen
 from monitor.state.state import Lost

@@ -12,18 +12,15 @@ from textual.pilot import Pilot
 
 from bridge.events.entries import Interception
 from bridge.events.picture import Picture
+from bridge.events.values import Credential, FailureReason, Outcome, WithheldReason
 from bridge.events.vocabulary import (
     AnswerDelta,
     AttemptFailed,
     AttemptStarted,
-    Credential,
     Event,
-    FailureReason,
     InterceptionWaiting,
-    Outcome,
     ResponseStarted,
     ThoughtWithheld,
-    WithheldReason,
 )
 from bridge.events.wire import Snapshot
 from monitor.lines.span import Line

@@ -8,16 +8,14 @@ from attrs import frozen
 from prometheus_client.parser import text_string_to_metric_families
 
 from bridge.events.hub import Hub
+from bridge.events.values import Credential, KeyState, Outcome
 from bridge.events.vocabulary import (
     AttemptStarted,
     CircuitChanged,
-    Credential,
     Event,
     InterceptionEnded,
     InterceptionStarted,
     KeyChanged,
-    KeyState,
-    Outcome,
     PromptRecorded,
     TokensUsed,
     ToolCalled,

@@ -13,7 +13,8 @@ import pytest
 import trio
 
 from bridge.config.settings import RecordSettings
-from bridge.events.vocabulary import KeyState, PromptRecorded, TokensUsed
+from bridge.events.values import KeyState
+from bridge.events.vocabulary import PromptRecorded, TokensUsed
 from bridge.record import key_states
 from bridge.record.database import RecordError, migrations, open_for_reading, open_for_writing
 from bridge.record.runs import RunLock, begin_run, knows_run

@@ -9,19 +9,17 @@ from typing import Any
 
 from bridge.events.entries import Interception
 from bridge.events.picture import Picture
+from bridge.events.values import FailureReason, ThoughtSource, WithheldReason
 from bridge.events.vocabulary import (
     AttemptFailed,
     AttemptStarted,
     Event,
-    FailureReason,
     PromptRecorded,
     ResponseStarted,
     ThoughtRecorded,
-    ThoughtSource,
     ThoughtWithheld,
     TokensUsed,
     ToolCalled,
-    WithheldReason,
 )
 from bridge.events.wire import Envelope, decode
 from bridge.record.database import open_for_reading

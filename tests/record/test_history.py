@@ -12,20 +12,17 @@ import orjson
 import pytest
 import trio
 
+from bridge.events.values import FailureReason, Outcome, ThoughtSource, WithheldReason
 from bridge.events.vocabulary import (
     AttemptFailed,
     AttemptStarted,
-    FailureReason,
     InterceptionEnded,
-    Outcome,
     PromptRecorded,
     ResponseStarted,
     ThoughtRecorded,
-    ThoughtSource,
     ThoughtWithheld,
     TokensUsed,
     ToolCalled,
-    WithheldReason,
 )
 from bridge.record import history
 from bridge.record.database import RecordError, open_for_reading

@@ -14,25 +14,22 @@ import pytest
 import trio
 from attrs import fields
 
+from bridge.events.values import Credential, FailureReason, ThoughtSource, WithheldReason
 from bridge.events.vocabulary import (
     EVENT_TYPES,
     AnswerDelta,
     AttemptFailed,
     AttemptStarted,
-    Credential,
     Event,
-    FailureReason,
     InterceptionEnded,
     InterceptionStarted,
     PromptRecorded,
     ResponseStarted,
     ThoughtDelta,
     ThoughtRecorded,
-    ThoughtSource,
     ThoughtWithheld,
     TokensUsed,
     ToolCalled,
-    WithheldReason,
 )
 from bridge.record import recorder
 from bridge.record.statements import Statements

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from attrs import evolve
 
-from bridge.events.vocabulary import Event, PromptRecorded, ThoughtRecorded, ThoughtSource, TokensUsed, ToolCalled
+from bridge.events.values import ThoughtSource
+from bridge.events.vocabulary import Event, PromptRecorded, ThoughtRecorded, TokensUsed, ToolCalled
 from bridge.events.wire import Envelope
 from bridge.limits import LIMITS
 from bridge.record import database, recorder, spill

@@ -6,23 +6,19 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from itertools import count
 
+from bridge.events.values import Credential, FailureReason, KeyState, Outcome, ThoughtSource
 from bridge.events.vocabulary import (
     AnswerDelta,
     AttemptFailed,
     AttemptStarted,
-    Credential,
     Event,
-    FailureReason,
     InterceptionEnded,
     InterceptionStarted,
     KeyChanged,
-    KeyState,
-    Outcome,
     PromptRecorded,
     ResponseStarted,
     ThoughtDelta,
     ThoughtRecorded,
-    ThoughtSource,
     TokensUsed,
     ToolCalled,
 )

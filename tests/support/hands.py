@@ -8,9 +8,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 from textual.pilot import Pilot
 
-from bridge.events.vocabulary import (
-    Outcome,
-)
+from bridge.events.values import Outcome
 from tests.support.play import Stage, ended, keys, spent, story
 
 SIZES = [(80, 24), (120, 36)]

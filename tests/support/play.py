@@ -12,29 +12,31 @@ from textual.pilot import Pilot
 from textual.widget import Widget
 
 from bridge.events.picture import Picture
+from bridge.events.values import (
+    Credential,
+    FailureReason,
+    KeyState,
+    Outcome,
+    RateLimit,
+    RateLimits,
+    ThoughtSource,
+    WithheldReason,
+)
 from bridge.events.vocabulary import (
     AnswerDelta,
     AttemptFailed,
     AttemptStarted,
-    Credential,
     Event,
-    FailureReason,
     InterceptionEnded,
     InterceptionStarted,
     KeyChanged,
-    KeyState,
-    Outcome,
     PromptRecorded,
-    RateLimit,
-    RateLimits,
     ResponseStarted,
     ThoughtDelta,
     ThoughtRecorded,
-    ThoughtSource,
     ThoughtWithheld,
     TokensUsed,
     ToolCalled,
-    WithheldReason,
 )
 from bridge.events.wire import Command, Envelope, Hello, Reply, Snapshot
 from monitor.app import MonitorApp

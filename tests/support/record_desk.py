@@ -14,7 +14,8 @@ from attrs import define
 
 from bridge.config.settings import RecordSettings
 from bridge.events.hub import Hub
-from bridge.events.vocabulary import Credential, Event, InterceptionEnded, InterceptionStarted, Outcome
+from bridge.events.values import Credential, Outcome
+from bridge.events.vocabulary import Event, InterceptionEnded, InterceptionStarted
 from bridge.events.wire import Envelope, format_time
 from bridge.record.recorder import Recorder
 from tests.support.until import until

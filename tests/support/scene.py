@@ -5,27 +5,21 @@ from __future__ import annotations
 from datetime import timedelta
 
 from bridge.events.picture import Picture
+from bridge.events.values import FailureReason, KeyState, Outcome, RateLimit, RateLimits, ThoughtSource, WithheldReason
 from bridge.events.vocabulary import (
     AnswerDelta,
     AttemptFailed,
     AttemptStarted,
     CircuitChanged,
     Event,
-    FailureReason,
     KeyChanged,
-    KeyState,
-    Outcome,
     PromptRecorded,
-    RateLimit,
-    RateLimits,
     ResponseStarted,
     ThoughtDelta,
     ThoughtRecorded,
-    ThoughtSource,
     ThoughtWithheld,
     TokensUsed,
     ToolCalled,
-    WithheldReason,
 )
 from bridge.events.wire import Envelope, Snapshot, encode
 from monitor.sources.event_log import LogEntry

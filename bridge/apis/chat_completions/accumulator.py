@@ -15,7 +15,7 @@ from bridge.apis.protocol import StreamFailure
 from bridge.apis.provider_errors import stream_failure_of
 from bridge.apis.tool_calls import UnfinishedCall
 from bridge.apis.transcript import OpenThought, Transcript, tokens
-from bridge.events.vocabulary import ThoughtSource
+from bridge.events.values import ThoughtSource
 from bridge.limits import Share
 
 _END = b"[DONE]"

@@ -16,7 +16,7 @@ from bridge.apis.provider_errors import stream_failure_of
 from bridge.apis.readers import event_type
 from bridge.apis.tool_calls import UnfinishedCall
 from bridge.apis.transcript import OpenThought, Transcript, tokens
-from bridge.events.vocabulary import ThoughtSource, WithheldReason
+from bridge.events.values import ThoughtSource, WithheldReason
 
 _CALLS = frozenset({"tool_use", "server_tool_use", "mcp_tool_use"})
 _READ = frozenset(

@@ -17,7 +17,7 @@ from bridge.apis.provider_errors import stream_failure_of
 from bridge.apis.readers import event_type
 from bridge.apis.responses.tools import call_in
 from bridge.apis.transcript import HELD_LIMIT, OpenThought, Transcript, tokens
-from bridge.events.vocabulary import ThoughtSource, WithheldReason
+from bridge.events.values import ThoughtSource, WithheldReason
 
 # The live deltas: the type of the item they are of, the part of it that grows, and what that part's number is called.
 _DELTAS = {

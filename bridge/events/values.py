@@ -1,0 +1,117 @@
+"""The values that events are made of: closed sets of words, and what a provider said of a key.
+
+The events themselves stand in `bridge.events.vocabulary`. A word is on the wire and in the record as it stands here.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Literal
+
+from attrs import Factory, frozen
+
+
+class Outcome(StrEnum):
+    """How an interception ended."""
+
+    COMPLETED = "completed"  # upstream's good answer reached the client whole
+    FAILED = "failed"  # upstream answered an error, or broke off
+    CANCELLED = "cancelled"  # the client left, somebody cancelled, or the bridge stopped
+    REJECTED = "rejected"  # what the client got is the bridge's own answer: the request is at fault, or no key is left
+
+
+class FailureReason(StrEnum):
+    """Why an attempt with one key failed."""
+
+    RATE_LIMITED = "rate_limited"
+    QUOTA_EXHAUSTED = "quota_exhausted"
+    UNAUTHORIZED = "unauthorized"
+    FORBIDDEN = "forbidden"
+    OVERLOADED = "overloaded"
+    SERVER_ERROR = "server_error"
+    CONNECT_ERROR = "connect_error"
+    TIMEOUT = "timeout"
+
+
+class KeyState(StrEnum):
+    """A key's health: see `bridge.keys.pool`."""
+
+    VALID = "valid"
+    TEMPORARY = "temporary"  # cooling down until `retry_at`
+    PERMANENT = "permanent"  # refused by the provider
+    DISABLED = "disabled"  # switched off by the owner
+
+
+class ThoughtSource(StrEnum):
+    """Where in an answer a thought was found."""
+
+    REASONING_SUMMARY = "reasoning_summary"
+    COMMENTARY = "commentary"
+    THINKING = "thinking"
+
+
+class WithheldReason(StrEnum):
+    """Why there was reasoning but no text of it."""
+
+    OMITTED = "omitted"
+    REDACTED = "redacted"
+    ENCRYPTED = "encrypted"
+    NOT_SUMMARIZED = "not_summarized"
+
+
+CircuitState = Literal["closed", "half_open", "open"]
+"""Whether an endpoint is used, tried with a few requests, or left alone."""
+
+DeadlineSource = Literal["header", "body", "default", "check"]
+"""Who said how long a key rests: a header, the error's text, or nobody; `check`: it is when a dead key is checked."""
+
+CredentialKind = Literal["centralized", "byok"]
+"""Whose key it is: the pool's, or the caller's own (bring your own key)."""
+
+
+@frozen
+class Credential:
+    """With whose key a request goes upstream; a caller's own with its hint."""
+
+    kind: CredentialKind
+    hint: str | None = None
+
+
+@frozen
+class RateLimit:
+    """One rate-limit gauge from a provider's response headers."""
+
+    limit: int | None = None
+    remaining: int | None = None
+    reset_at: datetime | None = None
+
+
+@frozen
+class LimitWindow:
+    """How much of an account's allowance over some hours or days is used, from 0 to 1."""
+
+    utilization: float | None = None
+    reset_at: datetime | None = None
+
+
+@frozen
+class RateLimits:
+    """What a provider last said is left on a key. On the wire the windows are called `5h` and `7d`."""
+
+    requests: RateLimit = Factory(RateLimit)
+    tokens: RateLimit = Factory(RateLimit)
+    five_hours: LimitWindow | None = None
+    seven_days: LimitWindow | None = None
+    status: str | None = None
+    """Anthropic's own word for all of it: `allowed`, `allowed_warning`, `rejected`."""
+
+
+@frozen
+class KeyCause:
+    """What put a key into its state: the interception that met it, the response's status, and the provider's own words
+    (at most 300 characters)."""
+
+    id: str | None = None
+    status: int | None = None
+    text: str | None = None
