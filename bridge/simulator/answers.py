@@ -61,7 +61,7 @@ Part = ScriptedThought | HiddenThought | Commentary | ToolCall | Text
 
 
 @frozen
-class Usage:
+class ScriptedUsage:
     """Tokens of an answer; what is None is estimated from the texts. `input` contains what the cache gave or took."""
 
     input: int | None = None
@@ -116,4 +116,4 @@ class ScriptedAnswer:
 
     parts: tuple[Part, ...] = field(validator=min_len(1))
     mishap: Mishap = Factory(Mishap)
-    usage: Usage = Factory(Usage)
+    usage: ScriptedUsage = Factory(ScriptedUsage)

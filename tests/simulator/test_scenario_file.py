@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bridge.simulator.answers import HiddenThought, Mishap, ScriptedThought, Silence, Text, ToolCall, Usage
+from bridge.simulator.answers import HiddenThought, Mishap, ScriptedThought, ScriptedUsage, Silence, Text, ToolCall
 from bridge.simulator.fates import OK, parse_fates
 from bridge.simulator.request import Trouble
 from bridge.simulator.scenario.file import ScenarioError, load_scenario, parse_scenario
@@ -67,7 +67,7 @@ def test_a_file_says_everything(tmp_path: Path) -> None:
         ToolCall("g", "free"),
         Text("So."),
     )
-    assert a.usage == Usage(input=10, output=5)
+    assert a.usage == ScriptedUsage(input=10, output=5)
     assert a.mishap == Mishap(silence=Silence(1.5, "opening"), slow=3.0, dropped=0)
     error = scenario.answers["b"].mishap.error
     assert error is not None

@@ -12,7 +12,7 @@ from importlib.resources import files
 from attrs import Factory, field, frozen
 from attrs.validators import min_len
 
-from bridge.simulator.answers import Mishap, Part, ToolCall, Usage
+from bridge.simulator.answers import Mishap, Part, ScriptedUsage, ToolCall
 from bridge.simulator.scenario.file import parse
 
 _FILES = ("codex", "cursor", "sdk")
@@ -25,7 +25,7 @@ class StoryStep:
     parts: tuple[Part, ...] = field(validator=min_len(1))
     results: tuple[str, ...] = ()
     mishap: Mishap = Factory(Mishap)
-    usage: Usage = Factory(Usage)
+    usage: ScriptedUsage = Factory(ScriptedUsage)
 
     def __attrs_post_init__(self) -> None:
         calls = sum(isinstance(part, ToolCall) for part in self.parts)
