@@ -71,6 +71,8 @@ class Limits:
     """Of one interception."""
     tools: int = 256
     """Of one interception."""
+    notes: int = 256
+    """Of one interception."""
     ended: int = 200
     """Ended interceptions that are remembered."""
     picture_bytes: int = 32 * MIB

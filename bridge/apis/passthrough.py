@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from bridge.apis.protocol import ClientFilter, Opening, Reader, RequestFacts, StreamFailure, Wants
+from bridge.apis.usage import Usage
 from bridge.errors import ErrorKind
 from bridge.events.vocabulary import Event
 
@@ -55,6 +56,7 @@ class Unread:
     token_seen = False
     complete = True
     failure: StreamFailure | None = None
+    usage: tuple[Usage, ...] = ()
 
     def feed(self, chunk: bytes) -> list[Event]:  # noqa: ARG002  # it looks at nothing
         """Looks away."""

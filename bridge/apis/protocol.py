@@ -12,8 +12,9 @@ from typing import Protocol
 
 from attrs import frozen
 
+from bridge.apis.usage import Usage
 from bridge.errors import ErrorKind, Refused
-from bridge.events.values import FailureReason
+from bridge.events.values import ErrorType, FailureReason
 from bridge.events.vocabulary import Event
 
 
@@ -29,6 +30,7 @@ class RequestFacts:
     """What a request body says, as far as the bridge cares. `prompt` is None where an agent's loop goes on."""
 
     model: str | None = None
+    service_tier: str | None = None
     streaming: bool = False
     background: bool = False
     prompt: str | None = None
@@ -43,6 +45,14 @@ class StreamFailure:
 
     message: str
     reason: FailureReason | None = None  # set where it speaks of the key: rate limit, quota, overload
+    told_type: ErrorType = ErrorType.UNKNOWN  # what kind of failure its code tells of, where there is no reason
+
+    @property
+    def error_type(self) -> ErrorType:
+        """What kind of failure it is."""
+        if self.reason is None:
+            return self.told_type
+        return ErrorType.OVERLOADED if self.reason is FailureReason.OVERLOADED else ErrorType.RATE_LIMITED
 
 
 class Opening(Enum):
@@ -93,6 +103,11 @@ class Reader(Protocol):
     @property
     def failure(self) -> StreamFailure | None:
         """The error upstream sent inside the answer, if any."""
+
+    @property
+    def usage(self) -> tuple[Usage, ...]:
+        """What the answer used: the parts whose sum the `tokens.used` event told, one for each model that answered.
+        Empty before it is told, and where the answer says nothing of it."""
 
 
 class ClientFilter(Protocol):

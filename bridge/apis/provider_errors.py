@@ -12,7 +12,7 @@ from attrs import frozen
 
 from bridge.apis.json_text import loads
 from bridge.apis.protocol import StreamFailure
-from bridge.events.values import FailureReason
+from bridge.events.values import ErrorType, FailureReason
 
 QUOTA_CODES = frozenset(
     {
@@ -39,6 +39,20 @@ ON_HOLD = "organization_on_hold"
 
 RATE_LIMIT_CODES = frozenset({"429", "rate_limit_error", "rate_limit_exceeded"})
 OVERLOAD_CODES = frozenset({"529", "overloaded_error", "server_is_overloaded", "slow_down"})
+
+ERROR_TYPES = {
+    "api_error": ErrorType.SERVER_ERROR,
+    "authentication_error": ErrorType.UNAUTHORIZED,
+    "internal_error": ErrorType.SERVER_ERROR,
+    "internal_server_error": ErrorType.SERVER_ERROR,
+    "invalid_request_error": ErrorType.BAD_REQUEST,
+    "not_found_error": ErrorType.BAD_REQUEST,
+    "permission_error": ErrorType.UNAUTHORIZED,
+    "request_too_large": ErrorType.BAD_REQUEST,
+    "server_error": ErrorType.SERVER_ERROR,
+    "timeout_error": ErrorType.TIMEOUT,
+}
+"""What kind of failure the codes of errors in a stream tell of, where they do not speak of the key."""
 
 LONGEST_BODY = 64 * 1024
 """Bytes; an error that is longer than this is not looked into."""
@@ -97,5 +111,7 @@ class ProviderError:
 def stream_failure_of(error: object) -> StreamFailure:
     """The failure of a stream that an `error` object tells of: its message, else its code, and the reason."""
     found = ProviderError.from_object(error)
+    types = (ERROR_TYPES[code] for code in found.codes if code in ERROR_TYPES)
+    told_type = ErrorType.UNKNOWN if found.reason else next(types, ErrorType.UNKNOWN)
     texts = (text for text in (found.message, *found.codes) if text not in {"", "error"})
-    return StreamFailure(next(texts, "upstream reported an error"), found.reason)
+    return StreamFailure(next(texts, "upstream reported an error"), found.reason, told_type)

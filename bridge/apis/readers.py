@@ -1,4 +1,4 @@
-"""The two readers that every API uses: one for streams, one for bodies. What an API adds is how it spells a response.
+"""The reader that every API uses, for streams and for bodies. What an API adds is how it spells a response.
 
 These are the boundary between upstream's bytes and the code that understands them: whatever an `Accumulator` trips over
 is contained here, counted and logged, and the relay never learns of it.
@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import logging
 import re
+from collections.abc import Callable
 from typing import Any, Protocol
 
 from bridge.apis.json_text import loads_object
 from bridge.apis.protocol import StreamFailure
-from bridge.apis.sse import SseParser
+from bridge.apis.sse import SseEvent, SseParser
 from bridge.apis.transcript import Transcript
+from bridge.apis.usage import Usage
 from bridge.events.vocabulary import Event
-from bridge.limits import LIMITS
+from bridge.limits import LIMITS, Share
 
 _LEADING_TYPE = re.compile(rb'\s*\{\s*"type"\s*:\s*"([^"\\]*)"')  # the providers put `type` first
 
@@ -41,44 +43,117 @@ class Accumulator(Protocol):
         """No more will come."""
 
 
-class StreamReader:
-    """A `Reader` of a `text/event-stream`."""
+class Framing(Protocol):
+    """Takes an answer's bytes apart into what the accumulator reads: an `SseParser`, or a `BodyFraming`."""
 
-    def __init__(self, accumulator: Accumulator) -> None:
+    dropped: int
+    events: int
+
+    @property
+    def between_events(self) -> bool:
+        """Whether an SSE event may be put in after the bytes so far."""
+
+    def feed(self, chunk: bytes) -> list[SseEvent]:
+        """Takes the next bytes; returns what became whole."""
+
+    def end(self) -> list[SseEvent]:
+        """There is no more: what is left."""
+
+
+class BodyFraming:
+    """The framing of an answer in one JSON body: nothing is whole before the end."""
+
+    events = 0
+    between_events = False
+
+    def __init__(self, held: Share) -> None:
+        self.dropped = 0
+        self._held = held
+        self._body: bytearray | None = bytearray()  # None once it is too large or was read
+
+    def feed(self, chunk: bytes) -> list[SseEvent]:
+        """Takes the next bytes."""
+        if self._body is not None:
+            self._body += chunk
+            if len(self._body) > LIMITS.body_bytes or not self._held.grow(len(chunk)):
+                self._body = None
+                self.dropped += 1
+        return []
+
+    def end(self) -> list[SseEvent]:
+        """The body, if there is any."""
+        body, self._body = self._body, None
+        return [(b"", bytes(body))] if body else []
+
+
+def stream_reader(accumulator: Accumulator) -> AnswerReader:
+    """A `Reader` of a `text/event-stream`."""
+    return AnswerReader(accumulator, SseParser(held=accumulator.transcript.held), accumulator.event, ragged=True)
+
+
+def body_reader(accumulator: Accumulator) -> AnswerReader:
+    """A `Reader` of an answer in one JSON body."""
+
+    def read(_name: bytes, body: bytes) -> None:
+        value = loads_object(body)
+        if value is None:
+            accumulator.unreadable += 1
+        else:
+            accumulator.body(value)
+
+    return AnswerReader(accumulator, BodyFraming(accumulator.transcript.held), read)
+
+
+class AnswerReader:
+    """The `Reader` of every API: bytes become events by the framing, and `read` gives each to the accumulator.
+
+    `ragged` says that what is left at the end is mostly an event that broke off, which is nobody's fault.
+    """
+
+    def __init__(
+        self,
+        accumulator: Accumulator,
+        framing: Framing,
+        read: Callable[[bytes, bytes], None],
+        *,
+        ragged: bool = False,
+    ) -> None:
         self._accumulator = accumulator
-        self._parser = SseParser(held=accumulator.transcript.held)
+        self._framing = framing
+        self._read_event = read
+        self._ragged = ragged
         self._contained = 0
         self._ended = False
 
     def feed(self, chunk: bytes) -> list[Event]:
         """Takes the next bytes, split anywhere."""
-        self._read(self._parser.feed(chunk))
+        self._read(self._framing.feed(chunk))
         return self._accumulator.transcript.take()
 
     def finish(self) -> list[Event]:
         """There is no more: what was read by now is told."""
         if not self._ended:
             self._ended = True
-            # What is left is mostly an event that broke off, which is nobody's fault; it may be whole but for its end.
-            self._read([event for event in self._parser.end() if _is_whole(event[1])])
+            last = self._framing.end()
+            self._read([event for event in last if _is_whole(event[1])] if self._ragged else last)
             self._contained += _contained_end(self._accumulator)
             self._accumulator.transcript.held.close()
         return self._accumulator.transcript.take()
 
     @property
     def dropped(self) -> int:
-        """Events too large to hold, or not understood."""
-        return self._parser.dropped + self._accumulator.unreadable + self._contained
+        """Events, or the body, too large to hold or not understood."""
+        return self._framing.dropped + self._accumulator.unreadable + self._contained
 
     @property
     def events_read(self) -> int:
         """Events so far."""
-        return self._parser.events
+        return self._framing.events
 
     @property
     def between_events(self) -> bool:
         """Whether another event may be put in here."""
-        return self._parser.between_events
+        return self._framing.between_events
 
     @property
     def token_seen(self) -> bool:
@@ -95,74 +170,18 @@ class StreamReader:
         """The error in the answer, if any."""
         return self._accumulator.failure
 
-    def _read(self, events: list[tuple[bytes, bytes]]) -> None:
+    @property
+    def usage(self) -> tuple[Usage, ...]:
+        """What the answer used, as `tokens.used` told it."""
+        return self._accumulator.transcript.usage
+
+    def _read(self, events: list[SseEvent]) -> None:
         for name, data in events:
             try:
-                self._accumulator.event(name, data)
+                self._read_event(name, data)
             except Exception:  # noqa: BLE001 - the boundary: a fault in reading must not reach the relay
                 self._contained += 1
                 _log_fault(self._contained)
-
-
-class BodyReader:
-    """A `Reader` of an answer in one JSON body."""
-
-    events_read = 0
-    between_events = False
-
-    def __init__(self, accumulator: Accumulator) -> None:
-        self._accumulator = accumulator
-        self._body: bytearray | None = bytearray()  # None once it is too large or was read
-        self._dropped = 0
-
-    def feed(self, chunk: bytes) -> list[Event]:
-        """Takes the next bytes; nothing is known before the last."""
-        if self._body is not None:
-            self._body += chunk
-            if len(self._body) > LIMITS.body_bytes or not self._accumulator.transcript.held.grow(len(chunk)):
-                self._body = None
-                self._dropped += 1
-        return []
-
-    def finish(self) -> list[Event]:
-        """There is no more: the body is read."""
-        body, self._body = self._body, None
-        if body:
-            self._read(bytes(body))
-        self._dropped += _contained_end(self._accumulator)
-        self._accumulator.transcript.held.close()
-        return self._accumulator.transcript.take()
-
-    @property
-    def dropped(self) -> int:
-        """1 where the body was too large or not understood."""
-        return self._dropped + self._accumulator.unreadable
-
-    @property
-    def token_seen(self) -> bool:
-        """Whether anything generated has come."""
-        return self._accumulator.token_seen
-
-    @property
-    def complete(self) -> bool:
-        """Whether the body was an answer."""
-        return self._accumulator.complete
-
-    @property
-    def failure(self) -> StreamFailure | None:
-        """The error in the answer, if any."""
-        return self._accumulator.failure
-
-    def _read(self, body: bytes) -> None:
-        value = loads_object(body)
-        if value is None:
-            self._dropped += 1
-            return
-        try:
-            self._accumulator.body(value)
-        except Exception:  # noqa: BLE001 - the boundary, as for streams
-            self._dropped += 1
-            _log_fault(1)
 
 
 def _is_whole(data: bytes) -> bool:

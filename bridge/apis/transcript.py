@@ -8,17 +8,20 @@ recorded whole, the answer's until somebody asks or the answer ends.
 from __future__ import annotations
 
 import logging
-from collections.abc import Hashable
-from typing import Any
+from collections.abc import Hashable, Sequence
 
-from attrs import define, field
+from attrs import define, evolve, field
 
 from bridge.apis.json_text import passed_on
 from bridge.apis.protocol import RequestFacts, Wants
-from bridge.events.values import ThoughtSource, WithheldReason
+from bridge.apis.request import string
+from bridge.apis.usage import Usage
+from bridge.events.values import Asked, ThoughtSource, WithheldReason
 from bridge.events.vocabulary import (
     AnswerDelta,
     Event,
+    ModelServed,
+    Noted,
     PromptRecorded,
     ThoughtDelta,
     ThoughtRecorded,
@@ -29,7 +32,7 @@ from bridge.events.vocabulary import (
 from bridge.limits import HELD, LIMITS, Share
 
 HELD_LIMIT = 256 * 1024  # what is kept unread or untold of an answer that nobody asks for
-_TOKENS_LIMIT = 2**53  # more is no count of tokens, and does not fit into every JSON number
+_NOTE_CHARACTERS = 8 * 1024  # of a note; it is cut to what is told of it once it is clean of secrets
 
 _log = logging.getLogger(__name__)
 
@@ -74,6 +77,13 @@ class Transcript:
         self._thoughts: dict[Hashable, OpenThought] = {}
         self._next_index = 0
         self._answer = Growing()
+        self._asked = Asked(facts.model, facts.service_tier)
+        self._model: str | None = None
+        self._service_tier: str | None = None
+        self._speed: str | None = None
+        self._served_told = False
+        self.usage: tuple[Usage, ...] = ()
+        """The parts of what was told in `tokens.used`."""
         self._events: list[Event | OpenThought | Growing] = []  # an OpenThought or a Growing stands for a delta of it
 
     def wants(self, event_type: str) -> bool:
@@ -144,15 +154,47 @@ class Transcript:
         call_id = call_id if isinstance(call_id, str) else None
         self._events.append(ToolCalled(self._id, self.response_id, call_id, tool, passed_on(arguments), error=error))
 
-    def spend(self, read: int, written: int, *, cached: int = 0, cache_written: int = 0, extra: dict[str, int]) -> None:
-        """The tokens of the response, `read` being those of the input that came from no cache."""
-        self._events.append(TokensUsed(self._id, self.response_id, max(read, 0), written, cached, cache_written, extra))
+    def spend(self, parts: Sequence[Usage], extra: dict[str, int], *, partial: bool = False) -> None:
+        """What the response used, part by part; `partial` where it broke off. A part without a model is of the model
+        that answered. Tells what answered, too: nothing more will be said of it."""
+        model = self._model or self._asked.model
+        self.usage = tuple(
+            evolve(
+                part,
+                model=part.model or model,
+                service_tier=part.service_tier or self._service_tier,
+                speed=part.speed or self._speed,
+            )
+            for part in parts
+        )
+        self._tell_served()
+        names = ("input", "output", "cache_read_input", "cache_write_input")
+        sums = {name: sum(getattr(part, name) for part in parts) for name in names}
+        self._events.append(TokensUsed(self._id, self.response_id, **sums, model=model, extra=extra, partial=partial))
+
+    def _tell_served(self) -> None:
+        """Tells once what really answered, where anything was said of it."""
+        if not self._served_told and (self._model or self._service_tier or self._speed):
+            self._served_told = True
+            self._events.append(ModelServed(self._id, self._model, self._service_tier, self._speed, self._asked))
+
+    def serve(self, model: object = None, service_tier: object = None, speed: object = None) -> None:
+        """The answer says what really answers; each word replaces what was said of it before."""
+        model, service_tier, speed = string(model), string(service_tier), string(speed)
+        self._model = model or self._model
+        self._service_tier = service_tier or self._service_tier
+        self._speed = speed or self._speed
+
+    def note(self, kind: str, text: str = "") -> None:
+        """There is something that is neither thought, call nor text. `text` may be longer than what is told of it."""
+        self._events.append(Noted(self._id, kind, text[:_NOTE_CHARACTERS]))
 
     def end(self) -> None:
         """The answer is over, or broke off: thoughts and answer are told as far as they came."""
         for thought in self._thoughts.values():
             self.record(thought)
         self.end_answer()
+        self._tell_served()
         if self._prompt and self.response_id is None:
             _log.warning("interception %s: no response id came, its prompt is not recorded", self._id)
 
@@ -187,13 +229,3 @@ class Transcript:
         index = self._next_index
         self._next_index += 1
         return index
-
-
-def tokens(usage: object, *path: str) -> int:
-    """The count at a path of keys in a usage object; 0 where there is none, never negative."""
-    value: Any = usage
-    for key in path:
-        value = value.get(key) if isinstance(value, dict) else None
-    if isinstance(value, bool) or not isinstance(value, int):
-        return 0
-    return min(max(value, 0), _TOKENS_LIMIT)

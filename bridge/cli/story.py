@@ -24,9 +24,9 @@ def story_lines(story: RecordRow) -> Iterator[str]:
         yield from _paragraph("Prompt", prompt["text"])
     for thought in story["thoughts"]:
         if thought["text"] is None:
-            yield from _paragraph(
-                "Thought", f"(withheld: {thought['reason'] or 'not recorded'}, {thought['bytes'] or 0} bytes)"
-            )
+            tokens = f", ~{thought['estimated_tokens']:,} tokens" if thought["estimated_tokens"] else ""
+            why = f"(withheld: {thought['reason'] or 'not recorded'}, {thought['bytes'] or 0} bytes{tokens})"
+            yield from _paragraph("Thought", why)
         else:
             yield from _paragraph(f"Thought ({thought['source']})", thought["text"])
     for tool in story["tools"]:
@@ -36,13 +36,24 @@ def story_lines(story: RecordRow) -> Iterator[str]:
             arguments if isinstance(arguments, str) else orjson.dumps(arguments, option=orjson.OPT_INDENT_2).decode()
         )
         yield from _paragraph(f"Tool call{made}: {tool['tool']}", shown)
+    for note in story["notes"]:
+        yield from _paragraph(f"Note: {note['kind']}", note["text"] or "(nothing more)")
     for used in story["tokens"]:
         yield ""
-        yield "Tokens"
+        yield visible(
+            f"Tokens{_of_model(used, story)}{' (the answer broke off: counted so far)' if used['partial'] else ''}"
+        )
         names = ("input", "cache_read_input", "cache_write_input", "output")
         for name, value in [*((name, used[name]) for name in names), *used["extra"].items()]:
             yield f"  {visible(name):<28}{value:>12,}"
         yield f"  {'cost':<28}{dollars(used['cost_usd']):>12}"
+        if used["context_window"]:
+            yield f"  {'context window':<28}{used['context_window']:>12,}"
+
+
+def _of_model(used: RecordRow, story: RecordRow) -> str:
+    """Which model's tokens these are, where that is not the one that was asked for."""
+    return f" of {used['model']}" if used["model"] and used["model"] != story["model"] else ""
 
 
 def _facts(story: RecordRow) -> Iterator[tuple[str, str]]:
@@ -50,6 +61,11 @@ def _facts(story: RecordRow) -> Iterator[tuple[str, str]]:
     yield "started", local_time(story["started_at"])
     status = f" with status {story['status']}" if story["status"] else ""
     yield "ended", f"{story['outcome'] or 'not yet'}{status}" + (f": {story['error']}" if story["error"] else "")
+    if story["error_type"]:
+        yield "failure", story["error_type"]
+    served = [story[column] for column in ("served_model", "service_tier", "speed") if story[column]]
+    if served:
+        yield "served by", ", ".join(served)
     target = story["path"] + (f"?{story['query']}" if story["query"] else "")
     yield "route", f"{story['method']} {target} ({story['api']}, {'stream' if story['streaming'] else 'blocking'})"
     yield "key", f"{story['credential']['kind']} {story['credential']['hint'] or ''}".strip()

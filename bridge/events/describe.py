@@ -23,6 +23,8 @@ from bridge.events.vocabulary import (
     InterceptionStarted,
     InterceptionWaiting,
     KeyChanged,
+    ModelServed,
+    Noted,
     PromptRecorded,
     RecordFailed,
     RecordRecovered,
@@ -90,15 +92,21 @@ def _(event: PromptRecorded) -> str:
     return visible(event.text)
 
 
-@_describe.register(ThoughtDelta)
-@_describe.register(ThoughtRecorded)
-def _(event: ThoughtDelta | ThoughtRecorded) -> str:
+@_describe.register
+def _(event: ThoughtDelta) -> str:
+    estimate = "" if event.estimated_tokens is None else f"~{event.estimated_tokens} tokens so far"
+    return visible(f"#{event.index} {event.source.value}: {event.text or estimate}")
+
+
+@_describe.register
+def _(event: ThoughtRecorded) -> str:
     return visible(f"#{event.index} {event.source.value}: {event.text}")
 
 
 @_describe.register
 def _(event: ThoughtWithheld) -> str:
-    return f"#{event.index} withheld ({event.reason.value}, {event.bytes} bytes)"
+    estimate = "" if event.estimated_tokens is None else f", ~{event.estimated_tokens} tokens"
+    return f"#{event.index} withheld ({event.reason.value}, {event.bytes} bytes{estimate})"
 
 
 @_describe.register
@@ -121,10 +129,23 @@ def _in_json(value: object) -> str:
 
 
 @_describe.register
+def _(event: ModelServed) -> str:
+    asked, served = event.asked, [word for word in (event.model, event.service_tier, event.speed) if word]
+    wanted = [word for word in (asked.model, asked.service_tier) if word and word not in served]
+    return visible(" ".join(served) + (f" (asked for {' '.join(wanted)})" if wanted else ""))
+
+
+@_describe.register
+def _(event: Noted) -> str:
+    return visible(f"{event.kind}: {event.text}" if event.text else event.kind)
+
+
+@_describe.register
 def _(event: TokensUsed) -> str:
     cached = f", {event.cache_read_input} from cache" if event.cache_read_input else ""
     cost = "" if event.cost_usd is None else f", ${event.cost_usd:.4f}"
-    return f"{event.input} in{cached}, {event.output} out{cost}"
+    partial = " (counted so far)" if event.partial else ""
+    return f"{event.input} in{cached}, {event.output} out{cost}{partial}"
 
 
 @_describe.register

@@ -13,7 +13,7 @@ from typing import Any, get_type_hints
 from attrs import Factory, define, evolve, field, fields, frozen
 
 from bridge.events.size import FIXED, json_size, value_json, value_size
-from bridge.events.values import FailureReason, Outcome, ThoughtSource, WithheldReason
+from bridge.events.values import Asked, ErrorType, FailureReason, Outcome, ThoughtSource, WithheldReason
 from bridge.events.vocabulary import InterceptionStarted, TokensUsed
 
 
@@ -39,6 +39,7 @@ class Thought:
     recorded: bool = False
     withheld: WithheldReason | None = None
     bytes: int = 0
+    estimated_tokens: int | None = None
     cut: int = 0
     """Bytes of its text that are left out."""
 
@@ -71,11 +72,41 @@ class Tool:
 
 
 @frozen
+class Serving:
+    """What really answered: the fields of `served`."""
+
+    model: str | None = None
+    service_tier: str | None = None
+    speed: str | None = None
+    asked: Asked = Factory(Asked)
+
+    @property
+    def size(self) -> int:
+        """What it takes in a snapshot."""
+        texts = (self.model, self.service_tier, self.speed, self.asked.model, self.asked.service_tier)
+        return FIXED + sum(map(json_size, texts))
+
+
+@frozen
+class Note:
+    """What an answer held beside thoughts, calls and text: the fields of `noted`."""
+
+    kind: str
+    text: str = ""
+
+    @property
+    def size(self) -> int:
+        """What it takes in a snapshot."""
+        return FIXED + json_size(self.kind) + json_size(self.text)
+
+
+@frozen
 class Cut:
-    """What is left out of an interception: so many thoughts and tools, and so many bytes of these and of its texts."""
+    """What is left out of an interception: so many thoughts, tools, notes, and bytes of these and of its texts."""
 
     thoughts: int = 0
     tools: int = 0
+    notes: int = 0
     bytes: int = 0
     answer: int = 0
     """Those of the bytes that are of its answer."""
@@ -91,6 +122,10 @@ class Tokens:
     cache_write_input: int = 0
     extra: dict[str, int] = field(factory=dict)
     cost_usd: float | None = None
+    context_window: int | None = None
+    """Of the model that answered last; None in sums over many interceptions."""
+    partial: bool = False
+    """The stream broke off: counted so far. False in sums over many interceptions."""
 
     @classmethod
     def of(cls, used: TokensUsed) -> Tokens:
@@ -132,12 +167,15 @@ class Interception:
     prompt: str | None = None
     thoughts: list[Thought] = Factory(list)
     tools: list[Tool] = Factory(list)
+    served: Serving | None = None
+    notes: list[Note] = Factory(list)
     tokens: Tokens | None = None
     answer: str = ""
     ended_at: datetime | None = None
     outcome: Outcome | None = None
     status: int | None = None
     error: str | None = None
+    error_type: ErrorType | None = None
     duration_ms: float | None = None
     first_byte_ms: float | None = None
     first_token_ms: float | None = None
@@ -162,6 +200,7 @@ class Interception:
         texts = [self.id, self.upstream_request_id, self.prompt, self.answer, self.error]
         texts += [getattr(self.started, name) for name in STARTED_TEXTS]
         parts = sum(thought.size for thought in self.thoughts) + sum(tool.size for tool in self.tools)
+        parts += sum(note.size for note in self.notes) + (self.served.size if self.served else 0)
         return (
             OWN_SIZE + FIXED * len(self.attempts) + tool_times_size(self.started) + sum(map(json_size, texts)) + parts
         )
@@ -170,7 +209,7 @@ class Interception:
         """It as it stands now, whatever comes later."""
         tokens = None if self.tokens is None else self.tokens.copy()
         attempts, thoughts, tools = list(self.attempts), list(self.thoughts), list(self.tools)
-        return evolve(self, attempts=attempts, thoughts=thoughts, tools=tools, tokens=tokens)
+        return evolve(self, attempts=attempts, thoughts=thoughts, tools=tools, notes=list(self.notes), tokens=tokens)
 
 
 @define

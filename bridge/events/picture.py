@@ -23,6 +23,8 @@ from bridge.events.entries import (
     TOOL_TEXTS,
     Attempt,
     Interception,
+    Note,
+    Serving,
     Thought,
     Tokens,
     Tool,
@@ -30,6 +32,7 @@ from bridge.events.entries import (
     tool_times_size,
 )
 from bridge.events.size import FIXED, clip, clip_json, json_size, utf8_size, value_json, value_size
+from bridge.events.values import Asked
 from bridge.events.vocabulary import (
     AnswerDelta,
     AttemptFailed,
@@ -40,6 +43,8 @@ from bridge.events.vocabulary import (
     InterceptionStarted,
     InterceptionWaiting,
     KeyChanged,
+    ModelServed,
+    Noted,
     PromptRecorded,
     ResponseStarted,
     ThoughtDelta,
@@ -54,7 +59,7 @@ REMOVED = "removed"
 """The reason in a `key.changed` that is a key's last: it is no longer configured."""
 
 
-ENDED_FIELDS = ("outcome", "status", "duration_ms", "first_byte_ms", "first_token_ms", "bytes_out")
+ENDED_FIELDS = ("outcome", "status", "error_type", "duration_ms", "first_byte_ms", "first_token_ms", "bytes_out")
 
 
 @define
@@ -175,9 +180,9 @@ class Picture:
             return  # it is counted when it is whole
         thought = interception.thoughts[place]
         more, lost = self._fit(event.text, 0 if thought.cut else LIMITS.text_bytes - utf8_size(thought.text))
-        interception.thoughts[place] = evolve(
-            thought, source=event.source, text=thought.text + more, cut=thought.cut + lost
-        )
+        tokens = thought.estimated_tokens if event.estimated_tokens is None else event.estimated_tokens
+        text, cut = thought.text + more, thought.cut + lost
+        interception.thoughts[place] = evolve(thought, source=event.source, text=text, cut=cut, estimated_tokens=tokens)
         _cut(interception, lost)
 
     @_absorb.register
@@ -200,7 +205,9 @@ class Picture:
             interception.cut = evolve(interception.cut, thoughts=interception.cut.thoughts + 1)
             return
         thought = interception.thoughts[place]
-        interception.thoughts[place] = evolve(thought, withheld=event.reason, bytes=event.bytes, recorded=True)
+        interception.thoughts[place] = evolve(
+            thought, withheld=event.reason, bytes=event.bytes, estimated_tokens=event.estimated_tokens, recorded=True
+        )
 
     @_absorb.register
     def _(self, event: AnswerDelta, interception: Interception, _at: datetime) -> None:
@@ -237,10 +244,34 @@ class Picture:
         _cut(interception, cut)
 
     @_absorb.register
+    def _(self, event: ModelServed, interception: Interception, _at: datetime) -> None:
+        if interception.served is not None:
+            self.size -= interception.served.size
+            interception.served = None  # what makes room must not count it again
+        if self._make_room(FIXED) < FIXED:
+            return
+        self.size += FIXED
+        names = (event.model, event.service_tier, event.speed, event.asked.model, event.asked.service_tier)
+        model, tier, speed, *asked = [name if name is None else self._kept(interception, name) for name in names]
+        interception.served = Serving(model, tier, speed, Asked(*asked))
+
+    @_absorb.register
+    def _(self, event: Noted, interception: Interception, _at: datetime) -> None:
+        if len(interception.notes) >= LIMITS.notes or self._make_room(FIXED) < FIXED:
+            interception.cut = evolve(interception.cut, notes=interception.cut.notes + 1)
+            _cut(interception, utf8_size(event.text))
+            return
+        self.size += FIXED
+        kind, text = self._kept(interception, event.kind), self._kept(interception, event.text)
+        interception.notes.append(Note(kind, text))
+
+    @_absorb.register
     def _(self, event: TokensUsed, interception: Interception, _at: datetime) -> None:
         if interception.tokens is None:
             interception.tokens = Tokens()
         interception.tokens.add(event)
+        interception.tokens.context_window = event.context_window or interception.tokens.context_window
+        interception.tokens.partial = interception.tokens.partial or event.partial
         self.totals.tokens.add(event)
 
     @_absorb.register

@@ -14,10 +14,21 @@ from typing import Any, Protocol
 
 from attrs import evolve, fields
 
-from bridge.events.values import KeyCause
-from bridge.events.vocabulary import EVENT_TYPES, AnswerDelta, Event, InterceptionEnded, ThoughtDelta, ThoughtRecorded
+from bridge.events.values import Asked, KeyCause
+from bridge.events.vocabulary import (
+    EVENT_TYPES,
+    AnswerDelta,
+    Event,
+    InterceptionEnded,
+    Noted,
+    ThoughtDelta,
+    ThoughtRecorded,
+)
 
 Delta = ThoughtDelta | AnswerDelta
+
+NOTE_CHARACTERS = 300
+"""Of the text of a `noted`. It is cut here, once it is clean: half a secret is not known as one."""
 
 _NAMES: dict[type[Event], tuple[str, ...]] = {
     kind: tuple(field.name for field in fields(kind) if field.name != "id") for kind in EVENT_TYPES.values()
@@ -44,11 +55,17 @@ class Redaction:
     def clean(self, event: Event) -> Iterator[Event]:
         """What may be told now: mostly the event itself; nothing while a delta is held back."""
         match event:
+            case ThoughtDelta(text=""):
+                pass  # it tells of a thought without a text
             case ThoughtDelta() | AnswerDelta():
                 yield from self._delta(event)
                 return
             case ThoughtRecorded():
                 self._held.get(event.id, {}).pop(event.index, None)  # told whole now
+            case Noted():
+                clean = redacted(event, self._secrets)
+                yield evolve(clean, text=clean.text[:NOTE_CHARACTERS]) if isinstance(clean, Noted) else clean
+                return
             case InterceptionEnded():
                 yield from self._held.pop(event.id, {}).values()  # it was no secret
         yield redacted(event, self._secrets)
@@ -70,7 +87,7 @@ def redacted(event: Event, secrets: Secrets) -> Event:
     changes = {}
     for name in _NAMES[type(event)]:
         value = getattr(event, name)
-        if isinstance(value, str | list | dict | KeyCause):
+        if isinstance(value, str | list | dict | KeyCause | Asked):
             clean = _clean(value, secrets)
             if clean != value:
                 changes[name] = clean
@@ -83,6 +100,8 @@ def _clean(value: Any, secrets: Secrets) -> Any:
             return secrets.redact(value) if type(value) is str else value  # not the members of our own enumerations
         case KeyCause(text=str(text)):
             return evolve(value, text=secrets.redact(text))
+        case Asked(model, tier):
+            return Asked(_clean(model, secrets), _clean(tier, secrets))
         case list():
             return [_clean(item, secrets) for item in value]
         case dict():

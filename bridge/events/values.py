@@ -34,6 +34,19 @@ class FailureReason(StrEnum):
     TIMEOUT = "timeout"
 
 
+class ErrorType(StrEnum):
+    """What kind of failure an interception ended with, in few words that all providers share."""
+
+    BAD_REQUEST = "bad_request"
+    UNAUTHORIZED = "unauthorized"
+    RATE_LIMITED = "rate_limited"
+    OVERLOADED = "overloaded"
+    SERVER_ERROR = "server_error"
+    TIMEOUT = "timeout"
+    CANCELLED = "cancelled"
+    UNKNOWN = "unknown"
+
+
 class KeyState(StrEnum):
     """A key's health: see `bridge.keys.pool`."""
 
@@ -76,6 +89,14 @@ class Credential:
 
     kind: CredentialKind
     hint: str | None = None
+
+
+@frozen
+class Asked:
+    """Which model, at which tier of service, a request asks for."""
+
+    model: str | None = None
+    service_tier: str | None = None
 
 
 @frozen

@@ -15,9 +15,11 @@ from typing import Any, ClassVar
 from attrs import Factory, field, frozen
 
 from bridge.events.values import (
+    Asked,
     CircuitState,
     Credential,
     DeadlineSource,
+    ErrorType,
     FailureReason,
     KeyCause,
     KeyState,
@@ -110,11 +112,14 @@ class PromptRecorded(Event):
 
 @frozen
 class ThoughtDelta(Event):
+    """A piece of a thought. Of one whose text the provider keeps there is none, but perhaps how long it is by now."""
+
     type: ClassVar[str] = "thought.delta"
     id: str
     index: int
     source: ThoughtSource
     text: str
+    estimated_tokens: int | None = None
 
 
 @frozen
@@ -135,6 +140,7 @@ class ThoughtWithheld(Event):
     index: int
     reason: WithheldReason
     bytes: int
+    estimated_tokens: int | None = None
 
 
 @frozen
@@ -160,18 +166,43 @@ class ToolCalled(Event):
 
 
 @frozen
+class ModelServed(Event):
+    """What really answered, as far as the answer says so; `asked` is what the request wanted."""
+
+    type: ClassVar[str] = "served"
+    id: str
+    model: str | None = None
+    service_tier: str | None = None
+    speed: str | None = None
+    asked: Asked = Factory(Asked)
+
+
+@frozen
+class Noted(Event):
+    """A part of the answer that is neither thought, call nor text. `text` has at most 300 characters."""
+
+    type: ClassVar[str] = "noted"
+    id: str
+    kind: str
+    text: str = ""
+
+
+@frozen
 class TokensUsed(Event):
-    """Tokens of one upstream response. `input` excludes what was read from a cache."""
+    """Tokens of one upstream response. `input` excludes what was read from a cache, and what was written to one."""
 
     type: ClassVar[str] = "tokens.used"
     id: str
     response_id: str | None
+    model: str | None = field(default=None, kw_only=True)
     input: int
     output: int
     cache_read_input: int = 0
     cache_write_input: int = 0
     extra: dict[str, int] = field(factory=dict)
+    context_window: int | None = field(default=None, kw_only=True)
     cost_usd: float | None = None
+    partial: bool = field(default=False, kw_only=True)
 
 
 @frozen
@@ -182,6 +213,7 @@ class InterceptionEnded(Event):
     status: int | None
     error: str | None
     attempts: int
+    error_type: ErrorType | None = field(default=None, kw_only=True)
     duration_ms: float
     first_byte_ms: float | None = None
     first_token_ms: float | None = None
@@ -258,6 +290,8 @@ EVENT_TYPES: dict[str, type[Event]] = {
         ThoughtWithheld,
         AnswerDelta,
         ToolCalled,
+        ModelServed,
+        Noted,
         TokensUsed,
         InterceptionEnded,
         KeyChanged,

@@ -16,7 +16,7 @@ from attrs import AttrsInstance, evolve, fields, frozen
 from bridge.apis.protocol import ClientFilter, RequestFacts
 from bridge.errors import NO_RETRY, ErrorKind, Refused
 from bridge.events.hub import Hub
-from bridge.events.values import Outcome
+from bridge.events.values import ErrorType, Outcome
 from bridge.events.vocabulary import InterceptionStarted, TokensUsed
 from bridge.http.exchange import ClientGone, Exchange
 from bridge.http.fields import RawHeaders
@@ -223,8 +223,10 @@ class Interceptor:
 
     async def _break_off(self, error: UpstreamError) -> None:
         """No response, or no more of it: an error of the bridge's own, or the end HTTP has for incomplete bodies."""
-        self._ending = evolve(self._ending, outcome=Outcome.FAILED, error=str(error))
+        broken = ErrorType.TIMEOUT if isinstance(error, UpstreamTimeout) else ErrorType.SERVER_ERROR
+        self._ending = evolve(self._ending, outcome=Outcome.FAILED, error=str(error), error_type=broken)
         if not self._exchange.started:
+            self._ending = evolve(self._ending, error_type=None)  # the status says it
             kind = {UpstreamTimeout: ErrorKind.GATEWAY_TIMEOUT, UpstreamBusy: ErrorKind.UNAVAILABLE}
             await self._respond(kind.get(type(error), ErrorKind.BAD_GATEWAY), str(error))
         else:

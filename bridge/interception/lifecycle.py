@@ -14,7 +14,7 @@ import trio
 from attrs import evolve, frozen
 
 from bridge.events.hub import Hub
-from bridge.events.values import FailureReason, Outcome
+from bridge.events.values import ErrorType, FailureReason, Outcome
 from bridge.events.vocabulary import (
     AttemptFailed,
     AttemptStarted,
@@ -29,6 +29,16 @@ from bridge.http.exchange import Exchange
 
 Price = Callable[[TokensUsed], float | None]
 """US dollars, or None where nobody knows."""
+
+
+ERROR_TYPES = {
+    **dict.fromkeys((400, 404, 405, 409, 413, 415, 422), ErrorType.BAD_REQUEST),
+    **dict.fromkeys((401, 403), ErrorType.UNAUTHORIZED),
+    **dict.fromkeys((402, 429), ErrorType.RATE_LIMITED),
+    **dict.fromkeys((503, 529), ErrorType.OVERLOADED),
+    **dict.fromkeys((408, 504), ErrorType.TIMEOUT),
+}
+"""By the status that the client got; any other from 500 on is the server's error."""
 
 
 class CancelReason(StrEnum):
@@ -48,9 +58,11 @@ class Ending:
     final: bool = False
     """The response has told its own end (`[DONE]`, an error), and all of it went to the client. Many clients leave
     then, without waiting for the end of the body: that cancels nothing."""
+    error_type: ErrorType | None = None
+    """What kind of failure it was, where the status that the client got does not say."""
 
 
-FAILED_INSIDE = Ending(Outcome.FAILED, "the bridge failed")
+FAILED_INSIDE = Ending(Outcome.FAILED, "the bridge failed", error_type=ErrorType.SERVER_ERROR)
 
 
 class Cancellation:
@@ -72,6 +84,20 @@ class Cancellation:
         if self.reason is None or ending.final or ending.outcome is Outcome.COMPLETED:
             return ending
         return Ending(Outcome.CANCELLED, self.reason)
+
+
+def error_type(ending: Ending, status: int | None) -> ErrorType | None:
+    """In a word what kind of failure that ending is, `status` being what the client got (docs/behaviour.md, Failure
+    types)."""
+    if ending.outcome is Outcome.COMPLETED:
+        return None
+    if ending.outcome is Outcome.CANCELLED:
+        return ErrorType.CANCELLED
+    return ending.error_type or ERROR_TYPES.get(status or 0) or _unlisted(status or 0)
+
+
+def _unlisted(status: int) -> ErrorType:
+    return ErrorType.SERVER_ERROR if status >= 500 else ErrorType.UNKNOWN
 
 
 class Reporter:
@@ -135,6 +161,7 @@ class Reporter:
                 status=self._exchange.status,
                 error=ending.error,
                 attempts=self._attempts,
+                error_type=error_type(ending, self._exchange.status),
                 duration_ms=self._since_start(trio.current_time()),
                 first_byte_ms=self._moment(self._exchange.first_byte_at),
                 first_token_ms=self._moment(self._first_token_at),

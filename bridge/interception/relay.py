@@ -12,7 +12,7 @@ from collections.abc import Callable
 import trio
 
 from bridge.apis.protocol import ClientFilter, Reader
-from bridge.events.values import Outcome
+from bridge.events.values import ErrorType, Outcome
 from bridge.events.vocabulary import Event
 from bridge.http.exchange import Exchange
 from bridge.http.fields import first_value
@@ -115,10 +115,12 @@ class Relay:
         if self._response.status >= 400:
             return Ending(Outcome.FAILED, f"upstream answered {self._response.status}")
         if self._reader.failure is not None:
-            return Ending(Outcome.FAILED, self._reader.failure.message)
+            failure = self._reader.failure
+            return Ending(Outcome.FAILED, failure.message, error_type=failure.error_type)
         unread = self._decode is None or self._reader.dropped  # then all that is known is how HTTP ended
         if self._response.is_stream and not self._reader.complete and not unread:
-            return Ending(Outcome.FAILED, "upstream ended the stream before it was complete")
+            broken = "upstream ended the stream before it was complete"
+            return Ending(Outcome.FAILED, broken, error_type=ErrorType.SERVER_ERROR)
         return Ending(Outcome.COMPLETED)
 
     def finish(self) -> None:

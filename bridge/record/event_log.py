@@ -1,6 +1,7 @@
 """The record as an event log: what a subscriber would have heard of past interceptions, as far as it was kept.
 
-Thoughts come whole, where they were recorded; the pieces in which they streamed, and the keys' health, are not kept.
+Thoughts come whole, where they were recorded; the pieces in which they streamed, which tier a request asked for, when
+the answer told its model, and the keys' health are not kept.
 """
 
 from __future__ import annotations
@@ -12,13 +13,15 @@ from datetime import datetime, timedelta
 from attrs import fields
 
 from bridge.events.entries import TOOL_FIELDS
-from bridge.events.values import Credential, FailureReason, Outcome, ThoughtSource, WithheldReason
+from bridge.events.values import Asked, Credential, ErrorType, FailureReason, Outcome, ThoughtSource, WithheldReason
 from bridge.events.vocabulary import (
     AttemptFailed,
     AttemptStarted,
     Event,
     InterceptionEnded,
     InterceptionStarted,
+    ModelServed,
+    Noted,
     PromptRecorded,
     ResponseStarted,
     ThoughtRecorded,
@@ -32,7 +35,8 @@ from bridge.record.history import Fields, Filter, interceptions, story
 Timed = tuple[datetime, Event]
 
 STARTED_FIELDS = tuple(field.name for field in fields(InterceptionStarted) if field.name != "credential")
-TOKEN_FIELDS = ("input", "output", "cache_read_input", "cache_write_input", "cost_usd")
+TOKEN_FIELDS = tuple(field.name for field in fields(TokensUsed) if field.name != "id")
+SERVED_COLUMNS = ("served_model", "service_tier", "speed")
 ENDED_FIELDS = ("status", "error", "first_byte_ms", "first_token_ms")
 
 
@@ -51,8 +55,13 @@ def _events(interception: Fields) -> Iterator[Timed]:
     for attempt in interception["attempts"]:
         yield from _attempt(interception, attempt, began)
     yield from _found(name, interception)
+    model, tier, speed = (interception[column] for column in SERVED_COLUMNS)
+    ended_at = interception["ended_at"]
+    if model or tier or speed:
+        at = datetime.fromisoformat(ended_at) if ended_at else began
+        yield at, ModelServed(name, model, tier, speed, Asked(interception["model"]))
     if interception["outcome"] is not None:
-        ended = datetime.fromisoformat(interception["ended_at"])
+        ended = datetime.fromisoformat(ended_at)
         facts = {field: interception[field] for field in ENDED_FIELDS}
         took, sent = interception["duration_ms"] or 0.0, interception["bytes_out"] or 0
         yield (
@@ -63,6 +72,7 @@ def _events(interception: Fields) -> Iterator[Timed]:
                 attempts=len(interception["attempts"]),
                 duration_ms=took,
                 bytes_out=sent,
+                error_type=ErrorType(interception["error_type"]) if interception["error_type"] else None,
                 **facts,
             ),
         )
@@ -93,12 +103,16 @@ def _found(name: str, interception: Fields) -> Iterator[Timed]:
             yield _at(thought), ThoughtRecorded(name, response, index, source, thought["text"])
         elif thought["reason"] is not None:
             reason = WithheldReason(thought["reason"])
-            yield _at(thought), ThoughtWithheld(name, response, index, reason, thought["bytes"] or 0)
+            yield (
+                _at(thought),
+                ThoughtWithheld(name, response, index, reason, thought["bytes"] or 0, thought["estimated_tokens"]),
+            )
     for tool in interception["tools"]:
         yield _at(tool), ToolCalled(name, **{field: tool[field] for field in TOOL_FIELDS})
+    for note in interception["notes"]:
+        yield _at(note), Noted(name, note["kind"], note["text"])
     for used in interception["tokens"]:
-        counts = {field: used[field] for field in TOKEN_FIELDS}
-        yield _at(used), TokensUsed(name, used["response_id"], extra=used["extra"], **counts)
+        yield _at(used), TokensUsed(name, **{field: used[field] for field in TOKEN_FIELDS})
 
 
 def _at(part: Fields) -> datetime:

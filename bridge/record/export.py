@@ -75,7 +75,7 @@ def _request(story: Fields, base_url: str) -> Fields:
 
 def _response(story: Fields) -> Fields:
     status = story["status"] or NO_ANSWER
-    read = {name: story[name] for name in ("thoughts", "tools", "tokens")}
+    read = {name: story[name] for name in ("thoughts", "tools", "notes", "tokens")}
     if story["error"]:
         read["error"] = story["error"]
     request_id = story["upstream_request_id"]

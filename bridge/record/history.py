@@ -31,6 +31,7 @@ PARTS = {
     "prompts": ("prompts", "rowid"),
     "thoughts": ("thoughts", '"index"'),
     "tools": ("tool_calls", "rowid"),
+    "notes": ("notes", "rowid"),
     "tokens": ("token_usages", "rowid"),
 }
 """The parts of an interception, as a snapshot calls them, with their tables and order."""
@@ -197,6 +198,7 @@ def _part(row: sqlite3.Row) -> Fields:
     for name in ("arguments", "extra"):
         if fields.get(name) is not None:
             fields[name] = orjson.loads(fields[name])
-    if "injected" in fields:
-        fields["injected"] = bool(fields["injected"])
+    for name in ("injected", "partial"):
+        if name in fields:
+            fields[name] = bool(fields[name])
     return fields

@@ -16,6 +16,8 @@ from bridge.events.vocabulary import (
     Event,
     InterceptionEnded,
     InterceptionStarted,
+    ModelServed,
+    Noted,
     PromptRecorded,
     ResponseStarted,
     ThoughtRecorded,
@@ -38,6 +40,10 @@ START = tuple(
 
 END = tuple(field.name for field in fields(InterceptionEnded) if field.name != "id")
 ENDED = f"UPDATE interceptions SET ended_at = ?, {', '.join(f'{name} = ?' for name in END)} WHERE id = ?"  # noqa: S608  # our own names
+
+SERVED = "UPDATE interceptions SET served_model = ?, service_tier = ?, speed = ? WHERE id = ?"
+
+USED = tuple(field.name for field in fields(TokensUsed) if field.name not in {"id", "extra"})
 
 FAILED_ATTEMPT = """
     UPDATE attempts SET ended_at = ?, status = ?, reason = ?, cooldown_s = ?
@@ -90,6 +96,8 @@ class Statements:
             ThoughtRecorded,
             ThoughtWithheld,
             ToolCalled,
+            ModelServed,
+            Noted,
             TokensUsed,
             InterceptionEnded,
         )
@@ -170,7 +178,8 @@ def _(event: ThoughtRecorded, _run: int, at: str) -> list[Statement]:
 
 @_of.register
 def _(event: ThoughtWithheld, _run: int, at: str) -> list[Statement]:
-    values = {"index": event.index, "reason": event.reason.value, "bytes": event.bytes, "at": at}
+    values = {name: _plain(getattr(event, name)) for name in ("index", "reason", "bytes", "estimated_tokens")}
+    values["at"] = at
     return [_insert("thoughts", interception_id=event.id, response_id=event.response_id, **values)]
 
 
@@ -193,9 +202,18 @@ def _(event: ToolCalled, _run: int, at: str) -> list[Statement]:
 
 
 @_of.register
+def _(event: ModelServed, _run: int, _at: str) -> list[Statement]:
+    return [(SERVED, (event.model, event.service_tier, event.speed, event.id))]
+
+
+@_of.register
+def _(event: Noted, _run: int, at: str) -> list[Statement]:
+    return [_insert("notes", interception_id=event.id, kind=event.kind, text=event.text, at=at)]
+
+
+@_of.register
 def _(event: TokensUsed, _run: int, at: str) -> list[Statement]:
-    names = ("response_id", "input", "output", "cache_read_input", "cache_write_input", "cost_usd")
-    values = {name: getattr(event, name) for name in names}
+    values = {name: getattr(event, name) for name in USED}
     return [_insert("token_usages", interception_id=event.id, **values, extra=_json(event.extra), at=at)]
 
 

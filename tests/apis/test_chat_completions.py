@@ -11,7 +11,7 @@ import pytest
 from bridge.apis.chat_completions.api import ChatCompletions
 from bridge.apis.protocol import Api, Opening, RequestFacts, StreamFailure, UnreadableRequest
 from bridge.errors import ErrorKind
-from bridge.events.values import FailureReason, ThoughtSource
+from bridge.events.values import ErrorType, FailureReason, ThoughtSource
 from bridge.events.vocabulary import (
     AnswerDelta,
     Event,
@@ -41,6 +41,7 @@ TOKENS = TokensUsed(
         "completion_accepted_prediction": 3,
         "completion_rejected_prediction": 6,
     },
+    model="gpt-5.4",
 )
 CALLS = [
     ToolCalled(ID, RESPONSE_ID, "call_1", "exec_command", {"cmd": ["ls", "-l"]}),
@@ -299,4 +300,4 @@ def test_errors_are_openai_s() -> None:
     assert json.loads(API.error_body(ErrorKind.BAD_GATEWAY, "no"))["error"]["code"] == "server_error"
     assert API.stream_error("no", 7).startswith(b'data: {"error":{')
     _, reader = read(API, [API.stream_error("upstream broke off")])
-    assert reader.failure == StreamFailure("upstream broke off")
+    assert reader.failure == StreamFailure("upstream broke off", None, ErrorType.SERVER_ERROR)

@@ -11,7 +11,7 @@ import pytest
 from bridge.apis.messages.api import Messages
 from bridge.apis.protocol import Api, Opening, RequestFacts, StreamFailure, UnreadableRequest
 from bridge.errors import ErrorKind
-from bridge.events.values import FailureReason, ThoughtSource, WithheldReason
+from bridge.events.values import ErrorType, FailureReason, ThoughtSource, WithheldReason
 from bridge.events.vocabulary import (
     AnswerDelta,
     Event,
@@ -41,8 +41,14 @@ from tests.apis.wire import ID, merged, named, of, read, read_body
 API: Api = Messages()
 THINKING = ThoughtSource.THINKING
 PROMPT = PromptRecorded(ID, RESPONSE_ID, "list files")
-EXTRA = {"web_search_requests": 2, "cache_ephemeral_5m_input": 150, "cache_ephemeral_1h_input": 50}
-TOKENS = TokensUsed(ID, RESPONSE_ID, 25, 89, 1000, 200, EXTRA)
+EXTRA = {
+    "web_search_requests": 2,
+    "web_fetch_requests": 0,
+    "cache_ephemeral_5m_input": 150,
+    "cache_ephemeral_1h_input": 50,
+    "thinking": 0,
+}
+TOKENS = TokensUsed(ID, RESPONSE_ID, 25, 89, 1000, 200, EXTRA, model="m")
 RICH: list[Event] = [
     PROMPT,
     ThoughtRecorded(ID, RESPONSE_ID, 0, THINKING, "Let me look at the files."),
@@ -198,7 +204,7 @@ def test_a_broken_stream_tells_what_came_but_no_half_call() -> None:
         b"event: content_bl",
     ]
     events, reader = read(API, stream, listening=False)
-    spent = TokensUsed(ID, RESPONSE_ID, 25, 1, 1000, 200, {**EXTRA, "web_search_requests": 0})
+    spent = TokensUsed(ID, RESPONSE_ID, 25, 1, 1000, 200, {**EXTRA, "web_search_requests": 0}, model="m", partial=True)
     assert events == [PROMPT, AnswerDelta(ID, "I"), spent, ThoughtRecorded(ID, RESPONSE_ID, 0, THINKING, "Let ")]
     assert (reader.complete, reader.dropped, reader.between_events) == (False, 0, False)
 
@@ -225,8 +231,8 @@ def test_usage_replaces_what_was_said_before() -> None:
             StreamFailure("Spent", FailureReason.QUOTA_EXHAUSTED),
         ),
         ({"type": "billing_error", "message": "Pay"}, StreamFailure("Pay", FailureReason.QUOTA_EXHAUSTED)),
-        ({"type": "api_error", "message": "Internal"}, StreamFailure("Internal")),
-        ({"type": "api_error"}, StreamFailure("api_error")),
+        ({"type": "api_error", "message": "Internal"}, StreamFailure("Internal", None, ErrorType.SERVER_ERROR)),
+        ({"type": "api_error"}, StreamFailure("api_error", None, ErrorType.SERVER_ERROR)),
         (None, StreamFailure("upstream reported an error")),
     ],
 )
@@ -295,4 +301,4 @@ def test_errors_and_pings_are_anthropic_s() -> None:
     assert json.loads(API.error_body(ErrorKind.UNAUTHORIZED, "no"))["error"]["type"] == "authentication_error"
     assert API.stream_error("no", 7).startswith(b"event: error\ndata: {")
     _, reader = read(API, [API.keep_alive, API.stream_error("upstream broke off")])
-    assert reader.failure == StreamFailure("upstream broke off")
+    assert reader.failure == StreamFailure("upstream broke off", None, ErrorType.SERVER_ERROR)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from bridge.apis.chat_completions.api import ChatCompletions
 from bridge.apis.messages.api import Messages
 from bridge.apis.protocol import Api, Opening, RequestFacts, StreamFailure, UnreadableRequest
-from bridge.apis.readers import StreamReader
+from bridge.apis.readers import AnswerReader
 from bridge.apis.responses.accumulator import ResponsesAccumulator
 from bridge.apis.responses.api import Responses
 from bridge.apis.transcript import Transcript
@@ -206,7 +206,7 @@ def test_a_fault_in_reading_is_contained_counted_and_logged_once(
     monkeypatch.setattr(Transcript, "end", fail)
     stream = responses_streams.plain()
     events, reader = read(RESPONSES, stream.events)
-    assert isinstance(reader, StreamReader)
+    assert isinstance(reader, AnswerReader)
     assert events == []
     assert reader.dropped == len(stream.events) + 1
     assert reader.between_events

@@ -11,7 +11,7 @@ import pytest
 from bridge.apis.protocol import Api, Opening, RequestFacts, StreamFailure, UnreadableRequest
 from bridge.apis.responses.api import Responses
 from bridge.errors import ErrorKind
-from bridge.events.values import FailureReason, ThoughtSource, WithheldReason
+from bridge.events.values import ErrorType, FailureReason, ThoughtSource, WithheldReason
 from bridge.events.vocabulary import (
     AnswerDelta,
     Event,
@@ -28,7 +28,9 @@ from tests.apis.wire import FACTS, ID, merged, named, of, read, read_body
 API: Api = Responses()
 SUMMARY = ThoughtSource.REASONING_SUMMARY
 COMMENTARY = ThoughtSource.COMMENTARY
-TOKENS = TokensUsed(ID, RESPONSE_ID, 25, 1186, 50, 0, {"output_reasoning": 1024, "total_tokens": 1261})
+TOKENS = TokensUsed(
+    ID, RESPONSE_ID, 25, 1186, 50, 0, {"output_reasoning": 1024, "total_tokens": 1261}, model="gpt-5.3-codex"
+)
 PROMPT = PromptRecorded(ID, RESPONSE_ID, "list files")
 RICH: list[Event] = [
     PROMPT,
@@ -707,4 +709,4 @@ def test_errors_are_openai_s() -> None:
     assert API.stream_error("no", 7).startswith(b"event: error\ndata: {")
     assert b'"sequence_number":7' in API.stream_error("no", 7)
     _, reader = read(API, [API.stream_error("upstream broke off")])
-    assert reader.failure == StreamFailure("upstream broke off")
+    assert reader.failure == StreamFailure("upstream broke off", None, ErrorType.SERVER_ERROR)

@@ -10,7 +10,7 @@ import orjson
 from hypothesis import strategies as st
 
 from bridge.apis.protocol import Api, Reader, RequestFacts
-from bridge.events.vocabulary import AnswerDelta, Event, ThoughtDelta
+from bridge.events.vocabulary import AnswerDelta, Event, ModelServed, ThoughtDelta
 
 E = TypeVar("E", bound=Event)
 
@@ -31,10 +31,15 @@ def chunk(**data: Any) -> bytes:
 def read(
     api: Api, pieces: Iterable[bytes], *, listening: bool = True, facts: RequestFacts = FACTS
 ) -> tuple[list[Event], Reader]:
-    """All events of a stream fed piece by piece, and the reader after its end."""
+    """All events of a stream fed piece by piece, and the reader after its end; what served it is looked at apart."""
     reader = api.stream_reader(ID, facts, lambda _type: listening)
     events = [event for piece in pieces for event in reader.feed(piece)]
-    return events + reader.finish(), reader
+    return without_served(events + reader.finish()), reader
+
+
+def without_served(events: Sequence[Event]) -> list[Event]:
+    """The events that differ from answer to answer."""
+    return [event for event in events if not isinstance(event, ModelServed)]
 
 
 def read_body(api: Api, body: bytes | dict[str, Any], *, facts: RequestFacts = FACTS) -> tuple[list[Event], Reader]:
@@ -42,7 +47,7 @@ def read_body(api: Api, body: bytes | dict[str, Any], *, facts: RequestFacts = F
     reader = api.body_reader(ID, facts, lambda _type: True)
     early = reader.feed(body if isinstance(body, bytes) else orjson.dumps(body))
     assert early == []
-    return reader.finish(), reader
+    return without_served(reader.finish()), reader
 
 
 def merged(events: Sequence[Event]) -> tuple[list[Event], dict[int | None, str]]:

@@ -13,7 +13,7 @@ from bridge.simulator.demo import demo_keys
 from tests.support.command_line import Home, Said, clearspan, home, running, serving
 from tests.support.world import KEYS, ask, provider, say_hello
 
-LINE = re.compile(r"\d\d:\d\d:\d\d\.\d{3}  [0-9a-f ]{8}  [a-z]+\.[a-z]+ ")
+LINE = re.compile(r"\d\d:\d\d:\d\d\.\d{3}  [0-9a-f ]{8}  [a-z]+(\.[a-z]+)? ")
 
 
 def leftovers(here: Home) -> list[str]:

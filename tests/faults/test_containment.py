@@ -12,7 +12,7 @@ from attrs import frozen
 
 from bridge import app
 from bridge.accept import accept
-from bridge.apis.readers import StreamReader
+from bridge.apis.readers import AnswerReader
 from bridge.events.wire import Envelope
 from bridge.http.engine import Http1
 from bridge.observe.logs import logger
@@ -67,7 +67,7 @@ async def test_in_an_interception(monkeypatch: pytest.MonkeyPatch, contained: Co
 async def test_in_a_reader(monkeypatch: pytest.MonkeyPatch, contained: Contained) -> None:
     """What is read of an answer is for the owner: the client gets every byte all the same."""
     contained.expect("an answer could not be read")
-    monkeypatch.setattr(StreamReader, "feed", fail)
+    monkeypatch.setattr(AnswerReader, "feed", fail)
     async with provider(say_hello) as url, world(url) as here:
         answer = await ask(here.port)
         assert (answer.body, answer.complete) == (b"".join(HELLO), True)

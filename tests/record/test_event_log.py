@@ -9,11 +9,13 @@ from typing import Any
 
 from bridge.events.entries import Interception
 from bridge.events.picture import Picture
-from bridge.events.values import FailureReason, ThoughtSource, WithheldReason
+from bridge.events.values import Asked, FailureReason, ThoughtSource, WithheldReason
 from bridge.events.vocabulary import (
     AttemptFailed,
     AttemptStarted,
     Event,
+    ModelServed,
+    Noted,
     PromptRecorded,
     ResponseStarted,
     ThoughtRecorded,
@@ -36,9 +38,11 @@ ONE: list[Event] = [
     ResponseStarted("a", 2, 200, "req_1"),
     PromptRecorded("a", "r", "why?"),
     ThoughtRecorded("a", "r", 0, ThoughtSource.THINKING, "because"),
-    ThoughtWithheld("a", "r", 1, WithheldReason.REDACTED, 12),
+    ThoughtWithheld("a", "r", 1, WithheldReason.REDACTED, 12, 150),
     ToolCalled("a", "r", "call_1", "shell", {"cmd": ["ls", "-l"]}),
-    TokensUsed("a", "r", 10, 20, 5, 1, {"reasoning": 7}, 0.25),
+    ModelServed("a", "gpt-5.1-codex-2026", "priority", "fast", Asked("gpt-5.1-codex")),
+    Noted("a", "compaction", "made short"),
+    TokensUsed("a", "r", 10, 20, 5, 1, {"reasoning": 7}, 0.25, model="m", context_window=400_000, partial=True),
 ]
 TIMES = ("started_at", "ended_at", "attempts")
 

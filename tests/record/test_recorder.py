@@ -14,7 +14,7 @@ import pytest
 import trio
 from attrs import fields
 
-from bridge.events.values import Credential, FailureReason, ThoughtSource, WithheldReason
+from bridge.events.values import Asked, Credential, FailureReason, ThoughtSource, WithheldReason
 from bridge.events.vocabulary import (
     EVENT_TYPES,
     AnswerDelta,
@@ -23,6 +23,8 @@ from bridge.events.vocabulary import (
     Event,
     InterceptionEnded,
     InterceptionStarted,
+    ModelServed,
+    Noted,
     PromptRecorded,
     ResponseStarted,
     ThoughtDelta,
@@ -67,6 +69,7 @@ LEAVES: dict[type[Event], tuple[Event, str, dict[str, Any]]] = {
             "outcome": "completed",
             "status": 200,
             "error": None,
+            "error_type": None,
             "attempts": 1,
             "duration_ms": 12.5,
             "first_byte_ms": 2.5,
@@ -97,9 +100,17 @@ LEAVES: dict[type[Event], tuple[Event, str, dict[str, Any]]] = {
         {"response_id": "r", "index": 3, "source": "commentary", "text": "so", "reason": None, "at": STAMP},
     ),
     ThoughtWithheld: (
-        ThoughtWithheld("i", None, 4, WithheldReason.REDACTED, 99),
+        ThoughtWithheld("i", None, 4, WithheldReason.REDACTED, 99, 1500),
         "thoughts",
-        {"response_id": None, "index": 4, "source": None, "text": None, "reason": "redacted", "bytes": 99},
+        {
+            "response_id": None,
+            "index": 4,
+            "source": None,
+            "text": None,
+            "reason": "redacted",
+            "bytes": 99,
+            "estimated_tokens": 1500,
+        },
     ),
     ToolCalled: (
         ToolCalled("i", "r", "call_1", "read", {"path": "é", "n": [1, None]}, True, "http://x/mcp", "late"),
@@ -113,10 +124,21 @@ LEAVES: dict[type[Event], tuple[Event, str, dict[str, Any]]] = {
             "error": "late",
         },
     ),
+    ModelServed: (
+        ModelServed("i", "gpt-5.5-2026-09", "priority", "fast", Asked("gpt-5.5", "auto")),
+        "interceptions",
+        {"served_model": "gpt-5.5-2026-09", "service_tier": "priority", "speed": "fast", "model": START.model},
+    ),
+    Noted: (Noted("i", "compaction", "made short"), "notes", {"kind": "compaction", "text": "made short", "at": STAMP}),
     TokensUsed: (
-        TokensUsed("i", "r", 1, 2, 3, 4, {"output_reasoning": 1}, 0.25),
+        TokensUsed(
+            "i", "r", 1, 2, 3, 4, {"output_reasoning": 1}, 0.25, model="m", context_window=200_000, partial=True
+        ),
         "token_usages",
         {
+            "model": "m",
+            "context_window": 200_000,
+            "partial": 1,
             "input": 1,
             "output": 2,
             "cache_read_input": 3,
@@ -153,7 +175,7 @@ async def test_an_event_leaves_exactly_its_rows(kind: type[Event], tmp_path: Pat
     assert changed == ({table, "attempts"} if kind in {ResponseStarted, InterceptionEnded} else {table})
     assert {name: after[table][-1][name] for name in told} == told
     new = len(after[table]) - len(before.get(table, []))
-    assert new == (0 if kind in {InterceptionEnded, AttemptFailed, ResponseStarted} else 1)
+    assert new == (0 if kind in {InterceptionEnded, AttemptFailed, ResponseStarted, ModelServed} else 1)
     if kind is ResponseStarted:
         assert after["attempts"][0]["status"] == 200
     if kind is InterceptionEnded:
@@ -175,12 +197,13 @@ async def test_columns_are_named_as_the_fields(tmp_path: Path) -> None:
     async with desk(tmp_path / "r.db") as here:
         here.publish(START, ATTEMPT, *(event for event, _, _ in LEAVES.values()))
     renamed = {"id": "interception_id"}
+    served = {"model": "served_model"}  # `model` is what was asked for
     for kind, (_, table, _) in LEAVES.items():
         columns = set(rows(tmp_path / "r.db", table)[0])
         names = {field.name for field in fields(kind)}
         if table == "interceptions":
-            names -= {"attempt"} if kind is ResponseStarted else set()
-            assert names <= columns
+            names -= {"attempt"} if kind is ResponseStarted else {"asked"} if kind is ModelServed else set()
+            assert {served.get(name, name) if kind is ModelServed else name for name in names} <= columns
         else:
             assert {renamed.get(name, name) for name in names} <= columns
 

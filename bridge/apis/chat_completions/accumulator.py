@@ -14,7 +14,8 @@ from bridge.apis.json_text import loads_object
 from bridge.apis.protocol import StreamFailure
 from bridge.apis.provider_errors import stream_failure_of
 from bridge.apis.tool_calls import UnfinishedCall
-from bridge.apis.transcript import OpenThought, Transcript, tokens
+from bridge.apis.transcript import OpenThought, Transcript
+from bridge.apis.usage import Usage, tokens, told_cost
 from bridge.events.values import ThoughtSource
 from bridge.limits import Share
 
@@ -55,6 +56,7 @@ class ChatAccumulator:
         self.unreadable = 0
         self._choices: dict[int, _Choice] = {}
         self._usage: dict[str, Any] | None = None
+        self._served: dict[str, Any] = {}  # what the chunks say of the model
 
     def event(self, name: bytes, data: bytes) -> None:  # noqa: ARG002 - chunks have no name
         """The next chunk of a stream, or its end mark."""
@@ -83,6 +85,9 @@ class ChatAccumulator:
     def _read(self, value: dict[str, Any]) -> None:
         self.failure = stream_failure(value) or self.failure
         self.transcript.name(value.get("id"))
+        for name in ("model", "service_tier"):
+            if value.get(name) is not None:
+                self._served[name] = value[name]
         if isinstance(value.get("usage"), dict):
             self._usage = value["usage"]
         choices = value.get("choices")
@@ -144,17 +149,26 @@ class ChatAccumulator:
         if self.complete:
             for choice in self._choices.values():
                 self._end_choice(choice)
+        self.transcript.serve(self._served.get("model"), self._served.get("service_tier"))
         usage, self._usage = self._usage, None
         if usage is None:
             return
         self.transcript.end_answer()
-        cached = tokens(usage, "prompt_tokens_details", "cached_tokens")
-        self.transcript.spend(
-            tokens(usage, "prompt_tokens") - cached,
-            tokens(usage, "completion_tokens"),
-            cached=cached,
-            extra={name: tokens(usage, *path) for name, path in _EXTRA.items()},
-        )
+        extra = {name: tokens(usage, *path) for name, path in _EXTRA.items()}
+        self.transcript.spend([_used(usage)], extra, partial=not self.complete)
+
+
+def _used(usage: dict[str, Any]) -> Usage:
+    """A usage object's tokens; DeepSeek calls the cached ones by a name of its own too."""
+    cached = tokens(usage, "prompt_tokens_details", "cached_tokens") or tokens(usage, "prompt_cache_hit_tokens")
+    written = tokens(usage, "prompt_tokens_details", "cache_write_tokens")
+    return Usage(
+        input=max(tokens(usage, "prompt_tokens") - cached - written, 0),
+        output=tokens(usage, "completion_tokens"),
+        cache_read_input=cached,
+        cache_write_input=written,
+        cost_usd=told_cost(usage),
+    )
 
 
 def _add_piece(choice: _Choice, piece: object, held: Share) -> None:

@@ -13,7 +13,7 @@ from bridge.apis.chat_completions.include_usage import UsageChunkFilter, add_inc
 from bridge.apis.errors import chat_stream_error, openai_error
 from bridge.apis.json_text import loads_object
 from bridge.apis.protocol import ClientFilter, Opening, Reader, RequestFacts, StreamFailure, Wants
-from bridge.apis.readers import BodyReader, StreamReader
+from bridge.apis.readers import body_reader, stream_reader
 from bridge.apis.request import joined_texts, last_of, request_object, string, user_session
 from bridge.apis.transcript import Transcript
 from bridge.errors import ErrorKind
@@ -32,6 +32,7 @@ class ChatCompletions:
         last = last_of(request.get("messages"))
         return RequestFacts(
             model=string(request.get("model")),
+            service_tier=string(request.get("service_tier")),
             streaming=request.get("stream") is True,
             prompt=joined_texts(last.get("content"), "text") if last.get("role") == "user" else None,
             correlating_tool_call_id=string(last.get("tool_call_id")) if last.get("role") == "tool" else None,
@@ -46,11 +47,11 @@ class ChatCompletions:
 
     def stream_reader(self, interception_id: str, facts: RequestFacts, wants: Wants) -> Reader:
         """A reader for a stream of chunks."""
-        return StreamReader(ChatAccumulator(Transcript(interception_id, facts, wants)))
+        return stream_reader(ChatAccumulator(Transcript(interception_id, facts, wants)))
 
     def body_reader(self, interception_id: str, facts: RequestFacts, wants: Wants) -> Reader:
         """A reader for a completion object."""
-        return BodyReader(ChatAccumulator(Transcript(interception_id, facts, wants)))
+        return body_reader(ChatAccumulator(Transcript(interception_id, facts, wants)))
 
     def error_body(self, kind: ErrorKind, message: str) -> bytes:
         """OpenAI's error object."""

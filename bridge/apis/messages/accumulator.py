@@ -11,11 +11,12 @@ from typing import Any
 from attrs import define
 
 from bridge.apis.json_text import loads_object
+from bridge.apis.messages.usage import used
 from bridge.apis.protocol import StreamFailure
 from bridge.apis.provider_errors import stream_failure_of
 from bridge.apis.readers import event_type
 from bridge.apis.tool_calls import UnfinishedCall
-from bridge.apis.transcript import OpenThought, Transcript, tokens
+from bridge.apis.transcript import OpenThought, Transcript
 from bridge.events.values import ThoughtSource, WithheldReason
 
 _CALLS = frozenset({"tool_use", "server_tool_use", "mcp_tool_use"})
@@ -25,11 +26,6 @@ _READ = frozenset(
         *(b"content_block_start", b"content_block_delta", b"content_block_stop"),
     }
 )
-_EXTRA = {
-    "web_search_requests": ("server_tool_use", "web_search_requests"),
-    "cache_ephemeral_5m_input": ("cache_creation", "ephemeral_5m_input_tokens"),
-    "cache_ephemeral_1h_input": ("cache_creation", "ephemeral_1h_input_tokens"),
-}
 
 
 def stream_failure(value: dict[str, Any]) -> StreamFailure | None:
@@ -107,6 +103,7 @@ class MessagesAccumulator:
     def _begin(self, message: object) -> None:
         if isinstance(message, dict):
             self.transcript.name(message.get("id"))
+            self.transcript.serve(message.get("model"))
             self._count(message.get("usage"))
 
     def _start(self, index: object, value: object) -> None:
@@ -185,13 +182,9 @@ class MessagesAccumulator:
         if not usage:
             return
         self.transcript.end_answer()
-        self.transcript.spend(
-            tokens(usage, "input_tokens"),
-            tokens(usage, "output_tokens"),
-            cached=tokens(usage, "cache_read_input_tokens"),
-            cache_written=tokens(usage, "cache_creation_input_tokens"),
-            extra={name: tokens(usage, *path) for name, path in _EXTRA.items()},
-        )
+        self.transcript.serve(None, usage.get("service_tier"), usage.get("speed"))
+        parts, extra = used(usage)
+        self.transcript.spend(parts, extra, partial=not self.complete)
 
 
 def _key(index: object) -> object:

@@ -11,7 +11,7 @@ from bridge.apis.errors import anthropic_error, messages_stream_error
 from bridge.apis.json_text import loads_object
 from bridge.apis.messages.accumulator import MessagesAccumulator, stream_failure
 from bridge.apis.protocol import ClientFilter, Opening, Reader, RequestFacts, StreamFailure, Wants
-from bridge.apis.readers import BodyReader, StreamReader, event_type
+from bridge.apis.readers import body_reader, event_type, stream_reader
 from bridge.apis.request import joined_texts, last_of, request_object, string, user_session
 from bridge.apis.transcript import Transcript
 from bridge.errors import ErrorKind
@@ -35,6 +35,7 @@ class Messages:
         results = _results(content)
         return RequestFacts(
             model=string(request.get("model")),
+            service_tier=string(request.get("service_tier")),
             streaming=request.get("stream") is True,
             prompt=None if results else _prompt(content),
             correlating_tool_call_id=string(results[-1].get("tool_use_id")) if results else None,
@@ -47,11 +48,11 @@ class Messages:
 
     def stream_reader(self, interception_id: str, facts: RequestFacts, wants: Wants) -> Reader:
         """A reader for a stream of events."""
-        return StreamReader(MessagesAccumulator(Transcript(interception_id, facts, wants)))
+        return stream_reader(MessagesAccumulator(Transcript(interception_id, facts, wants)))
 
     def body_reader(self, interception_id: str, facts: RequestFacts, wants: Wants) -> Reader:
         """A reader for a message object."""
-        return BodyReader(MessagesAccumulator(Transcript(interception_id, facts, wants)))
+        return body_reader(MessagesAccumulator(Transcript(interception_id, facts, wants)))
 
     def error_body(self, kind: ErrorKind, message: str) -> bytes:
         """Anthropic's error object."""

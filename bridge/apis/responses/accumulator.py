@@ -15,8 +15,9 @@ from bridge.apis.json_text import loads_object
 from bridge.apis.protocol import StreamFailure
 from bridge.apis.provider_errors import stream_failure_of
 from bridge.apis.readers import event_type
-from bridge.apis.responses.tools import call_in
-from bridge.apis.transcript import HELD_LIMIT, OpenThought, Transcript, tokens
+from bridge.apis.responses.tools import call_in, is_search
+from bridge.apis.transcript import HELD_LIMIT, OpenThought, Transcript
+from bridge.apis.usage import Usage, tokens, told_cost
 from bridge.events.values import ThoughtSource, WithheldReason
 
 # The live deltas: the type of the item they are of, the part of it that grows, and what that part's number is called.
@@ -111,6 +112,7 @@ class ResponsesAccumulator:
         if isinstance(response, dict):
             if name in _OPENING:
                 self.transcript.name(response.get("id"))
+                self.transcript.serve(response.get("model"))  # of the tier it says only what was asked for
             elif name in _FINAL:
                 self._final(response)
 
@@ -256,6 +258,7 @@ class ResponsesAccumulator:
         """The whole response: what was not told of its items, and what it cost."""
         self.complete = True
         self.transcript.name(response.get("id"))
+        self.transcript.serve(response.get("model"), response.get("service_tier"))
         output = response.get("output")
         for place, value in enumerate(output if isinstance(output, list) else ()):
             self._done(value, place, final=True)
@@ -266,16 +269,25 @@ class ResponsesAccumulator:
         self.transcript.end_answer()
         usage = response.get("usage")
         if isinstance(usage, dict):
-            cached = tokens(usage, "input_tokens_details", "cached_tokens")
-            self.transcript.spend(
-                tokens(usage, "input_tokens") - cached,
-                tokens(usage, "output_tokens"),
-                cached=cached,
-                extra={
-                    "output_reasoning": tokens(usage, "output_tokens_details", "reasoning_tokens"),
-                    "total_tokens": tokens(usage, "total_tokens"),
-                },
-            )
+            extra = {
+                "output_reasoning": tokens(usage, "output_tokens_details", "reasoning_tokens"),
+                "total_tokens": tokens(usage, "total_tokens"),
+            }
+            self.transcript.spend([_used(usage, response.get("output"))], extra)
+
+
+def _used(usage: dict[str, Any], output: object) -> Usage:
+    """A usage object's tokens, and the web searches among the output items."""
+    cached = tokens(usage, "input_tokens_details", "cached_tokens")
+    written = tokens(usage, "input_tokens_details", "cache_write_tokens")
+    return Usage(
+        input=max(tokens(usage, "input_tokens") - cached - written, 0),
+        output=tokens(usage, "output_tokens"),
+        cache_read_input=cached,
+        cache_write_input=written,
+        web_searches=sum(map(is_search, output if isinstance(output, list) else ())),
+        cost_usd=told_cost(usage),
+    )
 
 
 def _is_commentary(value: dict[str, Any], item: _Item) -> bool:

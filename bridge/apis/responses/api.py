@@ -8,7 +8,7 @@ from __future__ import annotations
 from bridge.apis.errors import openai_error, responses_stream_error
 from bridge.apis.json_text import loads_object
 from bridge.apis.protocol import ClientFilter, Opening, Reader, RequestFacts, StreamFailure, Wants
-from bridge.apis.readers import BodyReader, StreamReader, event_type
+from bridge.apis.readers import body_reader, event_type, stream_reader
 from bridge.apis.request import joined_texts, last_of, request_object, string, user_session
 from bridge.apis.responses.accumulator import ResponsesAccumulator, stream_failure
 from bridge.apis.transcript import Transcript
@@ -34,6 +34,7 @@ class Responses:
         prompt = joined_texts(last.get("content"), "input_text") if last.get("role") == "user" else None
         return RequestFacts(
             model=string(request.get("model")),
+            service_tier=string(request.get("service_tier")),
             streaming=request.get("stream") is True,
             background=request.get("background") is True,
             prompt=string(given) or prompt,
@@ -48,11 +49,11 @@ class Responses:
 
     def stream_reader(self, interception_id: str, facts: RequestFacts, wants: Wants) -> Reader:
         """A reader for a stream of events."""
-        return StreamReader(ResponsesAccumulator(Transcript(interception_id, facts, wants)))
+        return stream_reader(ResponsesAccumulator(Transcript(interception_id, facts, wants)))
 
     def body_reader(self, interception_id: str, facts: RequestFacts, wants: Wants) -> Reader:
         """A reader for a response object."""
-        return BodyReader(ResponsesAccumulator(Transcript(interception_id, facts, wants)))
+        return body_reader(ResponsesAccumulator(Transcript(interception_id, facts, wants)))
 
     def error_body(self, kind: ErrorKind, message: str) -> bytes:
         """OpenAI's error object."""

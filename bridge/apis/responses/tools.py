@@ -39,6 +39,15 @@ def call_in(item: dict[str, Any]) -> tuple[object, str, object, str | None] | No
             return None
 
 
+def is_search(item: object) -> bool:
+    """Whether an output item is a web search: opening a page that was found is the same kind of item, and costs nothing
+    (OpenAI's guide "Web search")."""
+    if not isinstance(item, dict) or item.get("type") != "web_search_call":
+        return False
+    action = item.get("action")
+    return not isinstance(action, dict) or action.get("type", "search") == "search"
+
+
 def _text(value: object) -> str:
     return value if isinstance(value, str) else ""
 
