@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
-from bridge.events.entries import Attempt, Interception, Thought, Tool
+from bridge.events.entries import Attempt, Interception, Note, Thought, Tool
 from bridge.events.values import Outcome, ThoughtSource, WithheldReason
 from bridge.limits import LIMITS
 from monitor.lines import format as fmt
@@ -52,6 +52,8 @@ def story_blocks(request: Interception, now: datetime) -> list[Block]:
         blocks.append(Block("prompt", "prompt", (("Prompt", "prompt"),), text=request.prompt))
     blocks.extend(_thought(thought) for thought in request.thoughts)
     blocks.extend(_tool(number, tool) for number, tool in enumerate(request.tools))
+    if request.notes:
+        blocks.append(Block("notes", "muted", (("Notes", "muted"),), tuple(_note(note) for note in request.notes)))
     if request.answer:
         blocks.append(Block("answer", "answer", (("Answer", "answer"),), text=request.answer))
     if not request.live:
@@ -132,12 +134,14 @@ def _thought(thought: Thought) -> Block:
     key = f"thought {thought.index}"
     if thought.withheld is not None:
         amount = f", {fmt.size(thought.bytes)}" if thought.bytes else ""
+        amount += f", ~{fmt.tokens(thought.estimated_tokens)} tokens" if thought.estimated_tokens else ""
         heading: Line = (("Thought", "withheld"), ("  withheld", "withheld"))
         why: Line = ((f"no text: {WITHHELD[thought.withheld]}{amount}", "withheld"),)
         return Block(key, "withheld", heading, (why,), thought.text)
     source = SOURCES[thought.source] if thought.source else ""
     tone = TONES[thought.source]
-    pending: Line = () if thought.recorded else (("  …", "live"),)
+    length = f" ~{fmt.tokens(thought.estimated_tokens)} tokens" if thought.estimated_tokens else ""
+    pending: Line = () if thought.recorded else ((f"  …{length}", "live"),)
     return Block(key, tone, (("Thought", tone), (f"  {source}", "muted"), *pending), text=thought.text)
 
 
@@ -179,6 +183,20 @@ def _json(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
+def _note(note: Note) -> Line:
+    return (f"{fmt.one_line(note.kind)}  ", "plain"), (fmt.one_line(note.text), "muted")
+
+
+def _served(request: Interception) -> Line:
+    """What really answered, where that is not just what was asked for."""
+    served = request.served
+    if served is None:
+        return ()
+    model = served.model if served.model != request.started.model else None
+    words = [fmt.one_line(word) for word in (model, served.service_tier, served.speed) if word]
+    return (("served by ", "muted"), (" ".join(words), "plain")) if words else ()
+
+
 def _end(request: Interception) -> Block:
     glyph, tone = mark(request)
     status: list[Span] = [(f"HTTP {request.status}", "plain")] if request.status is not None else []
@@ -187,6 +205,8 @@ def _end(request: Interception) -> Block:
     if request.error:
         error_tone: Tone = "muted" if request.outcome is Outcome.CANCELLED else "bad"
         lines.append(((fmt.one_line(request.error), error_tone),))
+    if served := _served(request):
+        lines.append(served)
     if request.tokens:
         lines.append(_spent(request))
     times = {"first byte": request.first_byte_ms, "first token": request.first_token_ms}
@@ -212,4 +232,6 @@ def _spent(request: Interception) -> Line:
     parts += [(f"{fmt.words(name)} {fmt.tokens(count)}", "muted") for name, count in used.extra.items() if count]
     if used.cost_usd is not None:
         parts.append((fmt.cost(used.cost_usd), "plain"))
+    if used.partial:
+        parts.append(("counted until it broke off", "warn"))
     return _join(parts)

@@ -20,6 +20,8 @@ from bridge.events.vocabulary import (
     InterceptionEnded,
     InterceptionStarted,
     InterceptionWaiting,
+    ModelServed,
+    Noted,
     PromptRecorded,
     ResponseStarted,
     ThoughtDelta,
@@ -136,6 +138,16 @@ def _failure(event: AttemptFailed) -> str:
     return f"{event.key}: {status}{event.reason.replace('_', ' ')}{cools}"
 
 
+def _of_the_answer(event: ModelServed | Noted | TokensUsed) -> str:
+    match event:
+        case ModelServed():
+            return " ".join(word for word in (event.model, event.service_tier, event.speed) if word)
+        case Noted():
+            return f"{event.kind} {event.text}".strip()
+        case TokensUsed():
+            return f"{Tokens.of(event).total_input} in, {event.output} out"
+
+
 def _more_descriptions(event: Event) -> str:
     match event:
         case InterceptionStarted():
@@ -144,8 +156,8 @@ def _more_descriptions(event: Event) -> str:
             return f"every key cools until {event.until:%H:%M:%S}"
         case ToolCalled():
             return f"{event.tool} {str(event.arguments)[:TEXT]}"
-        case TokensUsed():
-            return f"{Tokens.of(event).total_input} in, {event.output} out"
+        case ModelServed() | Noted() | TokensUsed():
+            return _of_the_answer(event)
         case InterceptionEnded():
             status = "" if event.status is None else f" {event.status}"
             return f"{event.outcome}{status} {event.error or ''}".strip()

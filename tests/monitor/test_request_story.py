@@ -9,15 +9,19 @@ import pytest
 from rich.cells import cell_len
 
 from bridge.events.entries import Interception
-from bridge.events.values import Credential, FailureReason, KeyState, Outcome, WithheldReason
+from bridge.events.values import Asked, Credential, FailureReason, KeyState, Outcome, ThoughtSource, WithheldReason
 from bridge.events.vocabulary import (
     AttemptFailed,
     AttemptStarted,
     Event,
     InterceptionWaiting,
     KeyChanged,
+    ModelServed,
+    Noted,
     ResponseStarted,
+    ThoughtDelta,
     ThoughtWithheld,
+    TokensUsed,
     ToolCalled,
 )
 from monitor.lines import key_table, request_row
@@ -74,6 +78,19 @@ def test_a_story_tells_everything_in_order() -> None:
 @pytest.mark.parametrize("reason", WithheldReason)
 def test_a_withheld_thought_says_why_it_is_blank(reason: WithheldReason) -> None:
     assert f"no text: {WITHHELD[reason]}, 12 B" in story_text(started("a"), ThoughtWithheld("a", "r", 0, reason, 12))
+
+
+def test_what_served_what_is_noted_and_what_broke_off_is_told() -> None:
+    text = story_text(
+        started("a", model="gpt-5.6"),
+        ModelServed("a", "gpt-5.6-2026", "priority", "fast", Asked("gpt-5.6", "auto")),
+        Noted("a", "compaction", "made\nshort"),
+        ThoughtDelta("a", 0, ThoughtSource.THINKING, "", 1500),
+        TokensUsed("a", "r", 10, 5, partial=True),
+        ended("a", Outcome.FAILED),
+    )
+    for words in ("served by gpt-5.6-2026 priority fast", "compaction", "~1.5k tokens", "counted until it broke off"):
+        assert words in text
 
 
 def test_a_waiting_request_says_for_how_long() -> None:
