@@ -55,6 +55,7 @@ class Unread:
     between_events = False
     token_seen = False
     complete = True
+    answered = True
     failure: StreamFailure | None = None
     usage: tuple[Usage, ...] = ()
 

@@ -101,6 +101,11 @@ class Reader(Protocol):
         """Whether the API's own end of an answer was read (`response.completed`, `message_stop`, `[DONE]`, a body)."""
 
     @property
+    def answered(self) -> bool:
+        """Whether all has come that an answer needs: a stream that then ends cleanly is complete, also where a server
+        leaves the end mark out."""
+
+    @property
     def failure(self) -> StreamFailure | None:
         """The error upstream sent inside the answer, if any."""
 

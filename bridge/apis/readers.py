@@ -33,6 +33,10 @@ class Accumulator(Protocol):
     token_seen: bool
     unreadable: int  # events or bodies that were not what the API says they are
 
+    @property
+    def answered(self) -> bool:
+        """Whether all has come that an answer needs, with or without the API's end mark."""
+
     def event(self, name: bytes, data: bytes) -> None:
         """The next event of a stream."""
 
@@ -164,6 +168,11 @@ class AnswerReader:
     def complete(self) -> bool:
         """Whether the API's own end of an answer has come."""
         return self._accumulator.complete
+
+    @property
+    def answered(self) -> bool:
+        """Whether all has come that an answer needs."""
+        return self._accumulator.answered
 
     @property
     def failure(self) -> StreamFailure | None:

@@ -15,7 +15,7 @@ from attrs import define, evolve, field
 from bridge.apis.json_text import passed_on
 from bridge.apis.protocol import RequestFacts, Wants
 from bridge.apis.request import string
-from bridge.apis.usage import Usage
+from bridge.apis.usage import LARGEST_COUNT, Usage
 from bridge.events.values import Asked, ThoughtSource, WithheldReason
 from bridge.events.vocabulary import (
     AnswerDelta,
@@ -61,6 +61,7 @@ class OpenThought:
     source: ThoughtSource
     text: Growing = field(factory=Growing)
     recorded: bool = False
+    estimated_tokens: int | None = None  # of a text that the provider keeps
 
 
 class Transcript:
@@ -130,9 +131,21 @@ class Transcript:
             thought.text = Growing()
         self._events.append(ThoughtRecorded(self._id, self.response_id, thought.index, thought.source, text))
 
-    def withhold(self, reason: WithheldReason, size: int) -> None:
-        """There was a thought, of which only `size` unreadable bytes came."""
-        self._events.append(ThoughtWithheld(self._id, self.response_id, self._number(), reason, size))
+    def estimate(self, thought: OpenThought, more: int) -> None:
+        """A thought whose text the provider keeps has grown by so many tokens, about."""
+        if thought.recorded:
+            return
+        thought.estimated_tokens = min((thought.estimated_tokens or 0) + more, LARGEST_COUNT)
+        if not thought.text.due and self.wants("thought.delta"):
+            thought.text.due = True
+            self._events.append(thought)
+
+    def withhold(self, reason: WithheldReason, size: int, thought: OpenThought | None = None) -> None:
+        """There was a thought, of which only `size` unreadable bytes came; `thought` where it was begun."""
+        index, tokens = (thought.index, thought.estimated_tokens) if thought else (self._number(), None)
+        if thought:
+            thought.recorded = True
+        self._events.append(ThoughtWithheld(self._id, self.response_id, index, reason, size, tokens))
 
     def answer(self, text: str) -> None:
         """A piece of the answer's text came."""
@@ -209,7 +222,8 @@ class Transcript:
 
     def _event(self, entry: Event | OpenThought | Growing) -> Event:
         if isinstance(entry, OpenThought):
-            delta = ThoughtDelta(self._id, entry.index, entry.source, entry.text.unpublished())
+            text = entry.text.unpublished()
+            delta = ThoughtDelta(self._id, entry.index, entry.source, text, entry.estimated_tokens)
             entry.text.due = False
             if entry.recorded:
                 entry.text = Growing()

@@ -7,7 +7,7 @@ from typing import Any
 
 from attrs import frozen
 
-_TOKENS_LIMIT = 2**53  # more is no count of tokens, and does not fit into every JSON number
+LARGEST_COUNT = 2**53  # more is no count of tokens, and does not fit into every JSON number
 
 
 @frozen
@@ -38,7 +38,7 @@ def tokens(usage: object, *path: str) -> int:
         value = value.get(key) if isinstance(value, dict) else None
     if isinstance(value, bool) or not isinstance(value, int):
         return 0
-    return min(max(value, 0), _TOKENS_LIMIT)
+    return min(max(value, 0), LARGEST_COUNT)
 
 
 def told_cost(usage: dict[str, Any]) -> float | None:

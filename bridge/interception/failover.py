@@ -43,6 +43,9 @@ CAUSE_CHARACTERS = 300
 HOLD_S = 2.0
 HOLD_BYTES = 64 * 1024
 """The opening of a stream is held back no longer than this."""
+BOM = b"\xef\xbb\xbf"
+STREAM_BEGINNINGS = (b"data:", b"event:", b":")
+"""How a stream of events begins, and JSON never does."""
 SERVER_ERRORS = frozenset({500, 502, 503, 504})
 """Told as failed attempts though they go to the client: not the key's fault, and maybe not for another to mend."""
 
@@ -99,6 +102,8 @@ class Failover:
     caller: Caller
     reporter: Reporter
     permit: Permit
+    streaming: bool = False
+    """The request asks for a stream."""
 
     @asynccontextmanager
     async def response(self) -> AsyncIterator[Served]:
@@ -166,7 +171,8 @@ class Failover:
             async with self.provider.upstream.attempt(call) as response:
                 begun = True
                 self.permit.note(response.status)
-                yield response
+                asked = self.streaming and self.api.understood and response.status == 200
+                yield await recognise_stream(response) if asked and not response.is_stream else response
         except UpstreamError as error:
             if not begun:
                 if not isinstance(error, UpstreamBusy):  # our own congestion says nothing of the provider
@@ -219,6 +225,15 @@ class Failover:
 
 def _is_good_stream(response: Response) -> bool:
     return response.status == 200 and response.is_stream
+
+
+async def recognise_stream(response: Response) -> Response:
+    """The response as it was, known as a stream by its first bytes where it is not labelled as one."""
+    held: list[bytes] = []
+    with trio.move_on_after(HOLD_S), contextlib.suppress(UpstreamError):  # which whoever relays it meets again
+        held.append(await response.receive())
+    begins = b"".join(held).removeprefix(BOM).lstrip(b"\r\n").startswith(STREAM_BEGINNINGS)
+    return evolve(response.after(held), unlabelled_stream=begins)
 
 
 async def look_at_error(response: Response) -> tuple[Response, bytes]:

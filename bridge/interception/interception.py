@@ -170,7 +170,9 @@ class Interceptor:
             idle_timeout=settings.idle_timeout,
         )
         with self._admit() as permit, trio.move_on_after(longest) as limit:
-            failover = Failover(self._provider, self._api, call, self._caller, self._reporter, permit)
+            failover = Failover(
+                self._provider, self._api, call, self._caller, self._reporter, permit, self._facts.streaming
+            )
             async with failover.response() as served:
                 if served.response.is_stream:
                     limit.deadline = inf  # it has no total limit, whatever the request looked like

@@ -118,7 +118,7 @@ class Relay:
             failure = self._reader.failure
             return Ending(Outcome.FAILED, failure.message, error_type=failure.error_type)
         unread = self._decode is None or self._reader.dropped  # then all that is known is how HTTP ended
-        if self._response.is_stream and not self._reader.complete and not unread:
+        if self._response.is_stream and not self._reader.answered and not unread:
             broken = "upstream ended the stream before it was complete"
             return Ending(Outcome.FAILED, broken, error_type=ErrorType.SERVER_ERROR)
         return Ending(Outcome.COMPLETED)

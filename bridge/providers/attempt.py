@@ -16,7 +16,7 @@ import h11
 import httpcore
 import httpx
 import trio
-from attrs import define, frozen
+from attrs import define, evolve, frozen
 
 from bridge.errors import ClearspanError, StartError
 from bridge.http.fields import RawHeaders, first_value
@@ -135,6 +135,8 @@ class Response:
     status: int
     headers: RawHeaders
     _receive: Callable[[], Awaitable[bytes]]
+    unlabelled_stream: bool = False
+    """Its bytes are those of a stream, whatever its headers say."""
 
     @classmethod
     def read_before(cls, status: int, headers: RawHeaders, body: bytes, *, complete: bool) -> Response:
@@ -143,7 +145,7 @@ class Response:
 
     def after(self, held: Sequence[bytes]) -> Response:
         """This response as it was before these parts of its body were received."""
-        return Response(self.status, self.headers, _one_after_the_other(held, self._receive))
+        return evolve(self, receive=_one_after_the_other(held, self._receive))
 
     def header(self, name: bytes) -> bytes | None:
         """The first value of that name (given in lower case)."""
@@ -152,7 +154,8 @@ class Response:
     @property
     def is_stream(self) -> bool:
         """Whether its body is a stream of events."""
-        return (self.header(b"content-type") or b"").lower().startswith(b"text/event-stream")
+        label = (self.header(b"content-type") or b"").lower()
+        return self.unlabelled_stream or label.startswith(b"text/event-stream")
 
     async def receive(self) -> bytes:
         """The next bytes of the body, all that are there; none at its end. Cancelled, it loses nothing.

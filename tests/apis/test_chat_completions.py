@@ -274,6 +274,7 @@ def test_a_body() -> None:
     }
     body = {
         "id": RESPONSE_ID,
+        "model": "gpt-5.4",
         "choices": [{"index": 0, "message": message, "finish_reason": "tool_calls"}],
         "usage": USAGE,
     }

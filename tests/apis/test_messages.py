@@ -302,3 +302,23 @@ def test_errors_and_pings_are_anthropic_s() -> None:
     assert API.stream_error("no", 7).startswith(b"event: error\ndata: {")
     _, reader = read(API, [API.keep_alive, API.stream_error("upstream broke off")])
     assert reader.failure == StreamFailure("upstream broke off", None, ErrorType.SERVER_ERROR)
+
+
+def test_a_text_that_is_kept_back_is_estimated_live() -> None:
+    thinking = [
+        {"type": "thinking_delta", "thinking": "", "estimated_tokens": 50},
+        {"type": "thinking_delta", "thinking": "", "estimated_tokens": None},
+        {"type": "thinking_delta", "thinking": "", "estimated_tokens": 100},
+        {"type": "signature_delta", "signature": "abcd"},
+    ]
+    stream = [
+        start(),
+        named("content_block_start", index=0, content_block={"type": "thinking", "thinking": ""}),
+        *(named("content_block_delta", index=0, delta=delta) for delta in thinking),
+        named("content_block_stop", index=0),
+        *end(),
+    ]
+    events, _ = read(API, stream)
+    assert of(events, ThoughtDelta) == [ThoughtDelta(ID, 0, THINKING, "", 50), ThoughtDelta(ID, 0, THINKING, "", 150)]
+    assert of(events, ThoughtWithheld) == [ThoughtWithheld(ID, RESPONSE_ID, 0, WithheldReason.OMITTED, 4, 150)]
+    assert of(events, ThoughtRecorded) == []

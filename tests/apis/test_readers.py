@@ -21,7 +21,7 @@ from bridge.apis.transcript import Transcript
 from bridge.events.vocabulary import AnswerDelta, Event, ThoughtDelta, ThoughtRecorded, ThoughtWithheld
 from bridge.events.wire import Envelope, encode
 from tests.apis import chat_streams, messages_streams, responses_streams
-from tests.apis.wire import FACTS, ID, bytewise, merged, of, read, read_body, split
+from tests.apis.wire import FACTS, ID, bytewise, merged, of, read, read_body, split, without_served
 
 RESPONSES, CHAT, MESSAGES = Responses(), ChatCompletions(), Messages()
 STREAMS: dict[str, tuple[Api, bytes]] = {
@@ -132,7 +132,7 @@ def test_listeners_that_come_and_go_change_nothing_but_deltas(
     reader = api.stream_reader(ID, FACTS, wants)
     events = [event for piece in data.draw(split(whole)) for event in reader.feed(piece)] + reader.finish()
     check(events)
-    others, texts = merged(events)
+    others, texts = merged(without_served(events))
     expected, expected_texts = merged(read(api, [whole])[0])
 
     def unnumbered(found: list[Event]) -> list[str]:

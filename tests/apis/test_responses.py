@@ -15,6 +15,7 @@ from bridge.events.values import ErrorType, FailureReason, ThoughtSource, Withhe
 from bridge.events.vocabulary import (
     AnswerDelta,
     Event,
+    Noted,
     PromptRecorded,
     ThoughtDelta,
     ThoughtRecorded,
@@ -23,7 +24,7 @@ from bridge.events.vocabulary import (
     ToolCalled,
 )
 from tests.apis.responses_streams import RESPONSE_ID, USAGE, Stream, plain, rich, spaced, unnamed
-from tests.apis.wire import FACTS, ID, merged, named, of, read, read_body
+from tests.apis.wire import FACTS, ID, merged, named, of, read, read_body, without_served
 
 API: Api = Responses()
 SUMMARY = ThoughtSource.REASONING_SUMMARY
@@ -218,7 +219,7 @@ def test_one_who_comes_to_listen_to_a_thought() -> None:
 def test_only_thoughts_wanted() -> None:
     reader = API.stream_reader(ID, FACTS, lambda kind: kind == "thought.delta")
     events = [event for upstream in rich().events for event in reader.feed(upstream)] + reader.finish()
-    assert merged(events) == (RICH, RICH_TEXTS)
+    assert merged(without_served(events)) == (RICH, RICH_TEXTS)
     assert len(of(events, AnswerDelta)) == 1
 
 
@@ -317,7 +318,7 @@ BUILT_IN: list[tuple[dict[str, Any], dict[str, Any], str | None]] = [
             "arguments": '{"sides": 6}',
             "error": {"type": "mcp_protocol_error", "code": 1, "message": "no dice"},
         },
-        {"server_label": "dice", "name": "roll", "arguments": {"sides": 6}},
+        {"sides": 6},
         "no dice",
     ),
     (
@@ -344,7 +345,7 @@ BUILT_IN: list[tuple[dict[str, Any], dict[str, Any], str | None]] = [
 
 
 @pytest.mark.parametrize(("item", "arguments", "error"), BUILT_IN, ids=[case[0]["type"] for case in BUILT_IN])
-def test_built_in_calls_are_named_by_their_type(
+def test_built_in_calls_are_named_by_their_type_and_those_of_servers_by_their_tool(
     item: dict[str, Any], arguments: dict[str, Any], error: str | None
 ) -> None:
     stream = Stream()
@@ -353,7 +354,7 @@ def test_built_in_calls_are_named_by_their_type(
     events, _ = read(API, stream.events)
     call_id = item.get("call_id", item["id"])
     assert of(events, ToolCalled) == [
-        ToolCalled(ID, RESPONSE_ID, call_id, item["type"], arguments, error=error),
+        ToolCalled(ID, RESPONSE_ID, call_id, item.get("name", item["type"]), arguments, error=error),
     ]
 
 
@@ -573,18 +574,24 @@ def test_no_usage_no_tokens(usage: Any) -> None:
     assert read(API, stream.events)[0] == [PROMPT]
 
 
-def test_the_unknown_is_passed_over() -> None:
+def test_the_unknown_is_named_where_it_is_an_item_and_else_passed_over() -> None:
     stream = Stream()
     stream.event("response.something_new", payload=[1, 2])
-    stream.item(type="telepathy_call", id="tp_1", call_id="call_1")
-    stream.item(type="mcp_list_tools", id="mcpl_1", tools=[])
+    stream.item(type="telepathy_call", id="tp_1", call_id="call_1", status="completed", to="Ann", result="hm")
+    stream.item(type="mcp_list_tools", id="mcpl_1", server_label="dice", tools=[{"name": "roll"}, {"name": "throw"}])
     stream.item(id="no type")
     stream.event("response.output_item.done", output_index=9, item="odd")
     stream.event("response.output_item.added", item=None)
     stream.event("response.output_text.delta", delta=7)
     stream.end()
     events, reader = read(API, stream.events)
-    assert events == [PROMPT, TOKENS]
+    call = ToolCalled(ID, RESPONSE_ID, "call_1", "telepathy_call", {"to": "Ann"})
+    assert events == [
+        PROMPT,
+        call,
+        Noted(ID, "mcp_list_tools", "server_label dice, tools roll throw, status completed"),
+        TOKENS,
+    ]
     assert reader.dropped == 0
 
 

@@ -13,6 +13,7 @@ from attrs import define, field
 from bridge.apis.json_text import loads_object
 from bridge.apis.protocol import StreamFailure
 from bridge.apis.provider_errors import stream_failure_of
+from bridge.apis.request import joined_texts
 from bridge.apis.tool_calls import UnfinishedCall
 from bridge.apis.transcript import OpenThought, Transcript
 from bridge.apis.usage import Usage, tokens, told_cost
@@ -39,6 +40,7 @@ def stream_failure(value: dict[str, Any]) -> StreamFailure | None:
 class _Choice:
     """One of the answers asked for, as far as it came."""
 
+    finished: bool = False  # its finish_reason has come
     thoughts: int = 0  # finished ones
     thought: OpenThought | None = None  # the one that grows
     calls: list[UnfinishedCall] = field(factory=list)
@@ -57,6 +59,12 @@ class ChatAccumulator:
         self._choices: dict[int, _Choice] = {}
         self._usage: dict[str, Any] | None = None
         self._served: dict[str, Any] = {}  # what the chunks say of the model
+
+    @property
+    def answered(self) -> bool:
+        """Whether each choice has told why it is over: some servers send no `[DONE]` after that."""
+        finished = [choice.finished for choice in self._choices.values()]
+        return self.complete or (bool(finished) and all(finished))
 
     def event(self, name: bytes, data: bytes) -> None:  # noqa: ARG002 - chunks have no name
         """The next chunk of a stream, or its end mark."""
@@ -90,6 +98,8 @@ class ChatAccumulator:
                 self._served[name] = value[name]
         if isinstance(value.get("usage"), dict):
             self._usage = value["usage"]
+        elif "x_groq" in value and self._usage is None:
+            self._usage = _groq_usage(value["x_groq"])
         choices = value.get("choices")
         for place, choice in enumerate(choices if isinstance(choices, list) else ()):
             if isinstance(choice, dict):
@@ -104,7 +114,7 @@ class ChatAccumulator:
         if isinstance(message, dict):
             self._think(index, choice, message.get("reasoning_content") or message.get("reasoning"))
             for part in ("content", "refusal"):
-                self._answer(index, choice, message.get(part))
+                self._say(index, choice, message.get(part))
             calls = message.get("tool_calls")
             if isinstance(calls, list) and calls:
                 self.token_seen = True
@@ -112,7 +122,16 @@ class ChatAccumulator:
                 for piece in calls:
                     _add_piece(choice, piece, self.transcript.held)
         if value.get("finish_reason") is not None:
+            choice.finished = True
             self._end_choice(choice)
+
+    def _say(self, index: int, choice: _Choice, content: object) -> None:
+        """Content is a text, or a list of parts, of which some may be thoughts, as Mistral writes them."""
+        for part in content if isinstance(content, list) else ():
+            if isinstance(part, dict):
+                self._think(index, choice, joined_texts(part.get("thinking"), "text"))
+                self._answer(index, choice, part.get("text"))
+        self._answer(index, choice, content)
 
     def _think(self, index: int, choice: _Choice, text: object) -> None:
         if not isinstance(text, str) or not text:
@@ -155,7 +174,13 @@ class ChatAccumulator:
             return
         self.transcript.end_answer()
         extra = {name: tokens(usage, *path) for name, path in _EXTRA.items()}
-        self.transcript.spend([_used(usage)], extra, partial=not self.complete)
+        self.transcript.spend([_used(usage)], extra, partial=not self.answered)
+
+
+def _groq_usage(extension: object) -> dict[str, Any] | None:
+    """The usage in Groq's own member of a stream's last chunk."""
+    usage = extension.get("usage") if isinstance(extension, dict) else None
+    return usage if isinstance(usage, dict) else None
 
 
 def _used(usage: dict[str, Any]) -> Usage:

@@ -11,12 +11,15 @@ from typing import Any
 from attrs import define
 
 from bridge.apis.json_text import loads_object
+from bridge.apis.messages.notes import notes_in
 from bridge.apis.messages.usage import used
+from bridge.apis.notes import content
 from bridge.apis.protocol import StreamFailure
 from bridge.apis.provider_errors import stream_failure_of
 from bridge.apis.readers import event_type
 from bridge.apis.tool_calls import UnfinishedCall
 from bridge.apis.transcript import OpenThought, Transcript
+from bridge.apis.usage import LARGEST_COUNT
 from bridge.events.values import ThoughtSource, WithheldReason
 
 _CALLS = frozenset({"tool_use", "server_tool_use", "mcp_tool_use"})
@@ -41,6 +44,7 @@ class _Block:
     thought: OpenThought | None = None
     signature: int = 0  # bytes
     call: UnfinishedCall | None = None
+    noted: dict[str, Any] | None = None  # it is none of these, and noted as it is
 
 
 class MessagesAccumulator:
@@ -54,6 +58,11 @@ class MessagesAccumulator:
         self.unreadable = 0
         self._blocks: dict[object, _Block] = {}  # by index
         self._usage: dict[str, Any] = {}
+
+    @property
+    def answered(self) -> bool:
+        """Whether all has come that an answer needs: that is the end mark, without which something is missing."""
+        return self.complete
 
     def event(self, name: bytes, data: bytes) -> None:
         """The next event of a stream."""
@@ -74,6 +83,8 @@ class MessagesAccumulator:
             case b"message_start":
                 self._begin(value.get("message"))
             case b"message_delta":
+                self._note(value)
+                self._note(value.get("delta"))
                 self._count(value.get("usage"))
             case b"message_stop":
                 self.complete = True
@@ -104,6 +115,7 @@ class MessagesAccumulator:
         if isinstance(message, dict):
             self.transcript.name(message.get("id"))
             self.transcript.serve(message.get("model"))
+            self._note(message)
             self._count(message.get("usage"))
 
     def _start(self, index: object, value: object) -> None:
@@ -122,6 +134,8 @@ class MessagesAccumulator:
             case str() as kind if kind in _CALLS:
                 block.call = UnfinishedCall(self.transcript.held, value.get("id"), given=value.get("input"))
                 block.call.name(value.get("name"))
+            case str() as kind if not kind.endswith("_result"):
+                block.noted = value
             case _:
                 pass
 
@@ -135,10 +149,13 @@ class MessagesAccumulator:
                 self._answer(delta.get("text"))
             case "thinking_delta" if block:
                 self._think(block, delta.get("thinking"))
+                self._estimate(block, delta.get("estimated_tokens"))
             case "signature_delta" if block:
                 self._sign(block, delta.get("signature"))
             case "input_json_delta" if block and block.call:
                 block.call.add(delta.get("partial_json"))
+            case "compaction_delta" if block and block.noted:
+                block.noted = {**block.noted, "content": delta.get("content")}
             case _:
                 pass
 
@@ -147,12 +164,15 @@ class MessagesAccumulator:
         block = self._blocks.pop(_key(index), None)
         if block is None:
             return
-        if block.thought is not None:
-            self.transcript.record(block.thought)
-        elif block.signature:
-            self.transcript.withhold(WithheldReason.OMITTED, block.signature)
+        thought = block.thought
+        if thought is not None and thought.text.pieces:
+            self.transcript.record(thought)
+        elif thought is not None or block.signature:
+            self.transcript.withhold(WithheldReason.OMITTED, block.signature, thought)
         if block.call is not None:
             block.call.tell(self.transcript)
+        if block.noted is not None:
+            self.transcript.note(str(block.noted["type"]), content(block.noted))
 
     def _answer(self, text: object) -> None:
         if isinstance(text, str):
@@ -164,9 +184,21 @@ class MessagesAccumulator:
                 block.thought = self.transcript.thought(block, ThoughtSource.THINKING)
             self.transcript.think(block.thought, text)
 
+    def _estimate(self, block: _Block, more: object) -> None:
+        """The provider keeps the text, and tells how many tokens of it there are since it last did."""
+        if isinstance(more, int) and not isinstance(more, bool) and 0 < more <= LARGEST_COUNT:
+            if block.thought is None:
+                block.thought = self.transcript.thought(block, ThoughtSource.THINKING)
+            self.transcript.estimate(block.thought, more)
+
     def _sign(self, block: _Block, signature: object) -> None:
         if isinstance(signature, str):
             block.signature += len(signature.encode())
+
+    def _note(self, value: object) -> None:
+        """Notes what a message, its delta, or the event that brings it says of how it came about."""
+        for kind, told in notes_in(value) if isinstance(value, dict) else ():
+            self.transcript.note(kind, told)
 
     def _count(self, usage: object) -> None:
         """Takes a usage object: what it says replaces what was said before, what it leaves out stays."""

@@ -12,6 +12,7 @@ from typing import Any
 from attrs import define, field
 
 from bridge.apis.json_text import loads_object
+from bridge.apis.notes import content
 from bridge.apis.protocol import StreamFailure
 from bridge.apis.provider_errors import stream_failure_of
 from bridge.apis.readers import event_type
@@ -69,6 +70,11 @@ class ResponsesAccumulator:
         self._commentary_open = False
         self._unread: dict[str, list[tuple[bytes, bytes]]] = {"reasoning": [], "message": []}  # deltas, by item type
         self._unread_size = 0
+
+    @property
+    def answered(self) -> bool:
+        """Whether all has come that an answer needs: that is the end mark, without which something is missing."""
+        return self.complete
 
     def event(self, name: bytes, data: bytes) -> None:
         """The next event of a stream. Those whose names say nothing to us are passed over unparsed."""
@@ -210,6 +216,8 @@ class ResponsesAccumulator:
             call = call_in(value)
             if call is not None:
                 self.transcript.call(*call)
+            elif not item.type.endswith("_call_output"):
+                self.transcript.note(item.type, content(value))
         item.published = True
 
     def _reasoning_done(self, item: _Item, value: dict[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""Tool calls among the output items of OpenAI Responses, the client's tools and the built-in ones."""
+"""Tool calls among the output items of OpenAI Responses: the client's tools, those of MCP servers, built-in ones."""
 
 from __future__ import annotations
 
@@ -14,14 +14,21 @@ _BUILT_IN = {
     "file_search_call": ("queries",),
     "image_generation_call": ("revised_prompt", "action", "size", "quality", "background", "output_format"),
     "local_shell_call": ("action",),
-    "mcp_call": ("server_label", "name", "arguments"),
     "shell_call": ("action",),
     "web_search_call": ("action",),
 }
 
+# Of a call of a kind that is not known yet: what does not belong to the request.
+_RESULTS = frozenset(
+    {"type", "id", "call_id", "status", "output", "outputs", "result", "results", "error", "encrypted_content"}
+)
+
 
 def call_in(item: dict[str, Any]) -> tuple[object, str, object, str | None] | None:
-    """The call in an output item: its id, the tool's name, the arguments, an error if it failed; None if it is none."""
+    """The call in an output item: its id, the tool's name, the arguments, an error if it failed; None if it is none.
+
+    The client's tools and those of MCP servers are named by their name, all others by the type of their item.
+    """
     item_type = item.get("type")
     call_id = item.get("call_id") or item.get("id")
     name = item.get("name")
@@ -30,11 +37,19 @@ def call_in(item: dict[str, Any]) -> tuple[object, str, object, str | None] | No
             return call_id, _text(name) or "function_call", parsed_arguments(item.get("arguments")), None
         case "custom_tool_call":
             return call_id, _text(name) or "custom_tool_call", item.get("input"), None
-        case str() if item_type in _BUILT_IN:
-            arguments = {part: item[part] for part in _BUILT_IN[item_type] if item.get(part) is not None}
-            if "arguments" in arguments:
-                arguments["arguments"] = parsed_arguments(arguments["arguments"])
-            return call_id, item_type, arguments, _error(item.get("error"))
+        case "mcp_call":
+            return (
+                call_id,
+                _text(name) or "mcp_call",
+                parsed_arguments(item.get("arguments")),
+                _error(item.get("error")),
+            )
+        case str() if item_type.endswith("_call"):
+            members = _BUILT_IN.get(item_type) or [part for part in item if part not in _RESULTS]
+            given = {part: item[part] for part in members if item.get(part) is not None}
+            if "arguments" in given:
+                given["arguments"] = parsed_arguments(given["arguments"])
+            return call_id, item_type, given, _error(item.get("error"))
         case _:
             return None
 
