@@ -31,6 +31,14 @@ _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 _INTEGER_DIGITS = 18  # as many always fit into 64 bits
 
 
+class CutText(str):
+    """A text of a delta with half a character in it, well-formed as all others; `raw` has the half."""
+
+    __slots__ = ("raw",)
+
+    raw: str
+
+
 class TooCostly(ValueError):
     """JSON, maybe, that would take too long to read; the text says why."""
 
@@ -41,8 +49,9 @@ def marks(raw: bytes) -> int:
     return sum(len(piece) - len(piece.translate(None, _MARKS)) for piece in pieces)
 
 
-def loads(raw: bytes, most_marks: int | None = None) -> Any:
-    """The value of a JSON text in UTF-8, with so many marks at most; by default as many as an answer may have.
+def loads(raw: bytes, most_marks: int | None = None, *, cut: bool = False) -> Any:
+    """The value of a JSON text in UTF-8, with so many marks at most; by default as many as an answer may have. With
+    `cut`, texts with half a character in them are `CutText`: the other half may come with the next delta.
 
     Raises ValueError, and nothing else, where there is none; TooCostly where nobody knows.
     """
@@ -59,7 +68,7 @@ def loads(raw: bytes, most_marks: int | None = None) -> Any:
     if len(raw) > LIMITS.lenient_bytes or (len(raw) > LIMITS.lenient_marks and marks(raw) > LIMITS.lenient_marks):
         raise TooCostly(f"no plain JSON, and too large to look closer: {refusal}")
     try:
-        return _well_formed(_LENIENT.decode(raw.decode("utf-8-sig", "replace")))
+        return _well_formed(_LENIENT.decode(raw.decode("utf-8-sig", "replace")), cut=cut)
     except RecursionError:
         raise TooCostly(TOO_DEEP) from None
     except ValueError:
@@ -77,10 +86,10 @@ def _loads_undisturbed(raw: bytes) -> Any:
             gc.enable()
 
 
-def loads_object(raw: bytes, most_marks: int | None = None) -> dict[str, Any] | None:
-    """The JSON object in a text, None where there is anything else or nothing."""
+def loads_object(raw: bytes, most_marks: int | None = None, *, cut: bool = False) -> dict[str, Any] | None:
+    """The JSON object in a text, None where there is anything else or nothing; `cut` as for `loads`."""
     try:
-        value = loads(raw, most_marks)
+        value = loads(raw, most_marks, cut=cut)
     except ValueError:
         return None
     return value if isinstance(value, dict) else None
@@ -89,6 +98,11 @@ def loads_object(raw: bytes, most_marks: int | None = None) -> dict[str, Any] | 
 def well_formed(text: str) -> str:
     """The text with each lone surrogate replaced by U+FFFD, so that it can be UTF-8."""
     return text if text.isascii() else _LONE_SURROGATE.sub("\ufffd", text)
+
+
+def join_halves(text: str) -> str:
+    """The text with each two halves of a character that now stand side by side made one; what is still half stays."""
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "surrogatepass")
 
 
 class Shape(Enum):
@@ -128,15 +142,24 @@ def _members(value: object) -> Sequence[object]:
     return value if isinstance(value, list) else ()
 
 
-def _well_formed(value: Any) -> Any:
+def _well_formed(value: Any, *, cut: bool) -> Any:
     """The value with all its strings well-formed, keys included. May raise RecursionError."""
     if isinstance(value, str):
-        return well_formed(value)
+        return _cut_text(value) if cut else well_formed(value)
     if isinstance(value, list):
-        return [_well_formed(item) for item in value]
+        return [_well_formed(item, cut=cut) for item in value]
     if isinstance(value, dict):
-        return {well_formed(key): _well_formed(item) for key, item in value.items()}
+        return {well_formed(key): _well_formed(item, cut=cut) for key, item in value.items()}
     return value
+
+
+def _cut_text(raw: str) -> str:
+    formed = well_formed(raw)
+    if formed == raw:
+        return raw
+    text = CutText(formed)
+    text.raw = raw
+    return text
 
 
 def _integer(digits: str) -> int | float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from attrs import define, field
 
-from bridge.apis.json_text import Shape, loads, shape
+from bridge.apis.json_text import CutText, Shape, join_halves, loads, shape, well_formed
 from bridge.apis.transcript import Transcript
 from bridge.limits import LIMITS, Share
 
@@ -20,6 +20,7 @@ class UnfinishedCall:
     verbatim: bool = False  # the arguments are a text as it is, not JSON
     pieces: list[str] = field(factory=list)
     size: int = 0
+    cut: bool = False  # some piece has half a character in it
 
     def name(self, name: object) -> None:
         """The tool's name; the first counts, since some servers repeat it with every piece."""
@@ -31,12 +32,15 @@ class UnfinishedCall:
         if not isinstance(arguments, str):
             self.given = arguments if arguments is not None else self.given
         elif self.size <= LIMITS.event_bytes and self.held.grow(len(arguments)):
-            self.pieces.append(arguments)
+            self.cut = self.cut or isinstance(arguments, CutText)
+            self.pieces.append(getattr(arguments, "raw", arguments))
             self.size += len(arguments)
 
     def tell(self, transcript: Transcript) -> None:
         """The call is whole."""
         text = "".join(self.pieces)
+        if self.cut:
+            text = well_formed(join_halves(text))
         if text:
             arguments = text if self.verbatim else parsed_arguments(text)
         else:

@@ -12,7 +12,7 @@ from collections.abc import Hashable, Sequence
 
 from attrs import define, evolve, field
 
-from bridge.apis.json_text import passed_on
+from bridge.apis.json_text import CutText, join_halves, passed_on, well_formed
 from bridge.apis.protocol import RequestFacts, Wants
 from bridge.apis.request import string
 from bridge.apis.usage import LARGEST_COUNT, Usage
@@ -32,6 +32,7 @@ from bridge.events.vocabulary import (
 from bridge.limits import HELD, LIMITS, Share
 
 HELD_LIMIT = 256 * 1024  # what is kept unread or untold of an answer that nobody asks for
+FIRST_HALVES = ("\ud800", "\udbff")  # of characters outside the basic plane, in UTF-16
 _NOTE_CHARACTERS = 8 * 1024  # of a note; it is cut to what is told of it once it is clean of secrets
 
 _log = logging.getLogger(__name__)
@@ -45,6 +46,24 @@ class Growing:
     published: int = 0  # pieces already in a delta
     size: int = 0  # characters of all pieces
     due: bool = False  # a delta of it is among the events to be taken
+    half: str = ""  # the first half of a character, whose other half is to come
+
+    def add(self, text: str) -> int:
+        """Takes a piece. Returns how many characters became whole by it."""
+        if self.half or isinstance(text, CutText):
+            whole = join_halves(self.half + getattr(text, "raw", text))
+            self.half = whole[-1:] if FIRST_HALVES[0] <= whole[-1:] <= FIRST_HALVES[1] else ""
+            text = well_formed(whole[:-1] if self.half else whole)
+        if text:
+            self.pieces.append(text)
+            self.size += len(text)
+        return len(text)
+
+    def end(self) -> None:
+        """No more will come."""
+        if self.half:
+            self.half = ""
+            self.add("\ufffd")
 
     def unpublished(self) -> str:
         """The text since the last time, published now."""
@@ -114,14 +133,13 @@ class Transcript:
         growing = thought.text
         if thought.recorded or not text or growing.size > LIMITS.event_bytes or not self.held.grow(len(text)):
             return
-        growing.pieces.append(text)
-        growing.size += len(text)
-        if not growing.due and self.wants("thought.delta"):
+        if growing.add(text) and not growing.due and self.wants("thought.delta"):
             growing.due = True
             self._events.append(thought)
 
     def record(self, thought: OpenThought, text: str = "") -> None:
         """The thought is whole: `text`, or what came of it in pieces."""
+        thought.text.end()
         text = text or "".join(thought.text.pieces)
         if thought.recorded or not text:
             return
@@ -147,18 +165,17 @@ class Transcript:
             thought.recorded = True
         self._events.append(ThoughtWithheld(self._id, self.response_id, index, reason, size, tokens))
 
-    def answer(self, text: str) -> None:
-        """A piece of the answer's text came."""
+    def answer(self, text: str) -> int:
+        """A piece of the answer's text came. Returns how many characters became whole by it."""
         growing = self._answer
-        if not text:
-            return
-        growing.pieces.append(text)
-        growing.size += len(text)
-        if growing.size > HELD_LIMIT or self.wants("answer.delta"):
+        count = growing.add(text)
+        if count and (growing.size > HELD_LIMIT or self.wants("answer.delta")):
             self._tell_answer()
+        return count
 
     def end_answer(self) -> None:
         """No more text will come: what nobody asked for so far is told now."""
+        self._answer.end()
         if self._answer.pieces:
             self._tell_answer()
 
@@ -230,7 +247,7 @@ class Transcript:
             return delta
         if isinstance(entry, Growing):
             text = entry.unpublished()
-            self._answer = Growing()
+            self._answer = Growing(half=entry.half)
             return AnswerDelta(self._id, text)
         return entry
 

@@ -10,6 +10,7 @@ until the next one shows whether it does: nowhere, not even where deltas are put
 from __future__ import annotations
 
 from collections.abc import Iterator
+from enum import Enum
 from typing import Any, Protocol
 
 from attrs import evolve, fields
@@ -97,7 +98,7 @@ def redacted(event: Event, secrets: Secrets) -> Event:
 def _clean(value: Any, secrets: Secrets) -> Any:
     match value:
         case str():
-            return secrets.redact(value) if type(value) is str else value  # not the members of our own enumerations
+            return value if isinstance(value, Enum) else secrets.redact(value)  # not the members of our own
         case KeyCause(text=str(text)):
             return evolve(value, text=secrets.redact(text))
         case Asked(model, tier):

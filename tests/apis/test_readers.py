@@ -18,7 +18,7 @@ from bridge.apis.readers import AnswerReader
 from bridge.apis.responses.accumulator import ResponsesAccumulator
 from bridge.apis.responses.api import Responses
 from bridge.apis.transcript import Transcript
-from bridge.events.vocabulary import AnswerDelta, Event, ThoughtDelta, ThoughtRecorded, ThoughtWithheld
+from bridge.events.vocabulary import AnswerDelta, Event, ThoughtDelta, ThoughtRecorded, ThoughtWithheld, ToolCalled
 from bridge.events.wire import Envelope, encode
 from tests.apis import chat_streams, messages_streams, responses_streams
 from tests.apis.wire import FACTS, ID, bytewise, merged, of, read, read_body, split, without_served
@@ -215,3 +215,39 @@ def test_a_fault_in_reading_is_contained_counted_and_logged_once(
     assert events == []
     assert body_reader.dropped == 2
     caplog.clear()
+
+
+HALVES = (b'"\\ud83d"', b'"\\ude00!"')  # of one character, cut between two deltas
+CUT: dict[str, tuple[Api, bytes]] = {
+    "responses": (
+        RESPONSES,
+        b'data: {"type":"response.output_text.delta","item_id":"m","output_index":0,"content_index":0,"delta":%s}\n\n',
+    ),
+    "chat": (CHAT, b'data: {"id":"c","choices":[{"index":0,"delta":{"content":%s}}]}\n\n'),
+    "messages": (
+        MESSAGES,
+        b'data: {"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":%s}}\n\n',
+    ),
+}
+
+
+@pytest.mark.parametrize("listening", [True, False])
+@pytest.mark.parametrize("name", CUT)
+def test_a_character_cut_between_two_deltas_is_whole(name: str, listening: bool) -> None:
+    api, delta = CUT[name]
+    events, _ = read(api, [delta % half for half in HALVES], listening=listening)
+    assert merged(events)[1] == {None: "\U0001f600!"}
+    events, _ = read(api, [delta % HALVES[0]], listening=listening)
+    assert merged(events)[1] == {None: "\ufffd"}
+    events, _ = read(api, [delta % HALVES[0], delta % b'"a"'], listening=listening)
+    assert merged(events)[1] == {None: "\ufffda"}
+
+
+def test_a_character_cut_in_a_thought_and_in_arguments_is_whole() -> None:
+    delta = b'data: {"id":"c","choices":[{"index":0,"delta":%s}]}\n\n'
+    thought = [delta % (b'{"reasoning_content":%s}' % half) for half in HALVES]
+    call = b'{"tool_calls":[{"index":0,"id":"t","function":{"name":"f","arguments":%s}}]}'
+    pieces = [delta % (call % half) for half in (b'"{\\"a\\":\\"\\ud83d"', b'"\\ude00\\"}"')]
+    events, _ = read(CHAT, [*thought, *pieces, b"data: [DONE]\n\n"])
+    assert [event.text for event in of(events, ThoughtRecorded)] == ["\U0001f600!"]
+    assert [event.arguments for event in of(events, ToolCalled)] == [{"a": "\U0001f600"}]

@@ -72,7 +72,7 @@ class ChatAccumulator:
             self.complete = True
             self._finish()
             return
-        value = loads_object(data)
+        value = loads_object(data, cut=True)
         if value is not None:
             self._read(value)
         elif data:

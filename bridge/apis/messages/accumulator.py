@@ -69,7 +69,7 @@ class MessagesAccumulator:
         name = event_type(name, data)
         if name not in _READ:
             return
-        value = loads_object(data)
+        value = loads_object(data, cut=name == b"content_block_delta")
         if value is None:
             self.unreadable += 1
             return

@@ -150,7 +150,7 @@ class ResponsesAccumulator:
 
     def _read_delta(self, name: bytes, data: bytes) -> None:
         item_type, part, index_name = _DELTAS[name]
-        value = loads_object(data)
+        value = loads_object(data, cut=True)
         if value is None:
             self.unreadable += 1
             return
@@ -159,8 +159,7 @@ class ResponsesAccumulator:
         if item.published or not isinstance(text, str) or not text:
             return
         if item_type == "message" and not item.commentary:
-            item.answered += len(text)
-            self.transcript.answer(text)
+            item.answered += self.transcript.answer(text)
         else:
             self.transcript.think(self._thought(item, part, value.get(index_name)), text)
 
