@@ -113,6 +113,14 @@ class Limits:
     label_pairs: int = 1000
     """Different pairs of a model and a tool."""
 
+    # What answers cost
+    priced_models: int = 512
+    """Models whose prices are at hand; others are looked up in the list again."""
+    unpriced_interceptions: int = 256
+    """Those whose use of tokens is told only when the price list is loaded; that of others is told without a price."""
+    unpriced_events: int = 64
+    """Events of one such interception that wait with it; with more, all are told without a price."""
+
     # The record
     queued_statements: int = 50_000
     """Events that wait for the database."""
