@@ -17,7 +17,7 @@ from bridge.apis.protocol import ClientFilter, RequestFacts
 from bridge.errors import NO_RETRY, ErrorKind, Refused
 from bridge.events.hub import Hub
 from bridge.events.values import ErrorType, Outcome
-from bridge.events.vocabulary import InterceptionStarted, TokensUsed
+from bridge.events.vocabulary import InterceptionStarted
 from bridge.http.exchange import ClientGone, Exchange
 from bridge.http.fields import RawHeaders
 from bridge.interception.agent import recognise
@@ -30,10 +30,11 @@ from bridge.interception.query import told_query
 from bridge.interception.reading import read as read_request
 from bridge.interception.relay import Relay
 from bridge.interception.routing import Route
+from bridge.interception.telling import Pricing
 from bridge.observe.logs import logger
 from bridge.providers.attempt import Call, Response, UpstreamBusy, UpstreamError, UpstreamTimeout
 from bridge.providers.circuit_breaker import Permit
-from bridge.providers.prices import Prices
+from bridge.providers.prices import Origin, Prices
 
 log = logger("interception")
 
@@ -70,7 +71,7 @@ class Interceptor:
         self._unread: str | None = None
         self._relay: Relay | None = None
         self._ending = FAILED_INSIDE
-        self._reporter = Reporter(exchange, services.hub, self._price)
+        self._reporter = Reporter(exchange, services.hub, Pricing(services.prices, self._origin))
         self.cancellation = Cancellation(exchange)
 
     async def run(self) -> None:
@@ -139,8 +140,8 @@ class Interceptor:
         self._facts, self._filter, self._unread = read.facts, read.client_filter, read.unread
         return read.body
 
-    def _price(self, used: TokensUsed) -> float | None:
-        return self._services.prices.cost(self._provider.kind.name, self._facts.model, used)
+    def _origin(self, model: str | None) -> Origin:
+        return Origin(self._provider.kind.name, self._provider.settings.base_url, model or self._facts.model)
 
     def _started(self) -> InterceptionStarted:
         return InterceptionStarted(

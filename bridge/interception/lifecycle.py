@@ -6,13 +6,14 @@ first reason given is the one recorded.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from enum import StrEnum
 
 import trio
-from attrs import evolve, frozen
+from attrs import frozen
 
+from bridge.apis.usage import Usage
 from bridge.events.hub import Hub
 from bridge.events.values import ErrorType, FailureReason, Outcome
 from bridge.events.vocabulary import (
@@ -23,12 +24,9 @@ from bridge.events.vocabulary import (
     InterceptionStarted,
     InterceptionWaiting,
     ResponseStarted,
-    TokensUsed,
 )
 from bridge.http.exchange import Exchange
-
-Price = Callable[[TokensUsed], float | None]
-"""US dollars, or None where nobody knows."""
+from bridge.interception.telling import Pricing, Telling
 
 
 ERROR_TYPES = {
@@ -103,12 +101,11 @@ def _unlisted(status: int) -> ErrorType:
 class Reporter:
     """Tells the hub what becomes of one interception, as it happens."""
 
-    def __init__(self, exchange: Exchange, hub: Hub, price: Price) -> None:
+    def __init__(self, exchange: Exchange, hub: Hub, pricing: Pricing) -> None:
         self.id = exchange.id
         self.began = trio.current_time()
         self._exchange = exchange
-        self._publish = hub.publish
-        self._price = price
+        self._publish = Telling(hub.publish, pricing).tell
         self._attempts = 0
         self._key: str | None = None  # of the attempt under way
         self._first_token_at: float | None = None
@@ -144,13 +141,12 @@ class Reporter:
         self._key = None
         self._publish(ResponseStarted(self.id, self._attempts, status, upstream_request_id))
 
-    def read(self, events: Iterable[Event], *, token_seen: bool) -> None:
-        """The reader understood this much of the response."""
+    def read(self, events: Iterable[Event], usage: Sequence[Usage] = (), *, token_seen: bool) -> None:
+        """The reader understood this much of the response; `usage` is what its tokens were used for."""
         if token_seen and self._first_token_at is None:
             self._first_token_at = trio.current_time()
         for event in events:
-            priced = evolve(event, cost_usd=self._price(event)) if isinstance(event, TokensUsed) else event
-            self._publish(priced)
+            self._publish(event, usage)
 
     def ended(self, ending: Ending) -> None:
         """It is over. Called once."""

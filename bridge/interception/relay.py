@@ -146,7 +146,7 @@ class Relay:
     def _take(self, step: Callable[[], list[Event]]) -> None:
         try:
             events = step()
-            self._reporter.read(events, token_seen=self._reader.token_seen)
+            self._reporter.read(events, self._reader.usage, token_seen=self._reader.token_seen)
         except Exception:  # a boundary: reading is for the owner's eyes and must never harm the relay
             log.exception("an answer could not be read", interception=self._reporter.id)
             self._decode = None

@@ -1,50 +1,120 @@
-"""What an answer cost, by the price list of `genai-prices`, offline. A model that is not on it has no price.
+"""What answers cost: the provider's own figure where it gives one, else by the price list (`price_list.py`).
 
-The library takes a tenth of a second to load and is an extra (`prices`): it is loaded in a thread when a bridge starts,
-and until it is there, or where it is not installed, answers have no price. A price is looked up when an answer is over,
-after its last byte went to the client.
+The list is an extra (`prices`), and takes a tenth of a second to load: that is done in a thread when a bridge starts,
+in which nothing waits but what is told of tokens, and that no longer than WAIT_S. A price is looked up when an answer
+is over, after its last byte went to the client.
 """
 
 from __future__ import annotations
 
-import importlib
-from typing import Any
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from decimal import Decimal
 
 import trio
+from attrs import frozen
 
-from bridge.events.entries import Tokens
-from bridge.events.vocabulary import TokensUsed
+from bridge.apis.usage import Usage
+from bridge.events.hub import utc_now
+from bridge.limits import LIMITS
 from bridge.observe.logs import logger
+from bridge.providers.price_list import ModelPrices, PriceList
 
 log = logger("prices")
 
+WAIT_S = 5.0
+"""How long what is told of tokens waits for the list; then it is told without a price."""
+
+
+@frozen
+class Origin:
+    """Who bills an answer, and the model that wrote it, as far as that is known."""
+
+    kind: str
+    base_url: str
+    model: str | None
+
+
+@frozen
+class Priced:
+    """US dollars, and the tokens that the model takes in at most; None where nobody knows."""
+
+    cost_usd: float | None = None
+    context_window: int | None = None
+
 
 class Prices:
-    """The price list, once it is loaded."""
+    """The price list, once it is loaded, and those who wait for it."""
 
     def __init__(self) -> None:
-        self._library: Any = None
+        self._list: PriceList | None = None
+        self._waiting: list[Callable[[], None]] | None = None  # None while nothing is worth waiting for
 
     async def load(self) -> None:
         """Loads the price list, if it is installed."""
+        self._waiting = []
         try:
-            self._library = await trio.to_thread.run_sync(importlib.import_module, "genai_prices")
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._end_waiting)
+                self._list = await self._loaded()
+                nursery.cancel_scope.cancel()
+        finally:
+            self._release()
+
+    async def _loaded(self) -> PriceList | None:
+        try:
+            # Not abandoned when the bridge stops: an interpreter that ends in the middle of an import may crash.
+            return await trio.to_thread.run_sync(PriceList.load)
         except ImportError:
             log.info("costs are unknown: genai-prices is not installed (pip install 'clearspan[prices]')")
+        except Exception:  # a boundary: a list that is broken costs the prices, not the bridge
+            log.exception("costs are unknown: the price list can't be loaded")
+        return None
 
-    def cost(self, provider_type: str, model: str | None, used: TokensUsed) -> float | None:
-        """US dollars for these tokens, or None where the model has no known price."""
-        if self._library is None or model is None:
-            return None
-        usage = self._library.Usage(
-            # The library counts cached tokens as input too, we do not.
-            input_tokens=Tokens.of(used).total_input,
-            cache_read_tokens=used.cache_read_input,
-            cache_write_tokens=used.cache_write_input,
-            output_tokens=used.output,
-        )
+    async def _end_waiting(self) -> None:
+        await trio.sleep(WAIT_S)
+        log.warning("the price list takes long to load; until it is there, costs are unknown", waited_s=WAIT_S)
+        self._release()
+
+    def _release(self) -> None:
+        waiting, self._waiting = self._waiting, None
+        for tell in waiting or ():
+            try:
+                tell()
+            except Exception:  # a boundary: each is of another request
+                log.exception("what was used could not be told")
+
+    def when_loaded(self, tell: Callable[[], None]) -> bool:
+        """Has `tell` called once the list is there, or given up. False, and no call, where there is nothing to wait for
+        or too many wait already."""
+        if self._waiting is None or len(self._waiting) >= LIMITS.unpriced_interceptions:
+            return False
+        self._waiting.append(tell)
+        return True
+
+    def price(self, origin: Origin, parts: Sequence[Usage], at: datetime | None = None) -> Priced:
+        """What an answer cost that was over at that moment (now); each of its parts was used by one model.
+
+        The cost is None where that of any part is not known. Never raises.
+        """
         try:
-            price = self._library.calc_price(usage, model_ref=model, provider_id=provider_type)
-        except (LookupError, ValueError):  # not on the list, or counted in a way that it has no price for
-            return None
-        return float(price.total_price)
+            return self._price(origin, parts, at or utc_now())
+        except Exception:  # a boundary: pricing must not harm the request that it is about
+            log.exception("an answer could not be priced")
+            return Priced()
+
+    def _price(self, origin: Origin, parts: Sequence[Usage], at: datetime) -> Priced:
+        writer = self._find(origin, origin.model)
+        costs = [self._cost(origin, part, at) for part in parts]
+        known = [cost for cost in costs if cost is not None]
+        whole = bool(known) and len(known) == len(costs)
+        return Priced(float(sum(known)) if whole else None, writer.context_window if writer else None)
+
+    def _cost(self, origin: Origin, part: Usage, at: datetime) -> Decimal | None:
+        if part.cost_usd is not None:
+            return Decimal(repr(part.cost_usd))
+        listed = self._find(origin, part.model or origin.model)
+        return listed.cost(part, at) if listed else None
+
+    def _find(self, origin: Origin, model: str | None) -> ModelPrices | None:
+        return self._list.find(origin.kind, origin.base_url, model) if self._list and model else None

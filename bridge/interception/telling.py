@@ -1,0 +1,56 @@
+"""What one interception tells, in order. What it used is told with its price, and waits for the price list to be there.
+
+Only what is told waits: the relay goes on, the client has its answer, and the interception's own tasks end. What comes
+after the tokens, the end included, waits behind them. The wait is over when the list is loaded or can't be, when it has
+lasted too long (`bridge.providers.prices`), or when too much waits here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from attrs import evolve, frozen
+
+from bridge.apis.usage import Usage
+from bridge.events.vocabulary import Event, TokensUsed
+from bridge.limits import LIMITS
+from bridge.providers.prices import Origin, Prices
+
+Publish = Callable[[Event], None]
+
+
+@frozen
+class Pricing:
+    """How the answers of one interception are priced; `origin` says whose an answer is whose model is that."""
+
+    prices: Prices
+    origin: Callable[[str | None], Origin]
+
+
+class Telling:
+    """The way of one interception's events to the hub."""
+
+    def __init__(self, publish: Publish, pricing: Pricing) -> None:
+        self._publish = publish
+        self._pricing = pricing
+        self._waiting: list[tuple[Event, Sequence[Usage]]] = []
+
+    def tell(self, event: Event, parts: Sequence[Usage] = ()) -> None:
+        """Publishes an event, now or behind those that wait. For tokens, `parts` says which model used them."""
+        if self._waiting or (isinstance(event, TokensUsed) and self._pricing.prices.when_loaded(self._tell_waiting)):
+            self._waiting.append((event, parts))
+        else:
+            self._publish(self._priced(event, parts))
+        if len(self._waiting) > LIMITS.unpriced_events:
+            self._tell_waiting()
+
+    def _tell_waiting(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        for event, parts in waiting:
+            self._publish(self._priced(event, parts))
+
+    def _priced(self, event: Event, parts: Sequence[Usage]) -> Event:
+        if not isinstance(event, TokensUsed):
+            return event
+        priced = self._pricing.prices.price(self._pricing.origin(event.model), parts)
+        return evolve(event, cost_usd=priced.cost_usd, context_window=priced.context_window)
