@@ -46,7 +46,7 @@ def story_lines(story: RecordRow) -> Iterator[str]:
         names = ("input", "cache_read_input", "cache_write_input", "output")
         for name, value in [*((name, used[name]) for name in names), *used["extra"].items()]:
             yield f"  {visible(name):<28}{value:>12,}"
-        yield f"  {'cost':<28}{dollars(used['cost_usd']):>12}"
+        yield f"  {'cost':<28}{dollars(used['cost_usd'], '~' if used['partial'] else ''):>12}"
         if used["context_window"]:
             yield f"  {'context window':<28}{used['context_window']:>12,}"
 

@@ -159,7 +159,7 @@ def _interception_row(interception: RecordRow) -> tuple[str, ...]:
         seconds(interception["duration_ms"]),
         count(_input_tokens(interception)),
         count(interception["output"]),
-        dollars(interception["cost_usd"]),
+        _cost(interception),
         textwrap.shorten(prompt, PROMPT_WIDTH, placeholder="…"),
     )
     return tuple(visible(cell) for cell in cells)
@@ -177,10 +177,7 @@ def totals_table(group: str, rows: Iterable[RecordRow]) -> Iterator[str]:
     """Sums, one group a line."""
     head = (group.upper(), "REQUESTS", "FAILED", "INPUT", "CACHE READ", "CACHE WRITE", "OUTPUT", "COST")
     names = ("interceptions", "failed", "input", "cache_read_input", "cache_write_input", "output")
-    cells = (
-        (visible(sums["name"] or "-"), *(f"{sums[name]:,}" for name in names), dollars(sums["cost_usd"]))
-        for sums in rows
-    )
+    cells = ((visible(sums["name"] or "-"), *(f"{sums[name]:,}" for name in names), _cost(sums)) for sums in rows)
     return table(head, cells)
 
 
@@ -198,9 +195,13 @@ def count(number: int | None) -> str:
     return f"{number / 1000:.1f}k" if number < 1_000_000 else f"{number / 1_000_000:.2f}M"
 
 
-def dollars(cost: float | None) -> str:
-    """US dollars; `-` where the price is not known."""
-    return "-" if cost is None else f"${cost:.4f}"
+def dollars(cost: float | None, mark: str = "") -> str:
+    """US dollars, with a mark before them where they are not exact; `-` where the price is not known."""
+    return "-" if cost is None else f"{mark}${cost:.4f}"
+
+
+def _cost(sums: RecordRow) -> str:
+    return dollars(sums["cost_usd"], Tokens(unpriced=sums["unpriced"], partial=sums["partial"]).cost_mark)
 
 
 def local_time(stamp: str) -> str:

@@ -143,7 +143,7 @@ def _(event: Noted) -> str:
 @_describe.register
 def _(event: TokensUsed) -> str:
     cached = f", {event.cache_read_input} from cache" if event.cache_read_input else ""
-    cost = "" if event.cost_usd is None else f", ${event.cost_usd:.4f}"
+    cost = "" if event.cost_usd is None else f", {'~' if event.partial else ''}${event.cost_usd:.4f}"
     partial = " (counted so far)" if event.partial else ""
     return f"{event.input} in{cached}, {event.output} out{cost}{partial}"
 

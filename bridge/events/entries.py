@@ -114,7 +114,7 @@ class Cut:
 
 @define
 class Tokens:
-    """Sums of `tokens.used`; `cost_usd` is None until a price is known."""
+    """Sums of `tokens.used`; `cost_usd` is that of those whose cost is known, and None where none is."""
 
     input: int = 0
     output: int = 0
@@ -125,7 +125,9 @@ class Tokens:
     context_window: int | None = None
     """Of the model that answered last; None in sums over many interceptions."""
     partial: bool = False
-    """The stream broke off: counted so far. False in sums over many interceptions."""
+    """A stream broke off: counted so far."""
+    unpriced: int = 0
+    """How many `tokens.used` among them told no cost."""
 
     @classmethod
     def of(cls, used: TokensUsed) -> Tokens:
@@ -139,6 +141,11 @@ class Tokens:
         """All tokens of the prompt, those read from a cache and those written to it included."""
         return self.input + self.cache_read_input + self.cache_write_input
 
+    @property
+    def cost_mark(self) -> str:
+        """What people see before the cost: `≥` where a part of it is unknown, `~` where a part is an estimate."""
+        return "≥" if self.unpriced else "~" if self.partial else ""
+
     def copy(self) -> Tokens:
         """The sums as they are now."""
         return evolve(self, extra=dict(self.extra))
@@ -151,6 +158,8 @@ class Tokens:
         self.cache_write_input += used.cache_write_input
         for name, count in used.extra.items():
             self.extra[name] = self.extra.get(name, 0) + count
+        self.unpriced += used.unpriced if isinstance(used, Tokens) else used.cost_usd is None
+        self.partial = self.partial or used.partial
         if used.cost_usd is not None:
             self.cost_usd = (self.cost_usd or 0.0) + used.cost_usd
 

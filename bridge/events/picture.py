@@ -271,7 +271,6 @@ class Picture:
             interception.tokens = Tokens()
         interception.tokens.add(event)
         interception.tokens.context_window = event.context_window or interception.tokens.context_window
-        interception.tokens.partial = interception.tokens.partial or event.partial
         self.totals.tokens.add(event)
 
     @_absorb.register

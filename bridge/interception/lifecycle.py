@@ -28,7 +28,6 @@ from bridge.events.vocabulary import (
 from bridge.http.exchange import Exchange
 from bridge.interception.telling import Pricing, Telling
 
-
 ERROR_TYPES = {
     **dict.fromkeys((400, 404, 405, 409, 413, 415, 422), ErrorType.BAD_REQUEST),
     **dict.fromkeys((401, 403), ErrorType.UNAUTHORIZED),

@@ -69,7 +69,9 @@ def interceptions(database: sqlite3.Connection, wanted: Filter) -> list[Fields]:
                (SELECT sum(output) FROM token_usages WHERE interception_id = i.id) AS output,
                (SELECT sum(cache_read_input) FROM token_usages WHERE interception_id = i.id) AS cache_read_input,
                (SELECT sum(cache_write_input) FROM token_usages WHERE interception_id = i.id) AS cache_write_input,
-               (SELECT sum(cost_usd) FROM token_usages WHERE interception_id = i.id) AS cost_usd
+               (SELECT sum(cost_usd) FROM token_usages WHERE interception_id = i.id) AS cost_usd,
+               (SELECT count(*) - count(cost_usd) FROM token_usages WHERE interception_id = i.id) AS unpriced,
+               (SELECT max(partial) FROM token_usages WHERE interception_id = i.id) AS partial
         FROM (
             SELECT rowid AS place, * FROM interceptions {where} ORDER BY started_at DESC, rowid DESC LIMIT :limit
         ) AS i
@@ -101,19 +103,23 @@ def story(database: sqlite3.Connection, name: str) -> Fields:
 
 
 def totals(database: sqlite3.Connection, group: str, since: datetime | None) -> list[Fields]:
-    """Sums of tokens and cost by day, model, client or session; newest, or most costly in tokens, first."""
+    """Sums of tokens and cost by day, model, client or session; newest, or most costly in tokens, first.
+
+    `cost_usd` is that of the answers whose cost is known, and None where none is; `unpriced` counts the others.
+    """
     key = GROUPS[group]
     order = "name DESC" if group == "day" else "input + output DESC"
     rows = database.execute(
         f"""
         SELECT name, count(*) AS interceptions, sum(failed) AS failed, sum(input) AS input, sum(output) AS output,
                sum(cache_read_input) AS cache_read_input, sum(cache_write_input) AS cache_write_input,
-               sum(cost_usd) AS cost_usd
+               sum(cost_usd) AS cost_usd, sum(unpriced) AS unpriced, max(partial) AS partial
         FROM (
             SELECT {key} AS name, coalesce(i.outcome = 'failed', 0) AS failed,
                    coalesce(sum(t.input), 0) AS input, coalesce(sum(t.output), 0) AS output,
                    coalesce(sum(t.cache_read_input), 0) AS cache_read_input,
-                   coalesce(sum(t.cache_write_input), 0) AS cache_write_input, sum(t.cost_usd) AS cost_usd
+                   coalesce(sum(t.cache_write_input), 0) AS cache_write_input, sum(t.cost_usd) AS cost_usd,
+                   count(t.input) - count(t.cost_usd) AS unpriced, coalesce(max(t.partial), 0) AS partial
             FROM interceptions AS i LEFT JOIN token_usages AS t ON t.interception_id = i.id
             WHERE :since IS NULL OR i.started_at >= :since
             GROUP BY i.rowid
@@ -122,7 +128,7 @@ def totals(database: sqlite3.Connection, group: str, since: datetime | None) -> 
         """,  # noqa: S608  # names from our own table of groups
         {"since": format_time(since) if since else None},
     )
-    return [dict(row) for row in rows]
+    return [{**dict(row), "partial": bool(row["partial"])} for row in rows]
 
 
 def since_when(text: str, now: datetime) -> datetime:
@@ -189,6 +195,8 @@ def _interception(row: sqlite3.Row) -> Fields:
     fields["credential"] = {"kind": fields.pop("credential_kind"), "hint": fields.pop("credential_hint")}
     if fields["previous_tool_ms"] is not None:
         fields["previous_tool_ms"] = orjson.loads(fields["previous_tool_ms"])
+    if "partial" in fields:  # in a list, where it is of the sums
+        fields["partial"] = bool(fields["partial"])
     return fields
 
 

@@ -12,6 +12,7 @@ from datetime import datetime
 
 from rich.cells import cell_len, split_graphemes
 
+from bridge.events.entries import Tokens
 from bridge.terminal_text import symbols
 
 LINE_LIMIT = 4096
@@ -126,12 +127,17 @@ def tokens(count: int | None) -> str:
     return f"{amount:.0f}T"
 
 
-def cost(dollars: float | None) -> str:
-    """Dollars, with as many places as the size deserves: $0.0004, $0.12, $1234."""
+def cost(dollars: float | None, mark: str = "") -> str:
+    """Dollars, with as many places as the size deserves: $0.0004, $0.12, $1234; a mark before them takes a place."""
     if dollars is None:
         return UNKNOWN
-    places = 4 if 0 < dollars < 0.01 else 2 if dollars < 1_000 else 0
-    return f"${dollars:.{places}f}"
+    places = 4 - len(mark) if 0 < dollars < 0.01 else 2 if dollars < 100 else 2 - len(mark) if dollars < 1_000 else 0
+    return f"{mark}${dollars:.{places}f}"
+
+
+def spent(tokens: Tokens | None) -> str:
+    """What tokens cost: `≥` where a part of that is unknown, `~` where a part is an estimate."""
+    return UNKNOWN if tokens is None else cost(tokens.cost_usd, tokens.cost_mark)
 
 
 def size(octets: int) -> str:

@@ -57,9 +57,9 @@ def _tall(request: Interception, state: MonitorState, now: datetime) -> Iterator
             yield _fact("cached", f"{used.cache_read_input / total:.0%}")
     yield ()
     yield (("Cost", "title"),)
-    yield _fact("dollars", fmt.cost(used.cost_usd if used else None))
+    yield _fact("dollars", fmt.spent(used))
     if used and used.cost_usd and used.output:
-        yield _fact("per 1k output", fmt.cost(used.cost_usd / used.output * 1_000))
+        yield _fact("per 1k output", fmt.cost(used.cost_usd / used.output * 1_000, used.cost_mark))
     yield ()
     yield (("Time", "title"),)
     yield _fact("running" if request.live else "took", fmt.duration(running_ms(request, now)))
@@ -104,7 +104,7 @@ def _flat(request: Interception, state: MonitorState) -> Iterator[Line]:
     yield tuple(counts) or (("tokens are not known yet" if request.live else "no tokens were reported", "muted"),)
     speed = tokens_per_second(request, state)
     yield _row(
-        ("cost", fmt.cost(used.cost_usd if used else None)),
+        ("cost", fmt.spent(used)),
         ("tokens/s", fmt.UNKNOWN if speed is None else f"{speed:.0f}"),
         ("relayed", fmt.UNKNOWN if request.bytes_out is None else fmt.size(request.bytes_out)),
     )

@@ -121,7 +121,7 @@ COLUMNS = (
     Column(
         "cost",
         7,
-        lambda request, _state, _now: (fmt.cost(request.tokens.cost_usd if request.tokens else None), "plain"),
+        lambda request, _state, _now: (fmt.spent(request.tokens), "plain"),
         room=120,
         right=True,
     ),

@@ -231,7 +231,7 @@ def _spent(request: Interception) -> Line:
     ]
     parts += [(f"{fmt.words(name)} {fmt.tokens(count)}", "muted") for name, count in used.extra.items() if count]
     if used.cost_usd is not None:
-        parts.append((fmt.cost(used.cost_usd), "plain"))
+        parts.append((fmt.spent(used), "plain"))
     if used.partial:
         parts.append(("counted until it broke off", "warn"))
     return _join(parts)

@@ -33,8 +33,15 @@ class TotalsRow:
 
     title: str
     take: Callable[[Totals], float | None]
-    show: Callable[[float | None], str]
+    show: Callable[..., str]
     tone: Tone = "plain"
+    mark: Callable[[Totals], str] | None = None
+    """What `show` puts before a number that is not exact; then it takes that too."""
+
+    def shown(self, sums: Totals) -> str:
+        """The number in these sums."""
+        value = self.take(sums)
+        return self.show(value) if self.mark is None else self.show(value, self.mark(sums))
 
 
 def _count(value: float | None) -> str:
@@ -53,7 +60,7 @@ ROWS = (
     TotalsRow("into cache", lambda sums: sums.tokens.cache_write_input, _count),
     TotalsRow("output", lambda sums: sums.tokens.output, _count),
     TotalsRow("reasoning", _reasoning, _count),
-    TotalsRow("cost", lambda sums: sums.tokens.cost_usd, fmt.cost),
+    TotalsRow("cost", lambda sums: sums.tokens.cost_usd, fmt.cost, mark=lambda sums: sums.tokens.cost_mark),
     TotalsRow("failovers", lambda sums: sums.failovers, _count, "warn"),
     TotalsRow("errors", errors, _count, "bad"),
     TotalsRow("cancelled", lambda sums: sums.cancelled, _count, "muted"),
@@ -92,7 +99,7 @@ def table(usage: UsageHistory, now: datetime, width: int) -> list[Line]:
 
 def _number(row: TotalsRow, sums: Totals) -> Span:
     value = row.take(sums)
-    return fmt.fit(row.show(value), NUMBER, right=True), row.tone if value else "muted"
+    return fmt.fit(row.shown(sums), NUMBER, right=True), row.tone if value else "muted"
 
 
 def _course(row: TotalsRow, tallies: list[Totals | None], cells: int) -> Span:
@@ -129,7 +136,7 @@ NAMED = (
     TotalsRow("requests", lambda sums: sums.interceptions, _count),
     TotalsRow("in", lambda sums: sums.tokens.total_input, _count),
     TotalsRow("out", lambda sums: sums.tokens.output, _count),
-    TotalsRow("cost", lambda sums: sums.tokens.cost_usd, fmt.cost),
+    TotalsRow("cost", lambda sums: sums.tokens.cost_usd, fmt.cost, mark=lambda sums: sums.tokens.cost_mark),
     TotalsRow("failed", errors, _count, "bad"),
 )
 

@@ -173,7 +173,7 @@ def _found(request: Interception) -> Iterator[WalkthroughStep]:
         found.append(WalkthroughStep("answer", Place.READER, "The model answers.", "answer.delta", request.answer))
     if request.tokens is not None:
         used = f"{fmt.tokens(tokens_in(request))} tokens in, {fmt.tokens(request.tokens.output)} out"
-        price = f", {fmt.cost(request.tokens.cost_usd)}" if request.tokens.cost_usd is not None else ""
+        price = f", {fmt.spent(request.tokens)}" if request.tokens.cost_usd is not None else ""
         found.append(
             WalkthroughStep("tokens", Place.READER, f"It ends with what was used: {used}{price}.", "tokens.used")
         )

@@ -209,4 +209,6 @@ def _difference(after: Tokens, before: Tokens | None) -> Tokens:
         after.cache_write_input - before.cache_write_input,
         {name: count - before.extra.get(name, 0) for name, count in after.extra.items()},
         cost,
+        partial=after.partial,
+        unpriced=after.unpriced - before.unpriced,
     )

@@ -71,7 +71,7 @@ def _totals(state: MonitorState, *, roomy: bool) -> Line:
     else:
         spans.append((f"↑{tokens_in} ↓{fmt.tokens(used.output)}", "plain"))
     if used.cost_usd is not None:
-        spans.append((fmt.cost(used.cost_usd), "plain"))
+        spans.append((fmt.spent(used), "plain"))
     failovers = fmt.plural(totals.failovers, "failover") if roomy else f"↻{totals.failovers}"
     spans.append((failovers, "warn" if totals.failovers else "muted"))
     spans.append((fmt.plural(failed, "error") if roomy else f"✗{failed}", "bad" if failed else "muted"))

@@ -131,6 +131,10 @@ LINES: list[tuple[Event, str]] = [
         "01234567  tokens.used           10 in, 3 from cache, 5 out, $0.2500",
     ),
     (
+        TokensUsed("0123456789", None, 10, 5, cost_usd=0.25, partial=True),
+        "01234567  tokens.used           10 in, 5 out, ~$0.2500 (counted so far)",
+    ),
+    (
         InterceptionEnded("0123456789", Outcome.CANCELLED, None, "the client left", 2, 1234.0),
         "01234567  interception.ended    cancelled (no answer, 2 attempts, 1.23 s): the client left",
     ),

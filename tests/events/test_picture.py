@@ -87,7 +87,7 @@ def test_an_interceptions_whole_story() -> None:
     assert (said.text, said.recorded, said.source) == ("Let me think.", True, SUMMARY)
     assert (withheld.withheld, withheld.bytes, withheld.text) == (WithheldReason.ENCRYPTED, 512, "")
     assert (interception.tools[0].tool, interception.tools[0].arguments) == ("look", {"at": 1})
-    assert interception.tokens == made.totals.tokens == Tokens(11, 6, 4, 1, {"output_reasoning": 4}, 0.5)
+    assert interception.tokens == made.totals.tokens == Tokens(11, 6, 4, 1, {"output_reasoning": 4}, 0.5, unpriced=1)
     assert (interception.live, made.totals.failovers) == (True, 1)
     made.apply(ended("a"), START)
     assert (interception.live, interception.outcome) == (False, Outcome.COMPLETED)

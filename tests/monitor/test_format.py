@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
+from bridge.events.entries import Tokens
 from monitor.lines import format as fmt
 
 ANY_TEXT = st.text(st.characters())  # lone surrogates included
@@ -114,6 +115,27 @@ def test_durations_fit_their_column(milliseconds: float) -> None:
 )
 def test_cost(dollars: float | None, shown: str) -> None:
     assert fmt.cost(dollars) == shown
+
+
+@pytest.mark.parametrize(
+    ("tokens", "shown"),
+    [
+        (None, fmt.UNKNOWN),
+        (Tokens(unpriced=1), fmt.UNKNOWN),
+        (Tokens(cost_usd=0.00042), "$0.0004"),
+        (Tokens(cost_usd=0.00042, partial=True), "~$0.000"),
+        (Tokens(cost_usd=12.5, partial=True), "~$12.50"),
+        (Tokens(cost_usd=123.45, unpriced=2), "≥$123.5"),
+        (Tokens(cost_usd=1.5, unpriced=1, partial=True), "≥$1.50"),
+    ],
+)
+def test_a_cost_that_is_not_exact_says_so(tokens: Tokens | None, shown: str) -> None:
+    assert fmt.spent(tokens) == shown
+
+
+@given(st.floats(0, 90_000), st.booleans(), st.booleans())
+def test_costs_fit_their_column(dollars: float, some_unknown: bool, some_estimated: bool) -> None:
+    assert len(fmt.spent(Tokens(cost_usd=dollars, unpriced=int(some_unknown), partial=some_estimated))) <= 7
 
 
 @pytest.mark.parametrize(("seconds", "shown"), [(-1, "0s"), (59, "59s"), (60, "1m"), (7_300, "2h"), (90_000, "1d")])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta, timezone
 
-from attrs import astuple
+from attrs import astuple, evolve
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
@@ -161,6 +161,34 @@ def test_a_sparkline_has_its_width(values: list[float], width: int) -> None:
     assert set(line) <= {" ", *BLOCKS}
     if width and any(values):
         assert BLOCKS[-1] in line
+
+
+def test_a_sum_over_some_unknown_costs_says_so() -> None:
+    unknown = TokensUsed("b", "resp_2", 100, 10)
+    usage = counted(
+        *((0, event) for event in (*story("a"), *story("b"))),
+        (1, spent("a")),
+        (400, unknown),
+        (401, evolve(spent("a"), partial=True)),
+    )
+    (named,) = totals.by_name(usage, "models", totals.WINDOWS[2], now(410), 77)[1:]
+    lines = totals.table(usage, now(410), 77)
+    shown = {plain(line)[:13].strip(): plain(line)[13:37].split() for line in lines}
+    assert shown["cost"] == ["≥$0.03", "≥$0.06", "≥$0.06"]
+    assert "≥$0.06" in plain(named)
+    known = counted(*((0, event) for event in story("a")), (1, evolve(spent("a"), partial=True)))
+    assert "~$0.03" in plain(totals.by_name(known, "models", totals.WINDOWS[2], now(2), 77)[1])
+
+
+def test_a_snapshot_brings_what_is_unknown_along() -> None:
+    before, after = Picture(), Picture()
+    for event in (*story("a"), spent("a")):
+        before.apply(event, START)
+    for event in (*story("a"), spent("a"), TokensUsed("a", "resp_2", 100, 10)):
+        after.apply(event, START)
+    usage = UsageHistory()
+    usage.catch_up(before, after, START)
+    assert (usage.today.whole.tokens.unpriced, usage.today.whole.tokens.input) == (1, 100)
 
 
 def test_the_table_tells_all_windows_and_stands_in_columns() -> None:

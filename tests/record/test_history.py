@@ -247,6 +247,36 @@ def test_json_lines_can_be_read_one_by_one(place: Path) -> None:
     assert [orjson.loads(line)["name"] for line in printed(place, "stats", "--json").splitlines()] == ["2026-11-24"]
 
 
+async def _spend(path: Path) -> None:
+    async with desk(path) as here:
+        for name, model in (("known", "a"), ("broken", "a"), ("unknown", "b"), ("mixed", "c"), ("none", "d")):
+            here.publish(started(name, model=model))
+        here.publish(
+            TokensUsed("known", "r", 10, 1, cost_usd=0.25),
+            TokensUsed("broken", "r", 10, 1, cost_usd=0.5, partial=True),
+            TokensUsed("unknown", "r", 10, 1),
+            TokensUsed("mixed", "r", 10, 1),
+            TokensUsed("mixed", "r", 10, 1, cost_usd=0.0),
+        )
+
+
+def test_a_cost_that_is_not_known_is_not_nothing(tmp_path: Path) -> None:
+    trio.run(_spend, tmp_path / "clearspan.db")
+    rows = map(orjson.loads, printed(tmp_path, "stats", "--by", "model", "--json").splitlines())
+    names = ("cost_usd", "unpriced", "partial")
+    told = {row["name"]: tuple(row[name] for name in names) for row in rows}
+    assert told == {"a": (0.75, 0, True), "b": (None, 1, False), "c": (0.0, 1, False), "d": (None, 0, False)}
+    shown = {line.split()[0]: line.split()[-1] for line in printed(tmp_path, "stats", "--by", "model").splitlines()}
+    assert shown == {"MODEL": "COST", "a": "~$0.7500", "b": "-", "c": "≥$0.0000", "d": "-"}
+    past = map(orjson.loads, printed(tmp_path, "history", "--json").splitlines())
+    told = {row["id"]: tuple(row[name] for name in names) for row in past}
+    assert told["broken"] == (0.5, 0, True)
+    assert told["mixed"] == (0.0, 1, False)
+    assert told["none"] == (None, 0, False)
+    assert "~$0.5000" in printed(tmp_path, "history")
+    assert "~$0.5000" in printed(tmp_path, "show", "broken")
+
+
 def test_what_cannot_be_done_is_said(place: Path) -> None:
     assert isinstance(run(place, "show", "nobody").exception, RecordError)
     assert isinstance(run(place / "..", "history").exception, RecordError)
