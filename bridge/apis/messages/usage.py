@@ -32,10 +32,12 @@ def used(usage: dict[str, Any]) -> tuple[list[Usage], dict[str, int]]:
         "thinking": tokens(usage, "output_tokens_details", "thinking_tokens"),
     }
     parts = [_part(source) for source in sources]
-    first = evolve(parts[0], web_searches=extra["web_search_requests"], cost_usd=told_cost(usage))
+    told = told_cost(usage)
+    first = evolve(parts[0], web_searches=extra["web_search_requests"], cost_usd=told)
     if broken_down == [usage]:
         first = evolve(first, cache_write_1h_input=min(extra["cache_ephemeral_1h_input"], first.cache_write_input))
-    return [first, *parts[1:]], extra
+    # A figure for the whole covers the others too.
+    return [first, *(evolve(part, cost_usd=None if told is None else 0.0) for part in parts[1:])], extra
 
 
 def _part(usage: dict[str, Any]) -> Usage:
