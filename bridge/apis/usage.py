@@ -15,8 +15,9 @@ class Usage:
     """One model's part of what an answer used. Counts are tokens, but for `web_searches`.
 
     `input` leaves out what was read from a cache and what was written to one. `cache_write_input` counts all that was
-    written, `cache_write_1h_input` those of them that are kept for an hour. `cost_usd` is the provider's own figure, in
-    US dollars, and None where it tells none.
+    written, `cache_write_1h_input` those of them that are kept for an hour. `audio` counts those
+    of the prompt and of the answer that are sound. `cost_usd` is the provider's own figure, in US dollars, and None
+    where it tells none.
     """
 
     model: str | None = None
@@ -25,6 +26,7 @@ class Usage:
     cache_read_input: int = 0
     cache_write_input: int = 0
     cache_write_1h_input: int = 0
+    audio: int = 0
     web_searches: int = 0
     service_tier: str | None = None
     speed: str | None = None

@@ -102,8 +102,8 @@ def _tier(usage: Usage) -> dict[str, str]:
 
 
 def _sum(prices: Any, usage: Usage) -> Decimal | None:
-    if any(getattr(prices, name, None) is not None for name in UNCOUNTED):
-        return None
+    if usage.audio or any(getattr(prices, name, None) is not None for name in UNCOUNTED):
+        return None  # sound has prices of its own, by kinds that are not told apart here
     plain, write, hour = prices.input_mtok, prices.cache_write_mtok, prices.cache_write_1h_mtok
     read = prices.cache_read_mtok
     for_an_hour = min(usage.cache_write_1h_input, usage.cache_write_input)

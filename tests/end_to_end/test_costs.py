@@ -102,6 +102,12 @@ CHAT_USAGE = {"prompt_tokens": 1_000, "completion_tokens": 100, "prompt_tokens_d
         pytest.param(CHAT, completion("gpt-4o", **CHAT_USAGE), (200 * 2.5 + 800 * 1.25 + 100 * 10) / M, id="cached"),
         pytest.param(CHAT, completion("gpt-4o", **CHAT_USAGE, cost=0.125), 0.125, id="the provider's own figure"),
         pytest.param(CHAT, completion("nobody's", **CHAT_USAGE), None, id="unknown"),
+        pytest.param(
+            CHAT,
+            completion("gpt-4o-audio-preview", **CHAT_USAGE, completion_tokens_details={"audio_tokens": 60}),
+            None,
+            id="sound",
+        ),
     ],
 )
 async def test_the_cost_of_an_answer(path: str, answer: dict[str, Any], dollars: float | None, tmp_path: Path) -> None:

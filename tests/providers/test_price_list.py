@@ -285,6 +285,7 @@ USED = Usage(input=1_000, output=10)
             id="output with a price of its own",
         ),
         pytest.param(openai(), "text-embedding-3-small", USED, id="no price for output"),
+        pytest.param(openai(), "gpt-4o-audio-preview", evolve(USED, audio=5), id="sound"),
     ],
 )
 def test_what_has_no_price_is_unknown(prices: PriceList, host: tuple[str, str], model: str, usage: Usage) -> None:

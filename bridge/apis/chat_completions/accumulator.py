@@ -192,6 +192,7 @@ def _used(usage: dict[str, Any]) -> Usage:
         output=tokens(usage, "completion_tokens"),
         cache_read_input=cached,
         cache_write_input=written,
+        audio=sum(tokens(usage, f"{part}_tokens_details", "audio_tokens") for part in ("prompt", "completion")),
         cost_usd=told_cost(usage),
     )
 
