@@ -3,13 +3,14 @@
 import sys
 from typing import NoReturn
 
-from bridge.process import signals
+from bridge.process import garbage, signals
 
 
 def main() -> NoReturn:
     """Runs the command line."""
     try:
         signals.hold()
+        garbage.spare_loading()
         from bridge.cli.main import main as run
     except KeyboardInterrupt:
         sys.exit(130)

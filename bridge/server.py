@@ -34,6 +34,7 @@ from bridge.observe.logs import logger, redactor
 from bridge.observe.metrics import Metrics
 from bridge.process.receiver import receiver
 from bridge.process.signals import ENDING
+from bridge.providers.connections import NoAuthorities, load_authorities
 from bridge.providers.prices import Prices
 from bridge.providers.provider import Provider
 from bridge.record.recording import recording
@@ -42,6 +43,9 @@ log = logger("bridge")
 
 COMMANDS = ("cancel", "key.reset", "key.disable", "key.enable", "snapshot", "filter")
 """What subscribers may ask for; the last two are the event socket's own."""
+
+AFTER_START_S = 0.05
+"""What can wait is loaded so long after the start, since its threads would take the interpreter from it."""
 
 
 class Bridge:
@@ -98,7 +102,6 @@ class Bridge:
                     nursery.cancel_scope.cancel()
                 for provider in self.providers.values():
                     self._begin(provider)
-                nursery.start_soon(prices.load)
                 listener = Listener(app, sockets, app.protocol_error)
                 nursery.start_soon(listener.run)
                 for name, fact in without_effect(self._settings):
@@ -108,12 +111,23 @@ class Bridge:
                     start["note"] = warning
                 log.info("started", **start)
                 task_status.started(self.url)
+                nursery.start_soon(self._load_the_rest, prices)
                 await self._stop.wait()
                 self.hub.publish(BridgeStopping(self._stop_reason))
                 log.info("stopping", reason=self._stop_reason, running=len(app.live))
                 await app.stop(self._settings.server.shutdown_grace)
                 await listener.drain()
                 nursery.cancel_scope.cancel()
+
+    async def _load_the_rest(self, prices: Prices) -> None:
+        """What no start needs to wait for: whom to trust, which the first request may need, and what answers cost."""
+        await trio.sleep(AFTER_START_S)
+        if any(provider.upstream.is_encrypted for provider in self.providers.values()):
+            try:
+                await load_authorities()
+            except NoAuthorities as error:  # requests are told the same, until it is mended
+                log.warning("no provider can be reached by https", reason=str(error))
+        await prices.load()
 
     def reconfigure(self, settings: Settings) -> None:
         """Takes over changed settings: providers, keys, tokens, limits. What runs goes on with what it began with."""

@@ -17,6 +17,9 @@ from __future__ import annotations
 import re
 import unicodedata
 
+TEXT_WIDTH = 160
+"""Characters shown of one text in a line or a cell of a table."""
+
 _HARMFUL = re.compile(
     "["
     "\x00-\x08\x0b-\x1f\x7f"  # C0 without tab and newline, DEL
@@ -44,6 +47,11 @@ def _symbol(match: re.Match[str]) -> str:
 def visible(text: str, *, keep: str = "") -> str:
     """The text on one line, with a blank or a mark for whatever cannot be printed; what is in `keep` stays."""
     return "".join(character if character in keep else _mark(character) for character in text)
+
+
+def visible_start(text: str) -> str:
+    """The text on one line, cut to TEXT_WIDTH, with nothing in it that a terminal would act on."""
+    return visible(text if len(text) <= TEXT_WIDTH else text[: TEXT_WIDTH - 1] + "…")
 
 
 def _mark(character: str) -> str:

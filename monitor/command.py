@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
 import os
 import signal
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import click
 from attrs import frozen
@@ -17,43 +16,10 @@ from bridge.events.place import default_socket
 from bridge.process.environment import without_secrets
 from bridge.process.parent import tied
 from monitor import ending, themes
+from monitor.options import PATH, has_terminal, monitor_options
 
 if TYPE_CHECKING:
     from monitor.app import MonitorApp
-
-
-class Speed(click.FloatRange):
-    """How many times as fast as life."""
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        """Reads the option's text."""
-        speed = float(super().convert(value, param, ctx))
-        return speed if math.isfinite(speed) else self.fail("must be a number", param, ctx)
-
-
-PATH = click.Path(path_type=Path)
-SPEED = Speed(0.01, 1000)
-
-
-def monitor_options(replayed: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """The options of `python -m monitor` and of `clearspan monitor`; `replayed` says what the command can play."""
-    options = (
-        click.option("--replay", type=PATH, metavar="FILE", help=f"Play {replayed}."),
-        click.option("--speed", type=SPEED, default=1.0, help="How fast a log is played."),
-        click.option(
-            "--theme",
-            type=click.Choice(themes.NAMES),
-            envvar=themes.VARIABLE,
-            help=f"Colours; {themes.NO_COLOR} takes all away.",
-        ),
-    )
-
-    def add_to(command: Callable[..., Any]) -> Callable[..., Any]:
-        for option in reversed(options):
-            command = option(command)
-        return command
-
-    return add_to
 
 
 class MonitorError(Exception):
@@ -116,11 +82,6 @@ def command_line(options: MonitorOptions) -> list[str]:
 def environment(ours: Mapping[str, str]) -> dict[str, str]:
     """That of a monitor in a process of its own: no keys, and an end with the process that started it."""
     return tied(without_secrets(ours, (themes.VARIABLE,)))
-
-
-def has_terminal() -> bool:
-    """Whether a person sits here: at a terminal, or at a web page that stands for one."""
-    return (sys.stdin.isatty() and sys.stdout.isatty()) or "TEXTUAL_DRIVER" in os.environ
 
 
 def socket_path() -> Path:

@@ -17,7 +17,8 @@ from attrs import frozen
 
 from bridge.events.entries import Interception, Totals
 from bridge.events.place import ANTHROPIC_VERSION, DEFAULT_URL, POOL_WORD
-from bridge.events.wire import Snapshot, encode, format_time
+from bridge.events.times import format_time
+from bridge.events.wire import Snapshot, encode
 from bridge.terminal_text import printable
 from monitor.state.trace import Trace
 

@@ -1,6 +1,7 @@
 """Measures Clearspan. `scripts/bench history`: how fast the record's commands answer on 100,000 interceptions;
 `scripts/bench monitor`: how the dashboard stands 100,000 events at 2,000 a second; `scripts/bench relay`: what crossing
-the bridge costs; `scripts/bench record`: how fast the record is written, and what pruning costs.
+the bridge costs; `scripts/bench record`: how fast the record is written, and what pruning costs;
+`scripts/bench start`: how soon a bridge listens, and the short commands answer.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from scripts import bench_record, bench_relay, monitor_load
+from scripts import bench_record, bench_relay, bench_start, monitor_load
 from tests.support.generated_record import identity, make_record
 
 HISTORY: dict[str, list[str]] = {
@@ -75,6 +76,9 @@ def main() -> None:
     command.add_argument("--interceptions", type=int, default=20_000)
     command.add_argument("--old", type=int, default=827_000, help="interceptions that are pruned")
     command.set_defaults(run=lambda options: bench_record.record(options.interceptions, options.old))
+    command = commands.add_parser("start", help="how soon a bridge listens, and the short commands answer")
+    command.add_argument("--times", type=int, default=9, help="runs of each command; the median is shown")
+    command.set_defaults(run=lambda options: bench_start.start(options.times))
     options = parser.parse_args()
     options.run(options)
 

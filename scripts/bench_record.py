@@ -17,6 +17,7 @@ import trio.lowlevel
 
 from bridge.config.settings import RecordSettings, Seconds
 from bridge.events.hub import Hub, utc_now
+from bridge.events.times import format_time
 from bridge.events.values import Credential, Outcome, ThoughtSource
 from bridge.events.vocabulary import (
     AttemptStarted,
@@ -29,7 +30,6 @@ from bridge.events.vocabulary import (
     TokensUsed,
     ToolCalled,
 )
-from bridge.events.wire import format_time
 from bridge.record.recorder import Recorder
 from tests.support.generated_record import LAST, make_record
 

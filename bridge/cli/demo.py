@@ -33,7 +33,7 @@ from bridge.server import Bridge
 from bridge.simulator.agents import run_agents
 from bridge.simulator.demo import DEMO_SCENARIO, demo_keys
 from bridge.simulator.provider import SimulatedProvider
-from monitor.command import has_terminal
+from monitor.options import has_terminal
 
 ONCE_SPEED = 6.0
 """How fast the simulation runs where every scenario is to be seen once: nobody reads along."""

@@ -15,7 +15,7 @@ from bridge.cli.ending import INTERRUPTED, close_output
 from bridge.cli.options import PATH, common_options, explicit_options, settings_from
 from bridge.errors import ClearspanError, ConfigurationError
 from bridge.process import signals
-from monitor.command import SPEED, has_terminal, monitor_options
+from monitor.options import SPEED, has_terminal, monitor_options
 
 RECEIVE_HANGUP = frozenset({"up", "serve", "demo", "simulate", "run"})
 """The commands that have something to do on SIGHUP."""
@@ -174,7 +174,7 @@ def keys(context: click.Context, /, as_json: bool, **_: Any) -> None:
     """Key health as a table."""
     import orjson
 
-    from bridge.cli.tables import circuit_table, key_table, keys_json
+    from bridge.cli.key_tables import circuit_table, key_table, keys_json
     from bridge.events.client import read_snapshot
 
     found = read_snapshot(_socket(context))

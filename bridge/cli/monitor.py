@@ -16,7 +16,8 @@ NEWEST = 2_000
 
 def watch(settings: Settings, *, replay: Path | None, speed: float, theme: str | None, web_port: int | None) -> int:
     """Shows it until a person quits; the exit code. Raises ConfigurationError for what can't be shown."""
-    from monitor.command import MonitorError, MonitorOptions, has_terminal, show
+    from monitor.command import MonitorError, MonitorOptions, show
+    from monitor.options import has_terminal
     from monitor.web.server import serve
 
     with _log(replay) as log:

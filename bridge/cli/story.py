@@ -9,7 +9,7 @@ import orjson
 
 from bridge import terminal_text
 from bridge.cli.tables import RecordRow, dollars, local_time, seconds
-from bridge.events.describe import visible
+from bridge.terminal_text import visible_start as visible
 
 WIDTH = 100
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import textwrap
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +15,9 @@ import orjson
 from bridge.config.load import Loaded
 from bridge.config.rules import open_to_all, without_effect
 from bridge.config.settings import Seconds, format_duration
-from bridge.events.describe import visible
-from bridge.events.entries import Tokens
-from bridge.events.values import KeyState
-from bridge.events.vocabulary import CircuitChanged, KeyChanged
-from bridge.events.wire import unstructure
 from bridge.keys.secret import Secret, hint
 from bridge.limits import KIB, LIMITS, MIB, Limits
+from bridge.terminal_text import visible_start as visible
 
 RecordRow = dict[str, Any]
 """A row of the record, by the names of `bridge.record.history`."""
@@ -37,39 +33,6 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
     widths = [max(len(line[column]) for line in lines) for column in range(len(head))]
     for line in lines:
         yield "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
-
-
-def key_table(keys: Sequence[KeyChanged]) -> Iterator[str]:
-    """Every key with its health."""
-    head = ("PROVIDER", "KEY", "STATE", "REASON", "COOLDOWN", "SOURCE", "REQUESTS LEFT", "TOKENS LEFT")
-    return table(head, (_key_row(key) for key in keys))
-
-
-def _key_row(key: KeyChanged) -> tuple[str, ...]:
-    left = [(gauge.remaining, gauge.limit) for gauge in (key.limits.requests, key.limits.tokens)]
-    gauges = ["-" if remaining is None else f"{remaining}/{limit or '?'}" for remaining, limit in left]
-    cooldown = f"{_seconds_left(key):.1f} s" if key.state is KeyState.TEMPORARY else "-"
-    cells = (key.provider, key.key, key.state.value, key.reason or "-", cooldown, key.source or "-", *gauges)
-    return tuple(visible(cell) for cell in cells)
-
-
-def _seconds_left(key: KeyChanged) -> float:
-    return 0.0 if key.retry_at is None else max(0.0, (key.retry_at - datetime.now(UTC)).total_seconds())
-
-
-def circuit_table(circuits: Sequence[CircuitChanged]) -> Iterator[str]:
-    """The circuits that are not closed."""
-    head = ("PROVIDER", "ENDPOINT", "MODEL", "CIRCUIT")
-    rows = ((circuit.provider, circuit.endpoint, circuit.model or "-", circuit.state) for circuit in circuits)
-    return table(head, (tuple(visible(cell) for cell in row) for row in rows))
-
-
-def keys_json(keys: Sequence[KeyChanged]) -> list[dict[str, Any]]:
-    """The keys as `key.changed` says them, with the seconds that a cooldown still lasts."""
-    return [
-        {**unstructure(key), "cooldown_s": round(_seconds_left(key), 3) if key.state is KeyState.TEMPORARY else None}
-        for key in keys
-    ]
 
 
 def settings_table(loaded: Loaded) -> Iterator[str]:
@@ -166,11 +129,7 @@ def _interception_row(interception: RecordRow) -> tuple[str, ...]:
 
 
 def _input_tokens(interception: RecordRow) -> int:
-    return Tokens(
-        input=interception["input"] or 0,
-        cache_read_input=interception["cache_read_input"] or 0,
-        cache_write_input=interception["cache_write_input"] or 0,
-    ).total_input
+    return sum(interception[name] or 0 for name in ("input", "cache_read_input", "cache_write_input"))
 
 
 def totals_table(group: str, rows: Iterable[RecordRow]) -> Iterator[str]:

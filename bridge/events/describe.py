@@ -10,7 +10,6 @@ from functools import singledispatch
 
 import orjson
 
-from bridge import terminal_text
 from bridge.events.vocabulary import (
     AnswerDelta,
     AttemptFailed,
@@ -36,9 +35,7 @@ from bridge.events.vocabulary import (
     ToolCalled,
 )
 from bridge.events.wire import Envelope
-
-TEXT_WIDTH = 160
-"""Characters shown of a prompt, a thought, arguments or an answer."""
+from bridge.terminal_text import visible_start as visible
 
 
 def describe(envelope: Envelope) -> str:
@@ -47,11 +44,6 @@ def describe(envelope: Envelope) -> str:
     clock = envelope.at.astimezone().strftime("%H:%M:%S.") + f"{envelope.at.microsecond // 1000:03}"
     about = visible(getattr(event, "id", "")[:8]).ljust(8)
     return f"{clock}  {about}  {event.type:<20}  {_describe(event)}"
-
-
-def visible(text: str) -> str:
-    """The text on one line, cut to TEXT_WIDTH, with nothing in it that a terminal would act on."""
-    return terminal_text.visible(text if len(text) <= TEXT_WIDTH else text[: TEXT_WIDTH - 1] + "…")
 
 
 @singledispatch

@@ -8,8 +8,6 @@ from __future__ import annotations
 import warnings
 from pathlib import Path
 
-import platformdirs
-
 DEFAULT_HOST = "127.0.0.1"
 DEFAULT_PORT = 8484
 DEFAULT_URL = f"http://{DEFAULT_HOST}:{DEFAULT_PORT}"
@@ -23,6 +21,8 @@ ANTHROPIC_VERSION = "2023-06-01"
 
 def default_socket() -> Path:
     """The event socket in the user's runtime directory, or in a stand-in for it where the system has none."""
+    import platformdirs  # noqa: PLC0415  # takes its time to load, and `--version` needs no place
+
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # platformdirs tells that it stands in; the bridge makes it private itself
         try:

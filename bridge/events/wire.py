@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import orjson
@@ -14,6 +14,7 @@ from cattrs.preconf.orjson import make_converter
 from bridge.errors import ClearspanError
 from bridge.events.entries import Interception, Tool, Totals
 from bridge.events.picture import Picture
+from bridge.events.times import format_time
 from bridge.events.values import RateLimits
 from bridge.events.vocabulary import EVENT_TYPES, CircuitChanged, Event, KeyChanged, ToolCalled
 
@@ -108,12 +109,6 @@ class Reply:
 Message = Envelope | Hello | Snapshot | Reply
 
 _converter = make_converter()
-
-
-def format_time(at: datetime) -> str:
-    """RFC 3339 in UTC with milliseconds."""
-    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{at.microsecond // 1000:03}Z"
-
 
 _converter.register_unstructure_hook(datetime, format_time)
 _converter.register_structure_hook(datetime, lambda text, _: datetime.fromisoformat(text))

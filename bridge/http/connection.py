@@ -26,11 +26,9 @@ import termios
 from math import inf
 
 import trio
-from hypercorn.config import Config
-from hypercorn.events import Closed, Event, RawData, Updated
-from hypercorn.trio.worker_context import WorkerContext
 
 from bridge.http.engine import App, ErrorResponse, Http1, Phase, RequestTasks
+from bridge.http.hypercorn_parts import Closed, Config, Event, RawData, Updated, WorkerContext
 from bridge.observe.logs import logger
 
 log = logger("http")

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import contextlib
-import importlib.metadata
 import sys
 from collections.abc import Awaitable, Callable
 from enum import Enum, auto
@@ -14,24 +13,29 @@ from typing import Any
 
 import h11
 import trio
-from hypercorn.config import Config
-from hypercorn.events import Closed, Event, RawData, Updated
-from hypercorn.protocol.events import Body, EndBody, Request
-from hypercorn.protocol.h11 import STREAM_ID, H11Protocol
-from hypercorn.protocol.http_stream import HTTPStream
-from hypercorn.trio.worker_context import WorkerContext
-from hypercorn.typing import H11SendableEvent
 
-from bridge.errors import StartError
 from bridge.http.fields import RawHeaders
 from bridge.http.grammar import ProtocolFault
+from bridge.http.hypercorn_parts import (
+    STREAM_ID,
+    Body,
+    Closed,
+    Config,
+    EndBody,
+    Event,
+    H11Protocol,
+    H11SendableEvent,
+    HTTPStream,
+    RawData,
+    Request,
+    Updated,
+    WorkerContext,
+)
 from bridge.http.incoming import RequestStream
 from bridge.limits import LIMITS
 from bridge.observe.logs import logger
 
 log = logger("http")
-
-HYPERCORN = "0.18.0"
 
 Scope = dict[str, Any]
 Message = dict[str, Any]
@@ -49,15 +53,6 @@ SILENT = frozenset({h11.MUST_CLOSE, h11.CLOSED, h11.ERROR})
 """States of our side in which it says no more on this connection."""
 METHODS = (b"allow", b"GET, HEAD, POST")
 """What a 405 says of the methods that some route here takes (RFC 9110, 15.5.6)."""
-
-
-def check_versions() -> None:
-    """Raises StartError unless the Hypercorn that this layer was proved on is installed."""
-    found = importlib.metadata.version("hypercorn")
-    if found != HYPERCORN:
-        raise StartError(
-            f"clearspan needs hypercorn {HYPERCORN} exactly, but {found} is installed; reinstall clearspan"
-        )
 
 
 def engine_config() -> Config:

@@ -10,12 +10,12 @@ from collections.abc import Sequence
 
 import orjson
 import trio
-from hypercorn.trio.worker_context import WorkerContext
 
 from bridge.accept import accept
 from bridge.errors import StartError
 from bridge.http.connection import Connection
-from bridge.http.engine import App, ErrorResponse, check_versions, engine_config
+from bridge.http.engine import App, ErrorResponse, engine_config
+from bridge.http.hypercorn_parts import WorkerContext, check_version
 from bridge.observe.logs import logger
 
 log = logger("http")
@@ -77,7 +77,7 @@ class Listener:
     """Accepts clients on some sockets and serves `app` to them."""
 
     def __init__(self, app: App, sockets: Sequence[trio.SocketListener], error_response: ErrorResponse) -> None:
-        check_versions()
+        check_version()
         self._app = app
         self._sockets = sockets
         self._error_response = error_response

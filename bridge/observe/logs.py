@@ -17,9 +17,11 @@ from pathlib import Path
 from typing import Any, TextIO, cast
 from urllib.parse import quote
 
-import structlog
-
+from bridge.process.imports import without
 from bridge.terminal_text import escaped
+
+with without("rich"):  # for tracebacks in colours with every local variable, which no log of ours may show
+    import structlog
 
 LEVELS = ("debug", "info", "warning", "error")
 

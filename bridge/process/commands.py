@@ -16,7 +16,6 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, cast
 
-import trio
 from attrs import frozen
 
 LOOK_S = 0.1
@@ -88,5 +87,7 @@ def _supervised(words: Sequence[str], environment: Mapping[str, str]) -> Iterato
 
 
 def _check_cancelled() -> None:
+    import trio  # noqa: PLC0415  # every command reads the configuration, few have a key that a command gives
+
     with suppress(RuntimeError):  # no thread of Trio's: at start
         trio.from_thread.check_cancelled()

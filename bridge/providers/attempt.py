@@ -5,7 +5,6 @@ No exception of httpx or httpcore leaves this module, since their texts may quot
 
 from __future__ import annotations
 
-import importlib.metadata
 import os
 import ssl
 from collections import deque
@@ -13,14 +12,17 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 
 import h11
-import httpcore
-import httpx
 import trio
 from attrs import define, evolve, frozen
 
 from bridge.errors import ClearspanError, StartError
 from bridge.http.fields import RawHeaders, first_value
-from bridge.providers.connections import OwnedConnections, OwnedStream
+from bridge.process.imports import without
+from bridge.providers.connections import NoAuthorities, OwnedConnections, OwnedStream
+
+with without("rich", "h2"):  # for a command line, and HTTP/2
+    import httpcore
+    import httpx
 
 HTTPCORE = "1.0.9"
 
@@ -39,10 +41,10 @@ class Upstream:
         max_connections: int = 1000,
         tls: ssl.SSLContext | None = None,
     ) -> None:
-        found = importlib.metadata.version("httpcore")
-        if found != HTTPCORE:
+        if httpcore.__version__ != HTTPCORE:
             raise StartError(
-                f"clearspan needs httpcore {HTTPCORE} exactly, but {found} is installed; reinstall clearspan"
+                f"clearspan needs httpcore {HTTPCORE} exactly, but {httpcore.__version__} is installed; "
+                "reinstall clearspan"
             )
         self._url = httpx.URL(base_url)
         self._path = self._url.raw_path.rstrip(b"/")
@@ -80,6 +82,11 @@ class Upstream:
         """How many attempts are under way."""
         return self._limiter.borrowed_tokens
 
+    @property
+    def is_encrypted(self) -> bool:
+        """Whether it is reached by https."""
+        return self._url.scheme == "https"
+
     async def close_expired(self) -> None:
         """Closes idle connections that nobody should use any more."""
         await self._transport.close_expired()
@@ -109,6 +116,10 @@ class Upstream:
                 return await self._transport.handle_async_request(request)
         except trio.TooSlowError:
             raise UpstreamTimeout(f"no answer within {call.head_timeout:g} s") from None
+        except NoAuthorities as error:
+            raise ConnectFailed(
+                f"cannot connect to {self._url.scheme}://{self._url.netloc.decode()}: {error}"
+            ) from None
         except PEER_ERRORS as error:
             raise _translated(error, f"{self._url.scheme}://{self._url.netloc.decode()}") from None
 

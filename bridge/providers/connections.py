@@ -10,13 +10,12 @@ module, checks it.
 
 from __future__ import annotations
 
+import os
 import ssl
 from collections.abc import Awaitable, Callable
-from functools import partial
+from functools import cache, partial
 
 import h11
-import httpcore
-import httpx
 import trio
 from attrs import define
 
@@ -24,6 +23,11 @@ from bridge.http.chunked import ChunkedBody
 from bridge.http.fields import first_value
 from bridge.http.grammar import HEAD_END, ProtocolFault, check_response_head
 from bridge.limits import LIMITS
+from bridge.process.imports import without
+
+with without("rich", "h2"):  # for a command line, and HTTP/2
+    import httpcore
+    import httpx
 
 KEPT_IDLE = 64
 IDLE_EXPIRY_S = 50.0
@@ -37,9 +41,8 @@ class OwnedConnections(httpx.AsyncBaseTransport):
     def __init__(self, url: httpx.URL, tls: ssl.SSLContext | None) -> None:
         port = url.port or {"http": 80, "https": 443}[url.scheme]
         self._origin = httpcore.Origin(url.raw_scheme, url.raw_host, port)
+        self._is_encrypted = url.scheme == "https"
         self._tls = tls
-        if url.scheme == "https" and tls is None:
-            self._tls = httpx.create_ssl_context()
         self._backend = httpcore.TrioBackend()
         self._idle: list[UpstreamConnection] = []
         self._keep = KEPT_IDLE
@@ -96,18 +99,47 @@ class OwnedConnections(httpx.AsyncBaseTransport):
 
     async def _connect(self, request: httpx.Request) -> UpstreamConnection:
         timeout = request.extensions["timeout"]["connect"]
+        tls = await self._trust() if self._is_encrypted else None
         stream = await self._backend.connect_tcp(
             self._origin.host.decode("ascii"), self._origin.port, timeout=timeout, socket_options=[]
         )
-        if self._tls is not None:
+        if tls is not None:
             raw = stream
             try:
-                stream = await raw.start_tls(self._tls, self._origin.host.decode("ascii"), timeout)
+                stream = await raw.start_tls(tls, self._origin.host.decode("ascii"), timeout)
             except BaseException:  # httpcore closes it on an Exception only; cancelled, it would leak
                 with trio.CancelScope(shield=True):
                     await raw.aclose()
                 raise
         return UpstreamConnection(self._origin, stream, IDLE_EXPIRY_S)
+
+    async def _trust(self) -> ssl.SSLContext:
+        if self._tls is None:
+            self._tls = await load_authorities()
+        return self._tls
+
+
+class NoAuthorities(Exception):
+    """The certificate authorities to trust can't be read; its text says why."""
+
+
+async def load_authorities() -> ssl.SSLContext:
+    """Whom every https provider trusts: httpx's list, or that of SSL_CERT_FILE or SSL_CERT_DIR. Raises NoAuthorities.
+
+    The list takes 40 ms of a processor to read: it is read once, in a thread, and no start waits for it.
+    """
+    try:
+        return await trio.to_thread.run_sync(_authorities)
+    except OSError as error:  # an SSLError is one
+        place = next((name for name in ("SSL_CERT_FILE", "SSL_CERT_DIR") if os.environ.get(name)), "")
+        named = f" that {place} names" if place else ""
+        reason = "it holds none" if isinstance(error, ssl.SSLError) else error.strerror
+        raise NoAuthorities(f"the file of certificate authorities{named} can't be read: {reason}") from None
+
+
+@cache
+def _authorities() -> ssl.SSLContext:
+    return httpx.create_ssl_context()
 
 
 @define

@@ -10,7 +10,7 @@ import orjson
 from attrs import frozen
 
 from bridge.config.settings import parse_duration
-from bridge.events.wire import format_time
+from bridge.events.times import format_time
 from bridge.record.database import RecordError
 
 Fields = dict[str, Any]

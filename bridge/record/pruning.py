@@ -13,7 +13,7 @@ from pathlib import Path
 
 from attrs import define
 
-from bridge.events.wire import format_time
+from bridge.events.times import format_time
 from bridge.limits import LIMITS
 
 EVERY_S = 3600.0

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from attrs import frozen
 
-from bridge.events.wire import format_time
+from bridge.events.times import format_time
 
 STOPPED = "bridge stopped"
 

@@ -10,6 +10,7 @@ import orjson
 from attrs import evolve, fields, frozen
 
 from bridge.config.settings import RecordSettings
+from bridge.events.times import format_time
 from bridge.events.vocabulary import (
     AttemptFailed,
     AttemptStarted,
@@ -25,7 +26,7 @@ from bridge.events.vocabulary import (
     TokensUsed,
     ToolCalled,
 )
-from bridge.events.wire import Envelope, format_time
+from bridge.events.wire import Envelope
 from bridge.record.key_states import KeyStates
 
 Statement = tuple[str, tuple[Any, ...]]

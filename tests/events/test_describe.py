@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.events.describe import TEXT_WIDTH, describe, visible
+from bridge.events.describe import describe
 from bridge.events.values import (
     Credential,
     FailureReason,
@@ -36,6 +36,8 @@ from bridge.events.vocabulary import (
     ToolCalled,
 )
 from bridge.events.wire import Envelope
+from bridge.terminal_text import TEXT_WIDTH
+from bridge.terminal_text import visible_start as visible
 from tests.support.event_samples import ANY_EVENT, START
 
 HOSTILE = [

@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.errors import ClearspanError
+from bridge.events.times import format_time
 from bridge.events.values import Credential, Outcome
 from bridge.events.values import FailureReason as Failed
 from bridge.events.values import KeyState as State
@@ -30,7 +31,6 @@ from bridge.events.wire import (
     decode,
     decode_command,
     encode,
-    format_time,
     unstructure,
 )
 from tests.support.event_samples import ANY_EVENT, START, TEXTS, TIMES, values

@@ -11,7 +11,7 @@ from click.testing import CliRunner
 from bridge.cli.main import cli
 from bridge.cli.monitor import watch
 from bridge.errors import ConfigurationError
-from monitor import command, themes
+from monitor import command, options, themes
 from monitor.command import MonitorError, MonitorOptions, main, show
 from monitor.styles import colours
 from tests.support.generated_record import make_record
@@ -65,7 +65,7 @@ def test_the_socket_of_the_environment_is_the_default(tmp_path: Path, monkeypatc
 
 def test_a_web_page_stands_for_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TEXTUAL_DRIVER", "textual.drivers.web_driver:WebDriver")
-    assert command.has_terminal()
+    assert options.has_terminal()
 
 
 def test_a_record_is_made_a_log_that_is_gone_afterwards(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

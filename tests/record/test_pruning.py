@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from attrs import evolve
 
-from bridge.events.wire import format_time
+from bridge.events.times import format_time
 from bridge.limits import LIMITS
 from bridge.record import database, pruning, recorder
 from bridge.record.database import open_for_writing

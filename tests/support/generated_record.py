@@ -13,7 +13,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from bridge.events.wire import format_time
+from bridge.events.times import format_time
 from bridge.record.database import open_for_writing
 
 LAST = datetime(2026, 11, 24, 12, tzinfo=UTC)

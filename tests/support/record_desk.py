@@ -14,9 +14,10 @@ from attrs import define
 
 from bridge.config.settings import RecordSettings
 from bridge.events.hub import Hub
+from bridge.events.times import format_time
 from bridge.events.values import Credential, Outcome
 from bridge.events.vocabulary import Event, InterceptionEnded, InterceptionStarted
-from bridge.events.wire import Envelope, format_time
+from bridge.events.wire import Envelope
 from bridge.record.recorder import Recorder
 from tests.support.until import until
 

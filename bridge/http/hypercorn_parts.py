@@ -1,0 +1,54 @@
+"""What we take of Hypercorn: its HTTP/1.1 engine, without its own HTTP/2 and its own server.
+
+The `__init__` of two of its packages load those, which takes half as long as all the rest of it. They do not run here:
+`bridge.http.connection` stands in the server's place, and HTTP/2 is not spoken.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import hypercorn
+
+from bridge.errors import StartError
+from bridge.process.imports import without_init
+
+with without_init("hypercorn.protocol", "hypercorn.trio"):
+    from hypercorn.config import Config
+    from hypercorn.events import Closed, Event, RawData, Updated
+    from hypercorn.protocol.events import Body, EndBody, Request
+    from hypercorn.protocol.h11 import STREAM_ID, H11Protocol
+    from hypercorn.protocol.http_stream import HTTPStream
+    from hypercorn.trio.worker_context import WorkerContext
+    from hypercorn.typing import H11SendableEvent
+
+__all__ = [
+    "STREAM_ID",
+    "Body",
+    "Closed",
+    "Config",
+    "EndBody",
+    "Event",
+    "H11Protocol",
+    "H11SendableEvent",
+    "HTTPStream",
+    "RawData",
+    "Request",
+    "Updated",
+    "WorkerContext",
+]
+
+HYPERCORN = "0.18.0"
+
+
+def check_version() -> None:
+    """Raises StartError unless the Hypercorn that this layer was proved on is installed."""
+    beside = Path(hypercorn.__file__).parent.with_name(f"hypercorn-{HYPERCORN}.dist-info")
+    if beside.is_dir():  # where it mostly is; to ask for it properly takes longer than all of Hypercorn
+        return
+    from importlib.metadata import version  # noqa: PLC0415
+
+    if (found := version("hypercorn")) != HYPERCORN:
+        raise StartError(
+            f"clearspan needs hypercorn {HYPERCORN} exactly, but {found} is installed; reinstall clearspan"
+        )

@@ -1,0 +1,49 @@
+"""Keeps libraries from loading what we have no use for, since every start would wait for it.
+
+What is left out is named beside the import that it is left out of. Nothing is replaced: whoever asks later for what was
+left out gets the real thing, or is told that it is missing.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import ModuleType
+from typing import cast
+
+
+@contextmanager
+def without(*packages: str) -> Iterator[None]:
+    """While the block runs these look as if they were not installed, to a library that can do without them.
+
+    One that is loaded already stays: it costs nothing more.
+    """
+    hidden = [name for name in packages if name not in sys.modules]
+    modules = cast("dict[str, ModuleType | None]", sys.modules)
+    modules.update(dict.fromkeys(hidden))  # None: the import system's own word for "not to be imported"
+    try:
+        yield
+    finally:
+        for name in hidden:
+            del modules[name]
+
+
+@contextmanager
+def without_init(*packages: str) -> Iterator[None]:
+    """While the block runs modules of these packages can be imported, but the packages' own `__init__` does not run.
+
+    Packages that are loaded already stay as they are. Raises ImportError where one is not installed.
+    """
+    bare = [name for name in packages if name not in sys.modules]
+    try:
+        for name in bare:
+            spec = importlib.util.find_spec(name)
+            if spec is None:
+                raise ImportError(f"{name} is not installed; reinstall clearspan", name=name)
+            sys.modules[name] = importlib.util.module_from_spec(spec)
+        yield
+    finally:
+        for name in bare:
+            sys.modules.pop(name, None)

@@ -1,0 +1,88 @@
+"""What a start loads, and what it leaves for later. How long it takes is for `scripts/bench start`."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+SHOW = "import sys; print(*sys.modules)"
+
+
+def loaded_by(code: str) -> set[str]:
+    """The modules of a process of its own that ran this."""
+    ran = subprocess.run([sys.executable, "-P", "-c", f"{code}\n{SHOW}"], capture_output=True, text=True, check=True)  # noqa: S603  # our own code
+    return set(ran.stdout.splitlines()[-1].split())
+
+
+def command(*words: str) -> str:
+    """Code that runs a command."""
+    return f"""
+import sys
+sys.argv = ["clearspan", *{words!r}]
+from bridge.__main__ import main
+try:
+    main()
+except SystemExit:
+    pass
+"""
+
+
+def test_the_version_waits_for_nothing() -> None:
+    loaded = loaded_by(command("--version"))
+    assert not loaded & {"trio", "cattrs", "attrs", "structlog", "orjson", "platformdirs", "sqlite3"}
+
+
+@pytest.mark.parametrize("words", [("history", "--config", "/nowhere"), ("keys", "--config", "/nowhere")])
+def test_short_commands_wait_for_no_server(words: tuple[str, ...]) -> None:
+    assert not loaded_by(command(*words)) & {"trio", "structlog", "httpx", "hypercorn", "textual"}
+
+
+def test_the_past_is_read_without_the_events() -> None:
+    loaded = loaded_by("import bridge.cli.tables, bridge.record.history, bridge.record.export")
+    assert not loaded & {"trio", "bridge.events.vocabulary", "bridge.events.picture"}
+
+
+def test_a_bridge_leaves_out_what_its_libraries_would_load_for_others() -> None:
+    loaded = loaded_by("import bridge.cli.serve, bridge.server")
+    assert not loaded & {"rich", "h2", "priority", "hypercorn.trio.run", "importlib.metadata", "genai_prices"}
+
+
+def test_what_was_left_out_can_be_had_afterwards() -> None:
+    loaded = loaded_by("import bridge.server\nimport rich, h2\nfrom hypercorn.trio import serve\nassert serve")
+    assert {"rich", "h2", "hypercorn.trio.run", "hypercorn.protocol.h2"} <= loaded
+
+
+def test_a_library_that_is_there_already_stays() -> None:
+    loaded_by("import rich, hypercorn.trio as before\nimport bridge.server, hypercorn.trio as after, rich as still")
+    loaded_by("import hypercorn.trio as before, bridge.server, hypercorn.trio as after\nassert before is after")
+
+
+def test_a_missing_package_is_named() -> None:
+    code = """
+from bridge.process.imports import without_init
+try:
+    with without_init("no_such_package"):
+        pass
+except ImportError as error:
+    assert "no_such_package is not installed" in str(error)
+else:
+    raise SystemExit("not told")
+"""
+    loaded_by(code)
+
+
+def test_the_collector_looks_as_usual_once_all_is_loaded() -> None:
+    code = """
+import gc
+from bridge.process import garbage
+usual = gc.get_threshold()
+garbage.end_of_loading()
+assert gc.get_freeze_count() == 0  # nothing to end
+garbage.spare_loading()
+assert gc.get_threshold()[0] > usual[0]
+garbage.end_of_loading()
+assert gc.get_threshold() == usual and gc.get_freeze_count() > 0
+"""
+    loaded_by(code)
