@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
 OUTCOMES = ("completed", "failed", "cancelled", "rejected")
-GROUPS = ("day", "model", "client", "session")
+GROUPS = ("day", "model", "client", "session", "key")
 
 
 class SinceTime(click.ParamType["datetime"]):
@@ -118,10 +118,10 @@ def export(context: click.Context, /, names: tuple[str, ...], form: str, **_: An
 @JSON
 @click.pass_context
 def stats(context: click.Context, /, group: str, since: datetime | None, as_json: bool, **_: Any) -> None:
-    """Tokens and cost, summed by day, model, client or session."""
+    """Tokens and cost, summed by day, model, client, session or key."""
     from bridge.cli.tables import totals_table
     from bridge.record.export import json_lines
-    from bridge.record.history import totals
+    from bridge.record.sums import totals
 
     with _record(context) as database:
         rows = totals(database, group, since)

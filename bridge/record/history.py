@@ -1,4 +1,4 @@
-"""Reads the record: lists of past interceptions, one in full, and sums. Plain SQL, read-only, no bridge needed."""
+"""Reads the record: lists of past interceptions, and one in full. Plain SQL, read-only, no bridge needed."""
 
 from __future__ import annotations
 
@@ -35,13 +35,6 @@ PARTS = {
     "tokens": ("token_usages", "rowid"),
 }
 """The parts of an interception, as a snapshot calls them, with their tables and order."""
-
-GROUPS = {
-    "day": "substr(i.started_at, 1, 10)",
-    "model": "i.model",
-    "client": "i.client",
-    "session": "i.session_id",
-}
 
 
 @frozen
@@ -100,35 +93,6 @@ def story(database: sqlite3.Connection, name: str) -> Fields:
         rows = database.execute(sql, (interception["id"],))
         interception[name_in_story] = [_part(row) for row in rows]
     return interception
-
-
-def totals(database: sqlite3.Connection, group: str, since: datetime | None) -> list[Fields]:
-    """Sums of tokens and cost by day, model, client or session; newest, or most costly in tokens, first.
-
-    `cost_usd` is that of the answers whose cost is known, and None where none is; `unpriced` counts the others.
-    """
-    key = GROUPS[group]
-    order = "name DESC" if group == "day" else "input + output DESC"
-    rows = database.execute(
-        f"""
-        SELECT name, count(*) AS interceptions, sum(failed) AS failed, sum(input) AS input, sum(output) AS output,
-               sum(cache_read_input) AS cache_read_input, sum(cache_write_input) AS cache_write_input,
-               sum(cost_usd) AS cost_usd, sum(unpriced) AS unpriced, max(partial) AS partial
-        FROM (
-            SELECT {key} AS name, coalesce(i.outcome = 'failed', 0) AS failed,
-                   coalesce(sum(t.input), 0) AS input, coalesce(sum(t.output), 0) AS output,
-                   coalesce(sum(t.cache_read_input), 0) AS cache_read_input,
-                   coalesce(sum(t.cache_write_input), 0) AS cache_write_input, sum(t.cost_usd) AS cost_usd,
-                   count(t.input) - count(t.cost_usd) AS unpriced, coalesce(max(t.partial), 0) AS partial
-            FROM interceptions AS i LEFT JOIN token_usages AS t ON t.interception_id = i.id
-            WHERE :since IS NULL OR i.started_at >= :since
-            GROUP BY i.rowid
-        )
-        GROUP BY 1 ORDER BY {order}
-        """,  # noqa: S608  # names from our own table of groups
-        {"since": format_time(since) if since else None},
-    )
-    return [{**dict(row), "partial": bool(row["partial"])} for row in rows]
 
 
 def since_when(text: str, now: datetime) -> datetime:

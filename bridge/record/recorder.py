@@ -30,6 +30,7 @@ from bridge.record.key_states import KeyStates, SavedKeys
 from bridge.record.pruning import Pruning
 from bridge.record.queue import RecordQueue
 from bridge.record.statements import Item, Statements, kept
+from bridge.record.upkeep import Upkeep
 
 log = logger("record")
 
@@ -38,7 +39,7 @@ T = TypeVar("T")
 BATCH_S = 0.1
 RETRY_S = 1.0
 PRUNING_S = 0.05
-"""Between two steps of pruning."""
+"""Between two steps of pruning, or of what else keeps the file in order."""
 IDLE_S = 3600.0
 """How long the thread sleeps where nothing is to be written; then it may be time to prune."""
 MOVE_ASIDE_EVERY_S = 3600.0
@@ -68,6 +69,7 @@ class Recorder:
         self._run_lock = runs.RunLock(path)
         self._statements = Statements(run=0)
         self._pruning = Pruning(path, settings.keep)
+        self._upkeep = Upkeep()
         self._failing = False
         self._loss_told = False
         self._moved_aside_at = -MOVE_ASIDE_EVERY_S
@@ -125,7 +127,7 @@ class Recorder:
         self._close()
 
     def _write_all(self) -> bool:
-        """Writes what waits, then prunes a little; returns whether there is more to prune."""
+        """Writes what waits, then keeps the file in order a little; returns whether there is more of that to do."""
         more = False
         try:
             if self._database is None:
@@ -137,16 +139,17 @@ class Recorder:
                     self._write(batch)
                 finally:
                     self._queue.put_back(batch)  # what of it could not be written: nothing, mostly
-            more = self._prune()
+            more = self._keep_in_order()
         except TROUBLE as error:
             self._recover_from(error)
         else:
             self._note_recovery()
         return more
 
-    def _prune(self) -> bool:
+    def _keep_in_order(self) -> bool:
         assert self._database is not None  # noqa: S101  # opened before anything is written
-        return self._pruning.step(self._database, utc_now(), time.monotonic())
+        now = (utc_now(), time.monotonic())
+        return self._pruning.step(self._database, *now) or self._upkeep.step(self._database, *now)
 
     def _write(self, batch: deque[Item]) -> None:
         """Writes the batch and empties it. Where the file fails, the rest of it is left."""
@@ -188,6 +191,7 @@ class Recorder:
 
     def _open(self) -> SavedKeys:
         self._file = None
+        self._upkeep.begin_anew()
         self._database = database = open_for_writing(self._path)
         try:
             self._file = _identity(self._path)

@@ -11,7 +11,7 @@ from bridge.cli.main import cli
 from bridge.config.settings import LogFormat, LogLevel
 from bridge.events.values import Outcome
 from bridge.observe.logs import LEVELS
-from bridge.record import history
+from bridge.record import sums
 
 
 def choices(command: str, option: str) -> list[str]:
@@ -23,7 +23,7 @@ def choices(command: str, option: str) -> list[str]:
 
 def test_outcomes_and_groups_are_the_records() -> None:
     assert list(record.OUTCOMES) == choices("history", "outcome") == list(Outcome)
-    assert list(record.GROUPS) == choices("stats", "group") == list(history.GROUPS)
+    assert list(record.GROUPS) == choices("stats", "group") == list(sums.GROUPS)
 
 
 def test_log_levels_and_formats_are_the_settings_and_the_loggers() -> None:

@@ -41,12 +41,19 @@ def test_short_commands_wait_for_no_server(words: tuple[str, ...]) -> None:
 
 def test_the_past_is_read_without_the_events() -> None:
     loaded = loaded_by("import bridge.cli.tables, bridge.record.history, bridge.record.export")
-    assert not loaded & {"trio", "bridge.events.vocabulary", "bridge.events.picture"}
+    assert not loaded & {"trio", "bridge.events.wire", "bridge.events.picture"}
 
 
 def test_a_bridge_leaves_out_what_its_libraries_would_load_for_others() -> None:
     loaded = loaded_by("import bridge.cli.serve, bridge.server")
-    assert not loaded & {"rich", "h2", "priority", "hypercorn.trio.run", "importlib.metadata", "genai_prices"}
+    assert not loaded & {
+        "rich",
+        "h2.connection",
+        "priority",
+        "hypercorn.trio.run",
+        "importlib.metadata",
+        "genai_prices",
+    }
 
 
 def test_what_was_left_out_can_be_had_afterwards() -> None:

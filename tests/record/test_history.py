@@ -26,7 +26,8 @@ from bridge.events.vocabulary import (
 )
 from bridge.record import history
 from bridge.record.database import RecordError, open_for_reading
-from bridge.record.history import Filter, interceptions, since_when, story, totals
+from bridge.record.history import Filter, interceptions, since_when, story
+from bridge.record.sums import totals
 from tests.record.commands import printed, run
 from tests.support.generated_record import (
     CLIENTS,
@@ -110,7 +111,7 @@ def test_a_text_that_is_everywhere(large: sqlite3.Connection) -> None:
     assert found == [n for n in range(SESSIONS_OF - 1, -1, -1) if n % 4]
 
 
-@pytest.mark.parametrize("group", ["day", "model", "client", "session"])
+@pytest.mark.parametrize("group", ["day", "model", "client", "session", "key"])
 def test_sums(large: sqlite3.Connection, group: str) -> None:
     rows = totals(large, group, None)
     assert sum(row["interceptions"] for row in rows) == SIZE

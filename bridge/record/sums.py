@@ -1,0 +1,100 @@
+"""Sums of tokens and cost by day, model, client, session or key.
+
+Days that are over are summed once (`bridge.record.upkeep`), and read from there while nothing in them changes. What is
+left of a time, such as today, is added up from its interceptions. Either way the numbers are the same.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from datetime import datetime
+from typing import Any
+
+import orjson
+
+from bridge.events.times import format_time
+
+GROUPS = {
+    "day": "substr(i.started_at, 1, 10)",
+    "model": "i.model",
+    "client": "i.client",
+    "session": "i.session_id",
+    "key": "(SELECT key FROM attempts WHERE interception_id = i.id ORDER BY attempt DESC LIMIT 1)",
+}
+"""What can be summed by, with its value for an interception `i`; the key is that of its last attempt."""
+
+TOKENS = ("input", "output", "cache_read_input", "cache_write_input")
+COUNTS = ("interceptions", "failed", *TOKENS)
+
+LAST_TIME = "9999"
+"""Later than any time that is written, as text goes."""
+
+_OF_EACH = ", ".join(f"coalesce(sum(t.{name}), 0) AS {name}" for name in TOKENS)
+_ALL = ", ".join(f"sum({name}) AS {name}" for name in (*COUNTS, "cost_usd"))
+
+
+def _facts(groups: tuple[str, ...]) -> str:
+    """One row for each interception in the spans of time `:spans`, with the values to sum by and what to sum."""
+    names = ", ".join(f'{GROUPS[group]} AS "{group}"' for group in groups)
+    return f"""
+        SELECT {names}, 1 AS interceptions, coalesce(i.outcome = 'failed', 0) AS failed, {_OF_EACH},
+               sum(t.cost_usd) AS cost_usd
+        FROM json_each(:spans) AS span
+        JOIN interceptions AS i
+             ON i.started_at >= json_extract(span.value, '$[0]') AND i.started_at < json_extract(span.value, '$[1]')
+        LEFT JOIN token_usages AS t ON t.interception_id = i.id
+        GROUP BY i.rowid
+    """  # noqa: S608  # names from our own tables
+
+
+def _spans(spans: list[tuple[str, str]]) -> str:
+    return orjson.dumps(spans).decode()
+
+
+def totals(database: sqlite3.Connection, group: str, since: datetime | None) -> list[dict[str, Any]]:
+    """Sums of tokens and cost by one of GROUPS; newest, or most costly in tokens, first. All of them, or `since`."""
+    database.execute("BEGIN")  # days and sums of one moment
+    try:
+        begin = format_time(since) if since else ""
+        days = [row[0] for row in database.execute("SELECT day FROM summed_days WHERE complete ORDER BY day")]
+        whole = [day for day in days if day >= begin]
+        order = "name DESC" if group == "day" else "input + output DESC"
+        rows = database.execute(
+            f"""
+            SELECT name, {_ALL} FROM (
+                SELECT name, {", ".join(COUNTS)}, cost_usd FROM sums
+                WHERE grouping = :group AND day IN (SELECT value FROM json_each(:whole))
+                UNION ALL
+                SELECT "{group}", {", ".join(COUNTS)}, cost_usd FROM ({_facts((group,))})
+            )
+            GROUP BY 1 ORDER BY {order}
+            """,  # noqa: S608  # names from our own tables
+            {"group": group, "whole": orjson.dumps(whole).decode(), "spans": _spans(_between(whole, begin))},
+        )
+        return [dict(row) for row in rows]
+    finally:
+        database.execute("COMMIT")
+
+
+def _between(days: list[str], begin: str) -> list[tuple[str, str]]:
+    """The spans of time from `begin` on that these days, which are in order, leave open."""
+    spans = []
+    for day in days:
+        spans.append((begin, day))
+        begin = _end(day)
+    return [span for span in [*spans, (begin, LAST_TIME)] if span[0] < span[1]]
+
+
+def _end(day: str) -> str:
+    """A text after every time of that day, and before those of the next."""
+    return f"{day}U"  # which comes after the T of a time
+
+
+def sums_of(database: sqlite3.Connection, day: str, hours: range) -> list[tuple[Any, ...]]:
+    """Rows for the table `sums` without the day, of what began in some hours of it, for every group."""
+    counts = ", ".join(f"sum({name})" for name in (*COUNTS, "cost_usd"))
+    each = " UNION ALL ".join(f"SELECT '{group}', \"{group}\", {counts} FROM facts GROUP BY 2" for group in GROUPS)  # noqa: S608  # names from our own tables
+    end = _end(day) if hours.stop >= 24 else f"{day}T{hours.stop:02}"
+    spans = _spans([(f"{day}T{hours.start:02}" if hours.start else day, end)])
+    sql = f"WITH facts AS MATERIALIZED ({_facts(tuple(GROUPS))}) {each}"  # the same
+    return [tuple(row) for row in database.execute(sql, {"spans": spans})]
