@@ -26,7 +26,7 @@ from textual.screen import Screen
 from textual.timer import Timer
 
 from bridge.events.wire import Command
-from monitor import export, themes
+from monitor import export
 from monitor.lines.format import neutralise
 from monitor.lines.request_story import subject
 from monitor.lines.span import Tone
@@ -42,7 +42,7 @@ from monitor.screens.walkthrough import WalkthroughScreen
 from monitor.sources.bridge_socket import Source
 from monitor.state.request_list import Listing
 from monitor.state.state import Incoming, MonitorState
-from monitor.styles import colours
+from monitor.styles import colours, themes
 from monitor.widgets.views import VIEWS, ViewsBar
 
 FRAME_S = 1 / 15

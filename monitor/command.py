@@ -15,8 +15,9 @@ from attrs import frozen
 from bridge.events.place import default_socket
 from bridge.process.environment import without_secrets
 from bridge.process.parent import tied
-from monitor import ending, themes
+from monitor import ending
 from monitor.options import PATH, has_terminal, monitor_options
+from monitor.styles import themes
 
 if TYPE_CHECKING:
     from monitor.app import MonitorApp

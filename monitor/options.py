@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from monitor import themes
+from monitor.styles import themes
 
 
 class Speed(click.FloatRange):

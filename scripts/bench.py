@@ -1,4 +1,4 @@
-"""Measures Clearspan. `scripts/bench history`: how fast the record's commands answer on 100,000 interceptions;
+"""Measures Clearspan. `scripts/bench history`: how fast the record's commands answer on 1,000,000 interceptions;
 `scripts/bench monitor`: how the dashboard stands 100,000 events at 2,000 a second; `scripts/bench relay`: what crossing
 the bridge costs; `scripts/bench record`: how fast the record is written, and what pruning costs;
 `scripts/bench start`: how soon a bridge listens, and the short commands answer.
@@ -14,6 +14,7 @@ import tempfile
 import time
 from pathlib import Path
 
+from bridge.record.sums import GROUPS
 from scripts import bench_record, bench_relay, bench_start, monitor_load
 from tests.support.generated_record import identity, make_record
 
@@ -39,13 +40,15 @@ def history(options: argparse.Namespace) -> None:
     with tempfile.TemporaryDirectory(prefix="clearspan-bench-") as place:
         print(f"making {options.size:,} interceptions", file=sys.stderr)
         make_record(Path(place) / "clearspan.db", options.size)
+        print(f"kept up in {bench_record.keep_up(Path(place) / 'clearspan.db'):.0f} s")
         (Path(place) / "config.toml").write_text("")
         common = ["--config", f"{place}/config.toml", "--data-dir", place]
         _report("(start alone)", ["--version"], options.times)
         for name, words in HISTORY.items():
             _report(name, ["history", *common, *words], options.times)
         _report("show", ["show", *common, identity(options.size // 2)], options.times)
-        _report("stats by day", ["stats", *common], options.times)
+        for group in GROUPS:
+            _report(f"stats by {group}", ["stats", *common, "--by", group], options.times)
 
 
 def _report(name: str, words: list[str], times: int) -> None:
@@ -62,7 +65,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     commands = parser.add_subparsers(dest="command", required=True)
     command = commands.add_parser("history", help="the record's commands on a large record")
-    command.add_argument("--size", type=int, default=100_000, help="interceptions")
+    command.add_argument("--size", type=int, default=1_000_000, help="interceptions")
     command.add_argument("--times", type=int, default=5, help="runs of each command; the median is shown")
     command.set_defaults(run=history)
     command = commands.add_parser("monitor", help="the dashboard while events rain on it")
@@ -75,7 +78,8 @@ def main() -> None:
     command = commands.add_parser("record", help="interceptions a second written, and delays while old ones are pruned")
     command.add_argument("--interceptions", type=int, default=20_000)
     command.add_argument("--old", type=int, default=827_000, help="interceptions that are pruned")
-    command.set_defaults(run=lambda options: bench_record.record(options.interceptions, options.old))
+    command.add_argument("--rows", type=int, default=1_000_000, help="interceptions that are there already")
+    command.set_defaults(run=lambda options: bench_record.record(options.interceptions, options.old, options.rows))
     command = commands.add_parser("start", help="how soon a bridge listens, and the short commands answer")
     command.add_argument("--times", type=int, default=9, help="runs of each command; the median is shown")
     command.set_defaults(run=lambda options: bench_start.start(options.times))

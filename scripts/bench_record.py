@@ -30,20 +30,34 @@ from bridge.events.vocabulary import (
     TokensUsed,
     ToolCalled,
 )
+from bridge.record.database import open_for_writing
 from bridge.record.recorder import Recorder
+from bridge.record.upkeep import Upkeep
 from tests.support.generated_record import LAST, make_record
 
 MIB = 1024 * 1024
 WATCHED_EVERY_S = 0.01
 QUEUED = 20_000
+FOR_EVER_S = 3e9
 OLD = "SELECT 1 FROM interceptions WHERE started_at <= ? LIMIT 1"
 WRITTEN = "SELECT 1 FROM token_usages WHERE interception_id = ?"
 
 
-def record(count: int, old: int) -> None:
-    """Prints both."""
-    trio.run(_write, count)
+def record(count: int, old: int, rows: int) -> None:
+    """Prints both, writing into an empty record and into one of so many rows."""
+    for size in (0, rows):
+        trio.run(_write, count, size)
     trio.run(_prune, old)
+
+
+def keep_up(path: Path) -> float:
+    """Does in a record what a bridge does in the background; returns the seconds it took."""
+    began = time.perf_counter()
+    upkeep = Upkeep()
+    with closing(open_for_writing(path)) as database:
+        while upkeep.step(database, utc_now(), 0.0):
+            pass
+    return time.perf_counter() - began
 
 
 def _story(name: str) -> Iterator[Event]:
@@ -59,11 +73,14 @@ def _story(name: str) -> Iterator[Event]:
     yield InterceptionEnded(name, Outcome.COMPLETED, 200, None, 1, 4000.0, 400.0, 450.0, 40_000)
 
 
-async def _write(count: int) -> None:
+async def _write(count: int, size: int) -> None:
     with tempfile.TemporaryDirectory(prefix="clearspan-bench-") as place:
         path = Path(place) / "clearspan.db"
+        if size:
+            make_record(path, size)
+            keep_up(path)
         hub = Hub()
-        recorder = Recorder(RecordSettings(path=path), path, hub)
+        recorder = Recorder(RecordSettings(path=path, keep=Seconds(FOR_EVER_S)), path, hub)
         hub.add_sink(recorder.take)
         lost = 0
         async with trio.open_nursery() as nursery:
@@ -79,7 +96,9 @@ async def _write(count: int) -> None:
             lost = recorder._queue.lost  # noqa: SLF001
             nursery.cancel_scope.cancel()
         took, spent = time.perf_counter() - before, time.process_time() - busy
-    print(f"written: {count / took:,.0f} interceptions a second ({spent / count * 1e6:.0f} µs of processor time each)")
+    print(
+        f"written beside {size:,}: {count / took:,.0f} interceptions a second ({spent / count * 1e6:.0f} µs of processor time each)"
+    )
     print(f"lost: {lost}")
 
 

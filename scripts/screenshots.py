@@ -14,10 +14,10 @@ from datetime import timedelta
 from pathlib import Path
 
 from bridge.events.wire import Command, Envelope, Reply, encode
-from monitor import themes
 from monitor.app import MonitorApp
 from monitor.sources.bridge_socket import Deliver
 from monitor.state.state import Lost
+from monitor.styles import themes
 from scripts import scene
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -20,7 +20,7 @@ from bridge.http.fields import RawHeaders, first_value
 from bridge.process.imports import without
 from bridge.providers.connections import NoAuthorities, OwnedConnections, OwnedStream
 
-with without("rich", "h2"):  # for a command line, and HTTP/2
+with without("rich", "h2.connection"):  # for a command line, and HTTP/2
     import httpcore
     import httpx
 

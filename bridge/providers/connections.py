@@ -25,7 +25,7 @@ from bridge.http.grammar import HEAD_END, ProtocolFault, check_response_head
 from bridge.limits import LIMITS
 from bridge.process.imports import without
 
-with without("rich", "h2"):  # for a command line, and HTTP/2
+with without("rich", "h2.connection"):  # for a command line, and HTTP/2
     import httpcore
     import httpx
 

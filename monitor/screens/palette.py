@@ -9,7 +9,7 @@ from typing import Any
 from textual.app import App, SystemCommand
 from textual.screen import Screen
 
-from monitor import themes
+from monitor.styles import themes
 from monitor.widgets.views import VIEWS
 
 THEME_TITLES = {

@@ -15,7 +15,7 @@ from textual.color import Color
 from textual.filter import LineFilter
 from textual.theme import Theme
 
-from monitor import themes
+from monitor.styles import themes
 
 DARK = Theme(
     name=themes.DARK,

@@ -11,9 +11,9 @@ from click.testing import CliRunner
 from bridge.cli.main import cli
 from bridge.cli.monitor import watch
 from bridge.errors import ConfigurationError
-from monitor import command, options, themes
+from monitor import command, options
 from monitor.command import MonitorError, MonitorOptions, main, show
-from monitor.styles import colours
+from monitor.styles import colours, themes
 from tests.support.generated_record import make_record
 
 

@@ -10,8 +10,8 @@ from rich.style import Style
 from textual.color import Color
 from textual.pilot import Pilot
 
-from monitor import themes
 from monitor.app import MonitorApp
+from monitor.styles import themes
 from monitor.styles.colours import THEMES
 from tests.support.hands import five_requests, play
 from tests.support.play import PLACE, Stage

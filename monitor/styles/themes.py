@@ -1,4 +1,4 @@
-"""The themes by name, and which one is chosen. `monitor/styles/colours.py` holds their colours.
+"""The themes by name, and which one is chosen. `colours.py` beside this holds their colours.
 
 Apart from Textual, which takes a while to load: the command line names the themes before anything is shown.
 """
