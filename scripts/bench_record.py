@@ -96,9 +96,8 @@ async def _write(count: int, size: int) -> None:
             lost = recorder._queue.lost  # noqa: SLF001
             nursery.cancel_scope.cancel()
         took, spent = time.perf_counter() - before, time.process_time() - busy
-    print(
-        f"written beside {size:,}: {count / took:,.0f} interceptions a second ({spent / count * 1e6:.0f} µs of processor time each)"
-    )
+    each = f"{spent / count * 1e6:.0f} µs of processor time each"
+    print(f"written beside {size:,}: {count / took:,.0f} interceptions a second ({each})")
     print(f"lost: {lost}")
 
 
