@@ -81,7 +81,7 @@ def test_a_record_is_made_a_log_that_is_gone_afterwards(tmp_path: Path, monkeypa
         shown.append(options.replay)
         return 0
 
-    monkeypatch.setattr(command, "has_terminal", lambda: True)
+    monkeypatch.setattr(options, "has_terminal", lambda: True)
     monkeypatch.setattr(command, "show", look)
     assert watch(Settings(data_dir=tmp_path), replay=path, speed=1.0, theme=None, web_port=None) == 0
     assert not shown[0].exists()
@@ -90,7 +90,7 @@ def test_a_record_is_made_a_log_that_is_gone_afterwards(tmp_path: Path, monkeypa
 def test_what_the_monitor_refuses_ends_the_command_with_its_words(monkeypatch: pytest.MonkeyPatch) -> None:
     from bridge.config.settings import Settings  # noqa: PLC0415  only here
 
-    monkeypatch.setattr(command, "has_terminal", lambda: True)
+    monkeypatch.setattr(options, "has_terminal", lambda: True)
     with pytest.raises(ConfigurationError) as refusal:
         watch(Settings(data_dir=Path()), replay=Path("no.such"), speed=1.0, theme=None, web_port=None)
     assert refusal.value.faults == ["no.such: no such file or directory"]
