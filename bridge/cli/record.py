@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
 OUTCOMES = ("completed", "failed", "cancelled", "rejected")
-GROUPS = ("day", "model", "client", "session", "key")
+GROUPS = ("day", "model", "client", "session", "served", "key")
 
 
 class SinceTime(click.ParamType["datetime"]):

@@ -15,6 +15,7 @@ import orjson
 from bridge.config.load import Loaded
 from bridge.config.rules import open_to_all, without_effect
 from bridge.config.settings import Seconds, format_duration
+from bridge.events.values import cost_mark
 from bridge.keys.secret import Secret, hint
 from bridge.limits import KIB, LIMITS, MIB, Limits
 from bridge.terminal_text import visible_start as visible
@@ -160,7 +161,7 @@ def dollars(cost: float | None, mark: str = "") -> str:
 
 
 def _cost(sums: RecordRow) -> str:
-    return dollars(sums["cost_usd"], Tokens(unpriced=sums["unpriced"], partial=sums["partial"]).cost_mark)
+    return dollars(sums["cost_usd"], cost_mark(sums["unpriced"], partial=sums["partial"]))
 
 
 def local_time(stamp: str) -> str:

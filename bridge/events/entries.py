@@ -13,7 +13,7 @@ from typing import Any, get_type_hints
 from attrs import Factory, define, evolve, field, fields, frozen
 
 from bridge.events.size import FIXED, json_size, value_json, value_size
-from bridge.events.values import Asked, ErrorType, FailureReason, Outcome, ThoughtSource, WithheldReason
+from bridge.events.values import Asked, ErrorType, FailureReason, Outcome, ThoughtSource, WithheldReason, cost_mark
 from bridge.events.vocabulary import InterceptionStarted, TokensUsed
 
 
@@ -144,7 +144,7 @@ class Tokens:
     @property
     def cost_mark(self) -> str:
         """What people see before the cost: `≥` where a part of it is unknown, `~` where a part is an estimate."""
-        return "≥" if self.unpriced else "~" if self.partial else ""
+        return cost_mark(self.unpriced, partial=self.partial)
 
     def copy(self) -> Tokens:
         """The sums as they are now."""

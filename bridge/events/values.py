@@ -136,3 +136,8 @@ class KeyCause:
     id: str | None = None
     status: int | None = None
     text: str | None = None
+
+
+def cost_mark(unpriced: int, *, partial: bool) -> str:
+    """What people see before a cost: `≥` where a part of it is unknown, `~` where a part is an estimate."""
+    return "≥" if unpriced else "~" if partial else ""

@@ -19,18 +19,22 @@ GROUPS = {
     "model": "i.model",
     "client": "i.client",
     "session": "i.session_id",
+    "served": "i.served_model",
     "key": "(SELECT key FROM attempts WHERE interception_id = i.id ORDER BY attempt DESC LIMIT 1)",
 }
 """What can be summed by, with its value for an interception `i`; the key is that of its last attempt."""
 
 TOKENS = ("input", "output", "cache_read_input", "cache_write_input")
-COUNTS = ("interceptions", "failed", *TOKENS)
+COUNTS = ("interceptions", "failed", *TOKENS, "unpriced", "partial")
+SUMMED = (*COUNTS, "cost_usd")
+"""`cost_usd` is that of the responses whose cost is known, and NULL where none is; `unpriced` counts the others, and
+`partial` those that broke off, which are counted as far as they came."""
 
 LAST_TIME = "9999"
 """Later than any time that is written, as text goes."""
 
 _OF_EACH = ", ".join(f"coalesce(sum(t.{name}), 0) AS {name}" for name in TOKENS)
-_ALL = ", ".join(f"sum({name}) AS {name}" for name in (*COUNTS, "cost_usd"))
+_ALL = ", ".join(f"sum({name}) AS {name}" for name in SUMMED)
 
 
 def _facts(groups: tuple[str, ...]) -> str:
@@ -38,7 +42,8 @@ def _facts(groups: tuple[str, ...]) -> str:
     names = ", ".join(f'{GROUPS[group]} AS "{group}"' for group in groups)
     return f"""
         SELECT {names}, 1 AS interceptions, coalesce(i.outcome = 'failed', 0) AS failed, {_OF_EACH},
-               sum(t.cost_usd) AS cost_usd
+               sum(t.cost_usd) AS cost_usd, count(t.input) - count(t.cost_usd) AS unpriced,
+               coalesce(sum(t.partial), 0) AS partial
         FROM json_each(:spans) AS span
         JOIN interceptions AS i
              ON i.started_at >= json_extract(span.value, '$[0]') AND i.started_at < json_extract(span.value, '$[1]')
@@ -62,16 +67,16 @@ def totals(database: sqlite3.Connection, group: str, since: datetime | None) -> 
         rows = database.execute(
             f"""
             SELECT name, {_ALL} FROM (
-                SELECT name, {", ".join(COUNTS)}, cost_usd FROM sums
+                SELECT name, {", ".join(SUMMED)} FROM sums
                 WHERE grouping = :group AND day IN (SELECT value FROM json_each(:whole))
                 UNION ALL
-                SELECT "{group}", {", ".join(COUNTS)}, cost_usd FROM ({_facts((group,))})
+                SELECT "{group}", {", ".join(SUMMED)} FROM ({_facts((group,))})
             )
             GROUP BY 1 ORDER BY {order}
             """,  # noqa: S608  # names from our own tables
             {"group": group, "whole": orjson.dumps(whole).decode(), "spans": _spans(_between(whole, begin))},
         )
-        return [dict(row) for row in rows]
+        return [{**dict(row), "partial": bool(row["partial"])} for row in rows]
     finally:
         database.execute("COMMIT")
 
@@ -92,8 +97,7 @@ def _end(day: str) -> str:
 
 def sums_of(database: sqlite3.Connection, day: str, hours: range) -> list[tuple[Any, ...]]:
     """Rows for the table `sums` without the day, of what began in some hours of it, for every group."""
-    counts = ", ".join(f"sum({name})" for name in (*COUNTS, "cost_usd"))
-    each = " UNION ALL ".join(f"SELECT '{group}', \"{group}\", {counts} FROM facts GROUP BY 2" for group in GROUPS)  # noqa: S608  # names from our own tables
+    each = " UNION ALL ".join(f"SELECT '{group}', \"{group}\", {_ALL} FROM facts GROUP BY 2" for group in GROUPS)  # noqa: S608  # names from our own tables
     end = _end(day) if hours.stop >= 24 else f"{day}T{hours.stop:02}"
     spans = _spans([(f"{day}T{hours.start:02}" if hours.start else day, end)])
     sql = f"WITH facts AS MATERIALIZED ({_facts(tuple(GROUPS))}) {each}"  # the same

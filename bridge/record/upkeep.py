@@ -16,7 +16,7 @@ from typing import Any
 from attrs import define, field
 
 from bridge.record.pruning import EVERY_S, StepSize
-from bridge.record.sums import COUNTS, sums_of
+from bridge.record.sums import COUNTS, SUMMED, sums_of
 
 INDICES = {
     # Whatever `history` filters by, so that a filter that fits nothing reads this alone. In the order of time, so that
@@ -29,7 +29,7 @@ INDICES = {
 REPLACED = ("interceptions_by_time",)
 """Indices that one of those does the work of."""
 
-SUM = f"INSERT INTO sums (day, grouping, name, {', '.join(COUNTS)}, cost_usd) VALUES ({', '.join('?' * 10)})"  # noqa: S608  # our own names
+SUM = f"INSERT INTO sums (day, grouping, name, {', '.join(SUMMED)}) VALUES (?, ?, ?{', ?' * len(SUMMED)})"  # noqa: S608  # our own names
 
 HOURS = 24
 
@@ -40,7 +40,9 @@ class _Day:
 
     day: str
     hour: int = 0
-    sums: dict[tuple[str, str | None], list[Any]] = field(factory=lambda: defaultdict(lambda: [0] * 6 + [None]))
+    sums: dict[tuple[str, str | None], list[Any]] = field(
+        factory=lambda: defaultdict(lambda: [0] * len(COUNTS) + [None])
+    )
 
     def add(self, rows: list[tuple[Any, ...]]) -> None:
         for grouping, name, *values in rows:

@@ -13,7 +13,7 @@ from trio.testing import wait_all_tasks_blocked
 from bridge.config.settings import ProviderSettings, RecordSettings
 from bridge.keys.secret import Secret
 from bridge.record.database import open_for_reading
-from bridge.record.history import totals
+from bridge.record.sums import totals
 from tests.support.served import served, stop
 from tests.support.slow_list import SlowList
 from tests.support.world import HELLO, KEYS, RESPONSES, Asked, Reply, ask, provider, running, say_hello, world

@@ -18,7 +18,8 @@ from attrs import Factory, frozen
 from bridge.config.settings import ProviderSettings, RecordSettings
 from bridge.keys.secret import Secret
 from bridge.record.database import open_for_reading
-from bridge.record.history import story, totals
+from bridge.record.history import story
+from bridge.record.sums import totals
 from tests.support.world import KEYS, STREAM, Asked, Hang, Reply, World, ask, provider, running
 
 Fields = dict[str, Any]

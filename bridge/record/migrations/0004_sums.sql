@@ -17,6 +17,8 @@ CREATE TABLE sums (
     output INTEGER NOT NULL,
     cache_read_input INTEGER NOT NULL,
     cache_write_input INTEGER NOT NULL,
+    unpriced INTEGER NOT NULL,
+    partial INTEGER NOT NULL,
     cost_usd REAL
 ) STRICT;
 
