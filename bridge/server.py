@@ -111,7 +111,8 @@ class Bridge:
                     start["note"] = warning
                 log.info("started", **start)
                 task_status.started(self.url)
-                nursery.start_soon(self._load_the_rest, prices)
+                nursery.start_soon(self._load_authorities)
+                nursery.start_soon(prices.load, AFTER_START_S)
                 await self._stop.wait()
                 self.hub.publish(BridgeStopping(self._stop_reason))
                 log.info("stopping", reason=self._stop_reason, running=len(app.live))
@@ -119,15 +120,14 @@ class Bridge:
                 await listener.drain()
                 nursery.cancel_scope.cancel()
 
-    async def _load_the_rest(self, prices: Prices) -> None:
-        """What no start needs to wait for: whom to trust, which the first request may need, and what answers cost."""
+    async def _load_authorities(self) -> None:
+        """Whom to trust: the first request may need it, but no start has to wait for it."""
         await trio.sleep(AFTER_START_S)
         if any(provider.upstream.is_encrypted for provider in self.providers.values()):
             try:
                 await load_authorities()
             except NoAuthorities as error:  # requests are told the same, until it is mended
                 log.warning("no provider can be reached by https", reason=str(error))
-        await prices.load()
 
     def reconfigure(self, settings: Settings) -> None:
         """Takes over changed settings: providers, keys, tokens, limits. What runs goes on with what it began with."""

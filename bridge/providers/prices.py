@@ -50,10 +50,11 @@ class Prices:
         self._list: PriceList | None = None
         self._waiting: list[Callable[[], None]] | None = None  # None while nothing is worth waiting for
 
-    async def load(self) -> None:
-        """Loads the price list, if it is installed."""
+    async def load(self, after_s: float = 0.0) -> None:
+        """Loads the price list, if it is installed, so many seconds later; what is told is held from now on."""
         self._waiting = []
         try:
+            await trio.sleep(after_s)
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._end_waiting)
                 self._list = await self._loaded()
