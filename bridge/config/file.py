@@ -112,21 +112,23 @@ def _structured(known: dict[str, Any], converter: Converter) -> tuple[Settings, 
         except BaseValidationError as error:
             found = [pair for place, text in strict_toml.faults(error, _explain) for pair in _named(place, text)]
         faults += found
-        for name, _ in found:
-            _leave_out(known, name.replace("mcp.servers", "mcp_servers", 1).split("."))
+        names = [name.replace("mcp.servers", "mcp_servers", 1).split(".") for name, _ in found]
+        left_out = [_leave_out(known, name) for name in names]
+        if not any(left_out):
+            known.clear()  # a name with a dot in it is found nowhere; what is left says no more of it
 
 
-def _leave_out(known: dict[str, Any], name: Sequence[str]) -> None:
-    """Takes a faulty setting out, or the nearest around it that can be found by its name."""
+def _leave_out(known: dict[str, Any], name: Sequence[str]) -> bool:
+    """Takes a faulty setting out, or the nearest around it that can be found by its name. False where there is none."""
     table = known
     for part, below in pairwise([*name, ""]):
         inner = table.get(part)
         if part == "type" or not isinstance(inner, dict) or below not in inner:
             if part == "type":  # whose default address would be another's
                 table.pop("base_url", None)
-            table.pop(part, None)
-            return
+            return table.pop(part, None) is not None
         table = inner
+    return False
 
 
 def fault_line(where: str, name: str, fault: str) -> str:

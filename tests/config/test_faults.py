@@ -264,6 +264,21 @@ def test_any_document_is_loaded_or_refused(document: dict[str, Any]) -> None:
     assert all(fault and "\n" not in fault for fault in faults_of(text))
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        'providers = {"a.b" = {type = "openai", keys = 1}}\n',
+        "providers = {\"a'].b\" = {type = 1, keys = 1}}\n",
+        'mcp = {servers = {"a.b" = {url = 1}}}\n',
+        'server = {"a.b" = 1}\nrecord = {prompts = 1}\n',
+    ],
+)
+def test_a_fault_under_a_name_with_a_dot_is_told_once(text: str) -> None:
+    told = faults_of(text)
+    assert told
+    assert len(told) == len(set(told))
+
+
 @given(st.text(st.characters(exclude_categories=["Cs"]), max_size=60))
 def test_any_text_is_loaded_or_refused(text: str) -> None:
     assert all(faults_of(text))
