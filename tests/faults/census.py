@@ -13,6 +13,7 @@ import trio
 import trio.testing
 from attrs import frozen
 
+from tests.support.until import until
 from tests.support.world import World
 
 _DESCRIPTORS = Path("/proc/self/fd" if sys.platform == "linux" else "/dev/fd")
@@ -57,6 +58,8 @@ async def nothing_left(here: World | None = None) -> AsyncIterator[None]:
     if here is not None:
         in_use = [provider.upstream.in_use for provider in here.bridge.providers.values()]
         assert in_use == [0] * len(in_use)
+        # An end waits for the price list, if it comes before that is there.
+        await until(lambda: len(here.events("interception.ended")) >= len(here.events("interception.started")))
         started = sorted(event.id for event in here.events("interception.started"))
         assert started == sorted(event.id for event in here.events("interception.ended"))
 

@@ -260,7 +260,7 @@ async def test_an_event_waits_a_quarter_of_a_second_at_most(tmp_path: Path) -> N
         for name in "abc":
             here.publish(started(name))
             await until(partial(lambda name: name in ids(here.path), name))
-    assert 3 <= len(waits) <= 5
+    assert 3 <= len(waits) <= 8  # three for a new file's index, which is made in steps
     assert max(waits) <= 0.2  # the rest is for writing
 
 
