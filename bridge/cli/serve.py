@@ -16,7 +16,7 @@ from bridge.errors import ClearspanError
 from bridge.events.describe import describe
 from bridge.events.wire import Envelope, decode
 from bridge.observe import logs
-from bridge.process import garbage
+from bridge.process import garbage, heap
 from bridge.process.parent import is_orphan
 from bridge.process.signals import kept
 from bridge.server import Bridge, run_until_signalled
@@ -98,6 +98,7 @@ async def run_beside(settings: Settings, beside: Beside, ready: Callable[[str], 
         def started(url: str) -> None:
             ready(url)
             garbage.end_of_loading()
+            heap.keep_one()
             nursery.start_soon(accompany)
 
         graceful = await run_until_signalled(bridge, started)

@@ -268,7 +268,7 @@ def test_any_document_is_loaded_or_refused(document: dict[str, Any]) -> None:
     "text",
     [
         'providers = {"a.b" = {type = "openai", keys = 1}}\n',
-        "providers = {\"a'].b\" = {type = 1, keys = 1}}\n",
+        'providers = {"a\'].b" = {type = 1, keys = 1}}\n',
         'mcp = {servers = {"a.b" = {url = 1}}}\n',
         'server = {"a.b" = 1}\nrecord = {prompts = 1}\n',
     ],
