@@ -1,138 +1,236 @@
-"""`scripts/bench relay`: what crossing the bridge costs, against asking the same provider directly.
+"""`scripts/bench relay`: what crossing the bridge costs, against a bare relay and against asking the provider directly.
 
-Provider and bridge are processes of their own, the client is this one; all share the machine. Figures are this
-machine's; what matters is the ratio.
+Each proxy has one core for itself, load and provider share the other; direct, bare relay, bridge, and the bridge with a
+subscriber are measured in turn, round by round, so that what else the machine does meets all of them. Rates are this
+machine's; what matters is the ratio. Processor time (user and system, of the proxy alone) suffers least from others.
 """
 
 from __future__ import annotations
 
+import argparse
+import asyncio
+import os
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-import trio
+from attrs import frozen
 
-BEGIN = b'event: response.created\ndata: {"type":"response.created","response":{"id":"resp_1"}}\n\n'
-EVENT = (
-    b'event: response.output_text.delta\ndata: {"type":"response.output_text.delta","delta":"four words of text "}\n\n'
-)
-CHUNK = b"%x\r\n%s\r\n" % (len(EVENT), EVENT)
-STREAM_HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
-BODY = b'{"id":"resp_1","output":[],"usage":{"input_tokens":1,"output_tokens":1}}'
-WHOLE = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n%s" % (len(BODY), BODY)
+from scripts.bench_provider import BODY, EVENT, LAST
+
 KEY = "sk-bench-0000000000000000"
+PACED_STREAMS = 50
+PACED_RATE = 20
+HERE = Path(__file__).parent
+CORES = sorted(os.sched_getaffinity(0))
 
 
-async def provide(events: int) -> None:
-    """A provider as fast as Trio allows: whole answers, or a stream of so many events, each sent by itself."""
+@frozen
+class Target:
+    """Who is asked. `pid` is the proxy's; None where there is none."""
 
-    async def serve(stream: trio.SocketStream) -> None:
-        async with stream:
-            received = b""
-            while more := await stream.receive_some(65536):
-                received += more
-                if not received.endswith(b"}"):
-                    continue  # the body is still to come
-                streaming, received = b'"stream":true' in received, b""
-                if not streaming:
-                    await stream.send_all(WHOLE)
-                    continue
-                await stream.send_all(STREAM_HEAD + b"%x\r\n%s\r\n" % (len(BEGIN), BEGIN))
-                for _ in range(events):
-                    await stream.send_all(CHUNK)
-                await stream.send_all(b"0\r\n\r\n")
-
-    listeners = await trio.open_tcp_listeners(0, host="127.0.0.1")
-    print(listeners[0].socket.getsockname()[1], flush=True)
-    await trio.serve_listeners(serve, listeners)
+    name: str
+    port: int
+    path: str
+    pid: int | None = None
+    socket: str | None = None
+    """Of the bridge's events, where somebody is to listen to them."""
 
 
 @contextmanager
-def process(*command: str) -> Iterator[int]:
-    """A program whose first line of output ends in the port it listens on."""
-    running = subprocess.Popen([sys.executable, "-P", *command], stdout=subprocess.PIPE, text=True)  # noqa: S603
+def process(core: int, *command: str) -> Iterator[tuple[int, int]]:
+    """A program on a core of its own, whose first line of output ends in its port; yields process and port."""
+    words = [sys.executable, "-P", *command]
+    environment = {**os.environ, "PYTHONPATH": str(HERE.parent)}
+    os.sched_setaffinity(0, {core})  # which the program inherits, with every thread it starts
+    try:
+        running = subprocess.Popen(  # noqa: S603  # our own programs; what breaks off with a load is no news
+            words, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=environment
+        )
+    finally:
+        os.sched_setaffinity(0, {CORES[-1]})
     try:
         assert running.stdout is not None  # noqa: S101  # for the type checker: it is a pipe
-        yield int(running.stdout.readline().strip().rpartition(":")[2])
+        yield running.pid, int(running.stdout.readline().strip().rpartition(":")[2])
     finally:
         running.terminate()
         running.communicate()
 
 
-def request(path: str, *, stream: bool) -> bytes:
+def processor_s(pid: int) -> float:
+    """The processor time that a process has used, all its threads together: Linux's clock of that process."""
+    return time.clock_gettime((~pid << 3) | 2)
+
+
+class Client(asyncio.Protocol):
+    """Sends one message again and again on one connection, each when the answer before is whole."""
+
+    def __init__(self, message: bytes, end: bytes) -> None:
+        self._message = message
+        self._end = end
+        self._tail = b""
+        self._began = 0.0
+        self._begun = False
+        self.took: list[float] = []
+        self.firsts: list[float] = []
+        self.received = 0
+        self.transport: asyncio.Transport | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begins."""
+        assert isinstance(transport, asyncio.Transport)  # noqa: S101  # what a TCP client gets
+        self.transport = transport
+        self._ask(transport)
+
+    def _ask(self, transport: asyncio.Transport) -> None:
+        self._tail, self._begun, self._began = b"", False, time.perf_counter()
+        transport.write(self._message)
+
+    def data_received(self, data: bytes) -> None:
+        """Notes the first byte and the last."""
+        now = time.perf_counter()
+        self.received += data.count(b"event: ")
+        if not self._begun:
+            self._begun = True
+            self.firsts.append(now - self._began)
+        self._tail = (self._tail + data)[-len(self._end) :]
+        if self._tail == self._end and self.transport is not None:
+            self.took.append(now - self._began)
+            self._ask(self.transport)
+
+
+def message(target: Target, model: str, *, stream: bool) -> bytes:
     """The bytes of one request."""
-    body = b'{"model":"m","input":"hello","stream":%s}' % (b"true" if stream else b"false")
-    head = f"POST {path} HTTP/1.1\r\nhost: 127.0.0.1:{{port}}\r\ncontent-type: application/json\r\n"
-    return head.encode() + b"content-length: %d\r\n\r\n%s" % (len(body), body)
+    body = b'{"model":"%b","input":"hello","stream":%b}' % (model.encode(), b"true" if stream else b"false")
+    head = f"POST {target.path} HTTP/1.1\r\nHost: 127.0.0.1:{target.port}\r\nContent-Type: application/json\r\n"
+    return head.encode() + b"User-Agent: bench\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
 
 
-async def ask(stream: trio.SocketStream, message: bytes, end: bytes) -> float:
-    """One request on an open connection, to the end of its answer. Returns the seconds to its first byte."""
-    began = time.perf_counter()
-    await stream.send_all(message)
-    received = await stream.receive_some(1 << 20)
-    first = time.perf_counter() - began
-    tail = received[-128:]
-    while not tail.endswith(end):
-        received = await stream.receive_some(1 << 20)
-        if not received:
-            raise SystemExit("the answer broke off")
-        tail = (tail + received)[-128:]
-    return first
+@frozen
+class Load:
+    """What a load showed."""
+
+    seconds: float
+    processor: float
+    took: list[float]
+    firsts: list[float]
+    events: int
 
 
-async def load(port: int, path: str, *, clients: int, each: int, stream: bool) -> tuple[float, list[float]]:
-    """So many clients, so many requests each, one after the other. Returns all seconds, and those to first bytes."""
-    message = request(path, stream=stream).replace(b"{port}", str(port).encode())
-    end = b"0\r\n\r\n" if stream else BODY
-    firsts: list[float] = []
+async def load(target: Target, asked: bytes, end: bytes, *, clients: int, seconds: float) -> Load:
+    """So many clients for so long, after half as long that is not counted."""
+    loop = asyncio.get_running_loop()
+    playing = [
+        (await loop.create_connection(lambda: Client(asked, end), "127.0.0.1", target.port))[1] for _ in range(clients)
+    ]
+    await asyncio.sleep(seconds / 2)
+    for client in playing:
+        client.took, client.firsts, client.received = [], [], 0
+    before, spent = time.perf_counter(), processor_s(target.pid) if target.pid else 0.0
+    await asyncio.sleep(seconds)
+    after, spent = time.perf_counter(), (processor_s(target.pid) if target.pid else 0.0) - spent
+    result = Load(
+        after - before,
+        spent,
+        [one for client in playing for one in client.took],
+        [one for client in playing for one in client.firsts],
+        sum(client.received for client in playing),
+    )
+    for client in playing:
+        if client.transport is not None:
+            client.transport.abort()
+    await asyncio.sleep(0.2)
+    return result
 
-    async def client() -> None:
-        async with await trio.open_tcp_stream("127.0.0.1", port) as connection:
-            firsts.extend([await ask(connection, message, end) for _ in range(each)])
 
-    began = time.perf_counter()
-    async with trio.open_nursery() as nursery:
-        for _ in range(clients):
-            nursery.start_soon(client)
-    return time.perf_counter() - began, firsts
+async def measure(target: Target, seconds: float) -> Mapping[str, float]:
+    """One round."""
+    figures: dict[str, float] = {}
+    listening = None
+    if target.socket is not None:
+        reader, listening = await asyncio.open_unix_connection(target.socket)
+        reading = asyncio.create_task(_drain(reader))
+    whole = message(target, "whole", stream=False)
+    blocking = await load(target, whole, BODY[-16:], clients=16, seconds=seconds)
+    figures["blocking requests/s"] = len(blocking.took) / blocking.seconds
+    figures["blocking, processor µs each"] = blocking.processor / max(1, len(blocking.took)) * 1e6
+    took = sorted(blocking.took)
+    figures["blocking, p99/p50"] = took[int(len(took) * 0.99)] / took[len(took) // 2]
+    burst = message(target, "burst", stream=True)
+    streams = await load(target, burst, LAST, clients=16, seconds=seconds)
+    figures["streams/s"] = len(streams.took) / streams.seconds
+    figures["stream, processor µs each"] = streams.processor / max(1, len(streams.took)) * 1e6
+    alone = await load(target, burst, LAST, clients=1, seconds=seconds / 2)
+    figures["first byte, 1 connection, ms"] = statistics.median(alone.firsts) * 1e3
+    asked = message(target, f"paced-{PACED_RATE}", stream=True)
+    paced = await load(target, asked, LAST, clients=PACED_STREAMS, seconds=seconds)
+    figures["paced event, processor µs each"] = paced.processor / max(1, paced.events) * 1e6
+    if listening is not None:
+        reading.cancel()
+        listening.close()
+    return figures
 
 
-def relay(events: int = 5000) -> None:
-    """Prints requests/s, events/s and times to the first byte, direct and across the bridge."""
-    with tempfile.TemporaryDirectory(prefix="clearspan-bench-") as place, process(__file__, str(events)) as upstream:
-        config = Path(place) / "config.toml"
+async def _drain(reader: asyncio.StreamReader) -> None:
+    while await reader.read(1 << 16):
+        pass
+
+
+@contextmanager
+def targets(*, direct: bool = True) -> Iterator[list[Target]]:
+    """The provider, and the proxies before it."""
+    near, far = CORES[0], CORES[-1]
+    with (
+        tempfile.TemporaryDirectory(prefix="clearspan-bench-") as place,
+        process(far, str(HERE / "bench_provider.py")) as (_, upstream),
+        process(near, str(HERE / "bare_relay.py"), str(upstream)) as (bare_pid, bare),
+    ):
+        config, socket = Path(place) / "config.toml", f"{place}/events.sock"
         config.write_text(
             f'[providers.openai]\ntype = "openai"\nbase_url = "http://127.0.0.1:{upstream}/v1"\nkeys = ["{KEY}"]\n'
         )
-        words = ["--config", str(config), "--port", "0", "--socket", f"{place}/events.sock", "--data-dir", place]
-        with process("-m", "bridge", "serve", "--log-level", "error", *words) as bridge:
-            _measure("direct", upstream, "/v1/responses", events)
-            _measure("bridge", bridge, "/openai/v1/responses", events)
+        words = ["--config", str(config), "--port", "0", "--socket", socket, "--data-dir", place]
+        with process(near, "-m", "bridge", "serve", "--log-level", "error", *words) as (pid, port):
+            asked = "/openai/v1/responses"
+            yield [
+                *([Target("direct", upstream, "/v1/responses")] if direct else []),
+                Target("bare relay", bare, "/v1/responses", bare_pid),
+                Target("bridge", port, asked, pid),
+                Target("bridge, watched", port, asked, pid, socket),
+            ]
 
 
-def _measure(name: str, port: int, path: str, events: int) -> None:
-    def run(**words: int | bool) -> tuple[float, list[float]]:
-        return trio.run(lambda: load(port, path, **words))  # type: ignore[arg-type]
-
-    run(clients=4, each=50, stream=False)  # warm up
-    took, firsts = run(clients=1, each=500, stream=False)
-    ordered = sorted(firsts)
-    print(f"{name}: one client       {500 / took:9.0f} requests/s")
-    print(
-        f"{name}: first byte       {statistics.median(ordered) * 1000:9.2f} ms median, {ordered[494] * 1000:.2f} ms p99"
-    )
-    took, _ = run(clients=20, each=50, stream=False)
-    print(f"{name}: 20 clients       {1000 / took:9.0f} requests/s")
-    for clients in (1, 20):
-        took, _ = run(clients=clients, each=1, stream=True)
-        print(f"{name}: {clients:2} streams       {clients * events / took:9.0f} events/s", flush=True)
+def relay(options: argparse.Namespace) -> None:
+    """Prints the table: medians of the rounds, and in brackets what that is against the bare relay."""
+    found: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
+    with targets() as all_of_them:
+        chosen = [target for target in all_of_them if not options.only or target.name in options.only]
+        for _ in range(options.rounds):
+            for target in chosen:
+                for figure, value in asyncio.run(measure(target, options.seconds)).items():
+                    found[figure][target.name].append(value)
+    _print(found, [target.name for target in chosen])
 
 
-if __name__ == "__main__":
-    trio.run(provide, int(sys.argv[1]))
+def _print(found: Mapping[str, Mapping[str, list[float]]], names: list[str]) -> None:
+    median: Callable[[list[float]], float] = statistics.median
+    print(f"{'':<32}" + "".join(f"{name:>20}" for name in names))
+    for figure, values in found.items():
+        # What a proxy adds to the first byte, not the whole of it, is what compares with another's.
+        nought = median(values["direct"]) if figure.startswith("first byte") and "direct" in values else 0.0
+        bare = median(values["bare relay"]) - nought if "bare relay" in values else 0.0
+        line = f"{figure:<32}"
+        for name in names:
+            value = median(values[name])
+            ratio = f" ({(value - nought) / bare:4.2f})" if bare and name not in {"direct", "bare relay"} else " " * 7
+            line += f"{value:>13,.2f}{ratio}" if value < 100 else f"{value:>13,.0f}{ratio}"
+        print(line, flush=True)
+
+
+assert EVENT.count(b"event: ") == 1  # noqa: S101  # what `Client` counts
