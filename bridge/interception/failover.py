@@ -28,8 +28,9 @@ from bridge.keys.key import Key
 from bridge.keys.verdict import Failure, judge, judge_stream_failure
 from bridge.keys.walk import Exhausted, Walk
 from bridge.observe.logs import redactor
-from bridge.providers.attempt import Call, Response, UpstreamBusy, UpstreamError, UpstreamTimeout
+from bridge.providers.attempt import Call, Response
 from bridge.providers.circuit_breaker import Permit
+from bridge.providers.faults import UpstreamBusy, UpstreamError, UpstreamTimeout
 from bridge.providers.provider import Provider
 
 ERROR_BODY = 1024 * 1024

@@ -32,8 +32,9 @@ from bridge.interception.relay import Relay
 from bridge.interception.routing import Route
 from bridge.interception.telling import Pricing
 from bridge.observe.logs import logger
-from bridge.providers.attempt import Call, Response, UpstreamBusy, UpstreamError, UpstreamTimeout
+from bridge.providers.attempt import Call, Response
 from bridge.providers.circuit_breaker import Permit
+from bridge.providers.faults import UpstreamBusy, UpstreamError, UpstreamTimeout
 from bridge.providers.prices import Origin, Prices
 
 log = logger("interception")

@@ -21,7 +21,8 @@ from bridge.interception.headers import headers_down
 from bridge.interception.lifecycle import Ending, Reporter
 from bridge.limits import LIMITS
 from bridge.observe.logs import logger
-from bridge.providers.attempt import Response, UpstreamError
+from bridge.providers.attempt import Response
+from bridge.providers.faults import UpstreamError
 
 log = logger("relay")
 

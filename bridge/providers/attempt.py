@@ -1,33 +1,25 @@
 """One attempt at a request, owned by one `async with`: what the rest of the bridge knows of a provider's server.
 
-No exception of httpx or httpcore leaves this module, since their texts may quote header values, and so a key.
+What goes wrong is an UpstreamError of `bridge.providers.faults`, whose texts quote neither headers nor bodies.
 """
 
 from __future__ import annotations
 
-import os
 import ssl
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 
-import h11
 import trio
 from attrs import define, evolve, frozen
 
-from bridge.errors import ClearspanError, StartError
 from bridge.http.fields import RawHeaders, first_value
 from bridge.process.imports import without
-from bridge.providers.connections import NoAuthorities, OwnedConnections, OwnedStream
+from bridge.providers.connections import Connection, Connections, Request
+from bridge.providers.faults import UpstreamBroke, UpstreamBusy, UpstreamTimeout
 
 with without("rich", "h2.connection"):  # for a command line, and HTTP/2
-    import httpcore
     import httpx
-
-HTTPCORE = "1.0.9"
-
-CLOSE_S = 1.0
-"""A peer that does not even take a TLS farewell in this time is left without."""
 
 
 class Upstream:
@@ -41,15 +33,12 @@ class Upstream:
         max_connections: int = 1000,
         tls: ssl.SSLContext | None = None,
     ) -> None:
-        if httpcore.__version__ != HTTPCORE:
-            raise StartError(
-                f"clearspan needs httpcore {HTTPCORE} exactly, but {httpcore.__version__} is installed; "
-                "reinstall clearspan"
-            )
-        self._url = httpx.URL(base_url)
-        self._path = self._url.raw_path.rstrip(b"/")
+        url = httpx.URL(base_url)
+        self.is_encrypted = url.scheme == "https"
+        """Whether it is reached by https."""
+        self._path = url.raw_path.rstrip(b"/")
         self._connect_timeout = connect_timeout
-        self._transport = OwnedConnections(self._url, tls)
+        self._connections = Connections(url, connect_timeout=connect_timeout, tls=tls)
         self._limiter = trio.CapacityLimiter(max_connections)
 
     @asynccontextmanager
@@ -59,21 +48,15 @@ class Upstream:
         Raises UpstreamError, with a text that holds no header and no body.
         """
         place = object()
-        with trio.move_on_after(self._connect_timeout) as patience:
-            await self._limiter.acquire_on_behalf_of(place)
-        if patience.cancelled_caught:
-            raise UpstreamBusy("too many requests are under way to this provider")
+        await self._take_place(place)
         try:
-            response = await self._send(call)
-            stream = response.stream
-            assert isinstance(stream, OwnedStream)  # noqa: S101  # what our own transport makes
+            connection = await self._send(call)
             try:
-                if not 200 <= response.status_code <= 599:  # 101 would leave HTTP, and there is nothing above 599
-                    raise UpstreamBroke(f"upstream answered with status {response.status_code}, which is no answer")
-                yield Response(response.status_code, response.headers.raw, stream.receive)
+                if connection.status > 599:  # there is nothing above
+                    raise UpstreamBroke(f"upstream answered with status {connection.status}, which is no answer")
+                yield Response(connection.status, connection.headers, connection.receive)
             finally:
-                with trio.move_on_after(CLOSE_S, shield=True):
-                    await stream.aclose()
+                await self._connections.release(connection)
         finally:
             self._limiter.release_on_behalf_of(place)
 
@@ -82,46 +65,28 @@ class Upstream:
         """How many attempts are under way."""
         return self._limiter.borrowed_tokens
 
-    @property
-    def is_encrypted(self) -> bool:
-        """Whether it is reached by https."""
-        return self._url.scheme == "https"
-
     async def close_expired(self) -> None:
         """Closes idle connections that nobody should use any more."""
-        await self._transport.close_expired()
+        await self._connections.close_expired()
 
     async def aclose(self) -> None:
         """Closes idle connections; those in use end with their attempts."""
-        await self._transport.aclose()
+        await self._connections.aclose()
 
-    async def _send(self, call: Call) -> httpx.Response:
-        request = httpx.Request(
-            call.method,
-            self._url,
-            headers=call.headers,
-            content=call.body or None,
-            extensions={
-                "target": self._path + call.target,
-                "timeout": {
-                    "connect": self._connect_timeout,
-                    "read": call.idle_timeout,
-                    "write": call.idle_timeout,
-                },
-            },
-        )
-        request.method = call.method  # which httpx puts in capitals; methods are case-sensitive (RFC 9110, 9.1)
+    async def _take_place(self, place: object) -> None:
         try:
-            with trio.fail_after(call.head_timeout):
-                return await self._transport.handle_async_request(request)
-        except trio.TooSlowError:
-            raise UpstreamTimeout(f"no answer within {call.head_timeout:g} s") from None
-        except NoAuthorities as error:
-            raise ConnectFailed(
-                f"cannot connect to {self._url.scheme}://{self._url.netloc.decode()}: {error}"
-            ) from None
-        except PEER_ERRORS as error:
-            raise _translated(error, f"{self._url.scheme}://{self._url.netloc.decode()}") from None
+            self._limiter.acquire_on_behalf_of_nowait(place)  # mostly there is one: nothing to wait for
+        except trio.WouldBlock:
+            with trio.move_on_after(self._connect_timeout):
+                await self._limiter.acquire_on_behalf_of(place)
+                return
+            raise UpstreamBusy("too many requests are under way to this provider") from None
+
+    async def _send(self, call: Call) -> Connection:
+        target = self._path + call.target
+        with trio.move_on_after(call.head_timeout):
+            return await self._connections.ask(Request(call.method, target, call.headers, call.body, call.idle_timeout))
+        raise UpstreamTimeout(f"no answer within {call.head_timeout:g} s")
 
 
 @frozen
@@ -173,10 +138,7 @@ class Response:
 
         Raises UpstreamError where the body breaks off.
         """
-        try:
-            return await self._receive()
-        except PEER_ERRORS as error:
-            raise _translated(error) from None
+        return await self._receive()
 
 
 async def _broken_off() -> bytes:
@@ -194,65 +156,3 @@ def _one_after_the_other(
         return b"" if then is None else await then()
 
     return receive
-
-
-class UpstreamError(ClearspanError):
-    """There was no response, or it broke off."""
-
-
-class ConnectFailed(UpstreamError):
-    """No connection could be made: name, route, refusal or TLS."""
-
-
-class UpstreamTimeout(UpstreamError):
-    """Upstream took longer than its settings allow."""
-
-
-class UpstreamBroke(UpstreamError):
-    """The connection ended, or what came over it was not HTTP, before the response was whole."""
-
-
-class UpstreamBusy(UpstreamError):
-    """As many requests as we allow are under way, and none ended in time."""
-
-
-PEER_ERRORS = (
-    httpcore.TimeoutException,
-    httpcore.NetworkError,
-    httpcore.ProtocolError,
-    h11.RemoteProtocolError,
-)
-"""What httpx, httpcore and h11 raise for what the other side does, or does not do."""
-
-
-def _translated(error: BaseException, where: str = "upstream") -> UpstreamError:
-    match error:
-        case httpcore.ConnectTimeout():
-            return UpstreamTimeout(f"cannot connect to {where}: timed out")
-        case httpcore.ConnectError():
-            return ConnectFailed(f"cannot connect to {where}: {_cause(error)}")
-        case httpcore.TimeoutException():
-            return UpstreamTimeout("upstream was silent for too long")
-        case httpcore.RemoteProtocolError() | h11.RemoteProtocolError():
-            return UpstreamBroke("upstream closed the connection or sent something that is not HTTP")
-        case _:
-            return UpstreamBroke("the connection to upstream broke")
-
-
-def _cause(error: BaseException) -> str:
-    """The most telling reason in a chain of connect errors. None of these quotes a request."""
-    seen: BaseException | None = error
-    reason = "no route, name or answer"
-    while seen is not None:
-        match seen:
-            case ssl.SSLCertVerificationError():
-                return f"the server's certificate is not trusted ({seen.verify_message})"
-            case ssl.SSLError():
-                reason = f"TLS failed ({seen.reason or 'handshake'})"
-            case OSError() if seen.errno is not None and seen.errno > 0:
-                reason = os.strerror(seen.errno)
-            case OSError() if seen.strerror:  # name resolution has numbers of its own
-                reason = seen.strerror
-        # Where a name has several addresses, Trio tells of each; the first one's reason will do.
-        seen = seen.exceptions[0] if isinstance(seen, BaseExceptionGroup) else seen.__cause__ or seen.__context__
-    return reason

@@ -1,117 +1,144 @@
-"""Connections to one origin, each owned by the request that uses it.
+"""Connections to one origin, each owned by the request that uses it: HTTP/1.1 on a Trio stream, and nothing besides.
 
-This is httpx at its transport level, below the client, so that nothing is added to a request and nothing is kept of a
-response: no cookies, no redirects, no proxies from the environment, no decoding. httpcore's connection pool is left
-out: cancelled under contention it loses slots for ever (measured on 1.0.9). Here each attempt owns its connection from
-start to end, and a connection is kept for the next one only when it is clean: the response whole, nothing after it, the
-server still there. Private parts of httpcore are used, so its version is pinned; `attempt.py`, the only user of this
-module, checks it.
+Nothing is added to a request but what frames it, and nothing is kept of a response: no cookies, no redirects, no
+proxies from the environment, no decoding. A connection is kept for the next request only when it is clean: the response
+whole, nothing after it, the server still there.
+
+httpx and httpcore did this before. httpcore's pool loses slots for ever when requests are cancelled under contention
+(measured on 1.0.9), and without it what was left of both (requests made twice over, locks, h11) took a third of the
+processor time of a request; docs/performance.md has the figures.
 """
 
 from __future__ import annotations
 
 import os
+import re
+import select
 import ssl
-from collections.abc import Awaitable, Callable
-from functools import cache, partial
+from collections.abc import AsyncIterator
+from functools import cache
 
-import h11
 import trio
-from attrs import define
+from attrs import define, field, frozen
 
+from bridge.http.answer_head import AnswerHead, read_answer_head
 from bridge.http.chunked import ChunkedBody
-from bridge.http.fields import first_value
-from bridge.http.grammar import HEAD_END, ProtocolFault, check_response_head
+from bridge.http.fields import RawHeaders
+from bridge.http.grammar import FIELD_LINE, HEAD_END, TOKEN, ProtocolFault
 from bridge.limits import LIMITS
 from bridge.process.imports import without
+from bridge.providers.faults import ConnectFailed, UpstreamBroke, UpstreamTimeout, connect_failed, no_http
 
 with without("rich", "h2.connection"):  # for a command line, and HTTP/2
-    import httpcore
     import httpx
 
 KEPT_IDLE = 64
 IDLE_EXPIRY_S = 50.0
 """Idle connections are kept this long; the common servers and load balancers close at 60 s and above."""
 RECEIVE_SIZE = 64 * 1024
+SENT_TOGETHER = 64 * 1024
+"""A body up to this many bytes goes out in one piece with its head."""
+
+_REQUEST_HEAD = re.compile(b"%b [\\x21-\\x7e]+ HTTP/1\\.1\r\n(?:%b)*\r\n" % (TOKEN, FIELD_LINE))
+_FRAMING = frozenset({b"content-length", b"transfer-encoding"})
+_WITH_A_BODY = frozenset({"POST", "PUT", "PATCH"})
 
 
-class OwnedConnections(httpx.AsyncBaseTransport):
-    """An httpx transport for one origin, in which every request owns the connection it uses."""
+@frozen
+class Request:
+    """What goes over a connection. `target` is whole; of a body in parts the headers say the length, if it is known.
 
-    def __init__(self, url: httpx.URL, tls: ssl.SSLContext | None) -> None:
-        port = url.port or {"http": 80, "https": 443}[url.scheme]
-        self._origin = httpcore.Origin(url.raw_scheme, url.raw_host, port)
+    `idle_timeout` is how long upstream may take nothing, or say nothing, in seconds.
+    """
+
+    method: str
+    target: bytes
+    headers: RawHeaders
+    body: bytes | AsyncIterator[bytes]
+    idle_timeout: float
+
+
+class Connections:
+    """Makes, keeps and lends the connections to one origin."""
+
+    def __init__(self, url: httpx.URL, *, connect_timeout: float, tls: ssl.SSLContext | None) -> None:
+        self._host = url.raw_host.decode("ascii")
+        self._port = url.port or {"http": 80, "https": 443}[url.scheme]
+        self._netloc = url.netloc
+        self._where = f"{url.scheme}://{url.netloc.decode()}"
         self._is_encrypted = url.scheme == "https"
         self._tls = tls
-        self._backend = httpcore.TrioBackend()
-        self._idle: list[UpstreamConnection] = []
+        self._connect_timeout = connect_timeout
+        self._idle: list[Connection] = []
         self._keep = KEPT_IDLE
 
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Sends on a clean idle connection or a new one; where the idle one proves dead, once more on a new one."""
-        await self.close_expired()
-        if self._idle and isinstance(request.stream, httpx.ByteStream):  # else it could not be sent once more
-            reused = self._idle.pop()
-            try:
-                return await self._exchange(reused, request)
-            except (httpcore.RemoteProtocolError, httpcore.ReadError, httpcore.WriteError):
-                if reused.response_begun:
-                    raise
-        return await self._exchange(await self._connect(request), request)
+    async def ask(self, request: Request) -> Connection:
+        """Sends a request and reads the head of its response; whoever gets the connection has to `release` it.
+
+        It goes over a clean idle connection or a new one; where the idle one proves dead, once more over a new one.
+        Raises UpstreamError.
+        """
+        if isinstance(request.body, bytes):  # else it could not be sent once more
+            reused = await self._take_idle()
+            if reused is not None:
+                try:
+                    await reused.ask(request, self._netloc)
+                except UpstreamBroke:
+                    if reused.response_begun:
+                        raise
+                else:
+                    return reused
+        connection = await self._connect()
+        await connection.ask(request, self._netloc)
+        return connection
+
+    async def release(self, connection: Connection) -> None:
+        """Takes a connection back when its exchange is over: keeps it if it is clean, closes it otherwise.
+
+        Never waits for the peer (no TLS farewell).
+        """
+        if connection.is_clean and len(self._idle) < self._keep:
+            connection.idle_since = trio.current_time()
+            self._idle.append(connection)
+        else:
+            await connection.close()
 
     async def close_expired(self) -> None:
         """Closes idle connections that expired, were closed by the server, or have bytes nobody asked for."""
-        expired = [connection for connection in self._idle if connection.has_expired()]
+        expired = [connection for connection in self._idle if connection.has_expired]
         # Before waiting: others do the same meanwhile.
         self._idle = [connection for connection in self._idle if connection not in expired]
         for connection in expired:
-            await connection.aclose_now()
+            await connection.close()
 
     async def aclose(self) -> None:
         """Closes the idle connections; those in use are not kept any more."""
         self._keep = 0
         while self._idle:
-            await self._idle.pop().aclose_now()
+            await self._idle.pop().close()
 
-    async def release(self, connection: UpstreamConnection) -> None:
-        """Takes a connection back when its exchange is over: keeps it if it is clean, closes it otherwise."""
-        if connection.is_idle() and not connection.has_expired() and len(self._idle) < self._keep:
-            self._idle.append(connection)
-        else:
-            await connection.aclose_now()
+    async def _take_idle(self) -> Connection | None:
+        """The connection that was idle for the shortest time, if it is good; those that are not are closed."""
+        while self._idle:
+            connection = self._idle.pop()
+            if not connection.has_expired:
+                return connection
+            await connection.close()
+        return None
 
-    async def _exchange(self, connection: UpstreamConnection, request: httpx.Request) -> httpx.Response:
-        sent = httpcore.Request(
-            request.method,
-            httpcore.URL(scheme=self._origin.scheme, host=self._origin.host, port=self._origin.port, target=b"/"),
-            headers=request.headers.raw,
-            content=WholeBody(request.content) if isinstance(request.stream, httpx.ByteStream) else request.stream,
-            extensions=request.extensions,
-        )
-        try:
-            response = await connection.handle_async_request(sent)
-        except BaseException:
-            await connection.aclose_now()
-            raise
-        timeout = request.extensions["timeout"]["read"]
-        body = OwnedStream(self, connection, response, partial(connection.receive, timeout))
-        return httpx.Response(response.status, headers=response.headers, stream=body)
-
-    async def _connect(self, request: httpx.Request) -> UpstreamConnection:
-        timeout = request.extensions["timeout"]["connect"]
-        tls = await self._trust() if self._is_encrypted else None
-        stream = await self._backend.connect_tcp(
-            self._origin.host.decode("ascii"), self._origin.port, timeout=timeout, socket_options=[]
-        )
-        if tls is not None:
-            raw = stream
+    async def _connect(self) -> Connection:
+        with trio.move_on_after(self._connect_timeout):
             try:
-                stream = await raw.start_tls(tls, self._origin.host.decode("ascii"), timeout)
-            except BaseException:  # httpcore closes it on an Exception only; cancelled, it would leak
-                with trio.CancelScope(shield=True):
-                    await raw.aclose()
-                raise
-        return UpstreamConnection(self._origin, stream, IDLE_EXPIRY_S)
+                tls = await self._trust() if self._is_encrypted else None
+                stream = await trio.open_tcp_stream(self._host, self._port)
+                if tls is None:
+                    return Connection(stream, stream.socket)
+                return Connection(await _secured(stream, tls, self._host), stream.socket)
+            except NoAuthorities as error:
+                raise ConnectFailed(f"cannot connect to {self._where}: {error}") from None
+            except (OSError, trio.BrokenResourceError) as error:
+                raise connect_failed(error, self._where) from None
+        raise UpstreamTimeout(f"cannot connect to {self._where}: timed out")
 
     async def _trust(self) -> ssl.SSLContext:
         if self._tls is None:
@@ -142,147 +169,210 @@ def _authorities() -> ssl.SSLContext:
     return httpx.create_ssl_context()
 
 
-@define
-class WholeBody:
-    """A request body in one piece. httpx's own is a generator, which a cancelled send would leave unfinished."""
-
-    _left: bytes
-
-    def __aiter__(self) -> WholeBody:
-        return self
-
-    async def __anext__(self) -> bytes:
-        if not self._left:
-            raise StopAsyncIteration
-        whole, self._left = self._left, b""
-        return whole
+async def _secured(stream: trio.SocketStream, tls: ssl.SSLContext, host: str) -> trio.abc.Stream:
+    secured = trio.SSLStream(stream, tls, server_hostname=host, https_compatible=True)
+    try:
+        await secured.do_handshake()
+    except BaseException:
+        await trio.aclose_forcefully(stream)
+        raise
+    return secured
 
 
-class UpstreamConnection(httpcore.AsyncHTTP11Connection):
-    """httpcore's HTTP/1.1 connection, which knows whether it is clean and gives all bytes of one read at once.
+@define(eq=False)
+class Connection:
+    """One connection, and the exchange that is under way on it."""
 
-    h11 takes more than the RFC allows. So it gets an answer's head once that was looked at, and nothing of a
-    chunked body but its end; `ChunkedBody` takes it apart.
-    """
-
-    def __init__(self, origin: httpcore.Origin, stream: httpcore.AsyncNetworkStream, keepalive_expiry: float) -> None:
-        super().__init__(origin, stream, keepalive_expiry)
-        self._begin()
-
-    def _begin(self) -> None:
-        self._heads = 0
-        self._arrived = bytearray()
-        """What has come of a head, or of a chunked body, and was not looked at yet."""
-        self._searched = 0
-        """No head ends before this offset."""
-        self._chunked: ChunkedBody | None = None
-        self._body_ended = False
+    _stream: trio.abc.Stream
+    _socket: trio.socket.SocketType
+    idle_since: float = 0.0
+    response_begun: bool = field(default=False, init=False)
+    """Whether any byte of a response has come for the request under way."""
+    _head: AnswerHead | None = field(default=None, init=False)
+    _arrived: bytearray = field(factory=bytearray, init=False)
+    """What has come and was not looked at yet."""
+    _left: int | None = field(default=None, init=False)
+    """Bytes of the body that are still to come; None where chunks or the end of the connection say it."""
+    _chunked: ChunkedBody | None = field(default=None, init=False)
+    _idle_timeout: float = field(default=0.0, init=False)
+    _ended: bool = field(default=False, init=False)
+    """The body has come whole."""
+    _spent: bool = field(default=False, init=False)
+    """It must not be used for another request."""
 
     @property
-    def response_begun(self) -> bool:
-        """Whether any byte of a response has come for the request under way."""
-        return bool(self._heads or self._arrived) or self._h11_state.their_state is not h11.SEND_RESPONSE
+    def status(self) -> int:
+        """The response's."""
+        assert self._head is not None  # noqa: S101  # nobody gets a connection before
+        return self._head.status
 
-    async def handle_async_request(self, request: httpcore.Request) -> httpcore.Response:
-        """Sends a request and reads the head of its response."""
-        self._begin()
-        response = await super().handle_async_request(request)
-        bodiless = request.method == b"HEAD" or response.status in {204, 304}  # RFC 9112, 6.3
-        if not bodiless and first_value(response.headers, b"transfer-encoding") is not None:
-            self._chunked = ChunkedBody(padded=True)
-        elif self._arrived:
-            self._h11_state.receive_data(bytes(self._arrived))
-            self._arrived.clear()
-        return response
+    @property
+    def headers(self) -> RawHeaders:
+        """The response's, as they came."""
+        assert self._head is not None  # noqa: S101  # as above
+        return self._head.headers
 
+    @property
+    def is_clean(self) -> bool:
+        """Whether another request may follow: this response has come whole, and nothing behind it."""
+        return self._ended and not self._spent and not self._arrived
+
+    @property
     def has_expired(self) -> bool:
-        """Whether it must not be used again."""
-        return super().has_expired() or bool(self._h11_state.trailing_data[0])
+        """Whether an idle one must not be used again: too old, or the server has said or ended something."""
+        return trio.current_time() - self.idle_since > IDLE_EXPIRY_S or _readable(self._socket.fileno())
 
-    async def aclose_now(self) -> None:
-        """Closes it, however it was left, without waiting for the peer (no TLS farewell)."""
-        with trio.CancelScope(shield=True, deadline=trio.current_time()):
-            await self.aclose()
+    async def close(self) -> None:
+        """Closes it, however it was left, without waiting for the peer."""
+        await trio.aclose_forcefully(self._stream)
 
-    async def receive(self, timeout: float) -> bytes:
-        """The next bytes of the body, as many as are there; none at its end. Cancelled, it loses nothing."""
-        while not self._body_ended:
-            if part := self._measured() if self._chunked is None else self._dechunked(self._chunked):
+    async def ask(self, request: Request, host: bytes) -> None:
+        """Sends a request and reads the head of its response. Closes the connection where that fails."""
+        self.response_begun, self._ended, self._left, self._chunked = False, False, None, None
+        self._idle_timeout = request.idle_timeout
+        try:
+            await self._send(request, host)
+            head = await self._receive_head()
+        except BaseException:
+            await self.close()
+            raise
+        self._head = head
+        self._spent = self._spent or not head.lasting
+        if request.method == "HEAD" or head.status in {204, 304}:  # RFC 9112, 6.3
+            self._left = 0
+        elif head.chunked:
+            self._chunked = ChunkedBody(padded=True)
+        else:
+            self._left = head.length
+        self._ended = self._left == 0
+
+    async def receive(self) -> bytes:
+        """The next bytes of the body, as many as are there; none at its end. Cancelled, it loses nothing.
+
+        Raises UpstreamError where the body breaks off.
+        """
+        while not self._ended:
+            # Also with nothing new: a chunk's fault is told by the call after the one that had good data before it.
+            if (part := self._take()) or self._ended:
                 return part
-            if not self._body_ended:
-                data = await self._network_stream.read(RECEIVE_SIZE, timeout=timeout)
-                if self._chunked is None or not data:
-                    self._chunked = None  # h11 knows that this is no end
-                    self._h11_state.receive_data(data)
-                else:
-                    self._arrived += data
+            data = await self._receive()
+            if data:
+                self._arrived += data
+            elif self._chunked is None and self._left is None:  # 6.3: the end of the connection is that of the body
+                self._ended = self._spent = True
+            else:
+                raise no_http()
         return b""
 
-    def _dechunked(self, body: ChunkedBody) -> bytes:
+    def _take(self) -> bytes:
+        """What of the body has arrived."""
         data = bytes(self._arrived)
-        self._arrived.clear()
-        try:
-            part = body.decode(data)
-        except ProtocolFault:
-            raise httpcore.RemoteProtocolError("a malformed chunk") from None
-        if body.ended:
-            self._h11_state.receive_data(b"0\r\n\r\n" + body.rest)
-            self._body_ended = isinstance(self._h11_state.next_event(), h11.EndOfMessage)
+        if self._chunked is not None:
+            self._arrived.clear()
+            try:
+                part = self._chunked.decode(data)
+            except ProtocolFault:
+                raise no_http() from None
+            if self._chunked.ended:
+                self._ended = True
+                self._arrived += self._chunked.rest
+            return part
+        if self._left is None:
+            self._arrived.clear()
+            return data
+        part = data[: self._left]
+        del self._arrived[: self._left]
+        self._left -= len(part)
+        self._ended = not self._left
         return part
 
-    def _measured(self) -> bytes:
-        pieces: list[bytes] = []
+    async def _send(self, request: Request, host: bytes) -> None:
+        head, chunked = _request_head(request, host)
+        body = request.body
         try:
-            while isinstance(event := self._h11_state.next_event(), h11.Data):
-                pieces.append(bytes(event.data))
-            self._body_ended = event is not h11.NEED_DATA
-        except h11.RemoteProtocolError:
-            if not pieces:  # else these go first; the next call comes here again
-                raise
-        return b"".join(pieces)
+            if isinstance(body, bytes):
+                if len(body) <= SENT_TOGETHER:
+                    await self._send_all(head + body)
+                    return
+                await self._send_all(head)
+                await self._send_all(body)
+                return
+            await self._send_all(head)
+            async for part in body:
+                await self._send_all(b"%x\r\n%b\r\n" % (len(part), part) if chunked else part)
+            if chunked:
+                await self._send_all(b"0\r\n\r\n")
+        except trio.BrokenResourceError:
+            self._spent = True  # it may have answered before it stopped reading
 
-    async def _receive_event(self, timeout: float | None = None) -> h11.Event | type[h11.PAUSED]:
-        """The next head: httpcore asks for no other event, since bodies are received here."""
-        while (end := self._head_end()) is None:
-            data = await self._network_stream.read(RECEIVE_SIZE, timeout=timeout)
-            if not data:
-                raise httpcore.RemoteProtocolError("the server left before its answer")
-            self._arrived += data
-        head = bytes(self._arrived[:end])
-        del self._arrived[:end]
-        self._searched = 0
-        self._heads += 1  # also of informational answers, after which h11 looks as before
+    async def _send_all(self, data: bytes) -> None:
+        with trio.move_on_after(self._idle_timeout):
+            await self._stream.send_all(data)
+            return
+        raise UpstreamTimeout("upstream was silent for too long")
+
+    async def _receive(self) -> bytes:
         try:
-            check_response_head(head)
-            self._h11_state.receive_data(head)
-            event = self._h11_state.next_event()
-        except (ProtocolFault, h11.RemoteProtocolError):
-            raise httpcore.RemoteProtocolError("no head of an answer") from None
-        if self._heads > LIMITS.informational_responses and isinstance(event, h11.InformationalResponse):
-            raise httpcore.RemoteProtocolError("too many heads that only inform")
-        return event  # type: ignore[return-value]  # never NEED_DATA, since the head is whole
+            with trio.move_on_after(self._idle_timeout):
+                received: bytes | bytearray = await self._stream.receive_some(RECEIVE_SIZE)
+                return bytes(received)
+        except trio.BrokenResourceError:
+            raise UpstreamBroke("the connection to upstream broke") from None
+        raise UpstreamTimeout("upstream was silent for too long")
 
-    def _head_end(self) -> int | None:
-        arrived = self._arrived
-        found = HEAD_END.search(arrived, self._searched, LIMITS.answer_head_bytes)
+    async def _receive_head(self) -> AnswerHead:
+        """The head of the response, behind those that only inform."""
+        for _ in range(LIMITS.informational_responses + 1):
+            searched = 0
+            while (end := self._head_end(searched)) is None:
+                searched = max(0, len(self._arrived) - 2)
+                data = await self._receive()
+                if not data:
+                    raise no_http()
+                self.response_begun = True
+                self._arrived += data
+            whole = bytes(self._arrived[:end])
+            del self._arrived[:end]
+            try:
+                head = read_answer_head(whole)
+            except ProtocolFault:
+                break
+            if head.status >= 200:
+                return head
+            if head.status == 101:  # nobody asked for another protocol
+                break
+        raise no_http()
+
+    def _head_end(self, searched: int) -> int | None:
+        """Where a head ends, if it has; not before `searched`."""
+        found = HEAD_END.search(self._arrived, searched, LIMITS.answer_head_bytes)
         if found is not None:
             return found.end()
-        if len(arrived) >= LIMITS.answer_head_bytes or not b"HTTP/".startswith(arrived[:5]):
-            raise httpcore.RemoteProtocolError("no head of an answer")
-        self._searched = max(0, len(arrived) - 2)
+        if len(self._arrived) >= LIMITS.answer_head_bytes or not b"HTTP/".startswith(self._arrived[:5]):
+            raise no_http()
         return None
 
 
-@define
-class OwnedStream(httpx.AsyncByteStream):
-    """A response's body, and the connection it comes on."""
+def _request_head(request: Request, host: bytes) -> tuple[bytes, bool]:
+    """A request's head, and whether its body goes in chunks. Raises UpstreamBroke for what is no head: a value that
+    somebody configured with a line end in it would be a header, or a request, of its own."""
+    fields = [b"Host: %b\r\n" % host]
+    fields += [b"%b: %b\r\n" % header for header in request.headers]
+    chunked = False
+    if not any(name.lower() in _FRAMING for name, _ in request.headers):
+        if not isinstance(request.body, bytes):
+            chunked = True
+            fields.append(b"Transfer-Encoding: chunked\r\n")
+        elif request.body or request.method in _WITH_A_BODY:
+            fields.append(b"Content-Length: %d\r\n" % len(request.body))
+    head = b"%b %b HTTP/1.1\r\n%b\r\n" % (request.method.encode("ascii"), request.target, b"".join(fields))
+    if _REQUEST_HEAD.fullmatch(head) is None:
+        raise UpstreamBroke("the request can't be sent: a header or the path of it is not well-formed")
+    return head, chunked
 
-    _owner: OwnedConnections
-    _connection: UpstreamConnection
-    _response: httpcore.Response
-    receive: Callable[[], Awaitable[bytes]]
 
-    async def aclose(self) -> None:
-        """Ends the exchange. Never waits for the peer."""
-        await self._response.aclose()
-        await self._owner.release(self._connection)
+def _readable(descriptor: int) -> bool:
+    """Whether a socket has something to read, its end included."""
+    poll = select.poll()
+    poll.register(descriptor, select.POLLIN)
+    return bool(poll.poll(0))

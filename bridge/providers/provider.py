@@ -13,8 +13,9 @@ from bridge.events.hub import Hub, utc_now
 from bridge.keys.key import Key
 from bridge.keys.pool import KeyPool
 from bridge.observe.logs import logger
-from bridge.providers.attempt import Call, Upstream, UpstreamError
+from bridge.providers.attempt import Call, Upstream
 from bridge.providers.circuit_breaker import Circuits
+from bridge.providers.faults import UpstreamError
 
 log = logger("keys")
 

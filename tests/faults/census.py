@@ -80,9 +80,9 @@ async def close_idle(here: World | None) -> None:
     """Connections kept for the next request upstream are no leak; how many there are is up to chance."""
     if here is not None:
         for provider in here.bridge.providers.values():
-            idle = provider.upstream._transport._idle
+            idle = provider.upstream._connections._idle
             while idle:
-                await idle.pop().aclose_now()
+                await idle.pop().close()
 
 
 @contextmanager

@@ -13,14 +13,8 @@ import trio.testing
 from attrs import define, field
 from trio.testing import MockClock
 
-from bridge.providers.attempt import (
-    ConnectFailed,
-    Upstream,
-    UpstreamBroke,
-    UpstreamBusy,
-    UpstreamError,
-    UpstreamTimeout,
-)
+from bridge.providers.attempt import Upstream
+from bridge.providers.faults import ConnectFailed, UpstreamBroke, UpstreamBusy, UpstreamError, UpstreamTimeout
 from tests.faults.attempts import KEY, OK, call, fetch
 from tests.faults.census import nothing_left
 from tests.support.frozen_time import frozen

@@ -15,7 +15,8 @@ import trio.testing
 import trustme
 from attrs import define, field
 
-from bridge.providers.attempt import ConnectFailed, Upstream, UpstreamError, UpstreamTimeout
+from bridge.providers.attempt import Upstream
+from bridge.providers.faults import ConnectFailed, UpstreamError, UpstreamTimeout
 from tests.faults.attempts import OK, call, fetch
 from tests.faults.census import nothing_left
 from tests.support.until import until

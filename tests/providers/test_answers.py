@@ -13,7 +13,8 @@ from attrs import evolve
 from bridge.http.chunked import ChunkedBody
 from bridge.limits import LIMITS
 from bridge.providers import connections
-from bridge.providers.attempt import Response, Upstream, UpstreamBroke
+from bridge.providers.attempt import Response, Upstream
+from bridge.providers.faults import UpstreamBroke
 from tests.faults.attempts import OK, call, fetch
 from tests.support.world import Asked, Hang, Reply, provider, world
 from tests.support.world import ask as ask_bridge
@@ -167,3 +168,20 @@ def test_one_read_of_the_smallest_chunks_takes_no_time() -> None:
         assert len(body.decode(read)) == connections.RECEIVE_SIZE // 6
         took.append(time.process_time() - began)
     assert min(took) < 0.1
+
+
+async def test_a_header_with_a_line_end_in_it_is_not_sent() -> None:
+    asked: list[Asked] = []
+
+    async def handle(request: Asked, reply: Reply) -> None:
+        asked.append(request)
+        await reply.raw(OK)
+
+    async with provider(handle) as url:
+        upstream = Upstream(url)
+        smuggled = evolve(call(), headers=[(b"X-Odd", b"a\r\nX-Private: smuggled")])
+        with pytest.raises(UpstreamBroke, match="can't be sent") as fault:
+            await fetch(upstream, smuggled)
+        assert "smuggled" not in str(fault.value)
+        assert not asked
+        await upstream.aclose()
