@@ -138,8 +138,8 @@ async def load(target: Target, asked: bytes, end: bytes, *, clients: int, second
     result = Load(
         after - before,
         spent,
-        [one for client in playing for one in client.took],
-        [one for client in playing for one in client.firsts],
+        [took for client in playing for took in client.took],
+        [took for client in playing for took in client.firsts],
         sum(client.received for client in playing),
     )
     for client in playing:

@@ -196,10 +196,16 @@ class Connection:
 
     async def _send(self, data: bytes) -> None:
         try:
-            async with self._send_lock:
+            try:
+                self._send_lock.acquire_nowait()  # which costs no turn of the scheduler
+            except trio.WouldBlock:
+                await self._send_lock.acquire()
+            try:
                 if self._broken:
                     return  # the app has been told; what it still says goes nowhere
                 await self._send_all(memoryview(data))
+            finally:
+                self._send_lock.release()
         except OSError:
             self._break(self._protocol)
         except trio.Cancelled:

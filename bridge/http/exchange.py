@@ -119,23 +119,29 @@ class Exchange:
         while (await self._receive())["type"] != "http.disconnect":
             pass
 
-    async def start(self, status: int, headers: Sequence[tuple[bytes, bytes]]) -> None:
-        """Sends the response's head."""
+    async def start(self, status: int, headers: Sequence[tuple[bytes, bytes]], first: bytes = b"") -> None:
+        """Sends the response's head, together with the first bytes of the body if they are here."""
         self.started, self.status = True, status
+        if first:
+            self._note(first)
         await self._send(
             {
                 "type": "http.response.start",
                 "status": status,
                 "headers": [*headers, (INTERCEPTION_HEADER, self.id.encode())],
+                "first": first,
             }
         )
 
     async def send(self, chunk: bytes) -> None:
         """Sends a part of the body; waits while the client is slow."""
+        self._note(chunk)
+        await self._send({"type": "http.response.body", "body": chunk, "more_body": True})
+
+    def _note(self, chunk: bytes) -> None:
         if self.first_byte_at is None:
             self.first_byte_at = trio.current_time()
         self.bytes_out += len(chunk)
-        await self._send({"type": "http.response.body", "body": chunk, "more_body": True})
 
     async def end(self) -> None:
         """Ends the body. A response that is never ended reaches the client as incomplete."""
@@ -146,9 +152,6 @@ class Exchange:
         self, status: int, body: bytes, headers: Sequence[tuple[bytes, bytes]] = (), content_type: bytes = JSON
     ) -> None:
         """Sends a whole response at once."""
-        await self.start(
-            status, [(b"content-type", content_type), (b"content-length", str(len(body)).encode()), *headers]
-        )
-        if body:
-            await self.send(body)
+        described = [(b"content-type", content_type), (b"content-length", str(len(body)).encode()), *headers]
+        await self.start(status, described, body)
         await self.end()

@@ -18,12 +18,14 @@ with without_init("hypercorn.protocol", "hypercorn.trio"):
     from hypercorn.events import Closed, Event, RawData, Updated
     from hypercorn.protocol.events import Body, EndBody, Request
     from hypercorn.protocol.h11 import STREAM_ID, H11Protocol
-    from hypercorn.protocol.http_stream import HTTPStream
+    from hypercorn.protocol.http_stream import ASGIHTTPState, HTTPStream
     from hypercorn.trio.worker_context import WorkerContext
     from hypercorn.typing import H11SendableEvent
+    from hypercorn.utils import suppress_body
 
 __all__ = [
     "STREAM_ID",
+    "ASGIHTTPState",
     "Body",
     "Closed",
     "Config",
@@ -36,6 +38,7 @@ __all__ = [
     "Request",
     "Updated",
     "WorkerContext",
+    "suppress_body",
 ]
 
 HYPERCORN = "0.18.0"

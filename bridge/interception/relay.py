@@ -62,7 +62,11 @@ class Relay:
         self._length_known = first_value(headers, b"content-length") is not None
         if self._decode is None:
             self._leave_unread("its encoding is not undone here")
-        await self._exchange.start(self._response.status, headers)
+        first = self._response.take() if self._filter is None else b""
+        await self._exchange.start(self._response.status, headers, first)
+        if first:
+            self._read(first)
+        self._sent_at = trio.current_time()
         try:
             while chunk := await self._next():
                 await self._pass_on(chunk if self._filter is None else self._filter.feed(chunk))

@@ -7,15 +7,16 @@ from __future__ import annotations
 
 import ssl
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from typing import Protocol
 
 import trio
 from attrs import define, evolve, frozen
 
 from bridge.http.fields import RawHeaders, first_value
 from bridge.process.imports import without
-from bridge.providers.connections import Connection, Connections, Request
+from bridge.providers.connections import Connections, UpstreamConnection, UpstreamRequest
 from bridge.providers.faults import UpstreamBroke, UpstreamBusy, UpstreamTimeout
 
 with without("rich", "h2.connection"):  # for a command line, and HTTP/2
@@ -54,7 +55,7 @@ class Upstream:
             try:
                 if connection.status > 599:  # there is nothing above
                     raise UpstreamBroke(f"upstream answered with status {connection.status}, which is no answer")
-                yield Response(connection.status, connection.headers, connection.receive)
+                yield Response(connection.status, connection.headers, connection)
             finally:
                 await self._connections.release(connection)
         finally:
@@ -82,10 +83,12 @@ class Upstream:
                 return
             raise UpstreamBusy("too many requests are under way to this provider") from None
 
-    async def _send(self, call: Call) -> Connection:
+    async def _send(self, call: Call) -> UpstreamConnection:
         target = self._path + call.target
         with trio.move_on_after(call.head_timeout):
-            return await self._connections.ask(Request(call.method, target, call.headers, call.body, call.idle_timeout))
+            return await self._connections.ask(
+                UpstreamRequest(call.method, target, call.headers, call.body, call.idle_timeout)
+            )
         raise UpstreamTimeout(f"no answer within {call.head_timeout:g} s")
 
 
@@ -104,24 +107,32 @@ class Call:
     idle_timeout: float
 
 
+class Body(Protocol):
+    """Where a response's body comes from; see `Response`, whose methods these are."""
+
+    def take(self) -> bytes: ...
+
+    async def receive(self) -> bytes: ...
+
+
 @define
 class Response:
     """A response's head, and its body as it comes."""
 
     status: int
     headers: RawHeaders
-    _receive: Callable[[], Awaitable[bytes]]
+    _body: Body
     unlabelled_stream: bool = False
     """Its bytes are those of a stream, whatever its headers say."""
 
     @classmethod
     def read_before(cls, status: int, headers: RawHeaders, body: bytes, *, complete: bool) -> Response:
         """A response whose body was read before, to its end or not: then it breaks off where it did."""
-        return cls(status, headers, _one_after_the_other([body], None if complete else _broken_off))
+        return cls(status, headers, HeldBody([body], None, complete=complete))
 
     def after(self, held: Sequence[bytes]) -> Response:
         """This response as it was before these parts of its body were received."""
-        return evolve(self, receive=_one_after_the_other(held, self._receive))
+        return evolve(self, body=HeldBody(held, self._body))
 
     def header(self, name: bytes) -> bytes | None:
         """The first value of that name (given in lower case)."""
@@ -133,26 +144,38 @@ class Response:
         label = (self.header(b"content-type") or b"").lower()
         return self.unlabelled_stream or label.startswith(b"text/event-stream")
 
+    def take(self) -> bytes:
+        """The next bytes of the body as far as they are here; none where they have to be waited for. Never raises."""
+        return self._body.take()
+
     async def receive(self) -> bytes:
         """The next bytes of the body, all that are there; none at its end. Cancelled, it loses nothing.
 
         Raises UpstreamError where the body breaks off.
         """
-        return await self._receive()
+        return await self._body.receive()
 
 
-async def _broken_off() -> bytes:
-    raise UpstreamBroke("upstream's answer was not read to its end")
+class HeldBody:
+    """Parts of a body that were received before, and what comes after them: nothing more where `then` is None."""
 
+    def __init__(self, parts: Sequence[bytes], then: Body | None, *, complete: bool = True) -> None:
+        self._parts = deque(part for part in parts if part)
+        self._then = then
+        self._complete = complete
 
-def _one_after_the_other(
-    parts: Sequence[bytes], then: Callable[[], Awaitable[bytes]] | None = None
-) -> Callable[[], Awaitable[bytes]]:
-    waiting = deque(part for part in parts if part)
+    def take(self) -> bytes:
+        """The next bytes, without waiting."""
+        if self._parts:
+            return self._parts.popleft()
+        return b"" if self._then is None else self._then.take()
 
-    async def receive() -> bytes:
-        if waiting:
-            return waiting.popleft()
-        return b"" if then is None else await then()
-
-    return receive
+    async def receive(self) -> bytes:
+        """The next bytes. Raises UpstreamError where the body broke off."""
+        if self._parts:
+            return self._parts.popleft()
+        if self._then is not None:
+            return await self._then.receive()
+        if not self._complete:
+            raise UpstreamBroke("upstream's answer was not read to its end")
+        return b""

@@ -45,7 +45,7 @@ _WITH_A_BODY = frozenset({"POST", "PUT", "PATCH"})
 
 
 @frozen
-class Request:
+class UpstreamRequest:
     """What goes over a connection. `target` is whole; of a body in parts the headers say the length, if it is known.
 
     `idle_timeout` is how long upstream may take nothing, or say nothing, in seconds.
@@ -69,10 +69,10 @@ class Connections:
         self._is_encrypted = url.scheme == "https"
         self._tls = tls
         self._connect_timeout = connect_timeout
-        self._idle: list[Connection] = []
+        self._idle: list[UpstreamConnection] = []
         self._keep = KEPT_IDLE
 
-    async def ask(self, request: Request) -> Connection:
+    async def ask(self, request: UpstreamRequest) -> UpstreamConnection:
         """Sends a request and reads the head of its response; whoever gets the connection has to `release` it.
 
         It goes over a clean idle connection or a new one; where the idle one proves dead, once more over a new one.
@@ -92,7 +92,7 @@ class Connections:
         await connection.ask(request, self._netloc)
         return connection
 
-    async def release(self, connection: Connection) -> None:
+    async def release(self, connection: UpstreamConnection) -> None:
         """Takes a connection back when its exchange is over: keeps it if it is clean, closes it otherwise.
 
         Never waits for the peer (no TLS farewell).
@@ -117,7 +117,7 @@ class Connections:
         while self._idle:
             await self._idle.pop().close()
 
-    async def _take_idle(self) -> Connection | None:
+    async def _take_idle(self) -> UpstreamConnection | None:
         """The connection that was idle for the shortest time, if it is good; those that are not are closed."""
         while self._idle:
             connection = self._idle.pop()
@@ -126,14 +126,14 @@ class Connections:
             await connection.close()
         return None
 
-    async def _connect(self) -> Connection:
+    async def _connect(self) -> UpstreamConnection:
         with trio.move_on_after(self._connect_timeout):
             try:
                 tls = await self._trust() if self._is_encrypted else None
                 stream = await trio.open_tcp_stream(self._host, self._port)
                 if tls is None:
-                    return Connection(stream, stream.socket)
-                return Connection(await _secured(stream, tls, self._host), stream.socket)
+                    return UpstreamConnection(stream, stream.socket)
+                return UpstreamConnection(await _secured(stream, tls, self._host), stream.socket)
             except NoAuthorities as error:
                 raise ConnectFailed(f"cannot connect to {self._where}: {error}") from None
             except (OSError, trio.BrokenResourceError) as error:
@@ -180,7 +180,7 @@ async def _secured(stream: trio.SocketStream, tls: ssl.SSLContext, host: str) ->
 
 
 @define(eq=False)
-class Connection:
+class UpstreamConnection:
     """One connection, and the exchange that is under way on it."""
 
     _stream: trio.abc.Stream
@@ -226,7 +226,7 @@ class Connection:
         """Closes it, however it was left, without waiting for the peer."""
         await trio.aclose_forcefully(self._stream)
 
-    async def ask(self, request: Request, host: bytes) -> None:
+    async def ask(self, request: UpstreamRequest, host: bytes) -> None:
         """Sends a request and reads the head of its response. Closes the connection where that fails."""
         self.response_begun, self._ended, self._left, self._chunked = False, False, None, None
         self._idle_timeout = request.idle_timeout
@@ -253,7 +253,7 @@ class Connection:
         """
         while not self._ended:
             # Also with nothing new: a chunk's fault is told by the call after the one that had good data before it.
-            if (part := self._take()) or self._ended:
+            if (part := self._decoded()) or self._ended:
                 return part
             data = await self._receive()
             if data:
@@ -264,7 +264,16 @@ class Connection:
                 raise no_http()
         return b""
 
-    def _take(self) -> bytes:
+    def take(self) -> bytes:
+        """The next bytes of the body as far as they are here. Never raises: a fault is told by `receive`."""
+        if self._ended or not self._arrived:
+            return b""
+        try:
+            return self._decoded()
+        except UpstreamBroke:
+            return b""
+
+    def _decoded(self) -> bytes:
         """What of the body has arrived."""
         data = bytes(self._arrived)
         if self._chunked is not None:
@@ -286,7 +295,7 @@ class Connection:
         self._ended = not self._left
         return part
 
-    async def _send(self, request: Request, host: bytes) -> None:
+    async def _send(self, request: UpstreamRequest, host: bytes) -> None:
         head, chunked = _request_head(request, host)
         body = request.body
         try:
@@ -353,7 +362,7 @@ class Connection:
         return None
 
 
-def _request_head(request: Request, host: bytes) -> tuple[bytes, bool]:
+def _request_head(request: UpstreamRequest, host: bytes) -> tuple[bytes, bool]:
     """A request's head, and whether its body goes in chunks. Raises UpstreamBroke for what is no head: a value that
     somebody configured with a line end in it would be a header, or a request, of its own."""
     fields = [b"Host: %b\r\n" % host]
@@ -366,7 +375,7 @@ def _request_head(request: Request, host: bytes) -> tuple[bytes, bool]:
         elif request.body or request.method in _WITH_A_BODY:
             fields.append(b"Content-Length: %d\r\n" % len(request.body))
     head = b"%b %b HTTP/1.1\r\n%b\r\n" % (request.method.encode("ascii"), request.target, b"".join(fields))
-    if _REQUEST_HEAD.fullmatch(head) is None:
+    if _REQUEST_HEAD.fullmatch(head) is None or head.count(b"\n") != len(fields) + 2:
         raise UpstreamBroke("the request can't be sent: a header or the path of it is not well-formed")
     return head, chunked
 
