@@ -14,6 +14,7 @@ _QUOTED = rb'"(?:[\t\x20\x21\x23-\x5b\x5d-\x7e\x80-\xff]|\\[\t\x20-\x7e\x80-\xff
 _EXTENSIONS = b"(?:[ \t]*;[ \t]*%b(?:[ \t]*=[ \t]*(?:%b|%b))?)*" % (TOKEN, TOKEN, _QUOTED)
 _SIZE_LINE = re.compile(b"([0-9A-Fa-f]{1,16})%b\r\n" % _EXTENSIONS)
 _PADDED_SIZE_LINE = re.compile(b"([0-9A-Fa-f]{1,16})%b[ \t]*\r\n" % _EXTENSIONS)
+_PLAIN_SIZE_LINE = re.compile(rb"([0-9A-Fa-f]{1,8})\r\n")
 _BEGUN_SIZE_LINE = re.compile(rb"[0-9A-Fa-f]")
 _TRAILER_LINE = re.compile(FIELD_LINE)
 _BEGUN_TRAILER_LINE = re.compile(b"\r|%b" % TOKEN)
@@ -79,7 +80,20 @@ class ChunkedBody:
             return self._end_chunk(data, at)
         if self._in_trailer:
             return self._read_trailer(data, at)
-        return self._begin_chunk(data, at)
+        after = self._whole_chunks(data, at, pieces)
+        return after if after > at else self._begin_chunk(data, at)
+
+    def _whole_chunks(self, data: bytes, at: int, pieces: list[bytes]) -> int:
+        """Reads the plain chunks that are here whole, as nearly all are: a third of the time that three steps take for
+        each. They have no overhead; where there is some to be worked off, or anything odd, the steps do it."""
+        while not self._overhead and (found := _PLAIN_SIZE_LINE.match(data, at)):
+            begin = found.end()
+            end = begin + int(found[1], 16)
+            if end == begin or data[end : end + 2] != b"\r\n":
+                break
+            pieces.append(data[begin:end])
+            at = end + 2
+        return at
 
     def _begin_chunk(self, data: bytes, at: int) -> int:
         found = self._size_line.match(data, at)

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import os
 import socket
 import struct
 import sys
@@ -215,6 +216,7 @@ class Connection:
             await self._end_request()
 
     async def _send_all(self, data: memoryview) -> None:
+        data = data[_sent_at_once(self._socket.fileno(), data) :]
         unsent = sys.maxsize
         while data:
             with trio.move_on_after(STALL_S) as scope:
@@ -244,6 +246,18 @@ def _established(connection: trio.socket.SocketType) -> bool:
         return connection.getsockopt(socket.IPPROTO_TCP, option, 1)[0] == established
     except OSError:
         return False
+
+
+def _sent_at_once(descriptor: int, data: memoryview) -> int:
+    """How many bytes the kernel takes without anybody waiting; mostly all.
+
+    To find that out by Trio costs a turn of the scheduler, and with it a look at every socket: 25 of the 200
+    microseconds of an event. Whoever sends here waits for the next bytes right after, so nobody starves.
+    """
+    try:
+        return os.write(descriptor, data)
+    except BlockingIOError:
+        return 0
 
 
 def _unsent(descriptor: int) -> int:

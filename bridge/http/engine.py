@@ -14,7 +14,7 @@ from typing import Any
 import h11
 import trio
 
-from bridge.http.fields import RawHeaders
+from bridge.http.fields import RawHeaders, first_value
 from bridge.http.grammar import ProtocolFault
 from bridge.http.hypercorn_parts import (
     STREAM_ID,
@@ -131,9 +131,14 @@ class Http1(H11Protocol):
             self.connection.send_failed()
 
     async def begin_answer(self, status: int, headers: RawHeaders, first: bytes) -> None:
-        """Sends the head of an answer, and in the same packet the first bytes of its body, if there are any."""
+        """Sends the head of an answer, and with it the first bytes of its body, if there are any."""
         head = h11.Response(status_code=status, headers=headers)
         await (self._send_h11_event(head, h11.Data(data=first)) if first else self._send_h11_event(head))
+
+    async def send_chunk(self, data: bytes) -> None:
+        """Sends a chunk of a chunked body. h11 would frame it the same, and keeps no count of it."""
+        if data and self.connection.our_state is h11.SEND_BODY:  # a chunk of nothing would be the last
+            await self.send(RawData(b"%x\r\n%b\r\n" % (len(data), data)))
 
     async def _send_h11_event(self, *events: H11SendableEvent) -> None:
         if self.connection.our_state is h11.ERROR:
@@ -224,16 +229,27 @@ class AnswerStream(HTTPStream):
     def __init__(self, protocol: Http1, *words: Any) -> None:
         super().__init__(*words)
         self._protocol = protocol
+        self._chunked = False
 
     async def app_send(self, message: Any) -> None:
         """Takes what the app says; None says that it has ended."""
-        if message is None or message["type"] != "http.response.start" or self.state is not ASGIHTTPState.REQUEST:
+        if message is None:
+            await super().app_send(None)
+        elif self._chunked and message["type"] == "http.response.body" and message["more_body"]:
+            await self._protocol.send_chunk(message["body"])
+        elif message["type"] == "http.response.start" and self.state is ASGIHTTPState.REQUEST:
+            await self._begin(message)
+        else:
             await super().app_send(message)
-            return
-        self.response = message
-        first = b"" if suppress_body(self.scope["method"], message["status"]) else message.get("first", b"")
-        await self._protocol.begin_answer(message["status"], message["headers"], first)
+
+    async def _begin(self, message: Message) -> None:
+        status, headers = message["status"], message["headers"]
+        self.response = message  # type: ignore[assignment]  # a head, as above
+        bodiless = suppress_body(self.scope["method"], status)
+        await self._protocol.begin_answer(status, headers, b"" if bodiless else message.get("first", b""))
         self.state = ASGIHTTPState.RESPONSE
+        measured = first_value(headers, b"content-length") is not None
+        self._chunked = not (bodiless or measured) and self.scope["http_version"] == "1.1"
 
 
 def _closing_head(status: int, headers: RawHeaders, length: int) -> bytes:

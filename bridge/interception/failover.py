@@ -47,6 +47,8 @@ HOLD_BYTES = 64 * 1024
 BOM = b"\xef\xbb\xbf"
 STREAM_BEGINNINGS = (b"data:", b"event:", b":")
 """How a stream of events begins, and JSON never does."""
+FIRST_LOOK = 4 * 1024
+"""Bytes that are taken apart first: mostly they say enough, and what is behind them is taken apart by the reader."""
 SERVER_ERRORS = frozenset({500, 502, 503, 504})
 """Told as failed attempts though they go to the client: not the key's fault, and maybe not for another to mend."""
 
@@ -292,8 +294,9 @@ async def look_at_opening(response: Response, api: Api) -> tuple[Response, Strea
 
 def _verdict(parser: SseParser, chunk: bytes, api: Api) -> Opening | StreamFailure:
     """What the first of these events says that is more than an opening."""
-    for name, data in parser.feed(chunk):
-        verdict = api.opening(name, data)
-        if verdict is not Opening.HOLD:
-            return verdict
+    for part in (chunk[:FIRST_LOOK], chunk[FIRST_LOOK:]):
+        for name, data in parser.feed(part):
+            verdict = api.opening(name, data)
+            if verdict is not Opening.HOLD:
+                return verdict
     return Opening.HOLD
