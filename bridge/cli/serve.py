@@ -17,6 +17,7 @@ from bridge.events.describe import describe
 from bridge.events.wire import Envelope, decode
 from bridge.observe import logs
 from bridge.process import garbage, heap
+from bridge.process.collector import tend_garbage
 from bridge.process.parent import is_orphan
 from bridge.process.signals import kept
 from bridge.server import Bridge, run_until_signalled
@@ -100,6 +101,7 @@ async def run_beside(settings: Settings, beside: Beside, ready: Callable[[str], 
             garbage.end_of_loading()
             heap.keep_one()
             nursery.start_soon(accompany)
+            nursery.start_soon(tend_garbage)
 
         graceful = await run_until_signalled(bridge, started)
         nursery.cancel_scope.cancel()
