@@ -1,7 +1,8 @@
 """Measures Clearspan. `scripts/bench history`: how fast the record's commands answer on 1,000,000 interceptions;
 `scripts/bench monitor`: how the dashboard stands 100,000 events at 2,000 a second; `scripts/bench relay`: what crossing
-the bridge costs; `scripts/bench record`: how fast the record is written, and what pruning costs;
-`scripts/bench start`: how soon a bridge listens, and the short commands answer.
+the bridge costs; `scripts/bench open-streams`: what a stream takes while it is open; `scripts/bench record`: how fast
+the record is written, and what pruning costs; `scripts/bench start`: how soon a bridge listens, and the short commands
+answer.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import time
 from pathlib import Path
 
 from bridge.record.sums import GROUPS
-from scripts import bench_record, bench_relay, bench_start, monitor_load
+from scripts import bench_open_streams, bench_record, bench_relay, bench_start, monitor_load
 from tests.support.generated_record import identity, make_record
 
 HISTORY: dict[str, list[str]] = {
@@ -77,6 +78,10 @@ def main() -> None:
     command.add_argument("--seconds", type=float, default=2.0, help="of each load in each round")
     command.add_argument("--only", action="append", help="direct, 'bare relay', bridge or 'bridge, watched'")
     command.set_defaults(run=bench_relay.relay)
+    command = commands.add_parser("open-streams", help="what a stream takes while it is open, and how late events are")
+    command.add_argument("--streams", type=int, default=1_000)
+    command.add_argument("--seconds", type=float, default=10.0)
+    command.set_defaults(run=bench_open_streams.open_streams)
     command = commands.add_parser("record", help="interceptions a second written, and delays while old ones are pruned")
     command.add_argument("--interceptions", type=int, default=20_000)
     command.add_argument("--old", type=int, default=827_000, help="interceptions that are pruned")

@@ -1,15 +1,16 @@
 """The provider of the benches: as fast as asyncio allows, so that what is measured is what stands before it.
 
-The request's model says what it answers: `whole` a JSON body, `burst` a stream of 202 events in one piece, `paced` one
-whose events come at a pace (`paced-20`: 20 a second), until the client leaves. It prints the port it listens on.
+The request's model says what it answers: `whole` a JSON body, `burst` a stream of 202 events in one piece, `short` one
+of three (what a model sends first comes by itself), `paced-20` one of 20 events a second until the client leaves, each
+with the time at which it was sent. It prints the port it listens on.
 """
 
 from __future__ import annotations
 
 import asyncio
 import re
+import time
 
-DELTAS = 200
 BEGIN = b'event: response.created\ndata: {"type":"response.created","response":{"id":"resp_1"}}\n\n'
 EVENT = (
     b'event: response.output_text.delta\ndata: {"type":"response.output_text.delta","item_id":"msg_1",'
@@ -18,21 +19,25 @@ EVENT = (
 USAGE = b'"usage":{"input_tokens":12,"output_tokens":200,"total_tokens":212}'
 ITEM = b'{"id":"msg_1","type":"message","role":"assistant","content":[{"type":"output_text","text":"%b"}]}'
 RESPONSE = b'{"id":"resp_1","object":"response","status":"completed","output":[%b],%b}'
-END = b'event: response.completed\ndata: {"type":"response.completed","response":%b}\n\n' % (
-    RESPONSE % (ITEM % (b"four words of text " * DELTAS), USAGE)
-)
 LAST = b"0\r\n\r\n"
 STREAM_HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
 BODY = RESPONSE % (ITEM % b"hello to you", USAGE)
 WHOLE = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n%b" % (len(BODY), BODY)
-MODEL = re.compile(rb'"model":"(whole|burst|paced-([0-9.]+))"')
+MODEL = re.compile(rb'"model":"(whole|burst|short|paced-([0-9.]+))"')
 
 
 def _chunk(event: bytes) -> bytes:
     return b"%x\r\n%b\r\n" % (len(event), event)
 
 
-BURST = STREAM_HEAD + _chunk(BEGIN) + _chunk(EVENT) * DELTAS + _chunk(END) + LAST
+def _stream(deltas: int) -> bytes:
+    answer = RESPONSE % (ITEM % (b"four words of text " * deltas), USAGE)
+    end = b'event: response.completed\ndata: {"type":"response.completed","response":%b}\n\n' % answer
+    return STREAM_HEAD + _chunk(BEGIN) + _chunk(EVENT) * deltas + _chunk(end) + LAST
+
+
+BURST = _stream(200)
+SHORT = _stream(1)
 
 
 class Provider(asyncio.Protocol):
@@ -58,15 +63,15 @@ class Provider(asyncio.Protocol):
         self._received = b""
         if asked is None or asked[1] == b"whole":
             transport.write(WHOLE)
-        elif asked[1] == b"burst":
-            transport.write(BURST)
+        elif asked[1] in {b"burst", b"short"}:
+            transport.write(BURST if asked[1] == b"burst" else SHORT)
         else:
             transport.write(STREAM_HEAD + _chunk(BEGIN))
             self._pace(transport, asyncio.get_running_loop().time(), 1 / float(asked[2]))
 
     def _pace(self, transport: asyncio.Transport, at: float, gap: float) -> None:
         loop = asyncio.get_running_loop()
-        transport.write(_chunk(EVENT))
+        transport.write(_chunk(EVENT.replace(b'"output_index"', b'"at":%.6f,"output_index"' % time.monotonic())))
         self._next = loop.call_at(at + gap, self._pace, transport, at + gap, gap)
 
     def connection_lost(self, _error: Exception | None) -> None:

@@ -16,8 +16,8 @@ import sys
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 from attrs import frozen
@@ -27,6 +27,7 @@ from scripts.bench_provider import BODY, EVENT, LAST
 KEY = "sk-bench-0000000000000000"
 PACED_STREAMS = 50
 PACED_RATE = 20
+PAUSE_S = 0.003
 HERE = Path(__file__).parent
 CORES = sorted(os.sched_getaffinity(0))
 
@@ -71,7 +72,8 @@ def processor_s(pid: int) -> float:
 class Client(asyncio.Protocol):
     """Sends one message again and again on one connection, each when the answer before is whole."""
 
-    def __init__(self, message: bytes, end: bytes) -> None:
+    def __init__(self, message: bytes, end: bytes, pause: float = 0.0) -> None:
+        self._pause = pause
         self._message = message
         self._end = end
         self._tail = b""
@@ -102,7 +104,10 @@ class Client(asyncio.Protocol):
         self._tail = (self._tail + data)[-len(self._end) :]
         if self._tail == self._end and self.transport is not None:
             self.took.append(now - self._began)
-            self._ask(self.transport)
+            if self._pause:
+                asyncio.get_running_loop().call_later(self._pause, self._ask, self.transport)
+            else:
+                self._ask(self.transport)
 
 
 def message(target: Target, model: str, *, stream: bool) -> bytes:
@@ -123,39 +128,41 @@ class Load:
     events: int
 
 
-async def load(target: Target, asked: bytes, end: bytes, *, clients: int, seconds: float) -> Load:
-    """So many clients for so long, after half as long that is not counted."""
+async def load(target: Target, asked: bytes, end: bytes, *, clients: int, seconds: float, pause: float = 0.0) -> Load:
+    """So many clients for so long, after half as long that is not counted; each pauses so long between requests."""
     loop = asyncio.get_running_loop()
     playing = [
-        (await loop.create_connection(lambda: Client(asked, end), "127.0.0.1", target.port))[1] for _ in range(clients)
+        (await loop.create_connection(lambda: Client(asked, end, pause), "127.0.0.1", target.port))[1]
+        for _ in range(clients)
     ]
     await asyncio.sleep(seconds / 2)
-    for client in playing:
-        client.took, client.firsts, client.received = [], [], 0
+    for player in playing:
+        player.took, player.firsts, player.received = [], [], 0
     before, spent = time.perf_counter(), processor_s(target.pid) if target.pid else 0.0
     await asyncio.sleep(seconds)
     after, spent = time.perf_counter(), (processor_s(target.pid) if target.pid else 0.0) - spent
     result = Load(
         after - before,
         spent,
-        [took for client in playing for took in client.took],
-        [took for client in playing for took in client.firsts],
-        sum(client.received for client in playing),
+        [took for player in playing for took in player.took],
+        [took for player in playing for took in player.firsts],
+        sum(player.received for player in playing),
     )
-    for client in playing:
-        if client.transport is not None:
-            client.transport.abort()
+    for player in playing:
+        if player.transport is not None:
+            player.transport.abort()
     await asyncio.sleep(0.2)
     return result
 
 
 async def measure(target: Target, seconds: float) -> Mapping[str, float]:
     """One round."""
+    async with reading(target):
+        return await _measure(target, seconds)
+
+
+async def _measure(target: Target, seconds: float) -> Mapping[str, float]:
     figures: dict[str, float] = {}
-    listening = None
-    if target.socket is not None:
-        reader, listening = await asyncio.open_unix_connection(target.socket)
-        reading = asyncio.create_task(_drain(reader))
     whole = message(target, "whole", stream=False)
     blocking = await load(target, whole, BODY[-16:], clients=16, seconds=seconds)
     figures["blocking requests/s"] = len(blocking.took) / blocking.seconds
@@ -166,20 +173,34 @@ async def measure(target: Target, seconds: float) -> Mapping[str, float]:
     streams = await load(target, burst, LAST, clients=16, seconds=seconds)
     figures["streams/s"] = len(streams.took) / streams.seconds
     figures["stream, processor µs each"] = streams.processor / max(1, len(streams.took)) * 1e6
-    alone = await load(target, burst, LAST, clients=1, seconds=seconds / 2)
+    # With a pause, so that the end of each request, which nobody waits for, is not counted into the next.
+    short = message(target, "short", stream=True)
+    alone = await load(target, short, LAST, clients=1, seconds=seconds / 2, pause=PAUSE_S)
     figures["first byte, 1 connection, ms"] = statistics.median(alone.firsts) * 1e3
     asked = message(target, f"paced-{PACED_RATE}", stream=True)
     paced = await load(target, asked, LAST, clients=PACED_STREAMS, seconds=seconds)
     figures["paced event, processor µs each"] = paced.processor / max(1, paced.events) * 1e6
-    if listening is not None:
-        reading.cancel()
-        listening.close()
     return figures
 
 
-async def _drain(reader: asyncio.StreamReader) -> None:
-    while await reader.read(1 << 16):
-        pass
+@asynccontextmanager
+async def reading(target: Target) -> AsyncIterator[None]:
+    """Somebody reads the bridge's events meanwhile, where the target has a socket for it."""
+    if target.socket is None:
+        yield
+        return
+    reader, writer = await asyncio.open_unix_connection(target.socket)
+
+    async def drain() -> None:
+        while await reader.read(1 << 16):
+            pass
+
+    task = asyncio.create_task(drain())
+    try:
+        yield
+    finally:
+        task.cancel()
+        writer.close()
 
 
 @contextmanager
