@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from bridge.providers import connections
-from bridge.providers.attempt import Call, ConnectFailed, Upstream
+from bridge.providers.attempt import Call, Upstream
+from bridge.providers.faults import ConnectFailed
 
 CALL = Call("GET", b"/v1/models", [], b"", head_timeout=5, idle_timeout=5)
 
