@@ -13,6 +13,7 @@ import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
+from packaging.markers import Marker
 from packaging.tags import Tag
 from packaging.utils import parse_wheel_filename
 
@@ -29,6 +30,9 @@ PLATFORMS = {
     "macOS on ARM": r"macosx.*(arm64|universal2)",
     "macOS on x86-64": r"macosx.*(x86_64|universal2)",
 }
+
+MARKED = re.compile(r"([\w.\-]+==[^\s;\\]+)(?:\s*;\s*([^\\]+?))?\s*\\?$")
+"""A pin in a lock file, and for which Pythons and platforms it is."""
 
 EXCEPTIONS = {
     ("cryptography", "macOS on x86-64"): "makes wheels for Macs with ARM only; comes with trustme, for tests alone",
@@ -77,9 +81,11 @@ def faults(root: Path) -> Iterator[str]:
     """What is wrong, a line each."""
     wheels = _read((root / WHEELS).read_text(encoding="utf-8"))
     pinned: dict[str, set[str]] = {}
+    markers: dict[str, set[str]] = {}
     for file in LOCKS:
-        for pin, hashes in _pins((root / file).read_text(encoding="utf-8")).items():
+        for pin, (marker, hashes) in _pins((root / file).read_text(encoding="utf-8")).items():
             pinned.setdefault(pin, set()).update(hashes)
+            markers.setdefault(pin, set()).add(marker)
     yield from (f"{WHEELS}: {pin} is missing; run scripts/lock" for pin in sorted(pinned.keys() - wheels.keys()))
     yield from (f"{WHEELS}: {pin} is not locked; run scripts/lock" for pin in sorted(wheels.keys() - pinned.keys()))
     borne = set()
@@ -87,7 +93,8 @@ def faults(root: Path) -> Iterator[str]:
         if unknown := sorted({*wheels[pin].values()} - pinned[pin]):
             yield f"{WHEELS}: {pin} has wheels that are not locked, such as {unknown[0]}; run scripts/lock"
         for platform, pattern in PLATFORMS.items():
-            lacking = [minor for minor in PYTHONS if not any(fits(name, minor, pattern) for name in wheels[pin])]
+            wanted = [minor for minor in PYTHONS if any(_is_for(marker, minor, platform) for marker in markers[pin])]
+            lacking = [minor for minor in wanted if not any(fits(name, minor, pattern) for name in wheels[pin])]
             exception = (pin.partition("==")[0], platform)
             if lacking and exception in EXCEPTIONS:
                 borne.add(exception)
@@ -96,6 +103,13 @@ def faults(root: Path) -> Iterator[str]:
                 yield f"{pin}: no wheel for Python {versions} on {platform}"
     for name, platform in sorted(EXCEPTIONS.keys() - borne):
         yield f"scripts/check_wheels.py: {name} needs no exception for {platform} any more; take it off EXCEPTIONS"
+
+
+def _is_for(marker: str, minor: int, platform: str) -> bool:
+    """Whether what is so marked is installed at all, on CPython 3.`minor` on a platform."""
+    system = "linux" if platform.startswith("Linux") else "darwin"
+    version = {"python_version": f"3.{minor}", "python_full_version": f"3.{minor}.0"}
+    return not marker or Marker(marker).evaluate({**version, "sys_platform": system})
 
 
 def fits(wheel: str, minor: int, platform: str) -> bool:
@@ -113,16 +127,16 @@ def _fits(tag: Tag, minor: int, platform: str) -> bool:
     return tag.interpreter == f"cp3{minor}" and tag.abi in {f"cp3{minor}", "none"}
 
 
-def _pins(lock: str) -> dict[str, set[str]]:
-    """The hashes that a lock file has for each pin."""
-    found: dict[str, set[str]] = {}
+def _pins(lock: str) -> dict[str, tuple[str, set[str]]]:
+    """The marker and the hashes that a lock file has for each pin."""
+    found: dict[str, tuple[str, set[str]]] = {}
     pin = ""
     for line in lock.splitlines():
-        if name := re.match(r"([\w.\-]+==[^\s;\\]+)", line):
+        if name := MARKED.match(line):
             pin = name[1]
-            found[pin] = set()
+            found[pin] = (name[2] or "", set())
         elif hashed := re.match(r"\s+--hash=sha256:(\w+)", line):
-            found[pin].add(hashed[1])
+            found[pin][1].add(hashed[1])
     return found
 
 
