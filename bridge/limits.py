@@ -63,6 +63,10 @@ class Limits:
     """What a request may grow to when its encoding is undone; a larger one is relayed unread."""
     decoded_chunk_bytes: int = 4 * MIB
     """The same for what one read of an answer brings: 64 KiB of gzip can hold 64 MiB."""
+    encoded_parts: int = 1000
+    """Members of gzip or frames of zstd in a request, or in one read of an answer; with more it is relayed unread."""
+    zstd_window_bytes: int = 8 * MIB
+    """A frame of zstd may look back so far, which is as far as HTTP allows (RFC 9659). A power of two."""
 
     # The picture that snapshots show (docs/events.md, Snapshots)
     text_bytes: int = 64 * KIB

@@ -58,6 +58,17 @@ def test_a_package_without_a_wheel_for_a_python_to_come_is_told(copy: Path) -> N
     assert any("orjson==" in fault and "no wheel for Python 3.14, 3.15 on Linux on x86-64" in fault for fault in found)
 
 
+def test_a_package_needs_wheels_only_for_the_pythons_it_is_for(copy: Path) -> None:
+    for lock in LOCKS:
+        text = (copy / lock).read_text(encoding="utf-8")
+        (pin,) = [line for line in text.splitlines() if line.startswith("backports-zstd==")]
+        assert "python_full_version < '3.14'" in pin
+        change(copy / lock, pin, pin.replace("3.14", "3.15"))
+    found = list(faults(copy))
+    assert len(found) == 4
+    assert all("backports-zstd==" in fault and "no wheel for Python 3.14 on" in fault for fault in found)
+
+
 def test_a_page_that_speaks_of_other_files_is_told(copy: Path) -> None:
     pin = next(line for line in (copy / WHEELS).read_text(encoding="utf-8").splitlines() if line.startswith("attrs=="))
     change(copy / WHEELS, pin, "attrs==1.0")

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import gzip
+import importlib
+import sys
+from typing import Any
 
 import pytest
 import trio
@@ -16,7 +19,10 @@ from bridge.events.vocabulary import InterceptionEnded, InterceptionStarted
 from bridge.interception import reading
 from bridge.interception.reading import NO_ROOM, TOO_LARGE, UNKNOWN_ENCODING, ReadRequest
 from bridge.limits import LIMITS, MIB, READING
-from tests.support.world import HELLO, ask, provider, say_hello, world
+from tests.support.world import HELLO, Asked, Reply, ask, provider, say_hello, world
+
+zstd: Any = importlib.import_module("compression.zstd" if sys.version_info >= (3, 14) else "backports.zstd")
+brotli: Any = importlib.import_module("brotli")
 
 CHAT = ChatCompletions()
 
@@ -126,6 +132,36 @@ async def test_what_is_encoded_is_read_elsewhere_and_within_bounds() -> None:
         await read(b"not gzip", b"gzip")
     with pytest.raises(UnreadableRequest, match="not in the encoding"):
         await read(packed[:-4], b"gzip")
+
+
+@pytest.mark.parametrize(("encoding", "packer"), [(b"zstd", zstd), (b"br", brotli)], ids=["zstd", "br"])
+async def test_what_is_in_zstd_or_br_is_read_within_the_same_bounds(encoding: bytes, packer: Any) -> None:
+    packed = packer.compress(request(b'"hello"'))
+    found = await read(packed, encoding)
+    assert (found.body, found.unread, found.facts.prompt) == (packed, None, "hello")
+    assert (await read(packer.compress(b"x" * 50_000_000), encoding)).unread == TOO_LARGE
+    assert (await read(packed, encoding + b", gzip")).unread == UNKNOWN_ENCODING
+    for broken in (b"not so encoded", packed[:-4], packed + b"garbage"):
+        with pytest.raises(UnreadableRequest, match="not in the encoding"):
+            await read(broken, encoding)
+
+
+@pytest.mark.parametrize(("encoding", "packer"), [("zstd", zstd), ("br", brotli)], ids=["zstd", "br"])
+async def test_a_request_in_zstd_or_br_is_told_and_crosses_byte_for_byte(encoding: str, packer: Any) -> None:
+    packed = packer.compress(b'{"model":"gpt-5.2-codex","stream":true,"input":"look round"}')
+    crossed: list[tuple[bytes, str | None]] = []
+
+    async def handle(asked: Asked, reply: Reply) -> None:
+        crossed.append((asked.body, asked.header("content-encoding")))
+        await say_hello(asked, reply)
+
+    async with provider(handle) as url, world(url) as here:
+        answer = await ask(here.port, packed, headers=[("content-encoding", encoding)])
+        await here.event("interception.ended")
+        (started,) = [event for event in here.events() if isinstance(event, InterceptionStarted)]
+        (prompt,) = here.events("prompt.recorded")
+    assert (answer.status, crossed) == (200, [(packed, encoding)])
+    assert (started.unread, started.model, prompt.text) == (None, "gpt-5.2-codex", "look round")
 
 
 async def test_the_bridge_relays_it_and_tells_why(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,7 +12,7 @@ import re
 
 import orjson
 
-from bridge.apis.json_text import loads_object, marks
+from bridge.apis.json_text import TooCostly, loads_object, marks
 from bridge.apis.shortening import shortened
 from bridge.apis.sse import SseParser
 from bridge.limits import LIMITS
@@ -29,10 +29,13 @@ _OVERLAP = 8  # bytes in which an event's end or that mark may have begun before
 def add_include_usage(body: bytes) -> bytes | None:
     """The request with `include_usage` on and every other byte as it was.
 
-    None where nothing is to be done: no stream, the client asked by itself, or the options are no object. Raises
-    TooCostly where that is not read.
+    None where nothing is to be done: no stream, the client asked by itself, or the options are no object; and where the
+    body takes too long to read.
     """
-    request = loads_object(shortened(body), LIMITS.read_request_marks)
+    try:
+        request = loads_object(shortened(body), LIMITS.read_request_marks)
+    except TooCostly:
+        return None
     if request is None or request.get("stream") is not True:
         return None
     if "stream_options" not in request:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import gzip
+import importlib
+import sys
 import zlib
 from random import Random
+from typing import Any
 
 from tests.faults.fuzz.arena import Arena, Target, request
 from tests.faults.fuzz.inputs import Input, cut
@@ -13,6 +16,9 @@ from tests.faults.fuzz.recording import ANSWER, INPUT_HEADER
 from tests.faults.fuzz.responses import read_response
 from tests.faults.fuzz.sending import until_closed
 from tests.faults.fuzz.streams import BODY, STREAMS
+
+zstd: Any = importlib.import_module("compression.zstd" if sys.version_info >= (3, 14) else "backports.zstd")
+brotli: Any = importlib.import_module("brotli")
 
 ENDINGS = ["close"] * 10 + ["keep"] * 4 + ["reset"] * 4 + ["stall"]
 OWN_STATUSES = {429, 502, 503, 504}
@@ -42,7 +48,8 @@ again, can't be told from the answer to that request (RFC 9112, 9.2). One that c
 `tests/faults/test_upstream.py`."""
 
 INFORMATIONAL = [b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n", b"HTTP/1.1 100 Continue\r\n\r\n"]
-GZIP_BOMB = gzip.compress(bytes(5_000_000))
+PACKERS = (gzip.compress, zlib.compress, brotli.compress, zstd.compress)
+BOMBS = [pack(bytes(5_000_000)) for pack in PACKERS]
 PATHS = list(STREAMS)
 
 
@@ -67,7 +74,7 @@ def _head_and_body(path: str, chance: Random) -> bytes:
     fields = [b"Content-Type: " + (b"text/event-stream" if streaming else b"application/json")]
     fields += chance.sample(FIELDS, chance.choice([0, 0, 1, 2, 4]))
     if chance.random() < 0.2:
-        body = chance.choice([gzip.compress(body), zlib.compress(body), GZIP_BOMB, body])
+        body = chance.choice([*(pack(body) for pack in PACKERS), *BOMBS, body])
         fields.append(
             b"Content-Encoding: " + chance.choice([b"gzip", b"deflate", b"br", b"zstd", b"gzip, gzip", b"odd"])
         )
