@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.apis.chat_completions.include_usage import UsageChunkFilter, add_include_usage
+from bridge.limits import LIMITS
 from bridge.providers.kinds import KINDS
 from tests.apis.chat_streams import DONE, USAGE, delta, piece, plain
 from tests.apis.wire import bytewise, chunk, split
@@ -231,3 +232,8 @@ def test_only_a_chat_stream_is_adapted() -> None:
             assert sieve.feed(USAGE_CHUNK + DONE) + sieve.finish() == DONE
         else:
             assert (body, sieve) == (asking, None)
+
+
+def test_nothing_is_added_to_what_takes_too_long_to_read() -> None:
+    texts = ",".join(['"' + "x" * 60_000 + '"'] * (LIMITS.shortened_request_bytes // 60_000 + 1))
+    assert add_include_usage(f'{{"stream":true,"model":"m","messages":[{texts}]}}'.encode()) is None

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import re
+from typing import Any
 
 import orjson
 
@@ -32,10 +33,7 @@ def add_include_usage(body: bytes) -> bytes | None:
     None where nothing is to be done: no stream, the client asked by itself, or the options are no object; and where the
     body takes too long to read.
     """
-    try:
-        request = loads_object(shortened(body), LIMITS.read_request_marks)
-    except TooCostly:
-        return None
+    request = _request(body)
     if request is None or request.get("stream") is not True:
         return None
     if "stream_options" not in request:
@@ -53,6 +51,13 @@ def add_include_usage(body: bytes) -> bytes | None:
         return None
     start, end = span
     return body[:start] + orjson.dumps({**options, "include_usage": True}) + body[end:]
+
+
+def _request(body: bytes) -> dict[str, Any] | None:
+    try:
+        return loads_object(shortened(body), LIMITS.read_request_marks)
+    except TooCostly:
+        return None
 
 
 class UsageChunkFilter:
