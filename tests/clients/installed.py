@@ -23,8 +23,8 @@ PLACE = Path(
     os.environ.get("CLEARSPAN_TEST_AGENTS")
     or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "clearspan-tests"
 )
-INSTALL_S = 240
-ALL_S = 420
+INSTALL_S = 180
+ALL_S = 240
 """How long one agent, and all, may take to be installed, in seconds. Most take less than 20; continuous integration has
 to end."""
 
