@@ -7,18 +7,19 @@ from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from random import Random
 
-import trio
 from attrs import Factory, define, field, frozen
 
 from tests.faults.fuzz.inputs import Input
 from tests.faults.fuzz.recording import ANSWER, Got, RecordingProvider
 from tests.faults.fuzz.sending import STATUS, until_closed
-from tests.faults.fuzz.subject import Bridge, Subject
+from tests.faults.fuzz.subject import Bridge, Subject, settled
 from tests.support.command_line import Home
 
 OWN_KEY = b"sk-own-key-of-the-fuzzer-0001"
 POOL_KEY = "sk-pool-key-of-the-fuzzer-0002"
 FAILED = b"the bridge failed; its log says why"
+OVER_S = 60.0
+"""Every bad answer is over by then; the longest stalls for some seconds."""
 GOOD_BODY = b'{"model":"m","input":"good"}'
 
 
@@ -51,8 +52,7 @@ class Arena:
         again, can't be told from the answer to this request (RFC 9112, 9.2); and one that stalls after a whole
         response takes this request and says nothing.
         """
-        while self.provider.answering:  # noqa: ASYNC110  # each ends, at the latest when the stall does
-            await trio.sleep(0.01)
+        await settled(lambda: not self.provider.answering, OVER_S)
         got = (b"POST", b"/v1/responses", GOOD_BODY)
         self.allowed[got] += 1
         before = self.provider.got[got]
