@@ -46,7 +46,7 @@ def simulate(settings: Settings, scenario: Path | None, *, seed: int, speed: flo
             async with simulated_provider(provider, settings.server.host, settings.server.port) as url:
                 # At once: whoever waits for the first line may read no further.
                 announce("\n".join((url, *configuration_lines(url, played))))
-                print(REMARK, file=sys.stderr, flush=True)  # noqa: T201
+                print(REMARK, file=sys.stderr, flush=True)  # noqa: T201  # for a person, beside the lines that a file takes
                 await anext(signals)
         return 0
 

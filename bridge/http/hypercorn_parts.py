@@ -49,7 +49,7 @@ def check_version() -> None:
     beside = Path(hypercorn.__file__).parent.with_name(f"hypercorn-{HYPERCORN}.dist-info")
     if beside.is_dir():  # where it mostly is; to ask for it properly takes longer than all of Hypercorn
         return
-    from importlib.metadata import version  # noqa: PLC0415
+    from importlib.metadata import version  # noqa: PLC0415  # takes its time to load, and mostly is not needed
 
     if (found := version("hypercorn")) != HYPERCORN:
         raise StartError(

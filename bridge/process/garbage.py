@@ -23,7 +23,7 @@ def spare_loading() -> None:
 
 def end_of_loading() -> None:
     """From now on it looks as usual, but not at what was loaded. Does nothing in a program that was not spared."""
-    global _usual  # noqa: PLW0603
+    global _usual  # noqa: PLW0603  as above
     if _usual is not None:
         gc.freeze()
         gc.set_threshold(*_usual)

@@ -33,9 +33,9 @@ def main() -> None:
             if count:  # the first one finds the way
                 slowest = max(slowest, time.monotonic() - began)
             else:
-                print("ready", flush=True)  # noqa: T201
+                print("ready", flush=True)  # noqa: T201  # what it says is for its parent
             count += 1
-    print(count, round(slowest * 1000, 1), flush=True)  # noqa: T201
+    print(count, round(slowest * 1000, 1), flush=True)  # noqa: T201  # as above
 
 
 if __name__ == "__main__":
