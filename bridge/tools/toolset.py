@@ -9,7 +9,7 @@ from bridge.apis.injection import InjectedTool, ToolResult
 
 
 class Toolset(Protocol):
-    """The frozen list of one session (docs/behaviour.md, Injected tools)."""
+    """The frozen list of one session."""
 
     tools: Sequence[InjectedTool]
     """Sorted by id; never empty."""
