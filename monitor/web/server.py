@@ -81,9 +81,10 @@ async def _serve(web: Any, listener: socket.socket, command: list[str], terminal
 
 
 def _is_our_fault(record: logging.LogRecord) -> bool:
-    """Whether a line of the server's log is about more than a request that was no HTTP, whose bytes it would quote."""
+    """Whether a line of the server's log is about more than its client: one whose request was no HTTP, whose bytes the
+    line would quote, or who left before the answer."""
     bad_request: Any = importlib.import_module("aiohttp.http_exceptions").HttpProcessingError
-    return not (record.exc_info and isinstance(record.exc_info[1], bad_request))
+    return not (record.exc_info and isinstance(record.exc_info[1], bad_request | ConnectionResetError))
 
 
 class Tabs:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib
+import logging
 import socket
 import sys
 from pathlib import Path
@@ -124,6 +125,47 @@ def test_the_guard_stands_before_pages_and_websockets() -> None:
             await runner.cleanup()
 
     asyncio.run(serve())
+
+
+@pytest.mark.parametrize(("filtered", "tracebacks"), [(False, 1), (True, 0)])
+def test_a_browser_that_leaves_before_its_answer_is_no_fault_to_log(
+    caplog: pytest.LogCaptureFixture, *, filtered: bool, tracebacks: int
+) -> None:
+    aiohttp = pytest.importorskip("aiohttp.web")
+    log = logging.getLogger("aiohttp.server")
+
+    async def serve() -> None:
+        ended = asyncio.Event()
+
+        async def handler(request: Any) -> Any:
+            writer.close()
+            while request.transport is not None:  # noqa: ASYNC110  aiohttp has no event for it
+                await asyncio.sleep(0)
+            ended.set()
+            response = aiohttp.WebSocketResponse()
+            await response.prepare(request)
+            return response
+
+        listener = socket.create_server((web.HOST, 0))
+        app = aiohttp.Application()
+        app.add_routes([aiohttp.get("/ws", handler)])
+        runner = aiohttp.AppRunner(app)
+        await runner.setup()
+        await aiohttp.SockSite(runner, listener).start()
+        try:
+            _, writer = await asyncio.open_connection(*listener.getsockname())
+            writer.write(f"GET /ws HTTP/1.1\r\nHost: 127.0.0.1\r\n{UPGRADE}\r\n\r\n".encode())
+            await ended.wait()
+        finally:
+            await runner.cleanup()
+
+    if filtered:
+        log.addFilter(web._is_our_fault)
+    try:
+        asyncio.run(serve())
+    finally:
+        log.removeFilter(web._is_our_fault)
+    assert len([record for record in caplog.records if record.exc_info]) == tracebacks
 
 
 UPGRADE = (
