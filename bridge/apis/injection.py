@@ -1,7 +1,8 @@
 """A tool of the bridge's own: how it is offered to a model, called by it, and answered.
 
 A tool comes from an MCP server (`bridge.tools`); an API says how it is written into a request, how a call of it is
-found in an answer, and how its result is given back. Values alone: nothing here knows where a server is or how it is reached.
+found in an answer, and how its result is given back. Values alone: nothing here knows where a server is, or how it is
+reached.
 """
 
 from __future__ import annotations

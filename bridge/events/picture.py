@@ -10,6 +10,7 @@ counted. All that the bounds depend on stands in a snapshot, so that both sides 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
 from functools import singledispatchmethod
 from typing import Any
@@ -34,6 +35,7 @@ from bridge.events.entries import (
 from bridge.events.size import FIXED, clip, clip_json, json_size, utf8_size, value_json, value_size
 from bridge.events.values import Asked
 from bridge.events.vocabulary import (
+    EVENT_TYPES,
     AnswerDelta,
     AttemptFailed,
     AttemptStarted,
@@ -94,7 +96,7 @@ class Picture:
             interception = self.interceptions.get(getattr(event, "id", ""))
             if interception is not None and (interception.live or not isinstance(event, InterceptionEnded)):
                 self._changing = interception.id
-                self._absorb(event, interception, at)
+                _ABSORPTIONS[type(event)](self, event, interception, at)
                 self._changing = None
 
     def _change_key(self, event: KeyChanged) -> None:
@@ -337,3 +339,11 @@ class Picture:
 def _cut(interception: Interception, lost: int) -> None:
     if lost:
         interception.cut = evolve(interception.cut, bytes=interception.cut.bytes + lost)
+
+
+Absorption = Callable[[Picture, Event, Interception, datetime], None]
+
+_ABSORPTIONS: dict[type[Event], Absorption] = {
+    kind: vars(Picture)["_absorb"].dispatcher.dispatch(kind) for kind in EVENT_TYPES.values()
+}
+"""What takes in each type of event. Asked for as a method it would be wrapped anew for every event."""

@@ -57,9 +57,10 @@ class Redactor:
 
     def redact(self, text: str) -> str:
         """The text with every known secret masked."""
-        for value, masked in chain(self._hints.items(), self._passing.items()):
-            if value in text:
-                text = text.replace(value, masked)
+        for hints in (self._hints, self._passing):
+            for value in hints:
+                if value in text:
+                    text = text.replace(value, hints[value])
         return text
 
     def beginning(self, text: str) -> int:

@@ -13,13 +13,16 @@ from collections.abc import Sequence
 import orjson
 from attrs import fields
 
-from bridge.events.vocabulary import Event, ToolCalled
+from bridge.events.vocabulary import EVENT_TYPES, Event, ToolCalled
 from bridge.events.wire import Envelope
 from bridge.limits import LIMITS
 from bridge.record.statements import Item
 
 OVERHEAD = 500
 """Bytes that an item takes beside its texts, roughly."""
+
+
+_NAMES = {kind: tuple(field.name for field in fields(kind)) for kind in EVENT_TYPES.values()}
 
 
 class RecordQueue:
@@ -76,8 +79,10 @@ def _weight(item: Item) -> int:
 
 
 def _event_weight(event: Event) -> int:
-    values = (getattr(event, field.name) for field in fields(type(event)))
-    weight = sum(len(value) for value in values if isinstance(value, str))
+    weight = 0
+    for name in _NAMES[type(event)]:
+        if isinstance(value := getattr(event, name), str):
+            weight += len(value)
     if isinstance(event, ToolCalled) and not isinstance(event.arguments, str | None):
         with contextlib.suppress(orjson.JSONEncodeError):  # it can't be written either
             weight += len(orjson.dumps(event.arguments))

@@ -102,7 +102,8 @@ class Recorder:
 
     def _put(self, item: Item) -> None:
         self._queue.put(item)
-        self._work_waits.set()
+        if not self._work_waits.is_set():  # the thread wipes it out before it takes what waits
+            self._work_waits.set()
 
     # All below runs in the thread.
 
