@@ -9,7 +9,7 @@ import attrs
 import orjson
 import pytest
 
-from bridge.cli.tables import limits_table
+from bridge.cli.check import limits_table
 from bridge.config.load import Options, load
 from bridge.config.settings import (
     CircuitBreakerSettings,

@@ -139,7 +139,7 @@ def simulate(context: click.Context, /, scenario: Path | None, seed: int, speed:
 @click.pass_context
 def check(context: click.Context, /, **_: Any) -> None:
     """Validate the configuration; print every setting in force, where it comes from, and the limits."""
-    from bridge.cli.tables import limits_table, settings_table
+    from bridge.cli.check import limits_table, settings_table
 
     for line in settings_table(settings_from(context, keys=True, tokens=True)):
         click.echo(line)
@@ -234,6 +234,14 @@ def _place(context: click.Context) -> dict[str, Any]:
 
 
 def _socket(context: click.Context) -> Path:
+    """Where the bridge tells its events. The settings are loaded, which takes its time, only where they say it."""
+    from bridge.events.place import default_file, default_socket
+
+    explicit = explicit_options(context)
+    if explicit["config"] is None and explicit["socket"] is not None:
+        return Path(explicit["socket"])
+    if explicit["config"] is None and not default_file().exists():
+        return default_socket()
     return settings_from(context).settings.server.socket
 
 

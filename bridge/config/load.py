@@ -11,7 +11,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import platformdirs
 from attrs import evolve, field, frozen
 
 from bridge.config import key_sources
@@ -19,14 +18,9 @@ from bridge.config.file import Faulty, Places, fault_line, parse, structure
 from bridge.config.rules import broken_rules, doubts
 from bridge.config.settings import LogFormat, LogLevel, ProviderSettings, Settings
 from bridge.errors import ConfigurationError
-from bridge.events.place import POOL_WORD
+from bridge.events.place import POOL_WORD, default_file
 from bridge.keys.secret import Secret
 from bridge.providers.kinds import KINDS
-
-
-def default_file() -> Path:
-    """The configuration file that is read when none is named."""
-    return platformdirs.user_config_path("clearspan") / "config.toml"
 
 
 @frozen

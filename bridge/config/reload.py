@@ -14,10 +14,11 @@ from pathlib import Path
 import trio
 from attrs import evolve
 
-from bridge.config.load import Loaded, default_file
+from bridge.config.load import Loaded
 from bridge.config.rules import broken_rules
 from bridge.config.settings import Settings
 from bridge.errors import ConfigurationError
+from bridge.events.place import default_file
 from bridge.observe.logs import logger
 from bridge.process.receiver import receiver
 

@@ -1,6 +1,6 @@
 """How to reach a bridge that says nothing else: its event socket, its address, and the word for its own keys.
 
-Bridge and monitor find each other here, unless they are told of another place.
+Bridge, monitor and commands find each other here, unless they are told of another place.
 """
 
 from __future__ import annotations
@@ -29,3 +29,10 @@ def default_socket() -> Path:
             return platformdirs.user_runtime_path("clearspan") / "events.sock"
         except PermissionError:  # somebody else took its name in the directory for temporary files
             return platformdirs.user_data_path("clearspan") / "events.sock"
+
+
+def default_file() -> Path:
+    """The configuration file that is read when none is named."""
+    import platformdirs  # noqa: PLC0415  # see above
+
+    return platformdirs.user_config_path("clearspan") / "config.toml"

@@ -34,7 +34,8 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in list(os.environ):
         if name.startswith("CLEARSPAN_") or "API_KEY" in name:
             monkeypatch.delenv(name)
-    monkeypatch.setattr("bridge.config.load.default_file", lambda: tmp_path / "none.toml")
+    for module in ("bridge.config.load", "bridge.events.place"):
+        monkeypatch.setattr(f"{module}.default_file", lambda: tmp_path / "none.toml")
     return tmp_path
 
 

@@ -39,6 +39,12 @@ def test_short_commands_wait_for_no_server(words: tuple[str, ...]) -> None:
     assert not loaded_by(command(*words)) & {"trio", "structlog", "httpx", "hypercorn", "textual"}
 
 
+def test_who_is_told_the_socket_waits_for_no_settings() -> None:
+    loaded = loaded_by(command("keys", "--socket", "/nowhere"))
+    assert "bridge.cli.key_tables" in loaded
+    assert not loaded & {"bridge.config.load", "bridge.config.settings", "bridge.providers.kinds"}
+
+
 def test_the_past_is_read_without_the_events() -> None:
     loaded = loaded_by("import bridge.cli.tables, bridge.record.history, bridge.record.export")
     assert not loaded & {"trio", "bridge.events.wire", "bridge.events.picture"}
