@@ -63,6 +63,9 @@ def crop(text: str, width: int) -> str:
     return next(chop(text[: 64 + 8 * width], width), "") if width > 0 else ""
 
 
+ZERO_WIDTH_JOINER = "\u200d"
+
+
 def chop(text: str, width: int) -> Iterator[str]:
     """The text in parts of at most `width` cells (from 2 on), never half a character."""
     if text.isascii():
@@ -70,11 +73,12 @@ def chop(text: str, width: int) -> Iterator[str]:
             yield text[start : start + width]
         return
     begun, used = 0, 0
-    for start, _end, cells in split_graphemes(text)[0]:
-        if used + cells > width:
+    joined = ZERO_WIDTH_JOINER in text
+    for start, end, cells in split_graphemes(text)[0]:
+        used = cell_len(text[begun:end]) if joined else used + cells  # a joiner may hide what follows it, or not
+        if used > width:
             yield text[begun:start]
-            begun, used = start, 0
-        used += cells
+            begun, used = start, cell_len(text[start:end])
     yield text[begun:]
 
 

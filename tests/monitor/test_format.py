@@ -5,7 +5,7 @@ from __future__ import annotations
 import unicodedata
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
@@ -153,3 +153,11 @@ def test_a_bar_keeps_its_width(share: float, width: int) -> None:
     full, empty = fmt.bar(share, width)
     assert len(full) + len(empty) == width
     assert bool(full) == (share > 0 and width > 0)
+
+
+@given(st.text(st.sampled_from("ab1日é👩\u200d☺\ufe0f🇩🇪\u0301\u20e3🏽"), max_size=60), st.integers(2, 12))
+@example("\u200d\u200d111", 2)
+def test_what_is_cut_is_never_wider_than_it_may_be(text: str, width: int) -> None:
+    parts = list(fmt.chop(text, width))
+    assert "".join(parts) == text
+    assert all(cell_len(part) <= width for part in parts)
