@@ -36,6 +36,7 @@ from bridge.providers.attempt import Call, Response
 from bridge.providers.circuit_breaker import Permit
 from bridge.providers.faults import UpstreamBusy, UpstreamError, UpstreamTimeout
 from bridge.providers.prices import Origin, Prices
+from bridge.tools.toolset import Toolsets
 
 log = logger("interception")
 
@@ -55,6 +56,8 @@ class Services:
     hub: Hub
     prices: Prices
     max_request_bytes: int
+    toolsets: Toolsets | None = None
+    """None where no MCP server is configured."""
 
 
 class Interceptor:
