@@ -65,11 +65,15 @@ def output_of(words: Sequence[str], environment: Mapping[str, str], seconds: flo
     return Output(code, text)
 
 
+def supervised(line: int, words: Sequence[str]) -> list[str]:
+    """The command line of a supervisor that runs `words`, and ends with the other end of its descriptor `line`."""
+    return [sys.executable, "-I", "-S", str(Path(__file__).with_name("supervisor.py")), str(line), *words]
+
+
 @contextmanager
 def _supervised(words: Sequence[str], environment: Mapping[str, str]) -> Iterator[subprocess.Popen[bytes]]:
-    supervisor = [sys.executable, "-I", "-S", str(Path(__file__).with_name("supervisor.py")), *words]
     process = subprocess.Popen(  # noqa: S603  the owner's own command
-        supervisor,
+        supervised(0, words),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

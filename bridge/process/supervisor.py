@@ -1,8 +1,9 @@
-"""Runs a command in a process group of its own, and kills the whole group when its standard input ends or it does.
+"""Runs a command in a process group of its own, and kills the whole group when a line ends or the command does.
 
-Nobody writes to that input: it is the read end of a pipe whose other end is with whoever wants the command, and which
-the system closes when that process ends, in whatever way. What the command starts ends too, as long as it stays in
-the group. This file is run by itself (`python -I -S`), so it imports nothing that takes time.
+The line is a descriptor whose other end is with whoever wants the command, and which the system closes when that
+process ends, in whatever way. What the command starts ends too, as long as it stays in the group. Where the line is
+standard input itself, the command gets neither input nor a place for its errors; else it gets all three streams. This
+file is run by itself (`python -I -S`), so it imports nothing that takes time.
 """
 
 import contextlib
@@ -13,9 +14,16 @@ import sys
 
 DEFAULT_AGAIN = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGPIPE, signal.SIGCHLD)
 
+SILENT = (
+    (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+    (os.POSIX_SPAWN_OPEN, 2, os.devnull, os.O_WRONLY, 0),
+)
 
-def supervise(words: list[str]) -> int:
-    """The command's exit code. Where it can't be started, the error's number is written to standard error."""
+
+def supervise(line: int, words: list[str]) -> int:
+    """The command's exit code. Where it can't be started, the error's number is written to standard error, or to the
+    line where that is another."""
+    os.set_inheritable(line, line == 0)
     children, wake = os.pipe()
     os.set_blocking(wake, False)
     signal.signal(signal.SIGCHLD, lambda _number, _frame: None)
@@ -25,20 +33,17 @@ def supervise(words: list[str]) -> int:
             words[0],
             words,
             os.environ,
-            file_actions=[
-                (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
-                (os.POSIX_SPAWN_OPEN, 2, os.devnull, os.O_WRONLY, 0),
-            ],
+            file_actions=SILENT if line == 0 else (),
             setpgroup=0,
             setsigdef=DEFAULT_AGAIN,
         )
     except OSError as error:
-        sys.stderr.write(str(error.errno))
+        os.write(line or 2, str(error.errno).encode())
         return 127
     while True:
-        ready, _, _ = select.select([0, children], [], [])
+        ready, _, _ = select.select([line, children], [], [])
         ended, status = os.waitpid(command, os.WNOHANG)
-        if ended or 0 in ready:
+        if ended or line in ready:
             with contextlib.suppress(OSError):  # nobody is left in it
                 os.killpg(command, signal.SIGKILL)
             code = os.waitstatus_to_exitcode(status) if ended else -signal.SIGKILL
@@ -47,4 +52,4 @@ def supervise(words: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(supervise(sys.argv[1:]))
+    sys.exit(supervise(int(sys.argv[1]), sys.argv[2:]))
