@@ -109,7 +109,7 @@ def test_examples_of_messages_are_messages() -> None:
 
     for example in shown:
         assert decode(orjson.dumps(example)) is not None
-    assert {example["type"] for example in shown} == {*EVENT_TYPES, "hello", "snapshot", "reply"}
+    assert {example["type"] for example in shown} == {*EVENT_TYPES, "hello", "snapshot", "reply", "tools"}
 
 
 @pytest.mark.parametrize("heading", TABLES)

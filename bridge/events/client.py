@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from bridge.errors import ClearspanError
-from bridge.events.wire import Reply, Snapshot, decode
+from bridge.events.wire import Command, Message, Reply, Snapshot, Tools, decode, encode
 
 ANSWER_S = 5.0
 """How long a bridge may take to answer at all, in seconds."""
@@ -24,16 +24,20 @@ class NoBridge(ClearspanError):
 def subscription(path: Path) -> Iterator[Iterator[bytes]]:
     """The lines a bridge sends, from `hello` on, until it stops. Raises NoBridge where none comes in time."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
-        connection.settimeout(ANSWER_S)
-        try:
-            connection.connect(os.fspath(path))
-        except OSError as error:
-            raise NoBridge(
-                f"no bridge answers on {path} ({error.strerror or error}); start one with 'clearspan up', "
-                "or name its socket with --socket"
-            ) from None
+        _connect(connection, path)
         with connection.makefile("rb") as lines:
             yield _lines(connection, lines, path)
+
+
+def _connect(connection: socket.socket, path: Path) -> None:
+    connection.settimeout(ANSWER_S)
+    try:
+        connection.connect(os.fspath(path))
+    except OSError as error:
+        raise NoBridge(
+            f"no bridge answers on {path} ({error.strerror or error}); start one with 'clearspan up', "
+            "or name its socket with --socket"
+        ) from None
 
 
 def _lines(connection: socket.socket, lines: BinaryIO, path: Path) -> Iterator[bytes]:
@@ -57,3 +61,19 @@ def read_snapshot(path: Path) -> Snapshot:
             if isinstance(message, Reply):  # nothing was asked: it is turned away
                 raise NoBridge(f"the bridge on {path} does not answer: {message.error}")
     raise NoBridge(f"the bridge on {path} stopped before it said anything")
+
+
+def ask(path: Path, command: str) -> Message:
+    """What a bridge answers to a command. Raises NoBridge."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+        _connect(connection, path)
+        with connection.makefile("rb") as lines:
+            try:
+                connection.sendall(encode(Command(1, "filter", types=[])) + encode(Command(2, command)))
+                for line in lines:
+                    message = decode(line)
+                    if isinstance(message, Reply | Tools) and message.to != 1:
+                        return message
+            except OSError:  # it says nothing in time, or it is gone
+                pass
+    raise NoBridge(f"the bridge on {path} did not answer")

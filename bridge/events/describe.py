@@ -28,6 +28,7 @@ from bridge.events.vocabulary import (
     RecordFailed,
     RecordRecovered,
     ResponseStarted,
+    ServerChanged,
     ThoughtDelta,
     ThoughtRecorded,
     ThoughtWithheld,
@@ -162,6 +163,12 @@ def _(event: KeyChanged) -> str:
 @_describe.register
 def _(event: CircuitChanged) -> str:
     return visible(f"{event.provider} {event.endpoint} {event.model or ''} is {event.state}")
+
+
+@_describe.register
+def _(event: ServerChanged) -> str:
+    why = f": {event.error}" if event.error else ""
+    return visible(f"{event.server} is {event.state.value}, {event.tools} tools{why}")
 
 
 @_describe.register(RecordFailed)

@@ -49,6 +49,7 @@ from bridge.events.vocabulary import (
     Noted,
     PromptRecorded,
     ResponseStarted,
+    ServerChanged,
     ThoughtDelta,
     ThoughtRecorded,
     ThoughtWithheld,
@@ -58,7 +59,7 @@ from bridge.events.vocabulary import (
 from bridge.limits import LIMITS
 
 REMOVED = "removed"
-"""The reason in a `key.changed` that is a key's last: it is no longer configured."""
+"""The reason in a `key.changed`, and the error in a `server.changed`, that is the last: it is no longer configured."""
 
 
 ENDED_FIELDS = ("outcome", "status", "error_type", "duration_ms", "first_byte_ms", "first_token_ms", "bytes_out")
@@ -72,6 +73,7 @@ class Picture:
     interceptions: dict[str, Interception] = Factory(dict)
     totals: Totals = Factory(Totals)
     circuits: dict[tuple[str, str, str | None], CircuitChanged] = Factory(dict)
+    servers: dict[str, ServerChanged] = Factory(dict)
     size: int = field(init=False)
     """What all interceptions take, about, as `LIMITS.picture_bytes` bounds it."""
     _ended: dict[str, None] = field(factory=dict, init=False)
@@ -92,6 +94,8 @@ class Picture:
             self._change_key(event)
         elif isinstance(event, CircuitChanged):
             self._change_circuit(event)
+        elif isinstance(event, ServerChanged):
+            self._change_server(event)
         else:
             interception = self.interceptions.get(getattr(event, "id", ""))
             if interception is not None and (interception.live or not isinstance(event, InterceptionEnded)):
@@ -104,6 +108,12 @@ class Picture:
             self.keys.pop((event.provider, event.key), None)
         else:
             self.keys[event.provider, event.key] = event
+
+    def _change_server(self, event: ServerChanged) -> None:
+        if event.error == REMOVED:
+            self.servers.pop(event.server, None)
+        else:
+            self.servers[event.server] = event
 
     def _change_circuit(self, event: CircuitChanged) -> None:
         """Remembers the circuits that are not closed: these are what one wants to see."""

@@ -22,7 +22,7 @@ from bridge.events.claim import Claim
 from bridge.events.hub import Hub
 from bridge.events.subscriber import Subscriber
 from bridge.events.vocabulary import EVENT_TYPES
-from bridge.events.wire import Command, Hello, Reply, WireError, decode_command, encode
+from bridge.events.wire import Command, Hello, Reply, Tools, WireError, decode_command, encode
 from bridge.limits import LIMITS
 from bridge.observe.logs import logger
 
@@ -34,8 +34,9 @@ LOOK_S = 2.0
 FAREWELL_S = 0.5
 """How long a stopping bridge lets its subscribers read what is queued, in seconds."""
 
-Perform = Callable[[Command], None]
-"""Carries a command out; raises CommandRefused with the reason where it can't."""
+Perform = Callable[[Command], Tools | None]
+"""Carries a command out, and gives what is to come in the place of a reply, if anything; raises CommandRefused with the
+reason where it can't."""
 
 
 class CommandRefused(Exception):
@@ -170,12 +171,12 @@ async def _answer(line: bytes, subscriber: Subscriber, writer: _Writer, perform:
     await writer.send([encode(_carry_out(command, subscriber, perform))])
 
 
-def _carry_out(command: Command, subscriber: Subscriber, perform: Perform) -> Reply:
+def _carry_out(command: Command, subscriber: Subscriber, perform: Perform) -> Reply | Tools:
     try:
         if command.command == "filter":
             subscriber.types = _types(command)
-        else:
-            perform(command)
+        elif (answer := perform(command)) is not None:
+            return answer
     except CommandRefused as error:
         return Reply(command.n, ok=False, error=str(error))
     return Reply(command.n, ok=True)

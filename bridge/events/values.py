@@ -56,6 +56,14 @@ class KeyState(StrEnum):
     DISABLED = "disabled"  # switched off by the owner
 
 
+class ServerState(StrEnum):
+    """How an MCP server is."""
+
+    STARTING = "starting"
+    READY = "ready"
+    FAILED = "failed"  # and tried again
+
+
 class ThoughtSource(StrEnum):
     """Where in an answer a thought was found."""
 

@@ -25,6 +25,7 @@ from bridge.events.values import (
     KeyState,
     Outcome,
     RateLimits,
+    ServerState,
     ThoughtSource,
     WithheldReason,
 )
@@ -249,6 +250,17 @@ class CircuitChanged(Event):
 
 
 @frozen
+class ServerChanged(Event):
+    """An MCP server after a change. `tools` is how many are offered; `error` says why it failed."""
+
+    type: ClassVar[str] = "server.changed"
+    server: str
+    state: ServerState
+    tools: int = 0
+    error: str | None = None
+
+
+@frozen
 class RecordFailed(Event):
     type: ClassVar[str] = "record.failed"
     error: str
@@ -296,6 +308,7 @@ EVENT_TYPES: dict[str, type[Event]] = {
         InterceptionEnded,
         KeyChanged,
         CircuitChanged,
+        ServerChanged,
         RecordFailed,
         RecordRecovered,
         EventsDropped,

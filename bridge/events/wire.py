@@ -15,8 +15,8 @@ from bridge.errors import ClearspanError
 from bridge.events.entries import Interception, Tool, Totals
 from bridge.events.picture import Picture
 from bridge.events.times import format_time
-from bridge.events.values import RateLimits
-from bridge.events.vocabulary import EVENT_TYPES, CircuitChanged, Event, KeyChanged, ToolCalled
+from bridge.events.values import RateLimits, ServerState
+from bridge.events.vocabulary import EVENT_TYPES, CircuitChanged, Event, KeyChanged, ServerChanged, ToolCalled
 
 PROTOCOL = 1
 
@@ -62,6 +62,7 @@ class Snapshot:
     totals: Totals
     circuits: list[CircuitChanged] = Factory(list)
     """Those that are not closed."""
+    servers: list[ServerChanged] = Factory(list)
 
     @classmethod
     def of(cls, picture: Picture, seq: int, at: datetime) -> Snapshot:
@@ -73,6 +74,7 @@ class Snapshot:
             [interception.copy() for interception in picture.interceptions.values()],
             picture.totals.copy(),
             list(picture.circuits.values()),
+            list(picture.servers.values()),
         )
 
     def picture(self) -> Picture:
@@ -82,6 +84,7 @@ class Snapshot:
             interceptions={interception.id: interception.copy() for interception in self.interceptions},
             totals=self.totals.copy(),
             circuits={(circuit.provider, circuit.endpoint, circuit.model): circuit for circuit in self.circuits},
+            servers={server.server: server for server in self.servers},
         )
 
 
@@ -106,7 +109,37 @@ class Reply:
     error: str | None = None
 
 
-Message = Envelope | Hello | Snapshot | Reply
+@frozen
+class ToldTool:
+    """A tool as the message `tools` shows it; `id` is None for one that is not offered now."""
+
+    id: str | None
+    name: str
+    description: str
+    """Its first line."""
+    allowed: bool
+
+
+@frozen
+class ToldServer:
+    """An MCP server as the message `tools` shows it."""
+
+    server: str
+    url: str
+    state: ServerState
+    error: str | None
+    tools: list[ToldTool]
+
+
+@frozen
+class Tools:
+    """The answer to the command `tools`."""
+
+    to: int | None
+    servers: list[ToldServer]
+
+
+Message = Envelope | Hello | Snapshot | Reply | Tools
 
 _converter = make_converter()
 
@@ -154,7 +187,12 @@ def unstructure(event: Event) -> dict[str, Any]:
     return fields
 
 
-def encode(message: Envelope | Hello | Snapshot | Reply | Command) -> bytes:
+def unstructured(value: Any) -> Any:
+    """A value of this module as JSON values."""
+    return _converter.unstructure(value)
+
+
+def encode(message: Message | Command) -> bytes:
     """The message as a line, newline included."""
     body: dict[str, Any]
     match message:
@@ -181,7 +219,7 @@ def encode_snapshot(snapshot: Snapshot) -> list[bytes]:
         if len(gathered) >= PIECE:
             pieces.append(bytes(gathered))
             gathered.clear()
-    tail = _json({"totals": snapshot.totals, "circuits": snapshot.circuits})
+    tail = _json({"totals": snapshot.totals, "circuits": snapshot.circuits, "servers": snapshot.servers})
     gathered += b"]," + tail[1:] + b"\n"
     return [*pieces, bytes(gathered)]
 
@@ -207,6 +245,8 @@ def decode(line: bytes) -> Message | None:
                 return _converter.structure(body, Snapshot)
             case "reply":
                 return _converter.structure(body, Reply)
+            case "tools":
+                return _converter.structure(body, Tools)
             case _ if kind in EVENT_TYPES:
                 event = _converter.structure(body, EVENT_TYPES[kind])
                 return Envelope(int(body["seq"]), datetime.fromisoformat(body["at"]), event)
