@@ -15,6 +15,17 @@ if TYPE_CHECKING:
 
 PATH = click.Path(path_type=Path)
 
+
+class PortOrStdio(click.ParamType["int | str"]):
+    """A port, or the word `stdio`."""
+
+    name = "port|stdio"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int | str:
+        """Reads the option's text."""
+        return value if value == "stdio" else click.IntRange(0, 65535).convert(value, param, ctx)
+
+
 SETTING_OPTIONS = {
     "host": "server.host",
     "port": "server.port",

@@ -1,11 +1,11 @@
-"""`clearspan simulate`: the simulated provider alone, on a port of its own, and the configuration that fits it."""
+"""`clearspan simulate`: the simulated provider alone, or with an MCP server, and the configuration that fits them."""
 
 from __future__ import annotations
 
 import json
 import sys
 from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 import trio
@@ -21,6 +21,8 @@ from bridge.observe import logs
 from bridge.process.receiver import receiver
 from bridge.process.signals import HANDLED
 from bridge.providers.kinds import KINDS
+from bridge.simulator.mcp.over_http import PATH, McpOverHttp
+from bridge.simulator.mcp.over_stdio import serve_stdio
 from bridge.simulator.provider import SimulatedProvider
 from bridge.simulator.scenario.file import ScenarioError, load_scenario
 from bridge.simulator.scenario.scenario import Scenario
@@ -32,8 +34,8 @@ ROOTS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  # read, not bound
 """Where one calls who listens everywhere."""
 
 
-def simulate(settings: Settings, scenario: Path | None, *, seed: int, speed: float) -> int:
-    """The simulated provider alone, until it is interrupted."""
+def simulate(settings: Settings, scenario: Path | None, *, seed: int, speed: float, mcp: int | None = None) -> int:
+    """The simulated provider, until it is interrupted; beside it the simulated MCP server on the port `mcp`."""
     logs.configure(settings.log.level, settings.log.format)
     try:
         played = load_scenario(scenario) if scenario else None
@@ -43,14 +45,39 @@ def simulate(settings: Settings, scenario: Path | None, *, seed: int, speed: flo
     async def run() -> int:
         provider = SimulatedProvider(played, seed=seed, speed=speed)
         with receiver(*HANDLED) as signals:
-            async with simulated_provider(provider, settings.server.host, settings.server.port) as url:
+            async with AsyncExitStack() as stack:
+                host, port = settings.server.host, settings.server.port
+                url = await stack.enter_async_context(simulated_provider(provider, host, port))
+                lines = [url, *configuration_lines(url, played)]
+                if mcp is not None:
+                    tools = await stack.enter_async_context(simulated_provider(McpOverHttp(mortal=True), host, mcp))
+                    lines += ["", "[mcp.servers.simulated]", f'url = "{tools}{PATH}"']
                 # At once: whoever waits for the first line may read no further.
-                announce("\n".join((url, *configuration_lines(url, played))))
+                announce("\n".join(lines))
                 print(REMARK, file=sys.stderr, flush=True)  # noqa: T201  # for a person, beside the lines that a file takes
                 await anext(signals)
         return 0
 
     return until_it_ends(run)
+
+
+def simulate_tools() -> int:
+    """The simulated MCP server on standard input and output, until that ends."""
+
+    async def run() -> int:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(_end_when_told, nursery.cancel_scope)
+            await serve_stdio()
+            nursery.cancel_scope.cancel()
+        return 0
+
+    return until_it_ends(run)
+
+
+async def _end_when_told(scope: trio.CancelScope) -> None:
+    with receiver(*HANDLED) as signals:
+        await anext(signals)
+        scope.cancel()
 
 
 REMARK = "clearspan: these lines in a file FILE make a bridge for it: clearspan serve --config FILE"
@@ -72,7 +99,7 @@ def configuration_lines(url: str, scenario: Scenario | None) -> Iterator[str]:
 
 @asynccontextmanager
 async def simulated_provider(provider: App, host: str, port: int) -> AsyncIterator[str]:
-    """Serves a simulated provider while the block runs; gives its URL."""
+    """Serves a simulated provider, or the like, while the block runs; gives its URL."""
     sockets = await open_listeners(host, port)
     listener = Listener(provider, sockets, protocol_error)
     async with trio.open_nursery() as nursery:

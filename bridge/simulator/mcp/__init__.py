@@ -1,0 +1,1 @@
+"""A small MCP server to play with: tools that answer, fail, hang, and send much."""
