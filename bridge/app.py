@@ -28,6 +28,7 @@ from bridge.interception.lifecycle import Cancellation, CancelReason
 from bridge.interception.routing import Route, find_route, split
 from bridge.observe.logs import logger, redactor
 from bridge.providers.provider import Provider
+from bridge.tools.toolset import Toolsets
 
 log = logger("app")
 
@@ -60,9 +61,9 @@ class App:
         self.live: dict[str, Cancellation] = {}
         """How to stop the interceptions under way, by id."""
 
-    def reconfigure(self, server: ServerSettings) -> None:
+    def reconfigure(self, server: ServerSettings, toolsets: Toolsets | None) -> None:
         """Takes over changed settings for the requests to come."""
-        self._services = evolve(self._services, max_request_bytes=server.max_request_bytes)
+        self._services = evolve(self._services, max_request_bytes=server.max_request_bytes, toolsets=toolsets)
         self._settings = server
         self._guard.allow(server.allowed_hosts)
 

@@ -84,6 +84,20 @@ class Limits:
     circuits: int = 256
     """Circuits that are not closed; the oldest are not shown."""
 
+    # Tools of MCP servers (docs/behaviour.md, MCP servers)
+    tool_message_bytes: int = 8 * MIB
+    """One message of a server; a larger one is not read, and its call fails."""
+    tool_result_bytes: int = MIB
+    """Of a result; the rest is cut."""
+    tool_pages: int = 100
+    """Of one server's list."""
+    tools_listed: int = 1000
+    """Of one server; more are left out."""
+    tool_list_bytes: int = 4 * MIB
+    """Names, descriptions and schemas of one server; what is beyond is left out."""
+    tool_lists: int = 10_000
+    """Sessions whose lists are kept; those of the longest unused are let go."""
+
     # The event socket
     line_bytes: int = 4 * KIB
     """A line that a subscriber sends."""

@@ -25,7 +25,7 @@ from bridge.events.picture import REMOVED
 from bridge.events.socket import CommandRefused, event_socket
 from bridge.events.values import KeyState
 from bridge.events.vocabulary import BridgeStopping, KeyChanged
-from bridge.events.wire import PROTOCOL, Command, Hello
+from bridge.events.wire import PROTOCOL, Command, Hello, Tools
 from bridge.http.listener import Listener, open_listeners
 from bridge.interception.interception import Services
 from bridge.interception.lifecycle import CancelReason
@@ -38,10 +38,12 @@ from bridge.providers.connections import NoAuthorities, load_authorities
 from bridge.providers.prices import Prices
 from bridge.providers.provider import Provider
 from bridge.record.recording import recording
+from bridge.tools.servers import Servers
+from bridge.tools.telling import told_servers
 
 log = logger("bridge")
 
-COMMANDS = ("cancel", "key.reset", "key.disable", "key.enable", "snapshot", "filter")
+COMMANDS = ("cancel", "key.reset", "key.disable", "key.enable", "tools", "snapshot", "filter")
 """What subscribers may ask for; the last two are the event socket's own."""
 
 AFTER_START_S = 0.05
@@ -62,6 +64,7 @@ class Bridge:
         self.started_at = utc_now()
         self.url = ""
         self.socket = settings.server.socket
+        self._tools = Servers(settings.mcp_servers, self.hub.publish) if settings.mcp_servers else None
         self._app: App | None = None
         self._nursery: trio.Nursery | None = None
 
@@ -84,7 +87,7 @@ class Bridge:
         self.url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
         guard = HostGuard(server.host, port, server.allowed_hosts)
         prices = Prices()
-        services = Services(self.hub, prices, server.max_request_bytes)
+        services = Services(self.hub, prices, server.max_request_bytes, self._tools)
         app = App(services, self.providers, guard, server)
         self._app = app
         metrics = Metrics(self.hub)
@@ -113,6 +116,8 @@ class Bridge:
                 task_status.started(self.url)
                 nursery.start_soon(self._load_authorities)
                 nursery.start_soon(prices.load, AFTER_START_S)
+                if self._tools is not None:
+                    nursery.start_soon(self._tools.run)
                 await self._stop.wait()
                 self.hub.publish(BridgeStopping(self._stop_reason))
                 log.info("stopping", reason=self._stop_reason, running=len(app.live))
@@ -145,9 +150,18 @@ class Bridge:
                 self._end(provider)
             self.providers[name] = Provider(name, chosen, self.hub)
             self._begin(self.providers[name])
+        self._reconfigure_tools(settings)
         self._settings = settings
         if self._app is not None:
-            self._app.reconfigure(settings.server)
+            self._app.reconfigure(settings.server, self._tools)
+
+    def _reconfigure_tools(self, settings: Settings) -> None:
+        if self._tools is not None:
+            self._tools.reconfigure(settings.mcp_servers)
+        elif settings.mcp_servers:
+            self._tools = Servers(settings.mcp_servers, self.hub.publish)
+            if self._nursery is not None:
+                self._nursery.start_soon(self._tools.run)
 
     def _begin(self, provider: Provider) -> None:
         for key in provider.pool.snapshot():
@@ -180,7 +194,7 @@ class Bridge:
     def _hello(self) -> Hello:
         return Hello(PROTOCOL, __version__, os.getpid(), self.url, self.started_at, seq=self.hub.seq, at=utc_now())
 
-    def _perform(self, command: Command) -> None:
+    def _perform(self, command: Command) -> Tools | None:
         match command.command:
             case "cancel":
                 cancellation = self._app.live.get(command.id or "") if self._app else None
@@ -189,8 +203,11 @@ class Bridge:
                 cancellation.cancel(CancelReason.BY_OWNER)
             case "key.reset" | "key.disable" | "key.enable":
                 self._change_key(command)
+            case "tools":
+                return Tools(command.n, told_servers(self._tools) if self._tools else [])
             case _:
                 raise CommandRefused(f"unknown command; known: {', '.join(COMMANDS)}")
+        return None
 
     def _change_key(self, command: Command) -> None:
         provider = self.providers.get(command.provider or "")

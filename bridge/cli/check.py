@@ -17,7 +17,9 @@ from bridge.config.settings import Seconds, format_duration
 from bridge.keys.secret import Secret, hint
 from bridge.limits import KIB, LIMITS, MIB, Limits
 
-HEADER_SETTING = re.compile(r"\.(extra_)?headers\.")
+HIDDEN_SETTING = re.compile(r"\.(extra_)?headers\.|^mcp\.servers\..*\.env\.")
+"""Whoever adds a header or a variable may well add a credential."""
+TOOL_URL = re.compile(r"^mcp\.servers\..*\.url$")
 
 
 def settings_table(loaded: Loaded) -> Iterator[str]:
@@ -69,8 +71,10 @@ def _shown(name: str, value: Any) -> str:
     match value:
         case Secret():
             return value.hint
-        case str() if HEADER_SETTING.search(name):
-            return hint(value)  # who adds a header may well add a credential
+        case str() if HIDDEN_SETTING.search(name):
+            return hint(value)
+        case str() if TOOL_URL.search(name) and "?" in value:
+            return _shown("", value.partition("?")[0] + "?...")  # a query may hold a key
         case tuple():
             return "[" + ", ".join(_shown(name, item) for item in value) + "]"
         case Path() | None:

@@ -12,7 +12,7 @@ import click
 from bridge import __version__
 from bridge.cli import record
 from bridge.cli.ending import INTERRUPTED, close_output
-from bridge.cli.options import PATH, common_options, explicit_options, settings_from
+from bridge.cli.options import PATH, PortOrStdio, common_options, explicit_options, settings_from
 from bridge.errors import ClearspanError, ConfigurationError
 from bridge.process import signals
 from monitor.options import SPEED, has_terminal, monitor_options
@@ -126,12 +126,17 @@ def demo(context: click.Context, /, headless: bool, once: bool, seed: int, speed
 @click.option("--scenario", type=PATH, help="Scenario file (TOML): which answers, and the fate of each key.")
 @click.option("--seed", default=1, show_default=True, help="Seed for ids and pauses.")
 @click.option("--speed", type=SPEED, default=1.0, show_default=True, help="How fast time goes.")
+@click.option("--mcp", type=PortOrStdio(), help="Also an MCP server on this port; stdio: that alone, on this input.")
 @click.pass_context
-def simulate(context: click.Context, /, scenario: Path | None, seed: int, speed: float, **_: Any) -> None:
+def simulate(
+    context: click.Context, /, scenario: Path | None, seed: int, speed: float, mcp: int | str | None, **_: Any
+) -> None:
     """A simulated provider alone: a real server that speaks the providers' APIs."""
     from bridge.cli import simulate
 
-    sys.exit(simulate.simulate(settings_from(context).settings, scenario, seed=seed, speed=speed))
+    if isinstance(mcp, str):
+        sys.exit(simulate.simulate_tools())
+    sys.exit(simulate.simulate(settings_from(context).settings, scenario, seed=seed, speed=speed, mcp=mcp))
 
 
 @cli.command()
@@ -187,6 +192,25 @@ def keys(context: click.Context, /, as_json: bool, **_: Any) -> None:
         click.echo()
         for line in circuit_table(found.circuits):
             click.echo(line)
+
+
+@cli.command()
+@common_options
+@click.option("--json", "as_json", is_flag=True, help="As a JSON list of the servers with their tools.")
+@click.pass_context
+def tools(context: click.Context, /, as_json: bool, **_: Any) -> None:
+    """MCP servers and their tools, as the running bridge has them; where none runs, as they are found now."""
+    import orjson
+
+    from bridge.cli.tools import found_servers, tool_tables
+    from bridge.events.wire import unstructured
+
+    servers = found_servers(settings_from(context).settings)
+    if as_json:
+        click.echo(orjson.dumps(unstructured(servers), option=orjson.OPT_INDENT_2).decode())
+        return
+    for line in tool_tables(servers):
+        click.echo(line)
 
 
 @cli.command()

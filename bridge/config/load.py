@@ -87,11 +87,18 @@ def load(options: Options, environment: Mapping[str, str], *, keys: bool = True,
     found_faults += lines(
         (name, fault)
         for name, fault in broken_rules(settings)
-        if name != "server.host" or not any(known.startswith("server.client_tokens") for known in faulty)
+        if not any(known.startswith(_needed(name)) for known in faulty)
     )
     if found_faults:
         raise ConfigurationError(found_faults)
     return Loaded(settings, file, sources, tuple(lines([*ignored, *doubts(settings)])))
+
+
+def _needed(name: str) -> tuple[str, ...]:
+    """The beginnings of settings that must be well before a rule about this can be known to be broken."""
+    if name == "server.host":
+        return ("server.client_tokens",)
+    return (f"{name}.",) if name.startswith("mcp.servers.") else ()
 
 
 def _without_pool_word(settings: Settings) -> tuple[Settings, list[tuple[str, str]]]:

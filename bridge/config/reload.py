@@ -74,7 +74,7 @@ async def follow_configuration(
 def fixed_settings(old: Settings, new: Settings) -> list[str]:
     """The settings that differ and can't be changed in a running bridge."""
     server = [name for name in ("host", "port", "socket") if getattr(old.server, name) != getattr(new.server, name)]
-    others = [name for name in ("record", "log", "data_dir", "mcp_servers") if getattr(old, name) != getattr(new, name)]
+    others = [name for name in ("record", "log", "data_dir") if getattr(old, name) != getattr(new, name)]
     return [f"server.{name}" for name in server] + others
 
 

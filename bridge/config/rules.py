@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import importlib.util
 import ipaddress
 import re
 from collections import Counter
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
-from bridge.config.settings import PROVIDER_NAME, RESERVED_NAMES, ProviderSettings, ServerSettings, Settings
+from bridge.config.settings import (
+    PROVIDER_NAME,
+    RESERVED_NAMES,
+    McpServerSettings,
+    ProviderSettings,
+    ServerSettings,
+    Settings,
+)
 from bridge.http.fields import HOP_BY_HOP, TRANSPORT
 from bridge.keys.strategy import STRATEGIES
 from bridge.providers.kinds import CREDENTIAL_HEADERS, KINDS, KINDS_IN_WORDS
@@ -17,6 +25,8 @@ HEADER_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 HEADER_VALUE = re.compile(r"(?:[\x21-\x7e\x80-\xff](?:[\x20-\x7e\x80-\xff]*[\x21-\x7e\x80-\xff])?)?")
 URL = re.compile(r"[\x21-\x7e]+")
 HOST = re.compile(r"[a-z0-9._-]+|[0-9a-f:.]+(?:%[a-z0-9._-]+)?")
+VARIABLE = re.compile(r"[^=\0]+")
+LONGEST_SERVER_NAME = 64
 NOT_TO_BE_ADDED = HOP_BY_HOP | TRANSPORT
 
 
@@ -26,17 +36,15 @@ def broken_rules(settings: Settings) -> Iterator[tuple[str, str]]:
     for name, provider in settings.providers.items():
         yield from ((f"providers.{name}{rest}", fault) for rest, fault in _provider(name, provider))
     for name, tools in settings.mcp_servers.items():
-        for setting in ("allow", "deny"):
-            if fault := _expression_fault(getattr(tools, setting)):
-                yield f"mcp.servers.{name}.{setting}", fault
+        yield from ((f"mcp.servers.{name}{rest}", fault) for rest, fault in _tool_server(name, tools))
+    if settings.mcp_servers and importlib.util.find_spec("mcp") is None:
+        yield "mcp.servers", "needs the extra 'tools', which is not installed; run 'pip install clearspan[tools]'"
 
 
 def without_effect(settings: Settings) -> Iterator[tuple[str, str]]:
     """Settings that this version takes and does not act on yet, with what they would do."""
     if settings.record.dump_dir is not None:
         yield "record.dump_dir", "raw requests and responses are not written yet"
-    if settings.mcp_servers:
-        yield "mcp.servers", "tools of MCP servers are not offered to the model yet"
 
 
 def doubts(settings: Settings) -> Iterator[tuple[str, str]]:
@@ -111,6 +119,53 @@ def _provider(name: str, provider: ProviderSettings) -> Iterator[tuple[str, str]
     if min(breaker.failure_threshold, breaker.max_requests) < 1:
         yield ".circuit_breaker", "failure_threshold and max_requests must be at least 1"
     yield from _headers(provider.extra_headers)
+
+
+def _tool_server(name: str, server: McpServerSettings) -> Iterator[tuple[str, str]]:
+    if not name.isprintable() or not 0 < len(name) <= LONGEST_SERVER_NAME:
+        yield "", f"a server's name has 1 to {LONGEST_SERVER_NAME} printable characters"
+    faults = list(_tool_program(server) if server.command else _remote_tools(server))
+    for setting in ("allow", "deny"):
+        if fault := _expression_fault(getattr(server, setting)):
+            faults.append((f".{setting}", fault))
+    if not faults and bool(server.url) == bool(server.command):
+        yield "", "needs either a url or a command" + (", not both" if server.url else "")
+    yield from faults
+
+
+def _tool_program(server: McpServerSettings) -> Iterator[tuple[str, str]]:
+    if not server.command[0].strip() or any("\0" in word for word in server.command):
+        yield ".command", "must begin with the name of a program, and hold no NUL"
+    for variable, value in server.env.items():
+        if not VARIABLE.fullmatch(variable) or "\0" in value:
+            yield f".env.{variable}", "not a variable's name with a value without NUL"
+    if server.headers and not server.url:
+        yield ".headers", "are for a server at a url; for a command there is env"
+
+
+def _remote_tools(server: McpServerSettings) -> Iterator[tuple[str, str]]:
+    if server.url and (fault := _tool_url_fault(server.url)):
+        yield ".url", fault
+    for header, value in server.headers.items():
+        if not HEADER_NAME.fullmatch(header) or not HEADER_VALUE.fullmatch(value):
+            yield f".headers.{header}", "not a header name with a one-line value"
+        elif header.lower().encode() in NOT_TO_BE_ADDED:
+            yield f".headers.{header}", "is set by the bridge itself"
+    if server.env:
+        yield ".env", "is for a server that is a command; for one at a url there are headers"
+
+
+def _tool_url_fault(url: str) -> str | None:
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError as error:
+        return f"not a URL: {error}"
+    if parts.scheme not in {"http", "https"} or not HOST.fullmatch(parts.hostname or "") or not URL.fullmatch(url):
+        return "must be an http or https URL, in ASCII without spaces"
+    if "@" in parts.netloc or parts.fragment:
+        return "must not hold a user or a fragment; credentials belong into headers"
+    return "port 0 can't be connected to" if port == 0 else None
 
 
 def _expression_fault(text: str) -> str | None:

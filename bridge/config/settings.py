@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 from typing import Any, Literal, NewType
+from urllib.parse import parse_qsl, urlsplit
 
 import platformdirs
 from attrs import Factory, field, frozen
@@ -111,9 +112,19 @@ class McpServerSettings:
 
     url: str = ""
     command: tuple[str, ...] = ()
+    env: dict[str, str] = Factory(dict)
     headers: dict[str, str] = Factory(dict)
     allow: str = ".*"
     deny: str = ""
+
+    def shown_url(self, name: str) -> str:
+        """Where the server of that name is, as it may be told: a query may hold a key."""
+        return self.url.partition("?")[0] if self.url else f"stdio:{name}"
+
+    def secrets(self) -> list[str]:
+        """What may be secret in here, however short it is."""
+        query = [value for _, value in parse_qsl(urlsplit(self.url).query)]
+        return [*_parts(self.headers), *self.env.values(), *query]
 
 
 @frozen
@@ -148,13 +159,12 @@ class Settings:
         """
         keys = [key for provider in self.providers.values() for key in provider.keys]
         tokens = self.server.client_tokens.values()
-        added = [provider.extra_headers for provider in self.providers.values()]
-        added += [server.headers for server in self.mcp_servers.values()]
-        values = [value for headers in added for value in _telling_values(headers)]
+        added = [value for provider in self.providers.values() for value in _parts(provider.extra_headers)]
+        added += [value for server in self.mcp_servers.values() for value in server.secrets()]
+        values = [value for value in added if len(value) >= SHORTEST_SECRET]
         return [(key.reveal(), key.hint) for key in (*keys, *tokens)] + [(value, hint(value)) for value in values]
 
 
-def _telling_values(headers: dict[str, str]) -> list[str]:
+def _parts(headers: dict[str, str]) -> list[str]:
     """The values of added headers, and what follows a scheme such as `Bearer` in them."""
-    values = [part for value in headers.values() for part in (value, value.partition(" ")[2].strip())]
-    return [value for value in values if len(value) >= SHORTEST_SECRET]
+    return [part for value in headers.values() for part in (value, value.partition(" ")[2].strip())]

@@ -1,0 +1,118 @@
+"""All configured MCP servers, side by side, where interceptions get tools from (docs/behaviour.md, MCP servers)."""
+
+from __future__ import annotations
+
+import importlib
+import os
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, cast
+
+import trio
+from attrs import define, evolve, field
+
+from bridge.apis.injection import InjectedTool, ToolResult
+from bridge.config.settings import McpServerSettings
+from bridge.events.picture import REMOVED
+from bridge.events.values import ServerState
+from bridge.events.vocabulary import Event, ServerChanged
+from bridge.observe.logs import redactor
+from bridge.process.environment import without_secrets
+from bridge.tools.catalogue import injected_tools
+from bridge.tools.frozen_lists import Catalogue, FrozenLists
+from bridge.tools.server import Connect, ToolServer
+
+AFTER_START_S = 0.05
+"""The protocol's library is loaded so long after the start, since its thread would take the interpreter from it."""
+
+
+@define
+class SessionTools:
+    """The frozen list of one session."""
+
+    tools: Sequence[InjectedTool]
+    _call: Callable[[InjectedTool, dict[str, Any]], Awaitable[ToolResult]] = field(repr=False)
+
+    async def call(self, tool: InjectedTool, arguments: dict[str, Any]) -> ToolResult:
+        """Runs one call, at most 60 s long. Never raises but for being cancelled: what goes wrong is in the result."""
+        return await self._call(tool, arguments)
+
+
+class Servers:
+    """The servers. They run while `run` runs; before, and where none is ready, there are no tools."""
+
+    def __init__(self, settings: Mapping[str, McpServerSettings], publish: Callable[[Event], None]) -> None:
+        self._publish = publish
+        self._servers: dict[str, ToolServer] = {}
+        self._catalogue: Catalogue | None = ()
+        self._lists = FrozenLists(trio.current_time)
+        self._nursery: trio.Nursery | None = None
+        self._connect: Connect | None = None
+        self.reconfigure(settings)
+
+    async def run(self) -> None:
+        """Begins the servers and keeps them going, until cancelled."""
+        async with trio.open_nursery() as nursery:
+            self._nursery = nursery
+            await trio.sleep(AFTER_START_S)
+            self._connect = await trio.to_thread.run_sync(_load)
+            for server in self._servers.values():
+                self._begin(server)
+            await trio.sleep_forever()
+
+    def reconfigure(self, settings: Mapping[str, McpServerSettings]) -> None:
+        """Takes over changed settings. A server begins anew where more changed than which of its tools are offered."""
+        for name, server in list(self._servers.items()):
+            chosen = settings.get(name)
+            if chosen is not None and chosen == evolve(server.settings, allow=chosen.allow, deny=chosen.deny):
+                server.refilter(chosen)
+                continue
+            server.scope.cancel()
+            del self._servers[name]
+            if chosen is None:
+                self._publish(ServerChanged(name, ServerState.FAILED, error=REMOVED))
+        for name, chosen in settings.items():
+            if name not in self._servers:
+                self._servers[name] = ToolServer(name, chosen, self._publish, self._relisted)
+                self._begin(self._servers[name])
+        self._relisted()
+
+    def _begin(self, server: ToolServer) -> None:
+        if self._nursery is not None and self._connect is not None:
+            self._nursery.start_soon(server.run, self._connect, environment)
+
+    def _relisted(self) -> None:
+        self._catalogue = None
+
+    @property
+    def catalogue(self) -> Catalogue:
+        """All that is offered now."""
+        if self._catalogue is None:
+            ready = [offered for server in self._servers.values() if (offered := server.offered) is not None]
+            self._catalogue = injected_tools(ready)
+        return self._catalogue
+
+    @property
+    def servers(self) -> Sequence[ToolServer]:
+        """All, in the order of the configuration."""
+        return list(self._servers.values())
+
+    def toolset(self, session_id: str | None, client: str) -> SessionTools | None:
+        """The session's list, or its client's where there is no session; None where no tool is ready."""
+        tools = self._lists.take(session_id, client, self.catalogue)
+        return SessionTools(tools, self.call) if tools else None
+
+    async def call(self, tool: InjectedTool, arguments: dict[str, Any]) -> ToolResult:
+        """Runs one call on the tool's server, as it is now."""
+        server = self._servers.get(tool.server)
+        if server is None:
+            return ToolResult(error=f"the server {tool.server!r} is not configured any more")
+        return await server.call(tool.name, arguments)
+
+
+def environment() -> dict[str, str]:
+    """What a server's program gets to know of our environment: nothing that is a key by its name or by its value."""
+    return {name: value for name, value in without_secrets(os.environ).items() if redactor.redact(value) == value}
+
+
+def _load() -> Connect:
+    return cast("Connect", importlib.import_module("bridge.tools.connection").connected)
