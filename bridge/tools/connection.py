@@ -13,7 +13,7 @@ import orjson
 import trio
 from attrs import define, field
 from mcp.client.session import ClientSession, IncomingMessage
-from mcp.client.subscriptions import ListenNotSupportedError, SubscriptionLost, listen
+from mcp.client.subscriptions import SubscriptionLost, listen
 from mcp.shared.exceptions import MCPError
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 from pydantic import TypeAdapter, ValidationError
@@ -24,6 +24,7 @@ from bridge.limits import LIMITS
 from bridge.observe.logs import logger
 from bridge.process.companion import CannotStart
 from bridge.tools.catalogue import ListedTool
+from bridge.tools.mending import MendingDispatcher
 from bridge.tools.remote import remote
 from bridge.tools.server import ServerFault
 from bridge.tools.stdio import ProgramEnded, program
@@ -73,6 +74,10 @@ class ToolConnection:
         """Whether the server said that it does not know us any more; what was asked then was not done."""
         return self._signs.is_lost
 
+    @property
+    def _is_modern(self) -> bool:
+        return self._session.protocol_version in MODERN_PROTOCOL_VERSIONS
+
     async def tools(self) -> tuple[list[ListedTool], list[str]]:
         """All tools that the server lists, to the last page and within bounds, and what was left out. Raises
         ServerFault."""
@@ -114,7 +119,7 @@ class ToolConnection:
         """
         with trio.move_on_after(LOOK_S):
             try:
-                if self._session.protocol_version in MODERN_PROTOCOL_VERSIONS:
+                if self._is_modern:
                     await self._session.list_tools()
                 else:
                     await self._session.send_ping()
@@ -128,12 +133,14 @@ class ToolConnection:
     async def follow(self, changed: Callable[[], None]) -> None:
         """Calls `changed` when a server of the protocol's later versions says that its list is another. Returns where
         it does not say so; of the earlier versions `connected` hears it."""
+        if not self._is_modern:
+            return
         try:
             async with listen(self._session, tools_list_changed=True) as events:
                 async for _ in events:
                     changed()
-        except (ListenNotSupportedError, SubscriptionLost, MCPError, TimeoutError):
-            log.debug("a tool server does not say when its list changes")
+        except (SubscriptionLost, MCPError, TimeoutError) as error:
+            log.debug("a tool server does not say when its list changes", because=words(error))
 
 
 @asynccontextmanager
@@ -152,7 +159,9 @@ async def connected(
     try:
         async with (
             _transport(name, settings, environment, signs) as (messages, outgoing),
-            ClientSession(messages, outgoing, message_handler=hear, client_info=OURSELVES) as session,
+            ClientSession(
+                dispatcher=MendingDispatcher(messages, outgoing), message_handler=hear, client_info=OURSELVES
+            ) as session,
         ):
             try:
                 await _begin(session)
