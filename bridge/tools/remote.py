@@ -58,11 +58,18 @@ class _Bounded(httpx2.AsyncByteStream):
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         left = self._limit
-        async for chunk in self._stream:
-            left -= len(chunk)
-            if left < 0:
-                raise UnreadableAnswer(f"an answer of more than {self._limit} bytes")
-            yield chunk
+        try:
+            async for chunk in self._stream:
+                left -= len(chunk)
+                if left >= 0:
+                    yield chunk
+                else:
+                    await self._stream.aclose()  # it is read on into its end: generators below are not left half-way
+        except httpx2.TransportError:
+            if left >= 0:
+                raise
+        if left < 0:
+            raise UnreadableAnswer(f"an answer of more than {self._limit} bytes")
 
     async def aclose(self) -> None:
         await self._stream.aclose()
