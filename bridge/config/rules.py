@@ -38,7 +38,8 @@ def broken_rules(settings: Settings) -> Iterator[tuple[str, str]]:
     for name, tools in settings.mcp_servers.items():
         yield from ((f"mcp.servers.{name}{rest}", fault) for rest, fault in _tool_server(name, tools))
     if settings.mcp_servers and importlib.util.find_spec("mcp") is None:
-        yield "mcp.servers", "needs the extra 'tools', which is not installed; run 'pip install clearspan[tools]'"
+        mend = "run: pip install 'clearspan[tools]'"
+        yield f"mcp.servers.{next(iter(settings.mcp_servers))}", f"needs the extra tools, which is not installed; {mend}"
 
 
 def without_effect(settings: Settings) -> Iterator[tuple[str, str]]:

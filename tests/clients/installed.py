@@ -74,6 +74,7 @@ PACKAGES = {
         Package("@github/copilot", "1.0.102", "copilot"),
         Package("aider-chat", "0.86.2", "aider", npm=False),
         Package("llm", "0.36", "llm", npm=False),
+        Package("mcp-server-time", "2026.10.19", "mcp-server-time", npm=False),
     )
 }
 

@@ -112,6 +112,36 @@ FAULTS = [
         "config.toml:3: providers.a.routes: 'realtime/.*' fits",
     ),
     ("[providers.a]\ntype = 'openai'\nroutes = '/x'\n", "config.toml:3: providers.a.routes: must be a list"),
+    ("[mcp.servers.docs]\nallow = 'a'\n", "config.toml:1: mcp.servers.docs: needs either a url or a command"),
+    (
+        "[mcp.servers.docs]\nurl = 'http://a/mcp'\ncommand = ['a']\n",
+        "config.toml:1: mcp.servers.docs: needs either a url or a command, not both",
+    ),
+    ("[mcp.servers.docs]\nurl = 'ftp://a'\n", "config.toml:2: mcp.servers.docs.url: must be an http or https URL"),
+    ("[mcp.servers.docs]\nurl = 'http://a:b@c/'\n", "config.toml:2: mcp.servers.docs.url: must not hold a user"),
+    ("[mcp.servers.docs]\nurl = 'http://a:0/'\n", "config.toml:2: mcp.servers.docs.url: port 0"),
+    ("[mcp.servers.docs]\ncommand = ['']\n", "config.toml:2: mcp.servers.docs.command: must begin with the name"),
+    (
+        "[mcp.servers.docs]\ncommand = ['a']\nenv = { 'A=' = 'b' }\n",
+        "config.toml:3: mcp.servers.docs.env.A=: not a variable's name",
+    ),
+    (
+        "[mcp.servers.docs]\ncommand = ['a']\nheaders = { A = 'b' }\n",
+        "config.toml:3: mcp.servers.docs.headers: are for a server at a url",
+    ),
+    (
+        "[mcp.servers.docs]\nurl = 'http://a'\nenv = { A = 'b' }\n",
+        "config.toml:3: mcp.servers.docs.env: is for a server that is a command",
+    ),
+    (
+        "[mcp.servers.docs]\nurl = 'http://a'\nheaders = { Host = 'b' }\n",
+        "config.toml:3: mcp.servers.docs.headers.Host: is set by the bridge itself",
+    ),
+    (
+        "[mcp.servers.docs]\nurl = 'http://a'\nheaders = { A = \"b\\nc\" }\n",
+        "config.toml:3: mcp.servers.docs.headers.A: not a header name with a one-line value",
+    ),
+    (f"[mcp.servers.{'x' * 65}]\nurl = 'http://a'\n", f"config.toml:1: mcp.servers.{'x' * 65}: a server's name has 1"),
     ("[mcp.servers.docs]\nallow = '('\n", "config.toml:2: mcp.servers.docs.allow: not a regular expression"),
     ("[mcp.servers.docs]\ndeny = 'a{99999999999}'\n", "config.toml:2: mcp.servers.docs.deny: not a regular expression"),
     # Keys: credentials.py says more of them, in its own tests
