@@ -11,7 +11,7 @@ import os
 import signal
 from collections.abc import Callable, Iterable
 from contextlib import AsyncExitStack
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import trio
 
@@ -38,8 +38,9 @@ from bridge.providers.connections import NoAuthorities, load_authorities
 from bridge.providers.prices import Prices
 from bridge.providers.provider import Provider
 from bridge.record.recording import recording
-from bridge.tools.servers import Servers
-from bridge.tools.telling import told_servers
+
+if TYPE_CHECKING:
+    from bridge.tools.servers import Servers
 
 log = logger("bridge")
 
@@ -64,7 +65,7 @@ class Bridge:
         self.started_at = utc_now()
         self.url = ""
         self.socket = settings.server.socket
-        self._tools = Servers(settings.mcp_servers, self.hub.publish) if settings.mcp_servers else None
+        self._tools = _tool_servers(settings, self.hub) if settings.mcp_servers else None
         self._app: App | None = None
         self._nursery: trio.Nursery | None = None
 
@@ -159,7 +160,7 @@ class Bridge:
         if self._tools is not None:
             self._tools.reconfigure(settings.mcp_servers)
         elif settings.mcp_servers:
-            self._tools = Servers(settings.mcp_servers, self.hub.publish)
+            self._tools = _tool_servers(settings, self.hub)
             if self._nursery is not None:
                 self._nursery.start_soon(self._tools.run)
 
@@ -204,7 +205,7 @@ class Bridge:
             case "key.reset" | "key.disable" | "key.enable":
                 self._change_key(command)
             case "tools":
-                return Tools(command.n, told_servers(self._tools) if self._tools else [])
+                return Tools(command.n, self._tools.told() if self._tools else [])
             case _:
                 raise CommandRefused(f"unknown command; known: {', '.join(COMMANDS)}")
         return None
@@ -219,6 +220,12 @@ class Bridge:
             change[command.command](command.key or "")
         except UnknownKey as error:
             raise CommandRefused(str(error)) from None
+
+
+def _tool_servers(settings: Settings, hub: Hub) -> Servers:
+    from bridge.tools.servers import Servers  # noqa: PLC0415  # a start without any does not wait for it
+
+    return Servers(settings.mcp_servers, hub.publish)
 
 
 async def run_until_signalled(bridge: Bridge, ready: Callable[[str], None]) -> bool:

@@ -19,7 +19,6 @@ from bridge.observe import logs
 from bridge.observe.logs import redactor
 from bridge.terminal_text import visible_start as visible
 from bridge.tools.servers import Servers
-from bridge.tools.telling import told_servers
 
 ENOUGH_S = 20.0
 """How long servers get to become ready where no bridge runs, in seconds."""
@@ -56,7 +55,7 @@ def _tried(settings: Settings) -> list[ToldServer]:
             with trio.move_on_after(ENOUGH_S):
                 while any(server.state is ServerState.STARTING for server in servers.servers):
                     await subscriber.take()
-            found.extend(told_servers(servers))
+            found.extend(servers.told())
             nursery.cancel_scope.cancel()
         return 0
 

@@ -39,7 +39,10 @@ def broken_rules(settings: Settings) -> Iterator[tuple[str, str]]:
         yield from ((f"mcp.servers.{name}{rest}", fault) for rest, fault in _tool_server(name, tools))
     if settings.mcp_servers and importlib.util.find_spec("mcp") is None:
         mend = "run: pip install 'clearspan[tools]'"
-        yield f"mcp.servers.{next(iter(settings.mcp_servers))}", f"needs the extra tools, which is not installed; {mend}"
+        yield (
+            f"mcp.servers.{next(iter(settings.mcp_servers))}",
+            f"needs the extra tools, which is not installed; {mend}",
+        )
 
 
 def without_effect(settings: Settings) -> Iterator[tuple[str, str]]:
@@ -126,9 +129,8 @@ def _tool_server(name: str, server: McpServerSettings) -> Iterator[tuple[str, st
     if not name.isprintable() or not 0 < len(name) <= LONGEST_SERVER_NAME:
         yield "", f"a server's name has 1 to {LONGEST_SERVER_NAME} printable characters"
     faults = list(_tool_program(server) if server.command else _remote_tools(server))
-    for setting in ("allow", "deny"):
-        if fault := _expression_fault(getattr(server, setting)):
-            faults.append((f".{setting}", fault))
+    patterns = ((".allow", server.allow), (".deny", server.deny))
+    faults += [(name, fault) for name, pattern in patterns if (fault := _expression_fault(pattern))]
     if not faults and bool(server.url) == bool(server.command):
         yield "", "needs either a url or a command" + (", not both" if server.url else "")
     yield from faults

@@ -15,11 +15,13 @@ from bridge.config.settings import McpServerSettings
 from bridge.events.picture import REMOVED
 from bridge.events.values import ServerState
 from bridge.events.vocabulary import Event, ServerChanged
+from bridge.events.wire import ToldServer
 from bridge.observe.logs import redactor
 from bridge.process.environment import without_secrets
 from bridge.tools.catalogue import injected_tools
 from bridge.tools.frozen_lists import Catalogue, FrozenLists
 from bridge.tools.server import Connect, ToolServer
+from bridge.tools.telling import told_servers
 
 AFTER_START_S = 0.05
 """The protocol's library is loaded so long after the start, since its thread would take the interpreter from it."""
@@ -95,6 +97,10 @@ class Servers:
     def servers(self) -> Sequence[ToolServer]:
         """All, in the order of the configuration."""
         return list(self._servers.values())
+
+    def told(self) -> list[ToldServer]:
+        """All servers with their tools, free of secrets."""
+        return told_servers(self._servers.values(), self.catalogue)
 
     def toolset(self, session_id: str | None, client: str) -> SessionTools | None:
         """The session's list, or its client's where there is no session; None where no tool is ready."""

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from bridge.events.wire import ToldServer, ToldTool
 from bridge.observe.logs import redactor
-from bridge.tools.servers import Servers
+from bridge.tools.frozen_lists import Catalogue
+from bridge.tools.server import ToolServer
 
 DESCRIPTION_CHARACTERS = 200
 """Of a description's first line."""
 
 
-def told_servers(servers: Servers) -> list[ToldServer]:
-    """All of them, free of secrets, with every tool that was listed last."""
-    ids = {(tool.server, tool.name): tool.id for tool in servers.catalogue}
+def told_servers(servers: Iterable[ToolServer], catalogue: Catalogue) -> list[ToldServer]:
+    """All of them, free of secrets, with every tool that was listed last. `catalogue` is what is offered."""
+    ids = {(tool.server, tool.name): tool.id for tool in catalogue}
     return [
         ToldServer(
             server.name,
@@ -29,5 +32,5 @@ def told_servers(servers: Servers) -> list[ToldServer]:
                 for tool in server.listed
             ],
         )
-        for server in servers.servers
+        for server in servers
     ]

@@ -1,7 +1,7 @@
 """Keys as lines: the keys view's table, and the panel of keys beside the requests.
 
-The table says all that is known of each key, by provider, and which circuits are not closed. The panel has a line for
-each key. In both a cooldown is a bar that runs down.
+The table says all that is known of each key, by provider, which circuits are not closed, and how MCP servers are. The
+panel has a line for each key. In both a cooldown is a bar that runs down.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from datetime import datetime
 
 from attrs import frozen
 
-from bridge.events.values import KeyState, RateLimit
+from bridge.events.values import KeyState, RateLimit, ServerState
 from bridge.events.vocabulary import CircuitChanged, KeyChanged
 from monitor.lines import format as fmt
 from monitor.lines.span import Line, Span, Tone
@@ -25,6 +25,12 @@ HEALTH: dict[KeyState, tuple[str, str, Tone]] = {
     KeyState.TEMPORARY: ("◐", "cooling", "warn"),
     KeyState.PERMANENT: ("✗", "dead", "bad"),
     KeyState.DISABLED: ("○", "off", "muted"),
+}
+
+READINESS: dict[ServerState, tuple[str, Tone]] = {
+    ServerState.READY: ("●", "good"),
+    ServerState.STARTING: ("◐", "warn"),
+    ServerState.FAILED: ("✗", "bad"),
 }
 
 SOURCES = {"header": "from the provider's headers", "body": "from the provider's answer", "default": "by default"}
@@ -69,7 +75,28 @@ def table(state: MonitorState, now: datetime, width: int) -> Table:
             lines += _key(key, state, now, width)
             places.append(((key.provider, key.key), range(begin, len(lines))))
         lines += [_circuit(circuit) for circuit in opened]
+    lines += _servers(state, width)
     return Table(tuple(lines), tuple(places))
+
+
+def _servers(state: MonitorState, width: int) -> Iterator[Line]:
+    """MCP servers below all keys, a line each; nothing where there is none."""
+    servers = sorted(state.picture.servers.values(), key=lambda server: server.server)
+    if not servers:
+        return
+    ready = sum(server.state is ServerState.READY for server in servers)
+    yield ()
+    tone: Tone = "good" if ready == len(servers) else "warn" if ready else "bad"
+    yield ("tools", "strong"), (f"  {ready} of {fmt.plural(len(servers), 'server')} ready", tone)
+    for server in servers:
+        glyph, tone = READINESS[server.state]
+        about = server.error or (fmt.plural(server.tools, "tool") if server.state is ServerState.READY else "")
+        named: list[Span] = [
+            (f" {glyph} ", tone),
+            (f"{fmt.fit(fmt.one_line(server.server), 11)}  ", "plain"),
+            (f"{server.state.value:<8}  ", tone),
+        ]
+        yield (*named, *_fitted([(fmt.one_line(about, default=""), "muted")], max(10, width - 26)))
 
 
 def _provider(name: str, pool: list[KeyChanged]) -> Line:

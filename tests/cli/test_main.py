@@ -82,7 +82,9 @@ def test_check_shows_every_setting_with_keys_masked(place: Path) -> None:
     file.write_text(
         '[server]\nclient_tokens = { ann = "token-0123456789abcdef" }\n[providers.mine]\ntype = "openai"\n'
         f'keys = ["{KEYS[0]}", "short"]\nextra_headers = {{ X-Gateway = "gateway-secret-value-1" }}\n'
-        'wait_for_key = "1m30s"\n[mcp.servers.docs]\nurl = "http://x"\nheaders = { A = "mcp-secret-value-1234" }\n'
+        'wait_for_key = "1m30s"\n[mcp.servers.docs]\nurl = "http://x?key=query-secret-value"\n'
+        'headers = { A = "mcp-secret-value-1234" }\n'
+        '[mcp.servers.files]\ncommand = ["files"]\nenv = { TOKEN = "env-secret-value-5678" }\n'
     )
     result = invoke("check", "--config", str(file))
     assert result.output.startswith(f"configuration file: {file}\n")
@@ -91,6 +93,9 @@ def test_check_shows_every_setting_with_keys_masked(place: Path) -> None:
     assert setting(result, "providers.mine.extra_headers.X-Gateway") == ("gate...ue-1", f"{file}:6")
     assert setting(result, "providers.mine.wait_for_key") == ('"90s"', f"{file}:7")
     assert setting(result, "mcp.servers.docs.headers.A") == ("mcp-...1234", f"{file}:10")
+    assert setting(result, "mcp.servers.docs.url") == ('"http://x?..."', f"{file}:9")
+    assert setting(result, "mcp.servers.files.env.TOKEN") == ("env-...5678", f"{file}:13")
+    assert "has no effect" not in result.output
     assert setting(result, "providers.mine.idle_timeout") == ('"600s"', "default")
     assert "secret" not in result.output
 

@@ -53,7 +53,7 @@ def test_the_past_is_read_without_the_events() -> None:
 def test_a_bridge_leaves_out_what_its_libraries_would_load_for_others() -> None:
     left_out = {"rich", "h2.connection", "priority", "hypercorn.trio.run", "importlib.metadata", "genai_prices"}
     left_out |= {"brotli", "backports.zstd", "compression.zstd"}
-    left_out |= {"mcp", "mcp_types", "httpx2", "pydantic", "bridge.tools.connection"}
+    left_out |= {"mcp", "mcp_types", "httpx2", "pydantic", "bridge.tools.servers"}
     assert loaded_by("import bridge.cli.serve, bridge.server") & left_out == set()
 
 

@@ -7,8 +7,8 @@ from datetime import timedelta
 import pytest
 from rich.cells import cell_len
 
-from bridge.events.values import KeyState, RateLimit, RateLimits
-from bridge.events.vocabulary import CircuitChanged, KeyChanged
+from bridge.events.values import KeyState, RateLimit, RateLimits, ServerState
+from bridge.events.vocabulary import CircuitChanged, KeyChanged, ServerChanged
 from monitor.lines import key_table
 from tests.support.folds import after, plain
 from tests.support.play import START, keys, story
@@ -76,3 +76,24 @@ def test_a_dead_key_says_when_it_is_checked(seconds: float, left: str, width: in
     (line,) = (plain(line) for line in table.lines if "sk-p...dead" in plain(line))
     assert f" dead    {'next ' if width >= 100 else ''}check {left} " in line
     assert any("unauthorized" in plain(line) for line in table.lines)
+
+
+@pytest.mark.parametrize("width", [77, 117])
+def test_mcp_servers_have_a_line_each_below_the_keys(width: int) -> None:
+    state = after(
+        *keys(),
+        ServerChanged("docs", ServerState.READY, 7),
+        ServerChanged("a server \x1b[31mwith a long name", ServerState.FAILED, 0, "it ended with exit code 1\n" * 9),
+        ServerChanged("slow", ServerState.STARTING),
+        ServerChanged("gone", ServerState.READY, 1),
+        ServerChanged("gone", ServerState.FAILED, 0, "removed"),
+    )
+    table = key_table.table(state, START, width)
+    lines = [plain(line).rstrip() for line in table.lines]
+    assert lines[-5:-3] == ["", "tools  1 of 3 servers ready"]
+    assert lines[-3].startswith(" ✗ a server ")
+    assert "failed    it ended with exit code 1" in lines[-3]
+    assert lines[-2:] == [" ● docs         ready     7 tools", " ◐ slow         starting"]
+    assert all(cell_len(line) <= width for line in lines)
+    assert "\x1b" not in "".join(lines)
+    assert all(place.stop <= len(lines) - 5 for _, place in table.places)

@@ -17,6 +17,7 @@ import pathlib
 import subprocess
 import sys
 import time
+from typing import Any
 
 WORDS = sys.argv[1:]
 OPTIONS = {"noise", "deaf", "loop", "twins"}
@@ -32,15 +33,15 @@ def say(message: object) -> None:
     sys.stdout.flush()
 
 
-def listed() -> list:
-    tools = [
+def listed() -> list[object]:
+    tools: list[object] = [
         {"name": name, "description": text or f"Does {name}.", "inputSchema": {"$defs": {"a": True}}}
         for name, _, text in (word.partition("=") for word in TOOLS)
     ]
     return tools * 2 if "twins" in WORDS else tools
 
 
-def call(name: str) -> dict:
+def call(name: str) -> dict[str, object]:
     if name == "env":
         return {"content": [{"type": "text", "text": json.dumps(dict(os.environ))}]}
     if name == "long":
@@ -51,7 +52,7 @@ def call(name: str) -> dict:
     return {"content": [{"type": "text", "text": name}], "isError": False, "_meta": {"odd": 1}}
 
 
-def answer(message: dict) -> dict:
+def answer(message: dict[str, Any]) -> dict[str, object]:
     params = message.get("params", {})
     match message["method"]:
         case "initialize":

@@ -20,7 +20,7 @@ def test_any_split_gives_the_same_lines(pieces: list[bytes]) -> None:
 @given(st.lists(BYTES, max_size=8), st.integers(1, 10))
 def test_of_a_line_that_is_too_long_only_its_beginning_is_kept(pieces: list[bytes], limit: int) -> None:
     lines = BoundedLines(limit)
-    found = []
+    found: list[bytes | TooLong] = []
     for piece in pieces:
         found += lines.feed(piece)
         assert len(lines._coming) <= limit
