@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 
 from bridge.apis.injection import ToolResult
-from bridge.events.size import clip_json
+from bridge.events.size import clip, clip_json
 from bridge.limits import KIB, LIMITS
 
 NOTE_ROOM = KIB
@@ -33,10 +33,13 @@ def _cut(answer: dict[str, Any], size: int) -> dict[str, Any]:
     kept: list[Any] = []
     content = answer.get("content")
     for block in content if isinstance(content, list) else []:
-        need = len(orjson.dumps(block)) + 1
+        text = block.get("text") if isinstance(block, dict) else None
+        too_long = isinstance(text, str) and len(text) > room  # which need not be written to be known
+        need = room + 1 if too_long else len(orjson.dumps(block)) + 1
         if need > room:
-            if isinstance(block, dict) and isinstance(text := block.get("text"), str):
-                kept.append({"type": "text", "text": clip_json(text, max(room - BLOCK_ROOM, 0))})
+            if isinstance(text, str):
+                space = max(room - BLOCK_ROOM, 0)
+                kept.append({"type": "text", "text": clip_json(clip(text, space), space)})
             break
         kept.append(block)
         room -= need
