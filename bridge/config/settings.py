@@ -15,6 +15,7 @@ from attrs import Factory, field, frozen
 
 from bridge.events.place import DEFAULT_HOST, DEFAULT_PORT, default_socket
 from bridge.keys.secret import Secret, hint
+from bridge.process.environment import SECRET
 from bridge.providers.kind import ProviderKind
 from bridge.providers.kinds import KINDS
 
@@ -122,9 +123,10 @@ class McpServerSettings:
         return self.url.partition("?")[0] if self.url else f"stdio:{name}"
 
     def secrets(self) -> list[str]:
-        """What may be secret in here, however short it is."""
+        """What may be secret in here, however short it is. Most variables are none: paths, names of accounts."""
         query = [value for _, value in parse_qsl(urlsplit(self.url).query)]
-        return [*_parts(self.headers), *self.env.values(), *query]
+        variables = [value for name, value in self.env.items() if SECRET.search(name)]
+        return [*_parts(self.headers), *variables, *query]
 
 
 @frozen

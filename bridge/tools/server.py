@@ -104,13 +104,13 @@ class ToolServer:
     def refilter(self, settings: McpServerSettings) -> None:
         """Takes over settings that differ in `allow` and `deny` alone."""
         self.settings = settings
-        self._tell()
+        self.tell()
 
     async def run(self, connect: Connect, environment: Callable[[], Mapping[str, str]]) -> None:
         """Begins the server, and again whenever it fails. `environment` is what its program gets to know."""
         try:
             with self.scope:
-                self._tell()
+                self.tell()
                 await self._keep_going(connect, environment)
         finally:
             self.state, self.error = ServerState.FAILED, "it is stopped"
@@ -144,7 +144,7 @@ class ToolServer:
                     opening.deadline = inf
                     self._connection = connection
                     self.state, self.error = ServerState.READY, None
-                    self._tell()
+                    self.tell()
                     self._tried()
                     async with trio.open_nursery() as nursery:
                         nursery.start_soon(connection.follow, self._note_change)
@@ -163,7 +163,7 @@ class ToolServer:
                     await self._wake.wait()
             if self._is_stale:
                 await self._list(connection)
-                self._tell()
+                self.tell()
                 await trio.sleep(RELIST_S)
             elif connection.is_lost:
                 raise ServerFault("it does not know our session any more")
@@ -184,14 +184,15 @@ class ToolServer:
 
     def _fail(self, error: str) -> None:
         self.state, self.error = ServerState.FAILED, error[:ERROR_CHARACTERS]
-        self._tell()
+        self.tell()
         self._tried()
 
     def _tried(self) -> None:
         self._outcome.set()
         self._outcome = trio.Event()
 
-    def _tell(self) -> None:
+    def tell(self) -> None:
+        """Says how it is, where that is another thing than was said last."""
         if self.scope.cancel_called:  # it is told of no more
             return
         self._relisted()

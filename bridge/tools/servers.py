@@ -55,6 +55,8 @@ class Servers:
         """Begins the servers and keeps them going, until cancelled."""
         async with trio.open_nursery() as nursery:
             self._nursery = nursery
+            for server in self._servers.values():
+                server.tell()  # that it is starting, while what it needs is loaded
             await trio.sleep(AFTER_START_S)
             self._connect = await trio.to_thread.run_sync(_load)
             for server in self._servers.values():

@@ -9,11 +9,16 @@ from tests.clients.installed import NotInstalled, program
 from tests.support.tool_servers import kept
 
 
-async def test_the_time_is_told() -> None:
+@pytest.fixture
+def words() -> tuple[str, ...]:
+    """The command that starts it."""
     try:
-        words = (str(program("mcp-server-time")), "--local-timezone", "UTC")
+        return (str(program("mcp-server-time")), "--local-timezone", "UTC")
     except NotInstalled as reason:
         pytest.skip(str(reason))
+
+
+async def test_the_time_is_told(words: tuple[str, ...]) -> None:
     async with kept(time=McpServerSettings(command=words)) as found:
         ready = await found.until_told("time", "ready")
         assert ready.tools == 2

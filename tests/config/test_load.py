@@ -173,3 +173,17 @@ def test_what_is_no_duration(text: Any) -> None:
 @given(st.integers(0, 10**6).map(lambda tenths: tenths / 10))
 def test_durations_are_shown_as_they_are_written(seconds: float) -> None:
     assert math.isclose(parse_duration(format_duration(seconds)), seconds, rel_tol=1e-5)
+
+
+def test_what_is_secret_of_mcp_servers_is_known(tmp_path: Path) -> None:
+    found = loaded(
+        '[mcp.servers.a]\nurl = "http://a/mcp?key=query-secret&x=1"\n'
+        'headers = { Authorization = "Bearer header-secret" }\n'
+        '[mcp.servers.b]\ncommand = ["b"]\nenv = { B_TOKEN = "env-secret-1", ROOT = "/home/me/work" }\n',
+        tmp_path,
+    ).settings
+    assert {value for value, _ in found.secrets()} == {
+        *("query-secret", "Bearer header-secret", "header-secret", "env-secret-1")
+    }
+    assert found.mcp_servers["a"].shown_url("a") == "http://a/mcp"
+    assert found.mcp_servers["b"].shown_url("b") == "stdio:b"

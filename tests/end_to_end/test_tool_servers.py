@@ -70,6 +70,15 @@ async def test_tools_come_from_the_running_bridge() -> None:
             assert b"has no effect" not in bridge.err
 
 
+async def test_the_first_snapshot_has_the_servers() -> None:
+    with home() as here:
+        here.configure(table("docs", "deaf"))
+        async with serving(here), running(here, "tail", "--json") as tail:
+            await tail.says('"type":"snapshot"')
+            (docs,) = orjson.loads(tail.lines[1])["servers"]
+            assert docs == {"server": "docs", "state": "starting", "tools": 0, "error": None}
+
+
 async def test_a_snapshot_has_the_servers_and_events_tell_of_them() -> None:
     with home() as here:
         here.configure("")
