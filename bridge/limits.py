@@ -59,6 +59,9 @@ class Limits:
     held_events_bytes: int = 64 * MIB
     """What is still coming in all streams together; beyond it events are relayed unread."""
 
+    tool_round_bytes: int = 8 * MIB
+    """What is held of one stream that may call injected tools; beyond it the stream ends with an error."""
+
     decoded_bytes: int = 16 * MIB
     """What a request may grow to when its encoding is undone; a larger one is relayed unread."""
     decoded_chunk_bytes: int = 4 * MIB

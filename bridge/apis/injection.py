@@ -1,15 +1,22 @@
 """A tool of the bridge's own: how it is offered to a model, called by it, and answered.
 
 A tool comes from an MCP server (`bridge.tools`); an API says how it is written into a request, how a call of it is
-found in an answer, and how its result is given back. Values alone: nothing here knows where a server is, or how it is
-reached.
+found in an answer, and how its result is given back. Values alone: nothing here knows where a server is or how it is
+reached, and an `Injection` is the request and its answers as bytes, round after round (docs/behaviour.md, Injected
+tools).
 """
 
 from __future__ import annotations
 
-from typing import Any
+import json
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol
 
+import orjson
 from attrs import frozen
+
+from bridge.apis.json_text import loads_object
+from bridge.limits import HELD, LIMITS, Share
 
 
 @frozen
@@ -47,3 +54,176 @@ class ToolResult:
     def is_error(self) -> bool:
         """Whether the model is told of a failure."""
         return self.result is None or bool(self.result.get("isError"))
+
+
+MOST_ROUNDS = 25
+"""Requests upstream for one of the client's; the calls of the last answer are not run."""
+
+BESIDE_OWN = "not run: the same answer calls a tool of the client"
+LAST_ROUND = f"not run: it is the last of {MOST_ROUNDS} rounds"
+CUT_SHORT = "not run: the answer was cut short"
+NO_OBJECT = "the arguments are no JSON object"
+
+Answered = Sequence[tuple[InjectedCall, ToolResult]]
+"""The calls of a round, in the answer's order, each with its result."""
+
+
+@frozen
+class Turn:
+    """What an answer asks of the bridge, and what later rounds need of it."""
+
+    calls: tuple[InjectedCall, ...] = ()
+    """To be run before the next round, in the answer's order. None: this answer is the last."""
+
+    not_run: str = ""
+    """Why injected calls that stand in the answer beside these are not run."""
+
+    content: bytes = b""
+    """The part of the answer that goes into the next request, as JSON."""
+
+    shown_later: tuple[bytes, ...] = ()
+    """Of an answer in one body, what the client gets with the last one: text, as JSON."""
+
+    usage: Any = None
+    response_id: str | None = None
+
+
+NOTHING = Turn()
+
+
+class Round(Protocol):
+    """One answer to a request with injected tools: what of it the client gets to see, and what it asks for.
+
+    Made new for each answer. `feed` and `finish` raise `bridge.apis.sse_events.HeldTooMuch` where more would have to be
+    held than there is room for.
+    """
+
+    turn: Turn
+    """Known when `finish` was called."""
+
+    next_number: int
+    """What the next event for the client would be numbered, where the API numbers its events."""
+
+    def feed(self, chunk: bytes) -> bytes:
+        """Takes the next bytes from upstream, without an encoding, and returns those for the client."""
+
+    def finish(self) -> bytes:
+        """Upstream has ended its answer: the rest for the client."""
+
+    def close(self) -> None:
+        """Nobody reads this answer any more: gives back what it holds."""
+
+    @property
+    def complete(self) -> bool:
+        """Whether all has come that an answer needs; an error counts as all."""
+
+
+class Injection(Protocol):
+    """One request with injected tools, through all its rounds."""
+
+    request: bytes
+    """What goes upstream in the round to come."""
+
+    tools: Mapping[str, InjectedTool]
+    """The tools that the request was given, by the id that the model knows them by."""
+
+    end_mark: bytes
+    """What ends a stream of this API cleanly after an error; empty where such a stream is left without an end."""
+
+    def stream(self, *, last: bool) -> Round:
+        """For an answer that is a stream. `last`: its calls are not run any more."""
+
+    def body(self, *, last: bool) -> Round:
+        """For an answer in one body."""
+
+    def answer(self, turn: Turn, results: Answered) -> None:
+        """The calls of that turn were run: `request` becomes the next."""
+
+
+class BodyRound:
+    """An answer in one body. `understand` says what of it the client gets, and what it asks for.
+
+    One that is too large to be read (`bridge.limits`) goes to the client as it comes.
+    """
+
+    next_number = 0
+
+    def __init__(self, understand: Callable[[bytes], tuple[bytes, Turn]]) -> None:
+        self.turn = NOTHING
+        self._understand = understand
+        self._held = Share(HELD)
+        self._body: bytearray | None = bytearray()
+
+    def feed(self, chunk: bytes) -> bytes:
+        """Holds it, as long as that is to be had."""
+        if self._body is None:
+            return chunk
+        self._body += chunk
+        if len(self._body) <= LIMITS.body_bytes and self._held.grow(len(chunk)):
+            return b""
+        whole, self._body = bytes(self._body), None
+        self._held.close()
+        return whole
+
+    def finish(self) -> bytes:
+        """The body for the client; none where it asks for calls."""
+        if self._body is None:
+            return b""
+        body, self._body = bytes(self._body), None
+        shown, self.turn = self._understand(body)
+        return shown
+
+    def close(self) -> None:
+        """Gives back what is held."""
+        self._held.close()
+
+    @property
+    def complete(self) -> bool:
+        """A body is what HTTP says it is."""
+        return True
+
+
+@frozen
+class Decision:
+    """What becomes of the injected calls in an answer."""
+
+    run: bool
+    not_run: str = ""
+
+
+def decide(*, asked: bool, own: bool, last: bool) -> Decision:
+    """What becomes of them. `asked`: the answer came to its end by asking for tools; `own`: it also calls one of the
+    client's."""
+    if own:
+        return Decision(run=False, not_run=BESIDE_OWN)
+    if not asked:
+        return Decision(run=False, not_run=CUT_SHORT)
+    return Decision(run=False, not_run=LAST_ROUND) if last else Decision(run=True)
+
+
+def arguments_of(call: InjectedCall) -> dict[str, Any] | None:
+    """The arguments as an object; None where they are none. A model that has none to give may write nothing."""
+    return loads_object(call.arguments.encode("utf-8", "surrogatepass")) if call.arguments.strip() else {}
+
+
+def invocation_error(error: str) -> str:
+    """How the model is told that a call came to nothing."""
+    return f"invocation error: {orjson.dumps(error).decode()}"
+
+
+def json_text(value: Any) -> str:
+    """A value of a server's as JSON, whatever numbers and halves of characters are in it."""
+    try:
+        return orjson.dumps(value).decode()
+    except TypeError:
+        return json.dumps(value)
+
+
+def without_namesakes(tools: Sequence[InjectedTool], own: Sequence[Any]) -> dict[str, InjectedTool]:
+    """The tools by their ids, less those whose id names a tool of the client's `own`: that one is then meant."""
+    taken: set[str] = set()
+    for tool in own:
+        named = tool.get("function", tool) if isinstance(tool, dict) else None
+        if isinstance(named, dict) and isinstance(named.get("name"), str):
+            taken.add(named["name"])
+    return {tool.id: tool for tool in tools if tool.id not in taken}

@@ -60,3 +60,18 @@ def _amount(value: object) -> float | None:
     if isinstance(value, bool) or not isinstance(value, int | float) or not isfinite(value) or value < 0:
         return None
     return float(value)
+
+
+def summed(before: Any, more: Any) -> Any:
+    """Two usage objects of a provider's as one: counts are added up, lists joined; of all else the later counts."""
+    if isinstance(before, dict) and isinstance(more, dict):
+        return {name: summed(before.get(name), more.get(name)) for name in {**before, **more}}
+    if isinstance(before, list) and isinstance(more, list):
+        return [*before, *more]
+    if _is_count(before) and _is_count(more):
+        return before + more
+    return before if more is None else more
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
