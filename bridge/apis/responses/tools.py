@@ -18,6 +18,13 @@ _BUILT_IN = {
     "web_search_call": ("action",),
 }
 
+_FOR_THE_CLIENT = frozenset(
+    {
+        *("function_call", "custom_tool_call", "computer_call", "local_shell_call", "shell_call", "apply_patch_call"),
+        "mcp_approval_request",
+    }
+)
+
 # Of a call of a kind that is not known yet: what does not belong to the request.
 _RESULTS = frozenset(
     {"type", "id", "call_id", "status", "output", "outputs", "result", "results", "error", "encrypted_content"}
@@ -52,6 +59,11 @@ def call_in(item: dict[str, Any]) -> tuple[object, str, object, str | None] | No
             return call_id, item_type, given, _error(item.get("error"))
         case _:
             return None
+
+
+def is_for_the_client(item: object) -> bool:
+    """Whether an output item waits for the client: to run a tool, or to let one be run."""
+    return isinstance(item, dict) and item.get("type") in _FOR_THE_CLIENT
 
 
 def is_search(item: object) -> bool:

@@ -1,0 +1,159 @@
+"""A Responses stream that may call tools of the bridge's own: held back until it is known what becomes of it.
+
+A client of this API gets the whole response at the end once more, so it must never see one that is not the last. What
+came is released when the response is over without a call to run, or as soon as a tool of the client is called; it is
+dropped when another round follows. Items of injected calls are taken out, and the others counted as if there were none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+
+from bridge.apis.injection import NOTHING, InjectedTool
+from bridge.apis.json_text import loads_object
+from bridge.apis.raw_json import array, value_of, with_member
+from bridge.apis.readers import event_type
+from bridge.apis.responses.tools import is_for_the_client
+from bridge.apis.responses.turn import call_of, turn_of
+from bridge.apis.sse_events import EventSplitter, HeldTooMuch, WholeEvent
+from bridge.apis.usage import summed
+from bridge.limits import LIMITS
+
+_ITEM = frozenset({b"response.output_item.added", b"response.output_item.done"})
+_FINAL = frozenset({b"response.completed", b"response.incomplete", b"response.failed"})
+_ARGUMENTS = b"response.function_call_arguments."
+
+
+class StreamedResponse:
+    """The `Round` of a Responses stream. `usage` is that of the rounds before."""
+
+    def __init__(self, tools: Mapping[str, InjectedTool], usage: Any, *, last: bool) -> None:
+        self.turn = NOTHING
+        self.complete = False
+        self.next_number = 0
+        self._tools = tools
+        self._usage = usage
+        self._last = last
+        self._splitter = EventSplitter()
+        self._held: list[tuple[bytes, WholeEvent]] = []
+        self._held_size = 0
+        self._live = False
+        self._items: dict[int, bytes] = {}
+        self._hidden_places: list[int] = []
+        self._hidden_ids: set[str] = set()
+        self._left_out = 0
+
+    def feed(self, chunk: bytes) -> bytes:
+        """Takes the next bytes."""
+        return b"".join(map(self._take, self._splitter.feed(chunk)))
+
+    def finish(self) -> bytes:
+        """There is no more."""
+        return b"".join(map(self._take, self._splitter.end()))
+
+    def close(self) -> None:
+        """Gives back what is held."""
+        self._splitter.held.close()
+
+    def _take(self, event: WholeEvent) -> bytes:
+        """What the client sees now that this event has come."""
+        if not event.data:
+            return event.raw
+        if self.turn.calls:
+            return b""
+        name = event_type(event.name, event.data)
+        if name in _ITEM:
+            self._note_item(name, event)
+        elif name in _FINAL:
+            return self._end(name, event)
+        elif name == b"error":
+            self.complete = self._live = True
+        if self._live:
+            return self._release() + self._shown(name, event)
+        self._hold(len(event.raw))
+        self._held.append((name, event))
+        return b""
+
+    def _note_item(self, name: bytes, event: WholeEvent) -> None:
+        """An item begins or is whole: whose call is it, if it is any?"""
+        value = loads_object(event.data) or {}
+        item, place, raw = value.get("item"), value.get("output_index"), value_of(event.data, "item")
+        if not isinstance(item, dict) or raw is None:
+            return
+        if isinstance(place, int) and name.endswith(b".done") and not self._live:
+            self._hold(len(raw))
+            self._items[place if place not in self._items else len(self._items)] = raw
+        if call_of(raw, item, self._tools) is None:
+            self._live = self._live or is_for_the_client(item)
+        elif name.endswith(b".added") and isinstance(place, int):
+            self._hidden_places.append(place)
+            if isinstance(item.get("id"), str):
+                self._hidden_ids.add(item["id"])
+
+    def _end(self, name: bytes, event: WholeEvent) -> bytes:
+        """The response is over."""
+        self.complete = self._live = True
+        value, raw = loads_object(event.data) or {}, value_of(event.data, "response")
+        response = value.get("response")
+        if not isinstance(response, dict) or raw is None:
+            return self._release() + self._shown(name, event)
+        told = raw
+        if not response.get("output") and self._items:  # some servers do not repeat the items
+            told = with_member(raw, "output", array(self._items[place] for place in sorted(self._items)))
+            response = loads_object(told) or response
+        if isinstance(response.get("output"), list):
+            self.turn, without = turn_of(told, response, self._tools, last=self._last)
+            raw = without if told is raw else raw
+        if self.turn.calls:
+            self._drop()
+            return b""
+        if self._usage is not None:
+            raw = with_member(raw, "usage", orjson.dumps(summed(self._usage, response.get("usage"))))
+        return self._release() + self._shown(name, event.with_data(with_member(event.data, "response", raw)))
+
+    def _shown(self, name: bytes, event: WholeEvent) -> bytes:
+        """The event as the client gets it; nothing where it is of an injected call."""
+        value = loads_object(event.data) if self._hidden_places or self._left_out else None
+        if value is None:
+            self.next_number += 1
+            return event.raw
+        if self._is_hidden(name, value, event.data):
+            self._left_out += 1
+            return b""
+        data = event.data
+        place, number = value.get("output_index"), value.get("sequence_number")
+        if isinstance(place, int):
+            before = sum(hidden < place for hidden in self._hidden_places)
+            data = with_member(data, "output_index", b"%d" % (place - before)) if before else data
+        if isinstance(number, int) and self._left_out:
+            data = with_member(data, "sequence_number", b"%d" % (number - self._left_out))
+        self.next_number += 1
+        return event.with_data(data).raw
+
+    def _is_hidden(self, name: bytes, value: dict[str, Any], data: bytes) -> bool:
+        if name in _ITEM:
+            return call_of(value_of(data, "item") or b"{}", value.get("item"), self._tools) is not None
+        if not name.startswith(_ARGUMENTS):
+            return False
+        known = value.get("item_id")
+        if isinstance(known, str) and self._hidden_ids:
+            return known in self._hidden_ids
+        return value.get("output_index") in self._hidden_places
+
+    def _release(self) -> bytes:
+        held = self._drop()
+        return b"".join(self._shown(name, event) for name, event in held)
+
+    def _drop(self) -> list[tuple[bytes, WholeEvent]]:
+        held, self._held = self._held, []
+        self._splitter.held.shrink(self._held_size)
+        self._held_size = 0
+        return held
+
+    def _hold(self, size: int) -> None:
+        self._held_size += size
+        if self._held_size > LIMITS.tool_round_bytes or not self._splitter.held.grow(size):
+            raise HeldTooMuch("the answer is too large to look for tools in")
