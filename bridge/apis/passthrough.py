@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
+from bridge.apis.injection import InjectedTool, Injection
 from bridge.apis.protocol import ClientFilter, Opening, Reader, RequestFacts, StreamFailure, Wants
 from bridge.apis.usage import Usage
 from bridge.errors import ErrorKind
@@ -28,6 +29,10 @@ class Passthrough:
         """Nothing is changed."""
         return body, None
 
+    def inject(self, body: bytes, tools: Sequence[InjectedTool]) -> Injection | None:  # noqa: ARG002  # it gets none
+        """Nothing is injected."""
+        return None
+
     def stream_reader(self, interception_id: str, facts: RequestFacts, wants: Wants) -> Reader:  # noqa: ARG002  # it looks at nothing
         """A reader that looks at nothing."""
         return Unread()
@@ -38,7 +43,12 @@ class Passthrough:
         """An error in the shape of the provider's APIs."""
         return self._error(kind, message)
 
-    def stream_error(self, message: str, sequence_number: int = 0) -> bytes:  # noqa: ARG002  # it looks at nothing
+    def stream_error(
+        self,
+        message: str,  # noqa: ARG002  # it looks at nothing
+        sequence_number: int = 0,  # noqa: ARG002  # it looks at nothing
+        kind: ErrorKind = ErrorKind.BAD_GATEWAY,  # noqa: ARG002  # it looks at nothing
+    ) -> bytes:
         """Nothing: nobody knows what would be understood here."""
         return b""
 

@@ -6,12 +6,13 @@ bridge untouched, and nothing here does I/O, waits, or knows who is calling.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from enum import Enum
 from typing import Protocol
 
 from attrs import frozen
 
+from bridge.apis.injection import InjectedTool, Injection
 from bridge.apis.usage import Usage
 from bridge.errors import ErrorKind, Refused
 from bridge.events.values import ErrorType, FailureReason
@@ -146,6 +147,9 @@ class Api(Protocol):
         The body itself and None wherever nothing has to be changed.
         """
 
+    def inject(self, body: bytes, tools: Sequence[InjectedTool]) -> Injection | None:
+        """The request with tools of the bridge's own, and what follows from it; None where it gets none."""
+
     def stream_reader(self, interception_id: str, facts: RequestFacts, wants: Wants) -> Reader:
         """A reader for a `text/event-stream` answer."""
 
@@ -155,8 +159,8 @@ class Api(Protocol):
     def error_body(self, kind: ErrorKind, message: str) -> bytes:
         """The JSON body of an error in the shape this API's SDKs know."""
 
-    def stream_error(self, message: str, sequence_number: int = 0) -> bytes:
-        """An error as an event of this API's streams, for a stream that breaks off between two events.
+    def stream_error(self, message: str, sequence_number: int = 0, kind: ErrorKind = ErrorKind.BAD_GATEWAY) -> bytes:
+        """An error of that kind as an event of this API's streams, for one that breaks off between two events.
 
         Where the API numbers its events, this one gets `sequence_number`: the reader's `events_read` continues them.
         """

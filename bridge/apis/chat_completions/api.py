@@ -6,11 +6,14 @@ reference, "Chat Completions", and what compatible servers add to it.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from bridge.apis.chat_completions.accumulator import ChatAccumulator, stream_failure
 from bridge.apis.chat_completions.include_usage import UsageChunkFilter, add_include_usage
+from bridge.apis.chat_completions.injection import inject
 from bridge.apis.errors import chat_stream_error, openai_error
+from bridge.apis.injection import InjectedTool, Injection
 from bridge.apis.json_text import loads_object
 from bridge.apis.protocol import ClientFilter, Opening, Reader, RequestFacts, StreamFailure, Wants
 from bridge.apis.readers import body_reader, stream_reader
@@ -45,6 +48,10 @@ class ChatCompletions:
         asking = add_include_usage(body)
         return (body, None) if asking is None else (asking, UsageChunkFilter())
 
+    def inject(self, body: bytes, tools: Sequence[InjectedTool]) -> Injection | None:
+        """The request with tools of the bridge's own."""
+        return inject(body, tools)
+
     def stream_reader(self, interception_id: str, facts: RequestFacts, wants: Wants) -> Reader:
         """A reader for a stream of chunks."""
         return stream_reader(ChatAccumulator(Transcript(interception_id, facts, wants)))
@@ -57,9 +64,14 @@ class ChatCompletions:
         """OpenAI's error object."""
         return openai_error(kind, message)
 
-    def stream_error(self, message: str, sequence_number: int = 0) -> bytes:  # noqa: ARG002 - chunks have no number
+    def stream_error(
+        self,
+        message: str,
+        sequence_number: int = 0,  # noqa: ARG002 - chunks have no number
+        kind: ErrorKind = ErrorKind.BAD_GATEWAY,
+    ) -> bytes:
         """A chunk with an `error` object."""
-        return chat_stream_error(message)
+        return chat_stream_error(message, kind)
 
     def opening(self, name: bytes, data: bytes) -> Opening | StreamFailure:  # noqa: ARG002 - chunks have no name
         """Holds nothing back: the first chunk already belongs to the answer, or is an error."""

@@ -5,11 +5,14 @@ The answer itself is read in `accumulator`. Shapes follow Anthropic's API refere
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from bridge.apis.errors import anthropic_error, messages_stream_error
+from bridge.apis.injection import InjectedTool, Injection
 from bridge.apis.json_text import loads_object
 from bridge.apis.messages.accumulator import MessagesAccumulator, stream_failure
+from bridge.apis.messages.injection import inject
 from bridge.apis.protocol import ClientFilter, Opening, Reader, RequestFacts, StreamFailure, Wants
 from bridge.apis.readers import body_reader, event_type, stream_reader
 from bridge.apis.request import joined_texts, last_of, request_object, string, user_session
@@ -46,6 +49,10 @@ class Messages:
         """Nothing is changed."""
         return body, None
 
+    def inject(self, body: bytes, tools: Sequence[InjectedTool]) -> Injection | None:
+        """The request with tools of the bridge's own."""
+        return inject(body, tools)
+
     def stream_reader(self, interception_id: str, facts: RequestFacts, wants: Wants) -> Reader:
         """A reader for a stream of events."""
         return stream_reader(MessagesAccumulator(Transcript(interception_id, facts, wants)))
@@ -58,9 +65,14 @@ class Messages:
         """Anthropic's error object."""
         return anthropic_error(kind, message)
 
-    def stream_error(self, message: str, sequence_number: int = 0) -> bytes:  # noqa: ARG002 - events have no number
+    def stream_error(
+        self,
+        message: str,
+        sequence_number: int = 0,  # noqa: ARG002 - events have no number
+        kind: ErrorKind = ErrorKind.BAD_GATEWAY,
+    ) -> bytes:
         """An `error` event."""
-        return messages_stream_error(message)
+        return messages_stream_error(message, kind)
 
     def opening(self, name: bytes, data: bytes) -> Opening | StreamFailure:
         """Holds back what says only that a message begins."""

@@ -5,12 +5,16 @@ The answer itself is read in `accumulator`. Shapes follow OpenAI's API reference
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from bridge.apis.errors import openai_error, responses_stream_error
+from bridge.apis.injection import InjectedTool, Injection
 from bridge.apis.json_text import loads_object
 from bridge.apis.protocol import ClientFilter, Opening, Reader, RequestFacts, StreamFailure, Wants
 from bridge.apis.readers import body_reader, event_type, stream_reader
 from bridge.apis.request import joined_texts, last_of, request_object, string, user_session
 from bridge.apis.responses.accumulator import ResponsesAccumulator, stream_failure
+from bridge.apis.responses.injection import inject
 from bridge.apis.transcript import Transcript
 from bridge.errors import ErrorKind
 
@@ -47,6 +51,10 @@ class Responses:
         """Nothing is changed."""
         return body, None
 
+    def inject(self, body: bytes, tools: Sequence[InjectedTool]) -> Injection | None:
+        """The request with tools of the bridge's own."""
+        return inject(body, tools)
+
     def stream_reader(self, interception_id: str, facts: RequestFacts, wants: Wants) -> Reader:
         """A reader for a stream of events."""
         return stream_reader(ResponsesAccumulator(Transcript(interception_id, facts, wants)))
@@ -59,9 +67,14 @@ class Responses:
         """OpenAI's error object."""
         return openai_error(kind, message)
 
-    def stream_error(self, message: str, sequence_number: int = 0) -> bytes:
+    def stream_error(
+        self,
+        message: str,
+        sequence_number: int = 0,
+        kind: ErrorKind = ErrorKind.BAD_GATEWAY,
+    ) -> bytes:
         """An `error` event."""
-        return responses_stream_error(message, sequence_number)
+        return responses_stream_error(message, sequence_number, kind)
 
     def opening(self, name: bytes, data: bytes) -> Opening | StreamFailure:
         """Holds back what says only that the response was taken on."""
