@@ -28,6 +28,11 @@ class Attempt:
     reason: FailureReason | None = None
     cooldown_s: float | None = None
 
+    @property
+    def failed(self) -> bool:
+        """Whether it failed: one that follows is a failover, and else another round of tools."""
+        return self.reason is not None
+
 
 @frozen
 class Thought:

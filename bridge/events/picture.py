@@ -153,7 +153,7 @@ class Picture:
     @_absorb.register
     def _(self, event: AttemptStarted, interception: Interception, at: datetime) -> None:
         interception.waiting_until = None
-        self.totals.failovers += event.attempt > 1
+        self.totals.failovers += bool(interception.attempts) and interception.attempts[-1].failed
         interception.attempts.append(Attempt(attempt=event.attempt, key=event.key, started_at=at))
         self._make_room(FIXED)
         self.size += FIXED

@@ -16,6 +16,7 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from bridge.events.hub import Hub
 from bridge.events.values import CircuitState, KeyState, Outcome
 from bridge.events.vocabulary import (
+    AttemptFailed,
     AttemptStarted,
     CircuitChanged,
     Event,
@@ -69,6 +70,9 @@ class Metrics:
         self._hub = hub
         self._registry = registry = CollectorRegistry()
         self._models: dict[str, tuple[str, str]] = {}
+        self._failed: set[str] = set()
+        """Interceptions whose last attempt failed."""
+
         self._model_names = LabelValues()
         self._tool_names = LabelValues()
         self._tools_of: set[tuple[str, str, str]] = set()
@@ -104,7 +108,7 @@ class Metrics:
             "non_injected_tool_selections", "Tool calls left to the client", (*of_request, "tool")
         )
         self._injected = counter("injected_tool_invocations", "Tool calls made by the bridge", (*of_request, "tool"))
-        self._failovers = counter("key_failovers", "Attempts after the first")
+        self._failovers = counter("key_failovers", "Attempts after one that failed")
         self._key_state = Gauge(
             "key_state",
             "1 for the state a key is in",
@@ -158,6 +162,7 @@ class Metrics:
     @_count.register
     def _(self, event: InterceptionEnded) -> None:
         labels = self._models.pop(event.id)
+        self._failed.discard(event.id)
         self._inflight.labels(*labels).dec()
         self._interceptions.labels(*labels, event.outcome.value).inc()
         self._duration.labels(*labels).observe(event.duration_ms / 1000)
@@ -168,8 +173,13 @@ class Metrics:
 
     @_count.register
     def _(self, event: AttemptStarted) -> None:
-        if event.attempt > 1:
+        if event.id in self._failed:
+            self._failed.discard(event.id)
             self._failovers.labels(*self._models[event.id]).inc()
+
+    @_count.register
+    def _(self, event: AttemptFailed) -> None:
+        self._failed.add(event.id)
 
     @_count.register
     def _(self, event: PromptRecorded) -> None:

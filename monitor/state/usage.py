@@ -113,7 +113,7 @@ class UsageHistory:
                 self._count(request, at, Totals(interceptions=1))
             case AttemptStarted():
                 self._tried(request, event.key, at, failed=0)
-                if event.attempt > 1:
+                if len(request.attempts) > 1 and request.attempts[-2].failed:
                     self._count(request, at, Totals(failovers=1))
             case AttemptFailed():
                 self._use(request, event.key, at, KeyUses(0, 1))
@@ -129,12 +129,12 @@ class UsageHistory:
             if known is None:
                 self._count(request, request.started_at, Totals(interceptions=1))
             seen = {attempt.attempt: attempt for attempt in known.attempts} if known else {}
-            for attempt in request.attempts:
+            for place, attempt in enumerate(request.attempts):
                 earlier = seen.get(attempt.attempt)
                 failed = attempt.reason is not None and (earlier is None or earlier.reason is None)
                 if earlier is None:
                     self._tried(request, attempt.key, attempt.started_at, failed=int(failed))
-                    if attempt.attempt > 1:
+                    if place and request.attempts[place - 1].failed:
                         self._count(request, attempt.started_at, Totals(failovers=1))
                 elif failed:
                     self._use(request, attempt.key, attempt.started_at, KeyUses(0, 1))

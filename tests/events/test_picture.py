@@ -310,3 +310,17 @@ def test_a_text_is_cut_between_two_characters(text: str, limit: int) -> None:
         assert text.startswith(cut)
         assert size(cut) <= limit
         assert cut == text or size(text[: len(cut) + 1]) > limit
+
+
+def test_an_attempt_after_one_that_served_is_another_round_and_no_failover() -> None:
+    made = Picture()
+    for event in (
+        started("a"),
+        AttemptStarted("a", 1, "sk...1"),
+        ResponseStarted("a", 1, 200),
+        AttemptStarted("a", 2, "sk...1"),
+        AttemptFailed("a", 2, "sk...1", 429, FailureReason.RATE_LIMITED),
+        AttemptStarted("a", 3, "sk...2"),
+    ):
+        made.apply(event, START)
+    assert made.totals.failovers == 1

@@ -215,3 +215,20 @@ def test_the_state_counts_as_it_folds() -> None:
     assert state.usage.on(now(60)).whole.interceptions == 1
     assert state.usage.on(now(60)).whole.tokens.output == 640
     assert not errors(fold(HELLO, Envelope(1, START, ended("unknown"))).usage.today.whole)
+
+
+def test_another_round_of_tools_is_no_failover_live_or_caught_up() -> None:
+    events = [
+        started("a"),
+        AttemptStarted("a", 1, "k"),
+        AttemptStarted("a", 2, "k"),
+        AttemptFailed("a", 2, "k", 429, FailureReason.RATE_LIMITED),
+        AttemptStarted("a", 3, "k"),
+    ]
+    live = counted(*((0, event) for event in events))
+    picture, caught_up = Picture(), UsageHistory(zone=UTC)
+    for event in events:
+        picture.apply(event, START)
+    caught_up.catch_up(Picture(), picture, START)
+    for usage in (live, caught_up):
+        assert totals.breakdown(usage, totals.WINDOWS[0], now(1)).whole.failovers == 1

@@ -8,8 +8,9 @@ from attrs import frozen
 from prometheus_client.parser import text_string_to_metric_families
 
 from bridge.events.hub import Hub
-from bridge.events.values import Credential, KeyState, Outcome
+from bridge.events.values import Credential, FailureReason, KeyState, Outcome
 from bridge.events.vocabulary import (
+    AttemptFailed,
     AttemptStarted,
     CircuitChanged,
     Event,
@@ -87,8 +88,11 @@ async def test_what_was_read_is_counted() -> None:
     told = await page(
         started("a"),
         AttemptStarted("a", 1, "k"),
+        AttemptFailed("a", 1, "k", 429, FailureReason.RATE_LIMITED),
         AttemptStarted("a", 2, "k"),
+        AttemptFailed("a", 2, "k", 429, FailureReason.RATE_LIMITED),
         AttemptStarted("a", 3, "k"),
+        AttemptStarted("a", 4, "k"),  # another round of tools
         PromptRecorded("a", "r", "why?"),
         TokensUsed("a", "r", 10, 5, 3, 1),
         TokensUsed("a", "r", 1, 1),
