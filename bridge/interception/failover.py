@@ -108,6 +108,9 @@ class Failover:
     streaming: bool = False
     """The request asks for a stream."""
 
+    began: float | None = None
+    """Trio's time from which `wait_for_key` counts; the interception's beginning where there is none."""
+
     @asynccontextmanager
     async def response(self) -> AsyncIterator[Served]:
         """The response that goes to the client: the first from a key that serves.
@@ -215,7 +218,8 @@ class Failover:
 
     def _may_wait(self, exhausted: Exhausted) -> bool:
         until, longest = exhausted.wait_until, self.provider.settings.wait_for_key
-        return until is not None and bool(longest) and until <= self.reporter.began + longest
+        began = self.reporter.began if self.began is None else self.began
+        return until is not None and bool(longest) and until <= began + longest
 
     async def _wait(self, exhausted: Exhausted) -> None:
         """Waits until a key may serve again, where that is allowed to take so long. Raises NoKeyLeft otherwise."""

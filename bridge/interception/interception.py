@@ -13,6 +13,7 @@ from typing import Any
 import trio
 from attrs import AttrsInstance, evolve, fields, frozen
 
+from bridge.apis.injection import Injection
 from bridge.apis.protocol import ClientFilter, RequestFacts
 from bridge.errors import NO_RETRY, ErrorKind, Refused
 from bridge.events.hub import Hub
@@ -20,23 +21,25 @@ from bridge.events.values import ErrorType, Outcome
 from bridge.events.vocabulary import InterceptionStarted
 from bridge.http.exchange import ClientGone, Exchange
 from bridge.http.fields import RawHeaders
-from bridge.interception.agent import recognise
+from bridge.interception.agent import Client, recognise
 from bridge.interception.caller import Caller
 from bridge.interception.decoding import decoder, identity
 from bridge.interception.failover import Failover, Served
 from bridge.interception.headers import actor_headers, headers_upstream
 from bridge.interception.lifecycle import FAILED_INSIDE, Cancellation, CancelReason, Ending, Reporter
 from bridge.interception.query import told_query
+from bridge.interception.reading import inject
 from bridge.interception.reading import read as read_request
 from bridge.interception.relay import Relay
 from bridge.interception.routing import Route
 from bridge.interception.telling import Pricing
+from bridge.interception.tool_loop import ToolLoop, Use
 from bridge.observe.logs import logger
 from bridge.providers.attempt import Call, Response
 from bridge.providers.circuit_breaker import Permit
 from bridge.providers.faults import UpstreamBusy, UpstreamError, UpstreamTimeout
 from bridge.providers.prices import Origin, Prices
-from bridge.tools.toolset import Toolsets
+from bridge.tools.toolset import Toolset, Toolsets
 
 log = logger("interception")
 
@@ -45,6 +48,9 @@ FAREWELL_S = 1.0
 
 REPLAYABLE = 1024 * 1024
 """A passed-through body up to this many bytes can be sent with another key; a larger one goes by as it comes."""
+
+TOOLS_HEADER = b"x-clearspan-tools"
+"""`off` where a client wants no tools but its own; like all such headers it does not go upstream."""
 
 FAILED_MESSAGE = "the bridge failed; its log says why"
 
@@ -71,9 +77,12 @@ class Interceptor:
         self._caller = caller
         self._services = services
         self._facts = RequestFacts()
+        self._client: Client | None = None
         self._filter: ClientFilter | None = None
         self._unread: str | None = None
-        self._relay: Relay | None = None
+        self._injection: Injection | None = None
+        self._toolset: Toolset | None = None
+        self._relay: Relay | ToolLoop | None = None
         self._ending = FAILED_INSIDE
         self._reporter = Reporter(exchange, services.hub, Pricing(services.prices, self._origin))
         self.cancellation = Cancellation(exchange)
@@ -110,7 +119,10 @@ class Interceptor:
         try:
             body = await self._read_request()
             nursery.start_soon(self._watch)  # not before: who sent it all, and no more, still gets a refusal
-            await self._ask_upstream(body, nursery)
+            if self._injection is None or self._toolset is None:
+                await self._ask_upstream(body, lambda served: self._pass_on(served, nursery))
+            else:
+                await self._run_tools(self._injection, self._toolset, nursery)
         except Refused as refused:
             self._ending = Ending(Outcome.REJECTED, str(refused))
             await self._respond(refused.kind, str(refused), [*refused.headers])
@@ -123,9 +135,11 @@ class Interceptor:
         """Reads the request, and says what it is before anything else happens to it. Returns what goes upstream."""
         body: bytes | AsyncIterator[bytes]
         limit = self._services.max_request_bytes
+        received: bytes | None = None
         try:
             if self._api.understood:
-                body = await self._read(await self._exchange.body(limit))
+                received = await self._exchange.body(limit)
+                body = await self._read(received)
             else:
                 body = await self._exchange.body_parts(limit).replayable(REPLAYABLE)
         finally:
@@ -133,6 +147,8 @@ class Interceptor:
         if self._facts.background:
             advice = "leave out 'background', or ask the provider without the bridge"
             raise Refused(ErrorKind.NOT_IMPLEMENTED, f"background responses are not relayed; {advice}", [NO_RETRY])
+        if received is not None and self._services.toolsets is not None:
+            await self._inject(received, self._services.toolsets)
         return body
 
     async def _read(self, body: bytes) -> bytes:
@@ -144,10 +160,27 @@ class Interceptor:
         self._facts, self._filter, self._unread = read.facts, read.client_filter, read.unread
         return read.body
 
+    async def _inject(self, body: bytes, toolsets: Toolsets) -> None:
+        """Gives the request the tools of its session, where it is one that gets any."""
+        wanted = (self._exchange.header(TOOLS_HEADER) or "").strip().lower() != "off"
+        client = self._client
+        if not wanted or self._unread is not None or client is None:
+            return
+        encoding = self._exchange.header(b"content-encoding")
+        try:
+            toolset = toolsets.toolset(client.session_id, client.client)
+            if toolset is not None:
+                told_encoding = encoding.encode("latin-1") if encoding else None
+                self._injection = await inject(self._api, body, told_encoding, toolset.tools)
+                self._toolset = toolset
+        except Exception:  # a boundary: a request is better off without tools than with an error for their sake
+            log.exception("no tools could be added to a request", interception=self._exchange.id)
+
     def _origin(self, model: str | None) -> Origin:
         return Origin(self._provider.kind.name, self._provider.settings.base_url, model or self._facts.model)
 
     def _started(self) -> InterceptionStarted:
+        self._client = recognise(self._exchange, self._facts, f"{self._provider.kind.title} SDK")
         return InterceptionStarted(
             id=self._exchange.id,
             provider=self._provider.name,
@@ -159,11 +192,30 @@ class Interceptor:
             initiator=self._caller.initiator,
             unread=self._unread,
             **_told(self._facts),
-            **_told(recognise(self._exchange, self._facts, f"{self._provider.kind.title} SDK")),
+            **_told(self._client),
         )
 
-    async def _ask_upstream(self, body: bytes | AsyncIterator[bytes], nursery: trio.Nursery) -> None:
-        """Walks the keys and relays the response. Raises Refused, UpstreamError and ClientGone."""
+    async def _run_tools(self, injection: Injection, toolset: Toolset, nursery: trio.Nursery) -> None:
+        """Asks upstream as often as calls of injected tools make it necessary. Raises as `_ask_upstream` does."""
+        self._relay = loop = ToolLoop(
+            exchange=self._exchange,
+            api=self._api,
+            facts=self._facts,
+            wants=self._services.hub.wants,
+            reporter=self._reporter,
+            injection=injection,
+            toolset=toolset,
+            ask=self._ask_upstream,
+            pass_on=lambda served: self._pass_on(served, nursery),
+            nursery=nursery,
+        )
+        try:
+            await loop.run()
+        finally:
+            self._ending = loop.ending or self._ending
+
+    async def _ask_upstream(self, body: bytes | AsyncIterator[bytes], use: Use, *, began: float | None = None) -> None:
+        """Walks the keys, and has the response used. Raises Refused, UpstreamError and ClientGone."""
         settings = self._provider.settings
         longest = inf if self._facts.streaming else settings.request_timeout
         call = Call(
@@ -176,12 +228,12 @@ class Interceptor:
         )
         with self._admit() as permit, trio.move_on_after(longest) as limit:
             failover = Failover(
-                self._provider, self._api, call, self._caller, self._reporter, permit, self._facts.streaming
+                self._provider, self._api, call, self._caller, self._reporter, permit, self._facts.streaming, began
             )
             async with failover.response() as served:
                 if served.response.is_stream:
                     limit.deadline = inf  # it has no total limit, whatever the request looked like
-                await self._pass_on(served, nursery)
+                await use(served)
         if limit.cancelled_caught:
             if not self._exchange.started:
                 permit.note(None)
@@ -199,6 +251,8 @@ class Interceptor:
         if settings.send_actor_headers and self._caller.initiator is not None:
             added += actor_headers(self._caller.initiator)
         headers = headers_upstream(self._exchange.headers, added)
+        if self._injection is not None:  # its request is made of the plain body
+            headers = [(name, value) for name, value in headers if name.lower() != b"content-encoding"]
         length = self._exchange.header(b"content-length")
         if streamed and length is not None:
             headers.append((b"Content-Length", length.encode("latin-1")))

@@ -147,6 +147,10 @@ class Reporter:
         for event in events:
             self._publish(event, usage)
 
+    def tell(self, event: Event) -> None:
+        """Anything else about the interception."""
+        self._publish(event)
+
     def ended(self, ending: Ending) -> None:
         """It is over. Called once."""
         self._publish(

@@ -8,10 +8,12 @@ that: when it is used up, a request goes on its way unread.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 import trio
 from attrs import frozen
 
+from bridge.apis.injection import InjectedTool, Injection
 from bridge.apis.json_text import TOO_MANY_MARKS, TooCostly, marks
 from bridge.apis.protocol import Api, ClientFilter, RequestFacts, UnreadableRequest
 from bridge.interception.decoding import Decode, GrownTooLarge, UndecodableError, decoder, identity
@@ -50,6 +52,20 @@ async def read(api: Api, path: str, body: bytes, encoding: bytes | None) -> Read
         if decode is identity and not _MAYBE_OBJECT.match(body):
             raise UnreadableRequest("the request body is no JSON object") from None
         return ReadRequest(body, RequestFacts(), unread=str(why))
+
+
+async def inject(api: Api, body: bytes, encoding: bytes | None, tools: Sequence[InjectedTool]) -> Injection | None:
+    """Tools for a request that was read: what it becomes with them; None where it gets none."""
+    decode = decoder(encoding, LIMITS.decoded_bytes)
+    if decode is identity and len(body) <= LIMITS.on_loop_bytes:
+        return api.inject(body, tools)
+    size = len(body) if decode is identity else len(body) + LIMITS.decoded_bytes
+    if decode is None or not READING.take(size):
+        return None
+    try:
+        return await trio.to_thread.run_sync(lambda: api.inject(decode(body), tools), limiter=_turn)
+    finally:
+        READING.give_back(size)
 
 
 async def _read_large(api: Api, path: str, body: bytes, decode: Decode | None) -> ReadRequest:
