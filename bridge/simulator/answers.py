@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import orjson
 from attrs import Factory, field, frozen
 from attrs.validators import ge, gt, in_, min_len, optional
 
@@ -40,14 +41,24 @@ class Commentary:
 
 @frozen
 class ToolCall:
-    """A call of one of the client's tools. A text instead of an object makes it a free-form (custom) tool's.
+    """A call of one of the tools that are offered. A text instead of an object makes it a free-form (custom) tool's.
 
-    `namespace` is the group that the tool was offered in, if it was in one; scenarios know none.
+    `namespace` is the group that the tool was offered in, if it was in one; scenarios know none. `broken` is what the
+    model writes in the place of the arguments' JSON.
     """
 
     tool: str
     arguments: dict[str, Any] | str
     namespace: str | None = None
+    broken: str | None = None
+
+    @property
+    def written(self) -> str:
+        """The arguments as the model writes them, where they have to be an object."""
+        if self.broken is not None:
+            return self.broken
+        given = {"input": self.arguments} if isinstance(self.arguments, str) else self.arguments
+        return orjson.dumps(given).decode()
 
 
 @frozen
@@ -117,3 +128,6 @@ class ScriptedAnswer:
     parts: tuple[Part, ...] = field(validator=min_len(1))
     mishap: Mishap = Factory(Mishap)
     usage: ScriptedUsage = Factory(ScriptedUsage)
+    then: str | None = (
+        None  # the answer that follows when the results of its calls come; a request has to name this one
+    )

@@ -29,7 +29,7 @@ from bridge.simulator.routes import (
     SimulatedRoute,
     find_route,
 )
-from bridge.simulator.scenario.file import everyday
+from bridge.simulator.scenario.file import usual
 from bridge.simulator.scenario.scenario import Scenario, Turns
 from bridge.simulator.streaming import pauses
 
@@ -68,7 +68,7 @@ class SimulatedProvider:
     ) -> None:
         if speed <= 0:
             raise ValueError("the speed must be above 0")
-        self._scenario = scenario or everyday()
+        self._scenario = scenario or usual()
         self._seed = seed
         self._speed = speed
         self._clock = clock

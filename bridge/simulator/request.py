@@ -98,6 +98,21 @@ def text_of(content: Any, *types: str) -> str:
     return "\n".join(part["text"] for part in parts if isinstance(part.get("text"), str))
 
 
+def since_prompt(fields: JsonObject) -> tuple[str, int]:
+    """The conversation's last prompt, and how many times results of tools have come since; whatever the API."""
+    given = fields.get("messages", fields.get("input"))
+    items = [item for item in given if isinstance(item, dict)] if isinstance(given, list) else []
+    rounds, before = 0, False
+    for item in reversed(items):
+        content = item.get("content")
+        if item.get("role") == "user" and (prompt := text_of(content, "text", "input_text")):
+            return prompt, rounds
+        is_result = item.get("role") in ("tool", "user") or str(item.get("type")).endswith("_output")
+        rounds += is_result and not before
+        before = is_result
+    return "", rounds
+
+
 def size_of(fields: dict[str, Any], *names: str) -> int:
     """How many characters these fields of a request have, as JSON."""
     return sum(len(orjson.dumps(fields[name])) for name in names if name in fields)

@@ -2,7 +2,8 @@
 
 A model calls what it is offered, and agents report anything else as a fault. So a call keeps its tool where that is
 offered, and else becomes one of the tool here that comes nearest: a shell first, with the command that was to be run or
-a harmless one; then one that only looks; then any. Where no tool is offered, the answer is text alone.
+a harmless one; then one that only looks; then any. A call of `bmcp_*` is one of a tool that a bridge put in beside the
+client's own, and left out where there is none. Where no tool is offered, the answer is text alone.
 """
 
 from __future__ import annotations
@@ -28,6 +29,10 @@ _LOOKERS = (
 _COMMAND_NAMES = ("cmd", "command", "commands", "script", "commandline", "command_line", "input", "code")
 _HARMLESS = "ls"
 _NO_PATCH = "*** Begin Patch\n*** End Patch\n"
+_INJECTED = "bmcp_"
+ANY_INJECTED = f"{_INJECTED}*"
+"""Whichever tool a bridge put in."""
+
 _NO_TOOL = Text("I have no tool to look at it with, so this is all that can be said from here.")
 
 
@@ -63,24 +68,32 @@ def with_offered(answer: ScriptedAnswer, tools: Sequence[OfferedTool]) -> Script
         if not isinstance(part, ToolCall):
             parts.append(part)
         elif tools:
-            parts.append(_call(part, tools))
-    if not tools and not any(isinstance(part, Text) for part in parts):
+            parts += _calls(part, tools)
+    if not any(isinstance(part, Text | ToolCall) for part in parts):
         parts.append(_NO_TOOL)
     return evolve(answer, parts=tuple(parts))
+
+
+def _calls(written: ToolCall, tools: Sequence[OfferedTool]) -> list[ToolCall]:
+    """The call as one of these tools; none where it can't be."""
+    if written.tool == ANY_INJECTED:
+        injected = [tool for tool in tools if tool.name.startswith(_INJECTED)]
+        return [_call(evolve(written, tool=injected[0].name), injected)] if injected else []
+    return [_call(written, tools)]
 
 
 def _call(written: ToolCall, tools: Sequence[OfferedTool]) -> ToolCall:
     same = next((tool for tool in tools if tool.name == written.tool), None)
     tool = same or min(tools, key=_rank)
     arguments = _text(tool, written) if tool.free_form else _object(tool, written)
-    return ToolCall(tool.name, arguments, tool.namespace)
+    return ToolCall(tool.name, arguments, tool.namespace, written.broken)
 
 
-def _rank(tool: OfferedTool) -> int:
-    """The lower, the sooner it is called in the place of another."""
+def _rank(tool: OfferedTool) -> tuple[bool, int]:
+    """The lower, the sooner it is called in the place of another; the client's own before a bridge's."""
     names = (*_SHELLS, *_LOOKERS)
     name = tool.name.lower()
-    return names.index(name) if name in names else len(names)
+    return tool.name.startswith(_INJECTED), names.index(name) if name in names else len(names)
 
 
 def _text(tool: OfferedTool, written: ToolCall) -> str:

@@ -167,8 +167,8 @@ class _Message:
                     self._delta("text_delta", text=piece)
                     block["text"] += piece
                 self._stop()
-            case ToolCall(tool, arguments):
-                self._tool_use(tool, {"input": arguments} if isinstance(arguments, str) else arguments, cut=cut)
+            case ToolCall() as call:
+                self._tool_use(call, cut=cut)
 
     def _thinking(self, pieces: list[str], length: int) -> None:
         block = self._start({"type": "thinking", "thinking": "", "signature": ""})
@@ -179,14 +179,14 @@ class _Message:
         self._delta("signature_delta", signature=block["signature"])
         self._stop()
 
-    def _tool_use(self, tool: str, arguments: JsonObject, *, cut: bool) -> None:
+    def _tool_use(self, call: ToolCall, *, cut: bool) -> None:
         block = self._start(
-            {"type": "tool_use", "id": f"toolu_01{self.chance.alphanumeric(22)}", "name": tool, "input": {}}
+            {"type": "tool_use", "id": f"toolu_01{self.chance.alphanumeric(22)}", "name": call.tool, "input": {}}
         )
         self._delta("input_json_delta", partial_json="")
-        for piece in self.chance.pieces(orjson.dumps(arguments).decode(), cut=cut):
+        for piece in self.chance.pieces(call.written, cut=cut):
             self._delta("input_json_delta", partial_json=piece)
-        block["input"] = {} if cut else arguments
+        block["input"] = {} if cut or call.broken is not None else orjson.loads(call.written)
         self._stop()
 
     def _start(self, block: JsonObject) -> JsonObject:

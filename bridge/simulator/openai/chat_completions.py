@@ -106,8 +106,8 @@ class _ScriptedChoice:
                     self._add_text("reasoning_content", text, cut=cut)
                 case Commentary(text) | Text(text):
                     self._add_text("content", text, cut=cut)
-                case ToolCall(tool, arguments):
-                    self._call(tool, arguments, cut=cut)
+                case ToolCall() as call:
+                    self._call(call, cut=cut)
                 case HiddenThought():
                     pass  # it shows only in the usage
 
@@ -143,13 +143,12 @@ class _ScriptedChoice:
             self.deltas.append({name: apart + piece})
             apart = ""
 
-    def _call(self, tool: str, arguments: JsonObject | str, *, cut: bool) -> None:
+    def _call(self, call: ToolCall, *, cut: bool) -> None:
         index, self._calls = self._calls, self._calls + 1
-        given = {"input": arguments} if isinstance(arguments, str) else arguments
-        opening = {"name": tool, "arguments": ""}
+        opening = {"name": call.tool, "arguments": ""}
         call_id = f"call_{self.chance.alphanumeric(24)}"
         self.deltas.append({"tool_calls": [{"index": index, "id": call_id, "type": "function", "function": opening}]})
-        for piece in self.chance.pieces(orjson.dumps(given).decode(), cut=cut):
+        for piece in self.chance.pieces(call.written, cut=cut):
             self.deltas.append({"tool_calls": [{"index": index, "function": {"arguments": piece}}]})
 
 

@@ -195,7 +195,7 @@ class _ResponseBuilder:
             text = arguments
         else:
             prefix, kind, key, event = "fc", "function_call", "arguments", "response.function_call_arguments"
-            text = orjson.dumps(arguments).decode()
+            text = call.written
         call_id = f"call_{self.chance.alphanumeric(24)}"
         names = {"call_id": call_id, "name": call.tool}
         if call.namespace is not None:

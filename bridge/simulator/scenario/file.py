@@ -42,8 +42,18 @@ def parse_scenario(text: str, source: str) -> Scenario:
 
 @cache
 def everyday() -> Scenario:
-    """The scenario that serves where none is given: every kind of answer, every key good."""
-    name = "everyday.toml"
+    """Every kind of answer to what clients ask, every key good."""
+    return _packaged("everyday.toml")
+
+
+@cache
+def usual() -> Scenario:
+    """The scenario that serves where none is given: the everyday one, in which answers that call a bridge's own tools
+    can be named."""
+    return attrs.evolve(everyday(), answers={**_packaged("injected.toml").answers, **everyday().answers})
+
+
+def _packaged(name: str) -> Scenario:
     return parse_scenario(files(__package__).joinpath(name).read_text(encoding="utf-8"), name)
 
 
@@ -127,12 +137,22 @@ def _part(value: Any, _: Any) -> Part:
             return Commentary(text)
         case {"text": str(text), **rest} if not rest:
             return Text(text)
-        case {"call": str(tool), "arguments": (dict() | str()) as arguments, **rest} if not rest:
-            return ToolCall(tool, arguments)
+        case {"call": str(tool), **rest} if (call := _call(tool, rest)) is not None:
+            return call
     raise ValueError(
         "a part is one of { thought = TEXT }, { hidden = LENGTH }, { omitted = LENGTH }, { commentary = TEXT }, "
-        f"{{ text = TEXT }}, {{ call = TOOL, arguments = TABLE or TEXT }}; this has {', '.join(value) or 'nothing'}"
+        "{ text = TEXT }, { call = TOOL, arguments = TABLE or TEXT }, { call = TOOL, broken = TEXT }; "
+        f"this has {', '.join(value) or 'nothing'}"
     )
+
+
+def _call(tool: str, rest: dict[str, Any]) -> ToolCall | None:
+    match rest:
+        case {"arguments": (dict() | str()) as arguments, **more} if not more:
+            return ToolCall(tool, arguments)
+        case {"broken": str(text), **more} if not more:
+            return ToolCall(tool, {}, broken=text)
+    return None
 
 
 def _make_converter() -> Converter:

@@ -2,9 +2,9 @@
 
 Whoever asks gets, in this order of precedence: what the key's fate says; the answer that the request names itself (in
 the header `X-Simulate-Answer`, or as "simulate NAME" in the text of its last input); the first rule whose pattern is
-found in that text, its answers in turn; the next of `after_tools` where the last input is a tool's result; the next of
-`turns`. All turns begin again at their end. Its calls are then made to fit the tools of the request (`../tools.py`).
-`file.py` reads scenarios from TOML.
+found in that text, its answers in turn; where the last input is a tool's result, what follows the answer that the
+prompt named (`then`), or the next of `after_tools`; the next of `turns`. All turns begin again at their end. Its calls
+are then made to fit the tools of the request (`../tools.py`). `file.py` reads scenarios from TOML.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from attrs.validators import min_len
 
 from bridge.simulator.answers import ScriptedAnswer
 from bridge.simulator.fates import OK, Fate, KeyScript
-from bridge.simulator.request import ModelRequest, Refusal, Trouble
+from bridge.simulator.request import ModelRequest, Refusal, Trouble, since_prompt
 from bridge.simulator.streaming import Pace
 from bridge.simulator.tools import with_offered
 
@@ -48,7 +48,8 @@ class Scenario:
         ruled = (name for rule in self.rules for name in rule.answers)
         all_fates = (*self.other_keys, *(fate for script in self.keys for fate in script.fates))
         fated = (fate.answer for fate in all_fates if fate.answer is not None)
-        for name in (*self.turns, *self.after_tools, *ruled, *fated):
+        following = (answer.then for answer in self.answers.values() if answer.then is not None)
+        for name in (*self.turns, *self.after_tools, *ruled, *fated, *following):
             if name not in self.answers:
                 raise ValueError(f"there is no answer named {name!r}; there are {', '.join(self.answers)}")
 
@@ -68,7 +69,7 @@ class Turns:
 
         Its calls are of tools that the request offers; one that was named comes whole where none are offered.
         """
-        named = named or self._commanded(request)
+        named = named or self._commanded(request.text)
         name = named or self._name(request)
         if name not in self._scenario.answers:
             known = ", ".join(self._scenario.answers)
@@ -76,15 +77,25 @@ class Turns:
         answer = self._scenario.answers[name]
         return name, answer if named and not request.tools else with_offered(answer, request.tools)
 
-    def _commanded(self, request: ModelRequest) -> str | None:
-        words = (command[1] for command in _COMMAND.finditer(request.text))
+    def _commanded(self, text: str) -> str | None:
+        words = (command[1] for command in _COMMAND.finditer(text))
         return next((word for word in words if word in self._scenario.answers), None)
+
+    def _follows(self, request: ModelRequest) -> str | None:
+        """The answer that follows the one which the prompt named, so many rounds of tools later."""
+        prompt, rounds = since_prompt(request.fields)
+        name = self._commanded(prompt)
+        for _ in range(rounds):
+            name = self._scenario.answers[name].then if name is not None else None
+        return name
 
     def _name(self, request: ModelRequest) -> str:
         for number, rule in enumerate(self._scenario.rules):
             if rule.when.search(request.text):
                 return self._next(number, rule.answers)
         if request.tools_answered:
+            if following := self._follows(request):
+                return following
             return self._next(-1, self._scenario.after_tools)
         return self._next(-2, self._scenario.turns)
 
