@@ -12,7 +12,7 @@ from attrs import define, evolve, field
 from bridge.apis.injection import InjectedTool, ToolResult
 from bridge.config.settings import ProviderSettings, RecordSettings
 from bridge.keys.secret import Secret
-from bridge.tools.toolset import Toolset
+from bridge.tools.toolset import Toolset, Toolsets
 from tests.support.world import KEYS, Handle, World, provider, running
 
 SCHEMA = {"type": "object", "properties": {"a": {"type": "number"}, "b": {"type": "number"}}}
@@ -102,7 +102,7 @@ async def bridge_with_tools(
 async def bridge_before(
     api: str,
     url: str,
-    toolsets: ScriptedToolsets,
+    toolsets: Toolsets,
     keys: Sequence[str] = KEYS[:1],
     *,
     record: RecordSettings | None = None,
