@@ -56,13 +56,13 @@ def anthropic_error(kind: ErrorKind, message: str) -> bytes:
     return orjson.dumps(_anthropic_object(kind, message))
 
 
-def responses_stream_error(message: str, sequence_number: int = 0) -> bytes:
+def responses_stream_error(message: str, sequence_number: int = 0, kind: ErrorKind = ErrorKind.BAD_GATEWAY) -> bytes:
     """An error as an event of a Responses stream.
 
     The API reference documents the members at the top; the service itself sends an `error` object, and the openai SDK
     raises for that object only. So both are there.
     """
-    error = _openai_object(ErrorKind.BAD_GATEWAY, message)
+    error = _openai_object(kind, message)
     return _event(
         "error",
         {
@@ -76,14 +76,14 @@ def responses_stream_error(message: str, sequence_number: int = 0) -> bytes:
     )
 
 
-def chat_stream_error(message: str) -> bytes:
+def chat_stream_error(message: str, kind: ErrorKind = ErrorKind.BAD_GATEWAY) -> bytes:
     """An error as a chunk of a Chat Completions stream."""
-    return b"data: " + openai_error(ErrorKind.BAD_GATEWAY, message) + b"\n\n"
+    return b"data: " + openai_error(kind, message) + b"\n\n"
 
 
-def messages_stream_error(message: str) -> bytes:
+def messages_stream_error(message: str, kind: ErrorKind = ErrorKind.BAD_GATEWAY) -> bytes:
     """An error as an event of a Messages stream."""
-    return _event("error", _anthropic_object(ErrorKind.BAD_GATEWAY, message))
+    return _event("error", _anthropic_object(kind, message))
 
 
 def _openai_object(kind: ErrorKind, message: str) -> dict[str, Any]:

@@ -24,6 +24,10 @@ class Passthrough:
         """Nothing is known."""
         return RequestFacts()
 
+    def reveal_thoughts(self, body: bytes) -> bytes | None:  # noqa: ARG002  # it looks at nothing
+        """Nothing is added."""
+        return None
+
     def adapt(self, body: bytes) -> tuple[bytes, ClientFilter | None]:
         """Nothing is changed."""
         return body, None
@@ -38,7 +42,12 @@ class Passthrough:
         """An error in the shape of the provider's APIs."""
         return self._error(kind, message)
 
-    def stream_error(self, message: str, sequence_number: int = 0) -> bytes:  # noqa: ARG002  # it looks at nothing
+    def stream_error(
+        self,
+        message: str,  # noqa: ARG002  # it looks at nothing
+        sequence_number: int = 0,  # noqa: ARG002
+        kind: ErrorKind = ErrorKind.BAD_GATEWAY,  # noqa: ARG002
+    ) -> bytes:
         """Nothing: nobody knows what would be understood here."""
         return b""
 
@@ -54,6 +63,7 @@ class Unread:
     events_read = 0
     between_events = False
     token_seen = False
+    life = None
     complete = True
     answered = True
     failure: StreamFailure | None = None

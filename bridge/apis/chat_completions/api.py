@@ -40,6 +40,10 @@ class ChatCompletions:
             session_hint=string(request.get("prompt_cache_key")),
         )
 
+    def reveal_thoughts(self, body: bytes) -> bytes | None:  # noqa: ARG002  # the API has no word for it
+        """Nothing is added: what a model lets out is there anyway."""
+        return None
+
     def adapt(self, body: bytes) -> tuple[bytes, ClientFilter | None]:
         """Asks for the tokens of a stream where the client did not, and takes the chunk that tells them out again."""
         asking = add_include_usage(body)
@@ -57,9 +61,14 @@ class ChatCompletions:
         """OpenAI's error object."""
         return openai_error(kind, message)
 
-    def stream_error(self, message: str, sequence_number: int = 0) -> bytes:  # noqa: ARG002 - chunks have no number
+    def stream_error(
+        self,
+        message: str,
+        sequence_number: int = 0,  # noqa: ARG002 - chunks have no number
+        kind: ErrorKind = ErrorKind.BAD_GATEWAY,
+    ) -> bytes:
         """A chunk with an `error` object."""
-        return chat_stream_error(message)
+        return chat_stream_error(message, kind)
 
     def opening(self, name: bytes, data: bytes) -> Opening | StreamFailure:  # noqa: ARG002 - chunks have no name
         """Holds nothing back: the first chunk already belongs to the answer, or is an error."""
