@@ -98,7 +98,7 @@ class Serving:
 
 
 @frozen
-class Silence:
+class OpenSilence:
     """That an interception is silent just now: the fields of `interception.silent`."""
 
     kind: SilenceKind
@@ -190,7 +190,7 @@ class Interception:
     started_at: datetime
     attempts: list[Attempt] = Factory(list)
     waiting_until: datetime | None = None
-    silence: Silence | None = None
+    silence: OpenSilence | None = None
     upstream_request_id: str | None = None
     prompt: str | None = None
     thoughts: list[Thought] = Factory(list)

@@ -25,8 +25,8 @@ from bridge.events.entries import (
     Attempt,
     Interception,
     Note,
+    OpenSilence,
     Serving,
-    Silence,
     Thought,
     Tokens,
     Tool,
@@ -178,7 +178,7 @@ class Picture:
 
     @_absorb.register
     def _(self, event: InterceptionSilent, interception: Interception, _at: datetime) -> None:
-        interception.silence = Silence(event.kind, event.since)
+        interception.silence = OpenSilence(event.kind, event.since)
 
     @_absorb.register
     def _(self, event: InterceptionHeard, interception: Interception, _at: datetime) -> None:

@@ -26,7 +26,7 @@ LOOK_EVERY_S = 1.0
 """So much later than that it may be."""
 
 
-class Flow(Protocol):
+class ResponseFlow(Protocol):
     """A response on its way to the client, as far as silence is concerned."""
 
     @property
@@ -70,7 +70,7 @@ class Pulse:
     """Ends what upstream has left silent for `give_up_after`. Called once."""
     give_up_after: float = inf
     _asked_at: float | None = field(default=None, init=False)
-    _flow: Flow | None = field(default=None, init=False)
+    _flow: ResponseFlow | None = field(default=None, init=False)
     _life: object = field(default=None, init=False)
     _lived_at: float = field(default=0.0, init=False)
     """When the last bytes came that were more than pings, as far as was looked."""
@@ -89,7 +89,7 @@ class Pulse:
         """Nobody is waited for who could be silent."""
         self._asked_at = self._flow = None
 
-    def flows(self, flow: Flow) -> None:
+    def flows(self, flow: ResponseFlow) -> None:
         """A response is on its way to the client."""
         self._asked_at, self._flow = None, flow
         self._life, self._lived_at = flow.life, flow.came_at
@@ -137,7 +137,7 @@ class Pulse:
             return Lull(SilenceKind.NO_BYTES, came_at)
         return Lull(SilenceKind.PINGS_ONLY, self._lived_at)
 
-    def _last_taken(self, flow: Flow, now: float) -> float:
+    def _last_taken(self, flow: ResponseFlow, now: float) -> float:
         """When the client last took anything of what it has to take."""
         taken = flow.taken
         if flow.came_at != self._sent_at:

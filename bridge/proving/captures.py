@@ -65,7 +65,7 @@ def captures(folder: Path) -> Iterator[Capture | NotACapture]:
             yield NotACapture(f"{name}: {error.strerror}")
         else:
             several = len(found) > 1
-            yield from (evolve(one, name=f"{name}#{n}") if several else one for n, one in enumerate(found, 1))
+            yield from (evolve(each, name=f"{name}#{n}") if several else each for n, each in enumerate(found, 1))
 
 
 def _content(file: Path) -> bytes:
@@ -163,5 +163,9 @@ def _with_provider(path: str, names: set[str]) -> str:
     if plain[1:].partition("/")[0] in KINDS:
         return path
     known = [name for name, kind in KINDS.items() if kind.find(plain) is not None]
-    is_anthropic = "anthropic-version" in names or known == ["anthropic"]
-    return f"/{'anthropic' if is_anthropic else 'openai'}{path}"
+    marked = [
+        name
+        for name, kind in KINDS.items()
+        if any(header.decode().lower() in names for header, _ in kind.check_headers)
+    ]
+    return f"/{[*marked, *known, *KINDS][0]}{path}"

@@ -23,7 +23,7 @@ from bridge.events.wire import Envelope
 from bridge.http.fields import RawHeaders, named_by_connection
 from bridge.interception.headers import IDENTITY_PREFIXES, KEPT_BACK
 from bridge.keys.secret import Secret
-from bridge.providers.kinds import KINDS
+from bridge.providers.kinds import CREDENTIAL_HEADERS, KINDS
 from bridge.proving.captures import Capture, NotACapture
 from bridge.proving.wire import Answer, Got, RecordingProvider, recording_provider, replay
 from bridge.server import Bridge
@@ -172,7 +172,7 @@ def _header_faults(capture: Capture, got: Got) -> list[str]:
     return faults + [f"the header {name.decode()} went upstream and nobody sent it" for name in sorted(more)]
 
 
-OWN = frozenset({b"host", b"content-length", b"accept-encoding", b"authorization", b"x-api-key"})
+OWN = frozenset({b"host", b"content-length", b"accept-encoding"}) | CREDENTIAL_HEADERS
 """What the bridge puts into a request: how it is framed and paid."""
 
 

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import pytest
 import trio
 from attrs import define, field
 
 from bridge.events.values import SilenceKind
 from bridge.interception.silence import LOOK_EVERY_S, SILENT_AFTER_S, Lull, Pulse, SilenceWatch
-
-pytestmark = pytest.mark.usefixtures("autojump_clock")
 
 
 @define
@@ -36,7 +33,9 @@ class Heard:
         self.told.append((word, lull.kind, trio.current_time()))
 
 
-async def test_each_silence_is_told_within_eleven_seconds() -> None:
+async def test_each_silence_is_told_within_eleven_seconds(
+    autojump_clock: trio.abc.Clock,  # noqa: ARG001  # it is enough to be asked for
+) -> None:
     kinds = (SilenceKind.NO_ANSWER, SilenceKind.NO_BYTES, SilenceKind.PINGS_ONLY, SilenceKind.CLIENT_NOT_READING)
     watch, heard, stream = SilenceWatch(), Heard(), Stream()
     pulse = heard.pulse()
@@ -70,7 +69,9 @@ async def test_each_silence_is_told_within_eleven_seconds() -> None:
     assert [kind for word, kind, _ in heard.told if word == "heard"] == list(kinds[:-1])  # the last ends with all
 
 
-async def test_it_is_told_once_however_long_it_lasts() -> None:
+async def test_it_is_told_once_however_long_it_lasts(
+    autojump_clock: trio.abc.Clock,  # noqa: ARG001  # it is enough to be asked for
+) -> None:
     watch, heard = SilenceWatch(), Heard()
     async with trio.open_nursery() as nursery:
         nursery.start_soon(watch.run)
@@ -82,7 +83,9 @@ async def test_it_is_told_once_however_long_it_lasts() -> None:
     assert [word for word, _, _ in heard.told] == ["silent", "heard"]
 
 
-async def test_a_stream_is_given_up_once_and_not_while_its_client_is_slow() -> None:
+async def test_a_stream_is_given_up_once_and_not_while_its_client_is_slow(
+    autojump_clock: trio.abc.Clock,  # noqa: ARG001  # it is enough to be asked for
+) -> None:
     watch, heard = SilenceWatch(), Heard()
     given_up: list[Lull] = []
     pulse, stream = heard.pulse(), Stream()
@@ -104,7 +107,9 @@ async def test_a_stream_is_given_up_once_and_not_while_its_client_is_slow() -> N
     assert lull.kind is SilenceKind.PINGS_ONLY
 
 
-async def test_who_cannot_be_told_of_costs_nobody_else_the_watch() -> None:
+async def test_who_cannot_be_told_of_costs_nobody_else_the_watch(
+    autojump_clock: trio.abc.Clock,  # noqa: ARG001  # it is enough to be asked for
+) -> None:
     def fail(_: Lull) -> None:
         raise ValueError("no room")
 
