@@ -29,6 +29,7 @@ from bridge.events.wire import PROTOCOL, Command, Hello, Tools
 from bridge.http.listener import Listener, open_listeners
 from bridge.interception.interception import Services
 from bridge.interception.lifecycle import CancelReason
+from bridge.interception.silence import SilenceWatch
 from bridge.keys.pool import KeyPool, UnknownKey
 from bridge.observe.logs import logger, redactor
 from bridge.observe.metrics import Metrics
@@ -61,6 +62,7 @@ class Bridge:
         self._stop_reason = ""
         self._aborted = False
         self.hub = Hub()
+        self.silence = SilenceWatch()
         self.providers = {name: Provider(name, chosen, self.hub) for name, chosen in settings.providers.items()}
         self.started_at = utc_now()
         self.url = ""
@@ -88,7 +90,7 @@ class Bridge:
         self.url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
         guard = HostGuard(server.host, port, server.allowed_hosts)
         prices = Prices()
-        services = Services(self.hub, prices, server.max_request_bytes, self._tools)
+        services = Services(self.hub, prices, self.silence, server.max_request_bytes, self._tools)
         app = App(services, self.providers, guard, server)
         self._app = app
         metrics = Metrics(self.hub)
@@ -108,6 +110,7 @@ class Bridge:
                     self._begin(provider)
                 listener = Listener(app, sockets, app.protocol_error)
                 nursery.start_soon(listener.run)
+                nursery.start_soon(self.silence.run)
                 for name, fact in without_effect(self._settings):
                     log.warning("a setting has no effect", setting=name, because=fact)
                 start = {"url": self.url, "socket": str(server.socket), "version": __version__}

@@ -25,6 +25,10 @@ class Passthrough:
         """Nothing is known."""
         return RequestFacts()
 
+    def reveal_thoughts(self, body: bytes) -> bytes | None:  # noqa: ARG002  # it looks at nothing
+        """Nothing is added."""
+        return None
+
     def adapt(self, body: bytes) -> tuple[bytes, ClientFilter | None]:
         """Nothing is changed."""
         return body, None
@@ -64,6 +68,7 @@ class Unread:
     events_read = 0
     between_events = False
     token_seen = False
+    life = None
     complete = True
     answered = True
     failure: StreamFailure | None = None

@@ -32,6 +32,7 @@ class RequestFacts:
 
     model: str | None = None
     service_tier: str | None = None
+    speed: str | None = None
     streaming: bool = False
     background: bool = False
     prompt: str | None = None
@@ -90,6 +91,11 @@ class Reader(Protocol):
         """How many SSE events have come; a body has none."""
 
     @property
+    def life(self) -> object:
+        """Something that is not the same any more once more has come than pings and comments, or than white space where
+        a body is to come. None where nobody can tell, and every byte has to count."""
+
+    @property
     def between_events(self) -> bool:
         """Whether the bytes so far end where an SSE event ended, so that another may be put in."""
 
@@ -140,6 +146,12 @@ class Api(Protocol):
 
     def read_request(self, path: str, body: bytes) -> RequestFacts:
         """The facts of a request. Raises UnreadableRequest unless its body is a JSON object; forgives all else."""
+
+    def reveal_thoughts(self, body: bytes) -> bytes | None:
+        """The request with what makes thoughts visible where it says nothing of that, every other byte as it was.
+
+        None where nothing is to be added.
+        """
 
     def adapt(self, body: bytes) -> tuple[bytes, ClientFilter | None]:
         """The request as it goes upstream, and what makes the change invisible to the client.

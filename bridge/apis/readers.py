@@ -21,6 +21,10 @@ from bridge.limits import LIMITS, Share
 
 _LEADING_TYPE = re.compile(rb'\s*\{\s*"type"\s*:\s*"([^"\\]*)"')  # the providers put `type` first
 
+_PINGS = frozenset({b"ping", b"keepalive"})
+"""Events that say no more than that the connection is there: Anthropic's, and one that OpenAI's servers send."""
+_UNNAMED_PING = re.compile(rb'\{\s*"type"\s*:\s*"(?:ping|keepalive)"')
+
 _log = logging.getLogger(__name__)
 
 
@@ -57,6 +61,11 @@ class Framing(Protocol):
     def between_events(self) -> bool:
         """Whether an SSE event may be put in after the bytes so far."""
 
+    @property
+    def coming(self) -> int | None:
+        """Bytes that are here of what is still coming: 0 where they say nothing (comments, white space), None where it
+        is too large to be held."""
+
     def feed(self, chunk: bytes) -> list[SseEvent]:
         """Takes the next bytes; returns what became whole."""
 
@@ -74,6 +83,14 @@ class BodyFraming:
         self.dropped = 0
         self._held = held
         self._body: bytearray | None = bytearray()  # None once it is too large or was read
+
+    @property
+    def coming(self) -> int | None:
+        """How much of the body is here, if that is more than white space."""
+        body = self._body
+        if body is None:
+            return None
+        return 0 if body.isspace() else len(body)
 
     def feed(self, chunk: bytes) -> list[SseEvent]:
         """Takes the next bytes."""
@@ -127,6 +144,7 @@ class AnswerReader:
         self._read_event = read
         self._ragged = ragged
         self._contained = 0
+        self._pings = 0
         self._ended = False
 
     def feed(self, chunk: bytes) -> list[Event]:
@@ -153,6 +171,12 @@ class AnswerReader:
     def events_read(self) -> int:
         """Events so far."""
         return self._framing.events
+
+    @property
+    def life(self) -> object:
+        """What has come beside pings and comments; None while something comes that can't be held."""
+        coming = self._framing.coming
+        return None if coming is None else (self._framing.events - self._pings, coming)
 
     @property
     def between_events(self) -> bool:
@@ -186,6 +210,8 @@ class AnswerReader:
 
     def _read(self, events: list[SseEvent]) -> None:
         for name, data in events:
+            if name in _PINGS or (not name and _UNNAMED_PING.match(data)):
+                self._pings += 1
             try:
                 self._read_event(name, data)
             except Exception:  # noqa: BLE001 - the boundary: a fault in reading must not reach the relay

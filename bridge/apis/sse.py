@@ -12,10 +12,13 @@ discards it. Some servers close right after `data: [DONE]`.
 
 from __future__ import annotations
 
+import re
+
 from bridge.limits import LIMITS, Share
 
 _LINE_LIMIT = 100_000  # lines of one event; more cost seconds of CPU and carry no answer that anybody sends
 _SMALL = 16 * 1024
+_SPEAKING_LINE = re.compile(rb"(?m)^[^:\n]")
 _BOM = b"\xef\xbb\xbf"
 
 SseEvent = tuple[bytes, bytes]
@@ -45,6 +48,14 @@ class SseParser:
         After a CR it says no: the LF that may follow is part of the same line end.
         """
         return not (self._tail or self._skipping or self._after_cr)
+
+    @property
+    def coming(self) -> int | None:
+        """Bytes that are here of an event that is still coming: 0 where they begin with comments alone, None where it
+        is too large to be held."""
+        if self._skipping:
+            return None
+        return len(self._tail) if _SPEAKING_LINE.search(self._tail, 0, _SMALL) else 0
 
     def feed(self, chunk: bytes) -> list[SseEvent]:
         """Takes the next bytes and returns the events that end in them."""

@@ -97,7 +97,7 @@ class Transcript:
         self._thoughts: dict[Hashable, OpenThought] = {}
         self._next_index = 0
         self._answer = Growing()
-        self._asked = Asked(facts.model, facts.service_tier)
+        self._asked = Asked(facts.model, facts.service_tier, facts.speed)
         self._model: str | None = None
         self._service_tier: str | None = None
         self._speed: str | None = None

@@ -246,6 +246,17 @@ def run(context: click.Context, /, command: tuple[str, ...], **_: Any) -> None:
     sys.exit(run.run(settings_from(context, tokens=True).settings, command, run.options_of(explicit_options(context))))
 
 
+@cli.command()
+@common_options
+@click.argument("folder", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@click.pass_context
+def prove(_: click.Context, /, folder: Path, **__: Any) -> None:
+    """Replay captured requests through a bridge and a provider of its own, and compare both ends."""
+    from bridge.cli import prove
+
+    sys.exit(prove.prove(folder))
+
+
 for command in record.COMMANDS:
     cli.add_command(command)
 

@@ -37,6 +37,7 @@ class SinceTime(click.ParamType["datetime"]):
 
 
 SINCE = click.option("--since", type=SinceTime(), help='Only later ones: "90m", "7d", "2026-11-24" or a full time.')
+UNTIL = click.option("--until", type=SinceTime(), help="Only those before that time, written in the same way.")
 JSON = click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
 
 
@@ -115,16 +116,19 @@ def export(context: click.Context, /, names: tuple[str, ...], form: str, **_: An
 @common_options
 @click.option("--by", "group", type=click.Choice(GROUPS), default="day", show_default=True, help="What to sum by.")
 @SINCE
+@UNTIL
 @JSON
 @click.pass_context
-def stats(context: click.Context, /, group: str, since: datetime | None, as_json: bool, **_: Any) -> None:
-    """Tokens and cost, summed by day, model, client, session or key."""
+def stats(
+    context: click.Context, /, group: str, since: datetime | None, until: datetime | None, as_json: bool, **_: Any
+) -> None:
+    """Tokens and cost, summed by day, model, client, session, key, or what was served."""
     from bridge.cli.tables import totals_table
     from bridge.record.export import json_lines
     from bridge.record.sums import totals
 
     with _record(context) as database:
-        rows = totals(database, group, since)
+        rows = totals(database, group, since, until)
     if as_json:
         _write(json_lines(rows))
     else:

@@ -8,7 +8,15 @@ from collections.abc import Iterator
 import orjson
 
 from bridge import terminal_text
-from bridge.cli.tables import RecordRow, dollars, local_time, seconds
+from bridge.cli.tables import (
+    OTHERWISE,
+    RecordRow,
+    dollars,
+    interception_served_otherwise,
+    local_time,
+    seconds,
+    served_by,
+)
 from bridge.terminal_text import visible_start as visible
 
 WIDTH = 100
@@ -63,9 +71,8 @@ def _facts(story: RecordRow) -> Iterator[tuple[str, str]]:
     yield "ended", f"{story['outcome'] or 'not yet'}{status}" + (f": {story['error']}" if story["error"] else "")
     if story["error_type"]:
         yield "failure", story["error_type"]
-    served = [story[column] for column in ("served_model", "service_tier", "speed") if story[column]]
-    if served:
-        yield "served by", ", ".join(served)
+    if served := served_by(story):
+        yield "served by", f"{OTHERWISE} {served}, not as asked" if interception_served_otherwise(story) else served
     target = story["path"] + (f"?{story['query']}" if story["query"] else "")
     yield "route", f"{story['method']} {target} ({story['api']}, {'stream' if story['streaming'] else 'blocking'})"
     yield "key", f"{story['credential']['kind']} {story['credential']['hint'] or ''}".strip()
@@ -76,8 +83,17 @@ def _facts(story: RecordRow) -> Iterator[tuple[str, str]]:
     for name, field in (("session", "session_id"), ("initiator", "initiator"), ("request id", "upstream_request_id")):
         if story[field]:
             yield name, story[field]
+    yield "request", _proof(story["request_equal"], story["bytes_in"], story["added"])
+    yield "answer", _proof(story["answer_equal"], story["bytes_out"], story["added"])
     if story["correlating_tool_call_id"]:
         yield "goes on from", story["correlating_tool_call_id"]
+
+
+def _proof(equal: bool | None, size: int | None, added: list[str]) -> str:
+    """Whether a body crossed as it was; where nobody can say that, what the bridge put into it."""
+    if equal is None:
+        return f"added by the bridge: {', '.join(added)}" if added else "nothing went"
+    return f"{size or 0:,} B in = out ✓" if equal else f"{size or 0:,} B, NOT the same on both sides"
 
 
 def _attempts(attempts: list[RecordRow]) -> Iterator[str]:

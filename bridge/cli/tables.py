@@ -7,11 +7,14 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
-from bridge.events.values import cost_mark
+from bridge.events.values import Asked, cost_mark, served_otherwise
 from bridge.terminal_text import visible_start as visible
 
 RecordRow = dict[str, Any]
 """A row of the record, by the names of `bridge.record.history`."""
+
+OTHERWISE = "≠"
+"""Before what answered in the place of what was asked for."""
 
 PROMPT_WIDTH = 48
 
@@ -36,7 +39,7 @@ def _interception_row(interception: RecordRow) -> tuple[str, ...]:
         interception["id"][:8],
         local_time(interception["started_at"]),
         interception["client"],
-        interception["model"] or "-",
+        _model(interception),
         interception["outcome"] or "running",
         str(interception["status"] or "-"),
         str(interception["attempts"] or "-"),
@@ -49,16 +52,45 @@ def _interception_row(interception: RecordRow) -> tuple[str, ...]:
     return tuple(visible(cell) for cell in cells)
 
 
+def _model(interception: RecordRow) -> str:
+    """Which model was asked for, and what is not as in most requests: another one answered, or we added something."""
+    served = served_by(interception) if interception_served_otherwise(interception) else ""
+    added = " +thoughts" if "thoughts" in interception["added"] else ""
+    return (interception["model"] or "-") + (f" {OTHERWISE} {served}" if served else "") + added
+
+
+def served_by(interception: RecordRow) -> str:
+    """What really answered: model, tier and speed as far as they are known."""
+    return ", ".join(interception[name] for name in ("served_model", "service_tier", "speed") if interception[name])
+
+
+def interception_served_otherwise(interception: RecordRow) -> bool:
+    """Whether something else answered than was asked for."""
+    asked = Asked(interception["model"], interception["asked_service_tier"], interception["asked_speed"])
+    served = (interception["served_model"], interception["service_tier"], interception["speed"])
+    return served_otherwise(asked, *served)
+
+
 def _input_tokens(interception: RecordRow) -> int:
     return sum(interception[name] or 0 for name in ("input", "cache_read_input", "cache_write_input"))
 
 
 def totals_table(group: str, rows: Iterable[RecordRow]) -> Iterator[str]:
     """Sums, one group a line."""
-    head = (group.upper(), "REQUESTS", "FAILED", "INPUT", "CACHE READ", "CACHE WRITE", "OUTPUT", "COST")
+    by = ("DAY", "ASKED", "SERVED") if group == "served" else (group.upper(),)
+    head = (*by, "REQUESTS", "FAILED", "INPUT", "CACHE READ", "CACHE WRITE", "OUTPUT", "COST")
     names = ("interceptions", "failed", "input", "cache_read_input", "cache_write_input", "output")
-    cells = ((visible(sums["name"] or "-"), *(f"{sums[name]:,}" for name in names), _cost(sums)) for sums in rows)
+    cells = ((*_summed_by(group, sums), *(f"{sums[name]:,}" for name in names), _cost(sums)) for sums in rows)
     return table(head, cells)
+
+
+def _summed_by(group: str, sums: RecordRow) -> tuple[str, ...]:
+    if group != "served":
+        return (visible(sums["name"] or "-"),)
+    asked = ", ".join(value for value in sums["asked"].values() if value) or "-"
+    served = ", ".join(sums[name] for name in ("name", "service_tier", "speed") if sums[name]) or "-"
+    mark = f"{OTHERWISE} " if sums["served_otherwise"] else ""
+    return sums["day"], visible(asked), visible(mark + served)
 
 
 def seconds(milliseconds: float | None) -> str:

@@ -16,6 +16,7 @@ from bridge.config.settings import (
     ProviderSettings,
     ServerSettings,
     Settings,
+    format_duration,
 )
 from bridge.http.fields import HOP_BY_HOP, TRANSPORT
 from bridge.keys.strategy import STRATEGIES
@@ -65,6 +66,9 @@ def open_to_all(settings: Settings) -> str | None:
 
 
 def _provider_doubts(provider: ProviderSettings) -> Iterator[tuple[str, str]]:
+    if provider.end_silent >= provider.idle_timeout:
+        mend = "streams without a byte end before; make it shorter, or idle_timeout longer"
+        yield ".end_silent", f"is not shorter than idle_timeout ({format_duration(provider.idle_timeout)}): {mend}"
     kind, host = provider.kind, urlsplit(provider.base_url).hostname
     for other in KINDS.values():
         if other is kind:
@@ -119,6 +123,8 @@ def _provider(name: str, provider: ProviderSettings) -> Iterator[tuple[str, str]
         if count > 1:
             yield ".keys", f"the key {key.hint} is given {count} times; once is enough"
     yield from ((".routes", fault) for route in provider.routes if (fault := _route_fault(route)))
+    if 0 < provider.end_silent < 1:
+        yield ".end_silent", "must be 0, which is never, or at least 1s"
     breaker = provider.circuit_breaker
     if min(breaker.failure_threshold, breaker.max_requests) < 1:
         yield ".circuit_breaker", "failure_threshold and max_requests must be at least 1"

@@ -70,6 +70,8 @@ class ProviderSettings:
     send_actor_headers: bool = False
     strategy: str = "fallback"
     wait_for_key: Seconds = Seconds(0)
+    end_silent: Seconds = Seconds(0)
+    reveal_thoughts: bool = False
     request_timeout: Seconds = Seconds(600)
     connect_timeout: Seconds = Seconds(10)
     idle_timeout: Seconds = Seconds(600)

@@ -19,6 +19,8 @@ from bridge.events.vocabulary import (
     Event,
     EventsDropped,
     InterceptionEnded,
+    InterceptionHeard,
+    InterceptionSilent,
     InterceptionStarted,
     InterceptionWaiting,
     KeyChanged,
@@ -76,6 +78,16 @@ def _(event: InterceptionWaiting) -> str:
 
 
 @_describe.register
+def _(event: InterceptionSilent) -> str:
+    return f"silent ({event.kind.value}) since {event.since.astimezone():%H:%M:%S}"
+
+
+@_describe.register
+def _(event: InterceptionHeard) -> str:
+    return f"heard again; it had been silent ({event.kind.value}) since {event.since.astimezone():%H:%M:%S}"
+
+
+@_describe.register
 def _(event: ResponseStarted) -> str:
     return visible(f"{event.status} from attempt {event.attempt} ({event.upstream_request_id or 'no request id'})")
 
@@ -124,7 +136,7 @@ def _in_json(value: object) -> str:
 @_describe.register
 def _(event: ModelServed) -> str:
     asked, served = event.asked, [word for word in (event.model, event.service_tier, event.speed) if word]
-    wanted = [word for word in (asked.model, asked.service_tier) if word and word not in served]
+    wanted = [word for word in (asked.model, asked.service_tier, asked.speed) if word and word not in served]
     return visible(" ".join(served) + (f" (asked for {' '.join(wanted)})" if wanted else ""))
 
 
@@ -146,7 +158,12 @@ def _(event: InterceptionEnded) -> str:
     why = f": {visible(event.error)}" if event.error else ""
     status = "no answer" if event.status is None else event.status
     tries = f"{event.attempts} attempt{'' if event.attempts == 1 else 's'}"
-    return f"{event.outcome.value} ({status}, {tries}, {event.duration_ms / 1000:.2f} s){why}"
+    changed = [
+        name for name, equal in (("request", event.request_equal), ("answer", event.answer_equal)) if equal is False
+    ]
+    proof = f"; NOT the same bytes on both sides: {' and '.join(changed)}" if changed else ""
+    proof += f"; added: {', '.join(event.added)}" if event.added else ""
+    return visible(f"{event.outcome.value} ({status}, {tries}, {event.duration_ms / 1000:.2f} s){proof}") + why
 
 
 @_describe.register

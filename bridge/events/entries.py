@@ -13,7 +13,16 @@ from typing import Any, get_type_hints
 from attrs import Factory, define, evolve, field, fields, frozen
 
 from bridge.events.size import FIXED, json_size, value_json, value_size
-from bridge.events.values import Asked, ErrorType, FailureReason, Outcome, ThoughtSource, WithheldReason, cost_mark
+from bridge.events.values import (
+    Asked,
+    ErrorType,
+    FailureReason,
+    Outcome,
+    SilenceKind,
+    ThoughtSource,
+    WithheldReason,
+    cost_mark,
+)
 from bridge.events.vocabulary import InterceptionStarted, TokensUsed
 
 
@@ -88,8 +97,17 @@ class Serving:
     @property
     def size(self) -> int:
         """What it takes in a snapshot."""
-        texts = (self.model, self.service_tier, self.speed, self.asked.model, self.asked.service_tier)
+        asked = self.asked
+        texts = (self.model, self.service_tier, self.speed, asked.model, asked.service_tier, asked.speed)
         return FIXED + sum(map(json_size, texts))
+
+
+@frozen
+class OpenSilence:
+    """That an interception is silent just now: the fields of `interception.silent`."""
+
+    kind: SilenceKind
+    since: datetime
 
 
 @frozen
@@ -177,6 +195,7 @@ class Interception:
     started_at: datetime
     attempts: list[Attempt] = Factory(list)
     waiting_until: datetime | None = None
+    silence: OpenSilence | None = None
     upstream_request_id: str | None = None
     prompt: str | None = None
     thoughts: list[Thought] = Factory(list)
@@ -193,7 +212,11 @@ class Interception:
     duration_ms: float | None = None
     first_byte_ms: float | None = None
     first_token_ms: float | None = None
+    bytes_in: int | None = None
     bytes_out: int | None = None
+    request_equal: bool | None = None
+    answer_equal: bool | None = None
+    added: list[str] | None = None
     cut: Cut = Factory(Cut)
     ended_nth: int = 0
     """It was the n-th of all to end; 0 while it runs, and for those of another bridge."""

@@ -25,6 +25,7 @@ from bridge.events.entries import (
     Attempt,
     Interception,
     Note,
+    OpenSilence,
     Serving,
     Thought,
     Tokens,
@@ -42,6 +43,8 @@ from bridge.events.vocabulary import (
     CircuitChanged,
     Event,
     InterceptionEnded,
+    InterceptionHeard,
+    InterceptionSilent,
     InterceptionStarted,
     InterceptionWaiting,
     KeyChanged,
@@ -62,7 +65,10 @@ REMOVED = "removed"
 """The reason in a `key.changed`, and the error in a `server.changed`, that is the last: it is no longer configured."""
 
 
-ENDED_FIELDS = ("outcome", "status", "error_type", "duration_ms", "first_byte_ms", "first_token_ms", "bytes_out")
+ENDED_FIELDS = (
+    *("outcome", "status", "error_type", "duration_ms", "first_byte_ms", "first_token_ms"),
+    *("bytes_in", "bytes_out", "request_equal", "answer_equal", "added"),
+)
 
 
 @define
@@ -171,6 +177,15 @@ class Picture:
         interception.waiting_until = event.until
 
     @_absorb.register
+    def _(self, event: InterceptionSilent, interception: Interception, _at: datetime) -> None:
+        interception.silence = OpenSilence(event.kind, event.since)
+
+    @_absorb.register
+    def _(self, event: InterceptionHeard, interception: Interception, _at: datetime) -> None:
+        if interception.silence is not None and interception.silence.kind is event.kind:
+            interception.silence = None
+
+    @_absorb.register
     def _(self, event: ResponseStarted, interception: Interception, _at: datetime) -> None:
         self.size -= json_size(interception.upstream_request_id)
         request_id = event.upstream_request_id
@@ -263,7 +278,8 @@ class Picture:
         if self._make_room(FIXED) < FIXED:
             return
         self.size += FIXED
-        names = (event.model, event.service_tier, event.speed, event.asked.model, event.asked.service_tier)
+        wanted = event.asked
+        names = (event.model, event.service_tier, event.speed, wanted.model, wanted.service_tier, wanted.speed)
         model, tier, speed, *asked = [name if name is None else self._kept(interception, name) for name in names]
         interception.served = Serving(model, tier, speed, Asked(*asked))
 
@@ -291,6 +307,7 @@ class Picture:
         for name in ENDED_FIELDS:
             setattr(interception, name, getattr(event, name))
         interception.error, interception.ended_at, interception.waiting_until = error, at, None
+        interception.silence = None
         name = event.outcome.value
         setattr(self.totals, name, getattr(self.totals, name) + 1)
         interception.ended_nth = self.totals.ended

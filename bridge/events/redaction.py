@@ -104,8 +104,8 @@ def _clean(value: Any, secrets: Secrets) -> Any:
             return value if isinstance(value, Enum) else secrets.redact(value)  # not the members of our own
         case KeyCause(text=str(text)):
             return evolve(value, text=secrets.redact(text))
-        case Asked(model, tier):
-            return Asked(_clean(model, secrets), _clean(tier, secrets))
+        case Asked(model, tier, speed):
+            return Asked(_clean(model, secrets), _clean(tier, secrets), _clean(speed, secrets))
         case list():
             return [_clean(item, secrets) for item in value]
         case dict():

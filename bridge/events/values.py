@@ -5,6 +5,7 @@ The events themselves stand in `bridge.events.vocabulary`. A word is on the wire
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 from enum import StrEnum
 from typing import Literal
@@ -72,6 +73,15 @@ class ThoughtSource(StrEnum):
     THINKING = "thinking"
 
 
+class SilenceKind(StrEnum):
+    """Where nothing comes from while an interception is silent."""
+
+    NO_ANSWER = "no_answer"  # the request was sent, and no head of a response has come
+    NO_BYTES = "no_bytes"  # a response has begun, and not one byte more comes
+    PINGS_ONLY = "pings_only"  # what comes says no more than that the connection is there
+    CLIENT_NOT_READING = "client_not_reading"  # upstream waits, since the client takes nothing
+
+
 class WithheldReason(StrEnum):
     """Why there was reasoning but no text of it."""
 
@@ -101,10 +111,11 @@ class Credential:
 
 @frozen
 class Asked:
-    """Which model, at which tier of service, a request asks for."""
+    """Which model, at which tier of service and which speed, a request asks for."""
 
     model: str | None = None
     service_tier: str | None = None
+    speed: str | None = None
 
 
 @frozen
@@ -149,3 +160,27 @@ class KeyCause:
 def cost_mark(unpriced: int, *, partial: bool) -> str:
     """What people see before a cost: `≥` where a part of it is unknown, `~` where a part is an estimate."""
     return "≥" if unpriced else "~" if partial else ""
+
+
+_DATED = re.compile(r"-(?:\d{8}|\d{4}-\d{2}-\d{2}|\d{4})$")
+_FREE_TIERS = frozenset({"auto", "default", "standard", "standard_only"})
+"""Tiers that leave the choice to the provider, or are what one gets without any word of it."""
+
+
+def served_otherwise(asked: Asked, model: str | None, service_tier: str | None, speed: str | None) -> bool:
+    """Whether something else answered than was asked for, as far as both sides say.
+
+    The version with a date that a model's name stands for is that model; a tier or a speed counts where the request
+    names one that is not what everybody gets.
+    """
+    if asked.model and model and _plain_model(asked.model) != _plain_model(model):
+        return True
+    if asked.service_tier and service_tier and asked.service_tier not in _FREE_TIERS | {service_tier}:
+        return True
+    return bool(asked.speed and speed and asked.speed != speed)
+
+
+def _plain_model(name: str) -> str:
+    """A model's name without what says where it is served (`openai/`), how (`:free`), and as of when."""
+    plain = name.rpartition("/")[2].partition(":")[0].removesuffix("-latest")
+    return _DATED.sub("", plain).lower()

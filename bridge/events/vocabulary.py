@@ -26,6 +26,7 @@ from bridge.events.values import (
     Outcome,
     RateLimits,
     ServerState,
+    SilenceKind,
     ThoughtSource,
     WithheldReason,
 )
@@ -92,6 +93,26 @@ class InterceptionWaiting(Event):
     type: ClassVar[str] = "interception.waiting"
     id: str
     until: datetime
+
+
+@frozen
+class InterceptionSilent(Event):
+    """Nothing has come since then that is more than a sign that somebody is there."""
+
+    type: ClassVar[str] = "interception.silent"
+    id: str
+    kind: SilenceKind
+    since: datetime
+
+
+@frozen
+class InterceptionHeard(Event):
+    """The silence of that kind, which began then, is over."""
+
+    type: ClassVar[str] = "interception.heard"
+    id: str
+    kind: SilenceKind
+    since: datetime
 
 
 @frozen
@@ -218,7 +239,11 @@ class InterceptionEnded(Event):
     duration_ms: float
     first_byte_ms: float | None = None
     first_token_ms: float | None = None
+    bytes_in: int = field(default=0, kw_only=True)
     bytes_out: int = 0
+    request_equal: bool | None = field(default=None, kw_only=True)
+    answer_equal: bool | None = field(default=None, kw_only=True)
+    added: list[str] = field(factory=list, kw_only=True)
 
 
 @frozen
@@ -295,6 +320,8 @@ EVENT_TYPES: dict[str, type[Event]] = {
         AttemptStarted,
         AttemptFailed,
         InterceptionWaiting,
+        InterceptionSilent,
+        InterceptionHeard,
         ResponseStarted,
         PromptRecorded,
         ThoughtDelta,

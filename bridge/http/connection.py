@@ -77,6 +77,7 @@ class Connection:
         self._closing = False  # no further request is served
         self._broken = False  # nothing more can be sent
         self._at_eof = False
+        self._handed_over = 0  # bytes that the kernel has taken for the client
 
     async def run(self) -> None:
         """Serves the connection to its end. Raises nothing but cancellation."""
@@ -112,6 +113,7 @@ class Connection:
                 server,
                 self._handle_event,
                 self._error_response,
+                self._taken,
             )
             self._head_deadline = trio.current_time() + HEAD_S
             await self._read(self._protocol)
@@ -215,12 +217,19 @@ class Connection:
         if self._broken:
             await self._end_request()
 
+    def _taken(self) -> int:
+        """How many bytes the client has taken, counted from anywhere: it stands still with a client that does."""
+        return self._handed_over - _unsent(self._socket.fileno())
+
     async def _send_all(self, data: memoryview) -> None:
-        data = data[_sent_at_once(self._socket.fileno(), data) :]
+        sent = _sent_at_once(self._socket.fileno(), data)
+        self._handed_over += sent
+        data = data[sent:]
         unsent = sys.maxsize
         while data:
             with trio.move_on_after(STALL_S) as scope:
                 sent = await self._socket.send(data)
+                self._handed_over += sent
                 data, unsent = data[sent:], sys.maxsize  # what was taken and sent since is no stall
             if scope.cancelled_caught:
                 # The kernel reports room in large steps, so a slow reader shows first in what it holds for it.

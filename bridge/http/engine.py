@@ -51,6 +51,9 @@ ErrorResponse = Callable[[str, str], tuple[RawHeaders, bytes]]
 """Headers and body for an error that is answered before any app is asked, from what is wrong and the path of the
 request, which is empty where none was read. A client may see it in its log: it never repeats what was sent."""
 
+TAKEN = "taken"
+"""Where in the scope's `state` an app finds how many bytes its client has taken, to be asked at any time."""
+
 SILENT = frozenset({h11.MUST_CLOSE, h11.CLOSED, h11.ERROR})
 """States of our side in which it says no more on this connection."""
 METHODS = (b"allow", b"GET, HEAD, POST")
@@ -91,8 +94,10 @@ class Http1(H11Protocol):
         server: tuple[str, int],
         handle_event: Callable[[Event], Awaitable[None]],
         error_response: ErrorResponse,
+        taken: Callable[[], int],
     ) -> None:
-        super().__init__(app, config, context, tasks, {}, False, client, server, handle_event)  # type: ignore[arg-type]
+        state: Any = {TAKEN: taken}
+        super().__init__(app, config, context, tasks, state, False, client, server, handle_event)  # type: ignore[arg-type]
         self._error_response = error_response
         self._incoming = RequestStream()
 

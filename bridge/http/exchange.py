@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import trio
 
 from bridge.errors import ErrorKind, Refused
-from bridge.http.engine import Receive, Scope, Send
+from bridge.http.engine import TAKEN, Receive, Scope, Send
 from bridge.http.fields import RawHeaders, first_value
+from bridge.http.passage import Passage
 
 JSON = b"application/json"
 INTERCEPTION_HEADER = b"X-Clearspan-Interception"
@@ -38,11 +39,11 @@ class RequestBody:
     may be cancelled and leave it where it is.
     """
 
-    def __init__(self, receive: Receive, limit: int, read: trio.Event) -> None:
+    def __init__(self, receive: Receive, limit: int, read: trio.Event, passage: Passage) -> None:
         self._receive = receive
         self._limit = limit
         self._read = read
-        self._size = 0
+        self._passage = passage
         self._begun = b""
 
     def __aiter__(self) -> RequestBody:
@@ -57,8 +58,9 @@ class RequestBody:
             if message["type"] == "http.disconnect":
                 raise ClientGone
             part = message["body"]
-            self._size += len(part)
-            if self._size > self._limit:
+            if part:
+                self._passage.came(part)
+            if self._passage.bytes_in > self._limit:
                 raise BodyTooLarge(self._limit)
             if not message["more_body"]:
                 self._read.set()
@@ -69,10 +71,19 @@ class RequestBody:
         begun: list[bytes] = []
         async for part in self:
             begun.append(part)
-            if self._size > limit:
+            if self._passage.bytes_in > limit:
                 self._begun = b"".join(begun)
                 return self
-        return b"".join(begun)
+        return self._whole(begun)
+
+    async def whole(self) -> bytes:
+        """All of it."""
+        return self._whole([part async for part in self])
+
+    def _whole(self, parts: list[bytes]) -> bytes:
+        body = b"".join(parts)
+        self._passage.came_whole(body)
+        return body
 
 
 class Exchange:
@@ -95,6 +106,11 @@ class Exchange:
         self.finished = False
         self.status: int | None = None
         self.bytes_out = 0
+        self.request_passage = Passage()
+        """Of the request's body on its way upstream."""
+        self.response_passage = Passage()
+        """Of the response's body on its way to the client, without what the bridge says by itself."""
+        self._taken: Callable[[], int] = scope.get("state", {}).get(TAKEN, int)
         self.first_byte_at: float | None = None
 
     def header(self, name: bytes) -> str | None:
@@ -104,14 +120,19 @@ class Exchange:
 
     async def body(self, limit: int) -> bytes:
         """The whole request body. Raises BodyTooLarge as soon as it is known to exceed `limit`, or ClientGone."""
-        return b"".join([part async for part in self.body_parts(limit)])
+        return await self.body_parts(limit).whole()
 
     def body_parts(self, limit: int) -> RequestBody:
         """The request body as it comes, to be read once. Raises BodyTooLarge where its length says so."""
         length = self.header(b"content-length")
         if length is not None and length.isdecimal() and int(length) > limit:
             raise BodyTooLarge(limit)
-        return RequestBody(self._receive, limit, self._body_read)
+        return RequestBody(self._receive, limit, self._body_read, self.request_passage)
+
+    @property
+    def taken(self) -> int:
+        """How many bytes the client has taken, counted from anywhere: it stands still with a client that does."""
+        return self._taken()
 
     async def disconnected(self) -> None:
         """Returns when the client leaves after its whole body was read. Also returns after the response's end."""
@@ -121,6 +142,11 @@ class Exchange:
 
     async def start(self, status: int, headers: Sequence[tuple[bytes, bytes]], first: bytes = b"") -> None:
         """Sends the response's head, together with the first bytes of the body if they are here."""
+        if first:
+            self.response_passage.went(first)
+        await self._start(status, headers, first)
+
+    async def _start(self, status: int, headers: Sequence[tuple[bytes, bytes]], first: bytes) -> None:
         self.started, self.status = True, status
         if first:
             self._note(first)
@@ -135,6 +161,11 @@ class Exchange:
 
     async def send(self, chunk: bytes) -> None:
         """Sends a part of the body; waits while the client is slow."""
+        self.response_passage.went(chunk)
+        await self.insert(chunk)
+
+    async def insert(self, chunk: bytes) -> None:
+        """Sends a part of the body that is the bridge's own."""
         self._note(chunk)
         await self._send({"type": "http.response.body", "body": chunk, "more_body": True})
 
@@ -153,5 +184,5 @@ class Exchange:
     ) -> None:
         """Sends a whole response at once."""
         described = [(b"content-type", content_type), (b"content-length", str(len(body)).encode()), *headers]
-        await self.start(status, described, body)
+        await self._start(status, described, body)
         await self.end()

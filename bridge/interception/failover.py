@@ -176,6 +176,7 @@ class Failover:
         try:
             async with self.provider.upstream.attempt(call) as response:
                 begun = True
+                self.reporter.head_came()
                 self.permit.note(response.status)
                 asked = self.streaming and self.api.understood and response.status == 200
                 yield await recognise_stream(response) if asked and not response.is_stream else response

@@ -17,7 +17,7 @@ from bridge.apis.injection import Injection
 from bridge.apis.protocol import ClientFilter, RequestFacts
 from bridge.errors import NO_RETRY, ErrorKind, Refused
 from bridge.events.hub import Hub
-from bridge.events.values import ErrorType, Outcome
+from bridge.events.values import ErrorType, Outcome, SilenceKind
 from bridge.events.vocabulary import InterceptionStarted
 from bridge.http.exchange import ClientGone, Exchange
 from bridge.http.fields import RawHeaders
@@ -26,18 +26,19 @@ from bridge.interception.caller import Caller
 from bridge.interception.decoding import decoder, identity
 from bridge.interception.failover import Failover, Served
 from bridge.interception.headers import actor_headers, headers_upstream
-from bridge.interception.lifecycle import FAILED_INSIDE, Cancellation, CancelReason, Ending, Reporter
+from bridge.interception.lifecycle import FAILED_INSIDE, Cancellation, CancelReason, Ending, Reporter, Sending
 from bridge.interception.query import told_query
 from bridge.interception.reading import inject
 from bridge.interception.reading import read as read_request
 from bridge.interception.relay import Relay
 from bridge.interception.routing import Route
+from bridge.interception.silence import Lull, SilenceWatch
 from bridge.interception.telling import Pricing
 from bridge.interception.tool_loop import ToolLoop, Use
 from bridge.observe.logs import logger
 from bridge.providers.attempt import Call, Response
 from bridge.providers.circuit_breaker import Permit
-from bridge.providers.faults import UpstreamBusy, UpstreamError, UpstreamTimeout
+from bridge.providers.faults import UpstreamBusy, UpstreamError, UpstreamSilent, UpstreamTimeout
 from bridge.providers.prices import Origin, Prices
 from bridge.tools.toolset import Toolset, Toolsets
 
@@ -51,6 +52,11 @@ REPLAYABLE = 1024 * 1024
 
 TOOLS_HEADER = b"x-clearspan-tools"
 """`off` where a client wants no tools but its own; like all such headers it does not go upstream."""
+BROKEN = ErrorKind.BAD_GATEWAY
+"""What an error within a stream is, as a rule."""
+AGAIN = ErrorKind.UNAVAILABLE
+"""What it is where the same request should simply be made again. Claude Code makes it again after an `overloaded_error`
+and after no other that a stream ends with."""
 
 FAILED_MESSAGE = "the bridge failed; its log says why"
 
@@ -61,6 +67,7 @@ class Services:
 
     hub: Hub
     prices: Prices
+    silence: SilenceWatch
     max_request_bytes: int
     toolsets: Toolsets | None = None
     """None where no MCP server is configured."""
@@ -82,6 +89,7 @@ class Interceptor:
         self._unread: str | None = None
         self._injection: Injection | None = None
         self._toolset: Toolset | None = None
+        self._silenced: str | None = None  # why it was given up
         self._relay: Relay | ToolLoop | None = None
         self._ending = FAILED_INSIDE
         self._reporter = Reporter(exchange, services.hub, Pricing(services.prices, self._origin))
@@ -90,7 +98,8 @@ class Interceptor:
     async def run(self) -> None:
         """Serves the request to its end. Whatever goes wrong is answered in the shape of the client's API."""
         try:
-            await self._run()
+            with self._services.silence.watching(self._reporter.pulse):
+                await self._run()
         except* trio.Cancelled:  # from outside; a nursery's comes in a group
             self.cancellation.cancel(CancelReason.STOPPING)
             await self._send_cancel_reason(CancelReason.STOPPING)
@@ -153,11 +162,12 @@ class Interceptor:
 
     async def _read(self, body: bytes) -> bytes:
         """Takes in what a request says. Returns what goes upstream."""
-        encoding = self._exchange.header(b"content-encoding")
-        read = await read_request(
-            self._api, self._route.endpoint, body, encoding.encode("latin-1") if encoding else None
-        )
+        header = self._exchange.header(b"content-encoding")
+        encoding = header.encode("latin-1") if header else None
+        reveal = self._provider.settings.reveal_thoughts
+        read = await read_request(self._api, self._route.endpoint, body, encoding, reveal_thoughts=reveal)
         self._facts, self._filter, self._unread = read.facts, read.client_filter, read.unread
+        self._reporter.added = [*read.added]
         return read.body
 
     async def _inject(self, body: bytes, toolsets: Toolsets) -> None:
@@ -218,27 +228,45 @@ class Interceptor:
         """Walks the keys, and has the response used. Raises Refused, UpstreamError and ClientGone."""
         settings = self._provider.settings
         longest = inf if self._facts.streaming else settings.request_timeout
+        streamed = not isinstance(body, bytes)
         call = Call(
             method=self._exchange.method,
             target=self._route.target,
-            headers=self._headers_upstream(streamed=not isinstance(body, bytes)),
+            headers=self._headers_upstream(streamed=streamed),
             body=body,
             head_timeout=settings.idle_timeout if self._facts.streaming else longest,
             idle_timeout=settings.idle_timeout,
+            departure=Sending(self._exchange.request_passage, self._reporter.pulse, streamed),
         )
         with self._admit() as permit, trio.move_on_after(longest) as limit:
+            if self._facts.streaming:
+                self._end_when_silent(limit)
             failover = Failover(
                 self._provider, self._api, call, self._caller, self._reporter, permit, self._facts.streaming, began
             )
             async with failover.response() as served:
                 if served.response.is_stream:
                     limit.deadline = inf  # it has no total limit, whatever the request looked like
+                    self._end_when_silent(limit)
                 await use(served)
         if limit.cancelled_caught:
             if not self._exchange.started:
                 permit.note(None)
                 self._reporter.timed_out()
+            if self._silenced is not None:
+                raise UpstreamSilent(self._silenced)
             raise UpstreamTimeout(f"no whole answer within request_timeout ({longest:g} s)")
+
+    def _end_when_silent(self, scope: trio.CancelScope) -> None:
+        """From now on the scope is cancelled where upstream gives no sign of life for too long."""
+        pulse, longest = self._reporter.pulse, self._provider.settings.end_silent
+
+        def give_up(lull: Lull) -> None:
+            what = "but pings " if lull.kind is SilenceKind.PINGS_ONLY else ""
+            self._silenced = f"nothing {what}came from upstream within end_silent ({longest:g} s)"
+            scope.cancel()
+
+        pulse.give_up, pulse.give_up_after = give_up, longest or inf
 
     def _admit(self) -> Permit:
         if not self._api.understood:
@@ -265,7 +293,10 @@ class Interceptor:
         self._reporter.response_started(response.status, request_id.decode("latin-1") if request_id else None)
         make_reader = self._api.stream_reader if response.is_stream else self._api.body_reader
         reader = make_reader(self._exchange.id, self._facts, self._services.hub.wants)
-        self._relay = relay = Relay(self._exchange, response, reader, self._reporter, self._filter_for(response))
+        client_filter = self._filter_for(response)
+        self._reporter.answer_changed = client_filter is not None
+        self._relay = relay = Relay(self._exchange, response, reader, self._reporter, client_filter)
+        self._reporter.pulse.flows(relay)
         if response.is_stream and self._api.keep_alive:
             nursery.start_soon(relay.keep_alive, self._api.keep_alive)
         try:
@@ -288,10 +319,11 @@ class Interceptor:
         self._ending = evolve(self._ending, outcome=Outcome.FAILED, error=str(error), error_type=broken)
         if not self._exchange.started:
             self._ending = evolve(self._ending, error_type=None)  # the status says it
-            kind = {UpstreamTimeout: ErrorKind.GATEWAY_TIMEOUT, UpstreamBusy: ErrorKind.UNAVAILABLE}
-            await self._respond(kind.get(type(error), ErrorKind.BAD_GATEWAY), str(error))
+            late, busy = isinstance(error, UpstreamTimeout), isinstance(error, UpstreamBusy)
+            kind = ErrorKind.GATEWAY_TIMEOUT if late else ErrorKind.UNAVAILABLE if busy else ErrorKind.BAD_GATEWAY
+            await self._respond(kind, str(error))
         else:
-            await self._send_stream_error(str(error))
+            await self._send_stream_error(str(error), AGAIN if isinstance(error, UpstreamSilent) else BROKEN)
 
     async def _send_cancel_reason(self, reason: CancelReason) -> None:
         """Tells a client that is still there why its request was cancelled."""
@@ -304,9 +336,9 @@ class Interceptor:
             else:
                 await self._send_stream_error(reason)
 
-    async def _send_stream_error(self, message: str) -> None:
+    async def _send_stream_error(self, message: str, kind: ErrorKind = BROKEN) -> None:
         if self._relay is not None and self._relay.may_insert:
-            await self._exchange.send(self._api.stream_error(message, self._relay.events_read))
+            await self._exchange.insert(self._api.stream_error(message, self._relay.events_read, kind))
 
     async def _respond(self, kind: ErrorKind, message: str, headers: RawHeaders | None = None) -> None:
         await self._exchange.respond(kind.status, self._api.error_body(kind, message), headers or [])

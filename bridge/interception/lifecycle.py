@@ -7,25 +7,29 @@ first reason given is the one recorded.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 import trio
-from attrs import frozen
+from attrs import define, frozen
 
 from bridge.apis.usage import Usage
-from bridge.events.hub import Hub
+from bridge.events.hub import Hub, utc_now
 from bridge.events.values import ErrorType, FailureReason, Outcome
 from bridge.events.vocabulary import (
     AttemptFailed,
     AttemptStarted,
     Event,
     InterceptionEnded,
+    InterceptionHeard,
+    InterceptionSilent,
     InterceptionStarted,
     InterceptionWaiting,
     ResponseStarted,
 )
 from bridge.http.exchange import Exchange
+from bridge.http.passage import Passage
+from bridge.interception.silence import Lull, Pulse
 from bridge.interception.telling import Pricing, Telling
 
 ERROR_TYPES = {
@@ -97,6 +101,37 @@ def _unlisted(status: int) -> ErrorType:
     return ErrorType.SERVER_ERROR if status >= 500 else ErrorType.UNKNOWN
 
 
+@define
+class Sending:
+    """The `Departure` of a request: what goes out of its body, and from when on upstream could answer."""
+
+    passage: Passage
+    pulse: Pulse
+    streamed: bool
+    """The body comes from the client while it goes out."""
+
+    def begins(self) -> None:
+        """From its first byte."""
+        self.passage.begin()
+        self.progresses()
+
+    def progresses(self) -> None:
+        """Some of it was taken. Of a streamed one the client has to say the next, and not upstream."""
+        if self.streamed:
+            self.pulse.at_ease()
+        else:
+            self.pulse.asked()
+
+    def went(self, part: bytes) -> None:
+        """These bytes of the body went to the connection."""
+        self.passage.went(part)
+
+    def is_out(self) -> None:
+        """All of it did."""
+        self.passage.handed_on = True
+        self.pulse.asked()
+
+
 class Reporter:
     """Tells the hub what becomes of one interception, as it happens."""
 
@@ -108,6 +143,11 @@ class Reporter:
         self._attempts = 0
         self._key: str | None = None  # of the attempt under way
         self._first_token_at: float | None = None
+        self.pulse = Pulse(self._silent, self._heard)
+        self.added: list[str] = []
+        """What the bridge puts into the request by itself: `include_usage`, `tools`, `thoughts`."""
+        self.answer_changed = False
+        """The response is not relayed as it comes, for the sake of what was added."""
 
     def started(self, event: InterceptionStarted) -> None:
         """The request was read."""
@@ -117,6 +157,7 @@ class Reporter:
         """A key is tried now."""
         self._attempts += 1
         self._key = key
+        self.pulse.asked()
         self._publish(AttemptStarted(self.id, self._attempts, key))
 
     def attempt_failed(
@@ -124,12 +165,23 @@ class Reporter:
     ) -> None:
         """The attempt under way failed."""
         self._key = None
+        self.pulse.at_ease()
         self._publish(AttemptFailed(self.id, self._attempts, key, status, reason, cooldown_s))
 
     def timed_out(self) -> None:
         """What was under way took too long: an attempt, if there was one."""
         if self._key is not None:
             self.attempt_failed(self._key, None, FailureReason.TIMEOUT)
+
+    def head_came(self) -> None:
+        """Upstream has answered; what it says is looked at first."""
+        self.pulse.at_ease()
+
+    def _silent(self, lull: Lull) -> None:
+        self._publish(InterceptionSilent(self.id, lull.kind, _wall_time(lull.since)))
+
+    def _heard(self, lull: Lull) -> None:
+        self._publish(InterceptionHeard(self.id, lull.kind, _wall_time(lull.since)))
 
     def waiting(self, until: datetime) -> None:
         """All keys rest; one will do in time."""
@@ -153,6 +205,8 @@ class Reporter:
 
     def ended(self, ending: Ending) -> None:
         """It is over. Called once."""
+        request, response = self._exchange.request_passage, self._exchange.response_passage
+        added = list(self.added) if request.handed_on else []
         self._publish(
             InterceptionEnded(
                 id=self.id,
@@ -164,7 +218,11 @@ class Reporter:
                 duration_ms=self._since_start(trio.current_time()),
                 first_byte_ms=self._moment(self._exchange.first_byte_at),
                 first_token_ms=self._moment(self._first_token_at),
+                bytes_in=request.bytes_in,
                 bytes_out=self._exchange.bytes_out,
+                request_equal=request.equal if request.handed_on and not added else None,
+                answer_equal=None if self.answer_changed else response.equal,
+                added=added,
             )
         )
 
@@ -173,3 +231,8 @@ class Reporter:
 
     def _since_start(self, time: float) -> float:
         return round((time - self.began) * 1000, 3)
+
+
+def _wall_time(moment: float) -> datetime:
+    """What people's clocks said at that time of Trio's."""
+    return utc_now() - timedelta(seconds=trio.current_time() - moment)

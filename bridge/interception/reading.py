@@ -39,15 +39,19 @@ class ReadRequest:
     facts: RequestFacts
     client_filter: ClientFilter | None = None
     unread: str | None = None
+    added: tuple[str, ...] = ()
+    """What the bridge put into it, as `interception.ended` calls it."""
 
 
-async def read(api: Api, path: str, body: bytes, encoding: bytes | None) -> ReadRequest:
+async def read(
+    api: Api, path: str, body: bytes, encoding: bytes | None, *, reveal_thoughts: bool = False
+) -> ReadRequest:
     """Reads a request. Raises UnreadableRequest for what is certainly no JSON object."""
     decode = decoder(encoding, LIMITS.decoded_bytes)
     try:
         if decode is identity and len(body) <= LIMITS.on_loop_bytes:
-            return _read(api, path, body, body)
-        return await _read_large(api, path, body, decode)
+            return _read(api, path, body, body, reveal_thoughts)
+        return await _read_large(api, path, body, decode, reveal_thoughts)
     except TooCostly as why:
         if decode is identity and not _MAYBE_OBJECT.match(body):
             raise UnreadableRequest("the request body is no JSON object") from None
@@ -68,7 +72,7 @@ async def inject(api: Api, body: bytes, encoding: bytes | None, tools: Sequence[
         READING.give_back(size)
 
 
-async def _read_large(api: Api, path: str, body: bytes, decode: Decode | None) -> ReadRequest:
+async def _read_large(api: Api, path: str, body: bytes, decode: Decode | None, reveal_thoughts: bool) -> ReadRequest:
     """Reads it in a thread, within the budget. Raises TooCostly where it is not read."""
     if decode is None:
         raise TooCostly(UNKNOWN_ENCODING)
@@ -82,7 +86,7 @@ async def _read_large(api: Api, path: str, body: bytes, decode: Decode | None) -
         if not READING.take(values * _VALUE_BYTES):
             raise TooCostly(NO_ROOM)
         size += values * _VALUE_BYTES
-        return await trio.to_thread.run_sync(_read, api, path, body, plain, limiter=_turn)
+        return await trio.to_thread.run_sync(_read, api, path, body, plain, reveal_thoughts, limiter=_turn)
     finally:
         READING.give_back(size)
 
@@ -103,7 +107,14 @@ def _look(decode: Decode, body: bytes) -> tuple[bytes, int]:
     return plain, count
 
 
-def _read(api: Api, path: str, body: bytes, plain: bytes) -> ReadRequest:
+def _read(api: Api, path: str, body: bytes, plain: bytes, reveal_thoughts: bool) -> ReadRequest:
     facts = api.read_request(path, plain)
+    added = []
     adapted, client_filter = api.adapt(body)
-    return ReadRequest(adapted, facts, client_filter)
+    if adapted is not body:
+        added.append("include_usage")
+    revealing = api.reveal_thoughts(adapted) if reveal_thoughts and plain is body else None  # not in an encoding
+    if revealing is not None:
+        added.append("thoughts")
+        adapted = revealing
+    return ReadRequest(adapted, facts, client_filter, added=tuple(added))

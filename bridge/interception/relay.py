@@ -49,6 +49,8 @@ class Relay:
         self._decode = decoder(response.header(b"content-encoding"), LIMITS.decoded_chunk_bytes)
         """What makes an answer legible; None once it is not read, or not any more."""
         self._sent_at = trio.current_time()
+        self.came_at = self._sent_at
+        """When the last bytes came from upstream, or the head."""
         self._length_known = False
         """The client was told how many bytes will come."""
         self._at_rest = False
@@ -63,6 +65,8 @@ class Relay:
         if self._decode is None:
             self._leave_unread("its encoding is not undone here")
         first = self._response.take() if self._filter is None else b""
+        if first:
+            self._exchange.response_passage.came(first)
         await self._exchange.start(self._response.status, headers, first)
         if first:
             self._read(first)
@@ -83,6 +87,9 @@ class Relay:
         self._at_rest = True
         chunk = await self._response.receive()
         self._at_rest = False
+        self.came_at = trio.current_time()
+        if chunk:
+            self._exchange.response_passage.came(chunk)
         return chunk
 
     async def _pass_on(self, chunk: bytes) -> None:
@@ -99,9 +106,24 @@ class Relay:
             await trio.sleep_until(self._sent_at + SILENCE_S)
             silent = trio.current_time() - self._sent_at >= SILENCE_S
             if silent and self.may_insert:
-                await self._exchange.send(comment)
+                await self._exchange.insert(comment)
             if silent:
                 self._sent_at = trio.current_time()
+
+    @property
+    def sending(self) -> bool:
+        """Whether the client has yet to take what came last."""
+        return not self._at_rest
+
+    @property
+    def taken(self) -> int:
+        """How many bytes the client has taken, counted from anywhere."""
+        return self._exchange.taken
+
+    @property
+    def life(self) -> object:
+        """What has come beside pings; every byte where nobody can tell."""
+        return self.came_at if self._decode is None else self._reader.life or self.came_at
 
     @property
     def events_read(self) -> int:

@@ -16,7 +16,7 @@ from attrs import define, evolve, frozen
 
 from bridge.http.fields import RawHeaders, first_value
 from bridge.process.imports import without
-from bridge.providers.connections import Connections, UpstreamConnection, UpstreamRequest
+from bridge.providers.connections import UNWATCHED, Connections, Departure, UpstreamConnection, UpstreamRequest
 from bridge.providers.faults import UpstreamBroke, UpstreamBusy, UpstreamTimeout
 
 with without("rich", "h2.connection", "brotli"):  # for a command line, HTTP/2, and decoding
@@ -87,7 +87,7 @@ class Upstream:
         target = self._path + call.target
         with trio.move_on_after(call.head_timeout):
             return await self._connections.ask(
-                UpstreamRequest(call.method, target, call.headers, call.body, call.idle_timeout)
+                UpstreamRequest(call.method, target, call.headers, call.body, call.idle_timeout, call.departure)
             )
         raise UpstreamTimeout(f"no answer within {call.head_timeout:g} s")
 
@@ -105,6 +105,7 @@ class Call:
     body: bytes | AsyncIterator[bytes]
     head_timeout: float
     idle_timeout: float
+    departure: Departure = UNWATCHED
 
 
 class Body(Protocol):

@@ -17,6 +17,7 @@ import select
 import ssl
 from collections.abc import AsyncIterator
 from functools import cache
+from typing import Protocol
 
 import trio
 from attrs import define, field, frozen
@@ -38,10 +39,43 @@ IDLE_EXPIRY_S = 50.0
 RECEIVE_SIZE = 64 * 1024
 SENT_TOGETHER = 64 * 1024
 """A body up to this many bytes goes out in one piece with its head."""
+SENT_AT_ONCE = 256 * 1024
+"""A larger one goes out in pieces of this size."""
 
 _REQUEST_HEAD = re.compile(b"%b [\\x21-\\x7e]+ HTTP/1\\.1\r\n(?:%b)*\r\n" % (TOKEN, FIELD_LINE))
 _FRAMING = frozenset({b"content-length", b"transfer-encoding"})
 _WITH_A_BODY = frozenset({"POST", "PUT", "PATCH"})
+
+
+class Departure(Protocol):
+    """Is told how a request goes out."""
+
+    def begins(self) -> None:
+        """From its first byte, maybe not for the first time."""
+
+    def progresses(self) -> None:
+        """Some of it was taken."""
+
+    def went(self, part: bytes) -> None:
+        """These bytes of its body were given to the connection, behind those before."""
+
+    def is_out(self) -> None:
+        """All of it was."""
+
+
+class Unwatched:
+    """The departure of a request that nobody asks about."""
+
+    def begins(self) -> None:
+        """Nothing."""
+
+    progresses = is_out = begins
+
+    def went(self, part: bytes) -> None:
+        """Nothing."""
+
+
+UNWATCHED = Unwatched()
 
 
 @frozen
@@ -56,6 +90,7 @@ class UpstreamRequest:
     headers: RawHeaders
     body: bytes | AsyncIterator[bytes]
     idle_timeout: float
+    departure: Departure = UNWATCHED
 
 
 class Connections:
@@ -297,24 +332,36 @@ class UpstreamConnection:
 
     async def _send(self, request: UpstreamRequest, host: bytes) -> None:
         head, chunked = _request_head(request, host)
-        body = request.body
+        body, departure = request.body, request.departure
+        departure.begins()
         try:
             if isinstance(body, bytes):
+                departure.went(body)
                 if len(body) <= SENT_TOGETHER:
                     await self._send_all(head + body)
-                    return
+                else:
+                    await self._send_all(head)
+                    await self._send_large(body, departure)
+            else:
                 await self._send_all(head)
-                await self._send_all(body)
-                return
-            await self._send_all(head)
-            async for part in body:
-                await self._send_all(b"%x\r\n%b\r\n" % (len(part), part) if chunked else part)
-            if chunked:
-                await self._send_all(b"0\r\n\r\n")
+                async for part in body:
+                    departure.went(part)
+                    await self._send_all(b"%x\r\n%b\r\n" % (len(part), part) if chunked else part)
+                    departure.progresses()
+                if chunked:
+                    await self._send_all(b"0\r\n\r\n")
+            departure.is_out()
         except trio.BrokenResourceError:
             self._spent = True  # it may have answered before it stopped reading
 
-    async def _send_all(self, data: bytes) -> None:
+    async def _send_large(self, body: bytes, departure: Departure) -> None:
+        """Piece by piece, so that it shows that it is taken, however slowly."""
+        whole = memoryview(body)
+        for start in range(0, len(whole), SENT_AT_ONCE):
+            await self._send_all(whole[start : start + SENT_AT_ONCE])
+            departure.progresses()
+
+    async def _send_all(self, data: bytes | memoryview) -> None:
         with trio.move_on_after(self._idle_timeout):
             await self._stream.send_all(data)
             return

@@ -20,6 +20,10 @@ class UpstreamTimeout(UpstreamError):
     """Upstream took longer than its settings allow."""
 
 
+class UpstreamSilent(UpstreamTimeout):
+    """A stream gave no sign of life for as long as its owner waits for one."""
+
+
 class UpstreamBroke(UpstreamError):
     """The connection ended, or what came over it was not HTTP, before the response was whole."""
 

@@ -36,8 +36,9 @@ Timed = tuple[datetime, Event]
 
 STARTED_FIELDS = tuple(field.name for field in fields(InterceptionStarted) if field.name != "credential")
 TOKEN_FIELDS = tuple(field.name for field in fields(TokensUsed) if field.name != "id")
+ASKED_COLUMNS = ("model", "asked_service_tier", "asked_speed")
 SERVED_COLUMNS = ("served_model", "service_tier", "speed")
-ENDED_FIELDS = ("status", "error", "first_byte_ms", "first_token_ms")
+ENDED_FIELDS = ("status", "error", "first_byte_ms", "first_token_ms", "request_equal", "answer_equal", "added")
 
 
 def event_lines(database: sqlite3.Connection, newest: int) -> Iterator[bytes]:
@@ -59,11 +60,11 @@ def _events(interception: Fields) -> Iterator[Timed]:
     ended_at = interception["ended_at"]
     if model or tier or speed:
         at = datetime.fromisoformat(ended_at) if ended_at else began
-        yield at, ModelServed(name, model, tier, speed, Asked(interception["model"]))
+        yield at, ModelServed(name, model, tier, speed, Asked(*(interception[column] for column in ASKED_COLUMNS)))
     if interception["outcome"] is not None:
         ended = datetime.fromisoformat(ended_at)
         facts = {field: interception[field] for field in ENDED_FIELDS}
-        took, sent = interception["duration_ms"] or 0.0, interception["bytes_out"] or 0
+        took, came, sent = (interception[name] or 0 for name in ("duration_ms", "bytes_in", "bytes_out"))
         yield (
             ended,
             InterceptionEnded(
@@ -71,6 +72,7 @@ def _events(interception: Fields) -> Iterator[Timed]:
                 Outcome(interception["outcome"]),
                 attempts=len(interception["attempts"]),
                 duration_ms=took,
+                bytes_in=came,
                 bytes_out=sent,
                 error_type=ErrorType(interception["error_type"]) if interception["error_type"] else None,
                 **facts,

@@ -159,6 +159,9 @@ def _interception(row: sqlite3.Row) -> Fields:
     fields["credential"] = {"kind": fields.pop("credential_kind"), "hint": fields.pop("credential_hint")}
     if fields["previous_tool_ms"] is not None:
         fields["previous_tool_ms"] = orjson.loads(fields["previous_tool_ms"])
+    fields["added"] = orjson.loads(fields["added"] or "[]")
+    for name in ("request_equal", "answer_equal"):
+        fields[name] = None if fields[name] is None else bool(fields[name])
     if "partial" in fields:  # in a list, where it is of the sums
         fields["partial"] = bool(fields["partial"])
     return fields

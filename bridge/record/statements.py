@@ -42,7 +42,10 @@ START = tuple(
 END = tuple(field.name for field in fields(InterceptionEnded) if field.name != "id")
 ENDED = f"UPDATE interceptions SET ended_at = ?, {', '.join(f'{name} = ?' for name in END)} WHERE id = ?"  # noqa: S608  # our own names
 
-SERVED = "UPDATE interceptions SET served_model = ?, service_tier = ?, speed = ? WHERE id = ?"
+SERVED = """
+    UPDATE interceptions SET served_model = ?, service_tier = ?, speed = ?, asked_service_tier = ?, asked_speed = ?
+    WHERE id = ?
+"""
 
 USED = tuple(field.name for field in fields(TokensUsed) if field.name not in {"id", "extra"})
 
@@ -204,7 +207,9 @@ def _(event: ToolCalled, _run: int, at: str) -> list[Statement]:
 
 @_of.register
 def _(event: ModelServed, _run: int, _at: str) -> list[Statement]:
-    return [(SERVED, (event.model, event.service_tier, event.speed, event.id))]
+    asked = event.asked
+    served = (event.model, event.service_tier, event.speed, asked.service_tier, asked.speed)
+    return [(SERVED, (*served, event.id))]
 
 
 @_of.register
@@ -233,7 +238,9 @@ def _key_states(provider: str, rows: Sequence[Mapping[str, Any]]) -> list[Statem
 
 
 def _plain(value: Any) -> Any:
-    """A text as itself, where it is a member of an enumeration."""
+    """A value as a column takes it: a member of an enumeration as its text, a list as JSON."""
+    if isinstance(value, list):
+        return _json(value)
     return str(value) if isinstance(value, str) else value
 
 

@@ -13,16 +13,19 @@ from typing import Any
 import orjson
 
 from bridge.events.times import format_time
+from bridge.events.values import Asked, served_otherwise
 
 GROUPS = {
     "day": "substr(i.started_at, 1, 10)",
     "model": "i.model",
     "client": "i.client",
     "session": "i.session_id",
-    "served": "i.served_model",
+    "served": """CASE WHEN coalesce(i.served_model, i.service_tier, i.speed) IS NOT NULL THEN json_array(
+        i.model, i.asked_service_tier, i.asked_speed, i.served_model, i.service_tier, i.speed) END""",
     "key": "(SELECT key FROM attempts WHERE interception_id = i.id ORDER BY attempt DESC LIMIT 1)",
 }
-"""What can be summed by, with its value for an interception `i`; the key is that of its last attempt."""
+"""What can be summed by, with its value for an interception `i`; the key is that of its last attempt. What was served
+stands beside what was asked for, each with tier and speed."""
 
 TOKENS = ("input", "output", "cache_read_input", "cache_write_input")
 COUNTS = ("interceptions", "failed", *TOKENS, "unpriced", "partial")
@@ -56,38 +59,60 @@ def _spans(spans: list[tuple[str, str]]) -> str:
     return orjson.dumps(spans).decode()
 
 
-def totals(database: sqlite3.Connection, group: str, since: datetime | None) -> list[dict[str, Any]]:
-    """Sums of tokens and cost by one of GROUPS; newest, or most costly in tokens, first. All of them, or `since`."""
+def totals(
+    database: sqlite3.Connection, group: str, since: datetime | None = None, until: datetime | None = None
+) -> list[dict[str, Any]]:
+    """Sums of tokens and cost by one of GROUPS; newest, or most costly in tokens, first. All of them, or those `since`
+    a time and before another.
+
+    What was served is summed day by day: `name` is the model, `served_otherwise` says whether it is not what was asked.
+    """
     database.execute("BEGIN")  # days and sums of one moment
     try:
-        begin = format_time(since) if since else ""
+        begin, end = format_time(since) if since else "", format_time(until) if until else LAST_TIME
         days = [row[0] for row in database.execute("SELECT day FROM summed_days WHERE complete ORDER BY day")]
-        whole = [day for day in days if day >= begin]
-        order = "name DESC" if group == "day" else "input + output DESC"
+        whole = [day for day in days if day >= begin and _end(day) <= end]
+        daily = group == "served"
+        order = "name DESC" if group == "day" else "day DESC, " * daily + "sum(input) + sum(output) DESC, name"
         rows = database.execute(
             f"""
-            SELECT name, {_ALL} FROM (
-                SELECT name, {", ".join(SUMMED)} FROM sums
+            SELECT {"day, " * daily} name, {_ALL} FROM (
+                SELECT day, name, {", ".join(SUMMED)} FROM sums
                 WHERE grouping = :group AND day IN (SELECT value FROM json_each(:whole))
                 UNION ALL
-                SELECT "{group}", {", ".join(SUMMED)} FROM ({_facts((group,))})
+                SELECT day, "{group}", {", ".join(SUMMED)} FROM ({_facts(tuple({"day": 0, group: 0}))})
             )
-            GROUP BY 1 ORDER BY {order}
+            GROUP BY {"day, " * daily} name ORDER BY {order}
             """,  # noqa: S608  # names from our own tables
-            {"group": group, "whole": orjson.dumps(whole).decode(), "spans": _spans(_between(whole, begin))},
+            {"group": group, "whole": orjson.dumps(whole).decode(), "spans": _spans(_between(whole, begin, end))},
         )
-        return [{**dict(row), "partial": bool(row["partial"])} for row in rows]
+        sums = [{**dict(row), "partial": bool(row["partial"])} for row in rows]
     finally:
         database.execute("COMMIT")
+    return [_with_serving(row) for row in sums] if daily else sums
 
 
-def _between(days: list[str], begin: str) -> list[tuple[str, str]]:
-    """The spans of time from `begin` on that these days, which are in order, leave open."""
+def _with_serving(row: dict[str, Any]) -> dict[str, Any]:
+    """A row of what was served, its name taken apart."""
+    model, tier, speed, served, served_tier, served_speed = orjson.loads(row["name"]) if row["name"] else [None] * 6
+    asked = {"model": model, "service_tier": tier, "speed": speed}
+    return {
+        **row,
+        "name": served,
+        "service_tier": served_tier,
+        "speed": served_speed,
+        "asked": asked,
+        "served_otherwise": served_otherwise(Asked(**asked), served, served_tier, served_speed),
+    }
+
+
+def _between(days: list[str], begin: str, last: str) -> list[tuple[str, str]]:
+    """The spans of time from `begin` to `last` that these days, which are in order, leave open."""
     spans = []
     for day in days:
         spans.append((begin, day))
         begin = _end(day)
-    return [span for span in [*spans, (begin, LAST_TIME)] if span[0] < span[1]]
+    return [span for span in [*spans, (begin, last)] if span[0] < span[1]]
 
 
 def _end(day: str) -> str:

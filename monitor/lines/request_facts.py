@@ -84,6 +84,7 @@ def _who(request: Interception) -> Iterator[Line]:
         "by": request.started.initiator,
         "user agent": request.started.user_agent,
         "after call": request.started.correlating_tool_call_id,
+        "added by us": ", ".join(request.added or ()),
     }
     for name, value in facts.items():
         if value:

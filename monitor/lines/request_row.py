@@ -91,8 +91,10 @@ def _speed(request: Interception, state: MonitorState) -> Span:
 
 
 def _subject(request: Interception) -> Span:
-    """The model; a request that names none is known by its path."""
-    return fmt.one_line(request.started.model or request.started.path), "plain" if request.started.model else "muted"
+    """The model, marked where the bridge asked for its thoughts; a request that names none is known by its path."""
+    badge = "⊕ " if request.added and "thoughts" in request.added else ""
+    name = fmt.one_line(request.started.model or request.started.path)
+    return badge + name, "plain" if request.started.model else "muted"
 
 
 COLUMNS = (

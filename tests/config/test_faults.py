@@ -66,6 +66,8 @@ FAULTS = [
     ('[server]\nhost = "0.0.0.0"\n', "config.toml:2: server.host: 0.0.0.0 can be reached by other machines"),
     ('[server]\nhost = "::"\n', "config.toml:2: server.host: :: can be reached by other machines"),
     ('[server]\nhost = ""\n', "config.toml:2: server.host:"),
+    (PROVIDER + 'end_silent = "500ms"\n', "config.toml:3: providers.openai.end_silent: must be 0, which is never, or"),
+    (PROVIDER + 'reveal_thoughts = "yes"\n', "config.toml:3: providers.openai.reveal_thoughts: must be true or false"),
     # Providers
     ("[providers.openai]\nkeys = []\n", 'config.toml:1: providers.openai: needs a type: "openai" or "anthropic"'),
     ('[providers.a]\ntype = "opnai"\n', 'config.toml:2: providers.a.type: must be "openai" or "anthropic"'),

@@ -31,7 +31,7 @@ async def test_a_request_behind_a_break_is_not_looked_at() -> None:
     unused: Any = None
     tasks: Any = NoTasks()
     here = ("127.0.0.1", 1)
-    engine = Http1(unused, engine_config(), WorkerContext(None), tasks, here, here, note, unused)
+    engine = Http1(unused, engine_config(), WorkerContext(None), tasks, here, here, note, unused, int)
     engine.break_off()
     await engine.handle(RawData(GET))
     await engine.handle(RawData(b"no HTTP\r\n\r\n"))
@@ -69,6 +69,6 @@ async def sent_for(headers: list[tuple[bytes, bytes]], first: bytes, *parts: byt
     here = ("127.0.0.1", 1)
     async with trio.open_nursery() as nursery:
         tasks = RequestTasks(nursery)
-        engine = Http1(app, engine_config(), WorkerContext(None), tasks, here, here, note, unused)
+        engine = Http1(app, engine_config(), WorkerContext(None), tasks, here, here, note, unused, int)
         await engine.handle(RawData(GET))
     return sent

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 import trio
-from attrs import fields
+from attrs import evolve, fields
 
 from bridge.events.values import Asked, Credential, FailureReason, ThoughtSource, WithheldReason
 from bridge.events.vocabulary import (
@@ -63,7 +63,7 @@ ATTEMPT = AttemptStarted("i", 1, "sk...1")
 
 LEAVES: dict[type[Event], tuple[Event, str, dict[str, Any]]] = {
     InterceptionEnded: (
-        ended("i"),
+        evolve(ended("i"), bytes_in=70, request_equal=False, answer_equal=True, added=["thoughts"]),
         "interceptions",
         {
             "outcome": "completed",
@@ -74,7 +74,11 @@ LEAVES: dict[type[Event], tuple[Event, str, dict[str, Any]]] = {
             "duration_ms": 12.5,
             "first_byte_ms": 2.5,
             "first_token_ms": 3.5,
+            "bytes_in": 70,
             "bytes_out": 100,
+            "request_equal": 0,
+            "answer_equal": 1,
+            "added": '["thoughts"]',
             "ended_at": STAMP,
         },
     ),
@@ -125,9 +129,16 @@ LEAVES: dict[type[Event], tuple[Event, str, dict[str, Any]]] = {
         },
     ),
     ModelServed: (
-        ModelServed("i", "gpt-5.5-2026-09", "priority", "fast", Asked("gpt-5.5", "auto")),
+        ModelServed("i", "gpt-5.5-2026-09", "priority", "fast", Asked("gpt-5.5", "auto", "fast")),
         "interceptions",
-        {"served_model": "gpt-5.5-2026-09", "service_tier": "priority", "speed": "fast", "model": START.model},
+        {
+            "served_model": "gpt-5.5-2026-09",
+            "service_tier": "priority",
+            "speed": "fast",
+            "model": START.model,
+            "asked_service_tier": "auto",
+            "asked_speed": "fast",
+        },
     ),
     Noted: (Noted("i", "compaction", "made short"), "notes", {"kind": "compaction", "text": "made short", "at": STAMP}),
     TokensUsed: (

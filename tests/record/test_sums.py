@@ -12,6 +12,7 @@ from typing import cast
 
 import pytest
 
+from bridge.events.times import format_time
 from bridge.record import sums
 from bridge.record.database import migrations, open_for_reading, open_for_writing
 from bridge.record.pruning import EVERY_S
@@ -52,10 +53,14 @@ def keep_up(database: sqlite3.Connection, wall: datetime = LATER, upkeep: Upkeep
     return steps
 
 
+def reading(database: sqlite3.Connection) -> sqlite3.Connection:
+    """The same record as commands read it."""
+    return open_for_reading(Path(database.execute("PRAGMA database_list").fetchone()[2]))
+
+
 def read(database: sqlite3.Connection, since: datetime | None = None) -> Rows:
     """What `stats` says of the record."""
-    path = Path(database.execute("PRAGMA database_list").fetchone()[2])
-    with closing(open_for_reading(path)) as reader:
+    with closing(reading(database)) as reader:
         return {group: sorted(totals(reader, group, since), key=lambda row: str(row["name"])) for group in GROUPS}
 
 
@@ -216,3 +221,36 @@ def test_what_fits_nothing_is_found_out_without_reading_the_interceptions(
 
 def _indices(database: sqlite3.Connection) -> set[str]:
     return {row[0] for row in database.execute("SELECT name FROM sqlite_master WHERE type = 'index'")}
+
+
+@pytest.mark.parametrize("number", [0, 4_000, SIZE])
+def test_until_any_moment(database: sqlite3.Connection, number: int) -> None:
+    keep_up(database)
+    until = started(number, SIZE)
+    with closing(reading(database)) as reader:
+        for moment in (until, until.replace(hour=0, minute=0, second=0), until + APART / 2):
+            before = sum(row["interceptions"] for row in totals(reader, "model", None, moment))
+            after = sum(row["interceptions"] for row in totals(reader, "model", moment))
+            count = "SELECT count(*) FROM interceptions WHERE started_at < ?"
+            assert before == SIZE - after == reader.execute(count, (format_time(moment),)).fetchone()[0]
+
+
+def test_what_was_served_stands_beside_what_was_asked_day_by_day(database: sqlite3.Connection) -> None:
+    database.execute("UPDATE interceptions SET served_model = model || '-2026-04-23', service_tier = 'default'")
+    of_day = "WHERE started_at BETWEEN :first AND :last"
+    database.execute(f"UPDATE interceptions SET served_model = 'small', asked_service_tier = 'flex' {of_day}", VALUES)  # noqa: S608  # ours
+    keep_up(database)
+    begin = datetime.fromisoformat(VALUES["first"])
+    with closing(reading(database)) as reader:
+        rows = totals(reader, "served")
+        that_day = totals(reader, "served", begin, begin + timedelta(days=1))
+    assert [row["day"] for row in rows] == sorted((row["day"] for row in rows), reverse=True)
+    assert sum(row["interceptions"] for row in rows) == SIZE
+    assert {row["served_otherwise"] for row in rows if row["day"] != DAY} == {False}
+    in_all = [row for row in rows if row["day"] == DAY]
+    assert rounded({"served": that_day}) == rounded({"served": in_all})
+    assert {(row["name"], row["service_tier"], row["served_otherwise"]) for row in that_day} == {
+        ("small", "default", True)
+    }
+    assert {row["asked"]["model"] for row in that_day} == {row["asked"]["model"] for row in rows}
+    assert {row["asked"]["service_tier"] for row in that_day} == {"flex"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import types
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from enum import Enum
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
@@ -40,15 +41,19 @@ def values(kind: Any) -> st.SearchStrategy[Any]:
         return PLAIN[kind]
     if get_origin(kind) in {Union, types.UnionType}:
         return st.one_of([values(argument) for argument in get_args(kind)])
-    if get_origin(kind) is dict:
-        return st.dictionaries(TEXTS, values(get_args(kind)[1]), max_size=3)
-    if get_origin(kind) is Literal:
-        return st.sampled_from(get_args(kind))
+    if get_origin(kind) in GENERIC:
+        return GENERIC[get_origin(kind)](get_args(kind))
     if issubclass(kind, Enum):
         return st.sampled_from(list(kind))
     hints = get_type_hints(kind)
     return st.builds(kind, **{field.name: values(hints[field.name]) for field in attrs.fields(kind)})
 
+
+GENERIC: dict[Any, Callable[[Any], st.SearchStrategy[Any]]] = {
+    list: lambda kinds: st.lists(values(kinds[0]), max_size=3),
+    dict: lambda kinds: st.dictionaries(TEXTS, values(kinds[1]), max_size=3),
+    Literal: st.sampled_from,
+}
 
 ANY_EVENT: st.SearchStrategy[Event] = st.sampled_from(list(EVENT_TYPES.values())).flatmap(values)
 

@@ -43,6 +43,10 @@ class ChatCompletions:
             session_hint=string(request.get("prompt_cache_key")),
         )
 
+    def reveal_thoughts(self, body: bytes) -> bytes | None:  # noqa: ARG002  # the API has no word for it
+        """Nothing is added: what a model lets out is there anyway."""
+        return None
+
     def adapt(self, body: bytes) -> tuple[bytes, ClientFilter | None]:
         """Asks for the tokens of a stream where the client did not, and takes the chunk that tells them out again."""
         asking = add_include_usage(body)

@@ -7,19 +7,15 @@ option to the request and takes that one chunk out of what the client sees.
 
 from __future__ import annotations
 
-import json
 import re
-from typing import Any
 
 import orjson
 
-from bridge.apis.json_text import TooCostly, loads_object, marks
-from bridge.apis.shortening import shortened
+from bridge.apis.json_text import loads_object
+from bridge.apis.splice import parsed, value_span
 from bridge.apis.sse import SseParser
-from bridge.limits import LIMITS
 
 _OPTION = b'"stream_options":{"include_usage":true},'
-_SPACE = re.compile(r"[ \t\n\r,]*")  # a comma separates members, and the body is known to be JSON
 _EVENT_END = re.compile(rb"(?>\r\n|\n|\r){2}")  # atomic: a CRLF is one line end, never two
 _USAGE = re.compile(rb'"usage"\s*:\s*\{')
 _NO_USAGE_CHUNK = b'"delta":'  # the mark of a choice; inside a text its quotes would be escaped
@@ -33,7 +29,7 @@ def add_include_usage(body: bytes) -> bytes | None:
     None where nothing is to be done: no stream, the client asked by itself, or the options are no object; and where the
     body takes too long to read.
     """
-    request = _request(body)
+    request = parsed(body)
     if request is None or request.get("stream") is not True:
         return None
     if "stream_options" not in request:
@@ -44,20 +40,11 @@ def add_include_usage(body: bytes) -> bytes | None:
         options = {}
     if not isinstance(options, dict) or options.get("include_usage") is True:
         return None
-    if len(body) > LIMITS.whole_request_bytes or marks(body) > LIMITS.lenient_marks:
-        return None  # to find its place would take too long
-    span = _value_span(body, "stream_options")
+    span = value_span(body, "stream_options")
     if span is None:
         return None
     start, end = span
     return body[:start] + orjson.dumps({**options, "include_usage": True}) + body[end:]
-
-
-def _request(body: bytes) -> dict[str, Any] | None:
-    try:
-        return loads_object(shortened(body), LIMITS.read_request_marks)
-    except TooCostly:
-        return None
 
 
 class UsageChunkFilter:
@@ -121,29 +108,3 @@ def _is_usage_chunk(event: bytes) -> bool:
         if value.get("choices") == [] and isinstance(value.get("usage"), dict):
             return True
     return False
-
-
-def _value_span(body: bytes, name: str) -> tuple[int, int] | None:
-    """Where, in bytes, the value of a top-level member stands in a JSON object; of several the last, which counts."""
-    text = body.decode("utf-8", "surrogateescape")
-    decoder = json.JSONDecoder()
-    found: tuple[int, int] | None = None
-    at = text.index("{") + 1
-    try:
-        while text[at := _skip_space(text, at)] != "}":
-            key, at = decoder.raw_decode(text, at)
-            start = _skip_space(text, text.index(":", at) + 1)
-            _, at = decoder.raw_decode(text, start)
-            if key == name:
-                found = (start, at)
-    except (ValueError, RecursionError):  # a number or a nesting that the faster parser took and this one does not
-        return None
-    if found is None:
-        return None
-    before = len(text[: found[0]].encode("utf-8", "surrogateescape"))
-    return before, before + len(text[found[0] : found[1]].encode("utf-8", "surrogateescape"))
-
-
-def _skip_space(text: str, at: int) -> int:
-    space = _SPACE.match(text, at)
-    return space.end() if space else at

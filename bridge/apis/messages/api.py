@@ -16,10 +16,12 @@ from bridge.apis.messages.injection import inject
 from bridge.apis.protocol import ClientFilter, Opening, Reader, RequestFacts, StreamFailure, Wants
 from bridge.apis.readers import body_reader, event_type, stream_reader
 from bridge.apis.request import joined_texts, last_of, request_object, string, user_session
+from bridge.apis.splice import parsed, with_member
 from bridge.apis.transcript import Transcript
 from bridge.errors import ErrorKind
 
 _HELD = frozenset({b"message_start", b"ping"})
+_THINKS = frozenset({"enabled", "adaptive"})
 _REMINDER = "<system-reminder>"  # Claude Code's own words to the model, put beside those of the user
 
 
@@ -39,11 +41,19 @@ class Messages:
         return RequestFacts(
             model=string(request.get("model")),
             service_tier=string(request.get("service_tier")),
+            speed=string(request.get("speed")),
             streaming=request.get("stream") is True,
             prompt=None if results else _prompt(content),
             correlating_tool_call_id=string(results[-1].get("tool_use_id")) if results else None,
             user_session=user_session(request.get("metadata")),
         )
+
+    def reveal_thoughts(self, body: bytes) -> bytes | None:
+        """Asks for summaries where the request has the model think and says nothing of what is to be seen of it."""
+        thinking = (parsed(body) or {}).get("thinking") if b'"thinking"' in body else None
+        if not isinstance(thinking, dict) or "display" in thinking or thinking.get("type") not in _THINKS:
+            return None
+        return with_member(body, "thinking", b'"display":"summarized"')
 
     def adapt(self, body: bytes) -> tuple[bytes, ClientFilter | None]:
         """Nothing is changed."""

@@ -15,11 +15,13 @@ from bridge.apis.readers import body_reader, event_type, stream_reader
 from bridge.apis.request import joined_texts, last_of, request_object, string, user_session
 from bridge.apis.responses.accumulator import ResponsesAccumulator, stream_failure
 from bridge.apis.responses.injection import inject
+from bridge.apis.splice import parsed, with_member
 from bridge.apis.transcript import Transcript
 from bridge.errors import ErrorKind
 
 _HELD = frozenset({b"response.created", b"response.queued", b"response.in_progress"})
 _FAILURES = frozenset({b"error", b"response.failed"})
+_SUMMARIES = ("summary", "generate_summary")
 _TOOL_OUTPUTS = ("function_call_output", "custom_tool_call_output")
 
 
@@ -47,6 +49,13 @@ class Responses:
             session_hint=_conversation(request.get("conversation")) or string(request.get("prompt_cache_key")),
         )
 
+    def reveal_thoughts(self, body: bytes) -> bytes | None:
+        """Asks for summaries where the request asks for reasoning and says nothing of them."""
+        reasoning = (parsed(body) or {}).get("reasoning") if b'"reasoning"' in body else None
+        if not isinstance(reasoning, dict) or not reasoning.keys().isdisjoint(_SUMMARIES):
+            return None
+        return with_member(body, "reasoning", b'"summary":"auto"')
+
     def adapt(self, body: bytes) -> tuple[bytes, ClientFilter | None]:
         """Nothing is changed."""
         return body, None
@@ -67,12 +76,7 @@ class Responses:
         """OpenAI's error object."""
         return openai_error(kind, message)
 
-    def stream_error(
-        self,
-        message: str,
-        sequence_number: int = 0,
-        kind: ErrorKind = ErrorKind.BAD_GATEWAY,
-    ) -> bytes:
+    def stream_error(self, message: str, sequence_number: int = 0, kind: ErrorKind = ErrorKind.BAD_GATEWAY) -> bytes:
         """An `error` event."""
         return responses_stream_error(message, sequence_number, kind)
 

@@ -1,0 +1,124 @@
+"""The watch over silence by itself: when it looks, and that nothing harms it."""
+
+from __future__ import annotations
+
+import trio
+from attrs import define, field
+
+from bridge.events.values import SilenceKind
+from bridge.interception.silence import LOOK_EVERY_S, SILENT_AFTER_S, Lull, Pulse, SilenceWatch
+
+
+@define
+class Stream:
+    """A response under way."""
+
+    came_at: float = field(factory=trio.current_time)
+    life: object = 0
+    sending: bool = False
+    taken: int = 0
+
+
+@define
+class Heard:
+    """What a pulse told, with the time of it."""
+
+    told: list[tuple[str, SilenceKind, float]] = field(factory=list)
+
+    def pulse(self) -> Pulse:
+        """One that tells it here."""
+        return Pulse(lambda lull: self._note("silent", lull), lambda lull: self._note("heard", lull))
+
+    def _note(self, word: str, lull: Lull) -> None:
+        self.told.append((word, lull.kind, trio.current_time()))
+
+
+async def test_each_silence_is_told_within_eleven_seconds(
+    autojump_clock: trio.abc.Clock,  # noqa: ARG001  # it is enough to be asked for
+) -> None:
+    kinds = (SilenceKind.NO_ANSWER, SilenceKind.NO_BYTES, SilenceKind.PINGS_ONLY, SilenceKind.CLIENT_NOT_READING)
+    watch, heard, stream = SilenceWatch(), Heard(), Stream()
+    pulse = heard.pulse()
+    begun = []
+
+    async def silence(kind: SilenceKind) -> None:
+        """Such a silence of 15 s, after a sign of life."""
+        stream.came_at, stream.life, stream.sending = trio.current_time(), object(), False
+        pulse.flows(stream)
+        await trio.sleep(1.3)
+        stream.came_at, stream.life = trio.current_time(), object()
+        begun.append(trio.current_time())
+        if kind is SilenceKind.NO_ANSWER:
+            pulse.asked()
+        stream.sending = kind is SilenceKind.CLIENT_NOT_READING
+        for _ in range(15):
+            await trio.sleep(1)
+            if kind is SilenceKind.PINGS_ONLY:
+                stream.came_at = trio.current_time()
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(watch.run)
+        with watch.watching(pulse):
+            for kind in kinds:
+                await silence(kind)
+        nursery.cancel_scope.cancel()
+    silences = [(kind, at) for word, kind, at in heard.told if word == "silent"]
+    assert [kind for kind, _ in silences] == list(kinds)
+    for (_, at), since in zip(silences, begun, strict=True):
+        assert SILENT_AFTER_S <= at - since <= SILENT_AFTER_S + LOOK_EVERY_S
+    assert [kind for word, kind, _ in heard.told if word == "heard"] == list(kinds[:-1])  # the last ends with all
+
+
+async def test_it_is_told_once_however_long_it_lasts(
+    autojump_clock: trio.abc.Clock,  # noqa: ARG001  # it is enough to be asked for
+) -> None:
+    watch, heard = SilenceWatch(), Heard()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(watch.run)
+        with watch.watching(pulse := heard.pulse()):
+            pulse.asked()
+            await trio.sleep(3600)
+            pulse.at_ease()
+        nursery.cancel_scope.cancel()
+    assert [word for word, _, _ in heard.told] == ["silent", "heard"]
+
+
+async def test_a_stream_is_given_up_once_and_not_while_its_client_is_slow(
+    autojump_clock: trio.abc.Clock,  # noqa: ARG001  # it is enough to be asked for
+) -> None:
+    watch, heard = SilenceWatch(), Heard()
+    given_up: list[Lull] = []
+    pulse, stream = heard.pulse(), Stream()
+    pulse.give_up_after, pulse.give_up = 60.0, given_up.append
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(watch.run)
+        with watch.watching(pulse):
+            stream.sending = True
+            pulse.flows(stream)
+            await trio.sleep(200)
+            assert not given_up
+            stream.sending, stream.came_at, stream.life = False, trio.current_time(), 1
+            while trio.current_time() - stream.came_at < 5 and not given_up:
+                await trio.sleep(4)
+                stream.came_at = trio.current_time()  # pings
+            await trio.sleep(100)
+        nursery.cancel_scope.cancel()
+    [lull] = given_up
+    assert lull.kind is SilenceKind.PINGS_ONLY
+
+
+async def test_who_cannot_be_told_of_costs_nobody_else_the_watch(
+    autojump_clock: trio.abc.Clock,  # noqa: ARG001  # it is enough to be asked for
+) -> None:
+    def fail(_: Lull) -> None:
+        raise ValueError("no room")
+
+    watch, heard = SilenceWatch(), Heard()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(watch.run)
+        with watch.watching(broken := Pulse(fail, fail)), watch.watching(pulse := heard.pulse()):
+            broken.asked()
+            pulse.asked()
+            await trio.sleep(30)
+        nursery.cancel_scope.cancel()
+    assert [word for word, _, _ in heard.told] == ["silent"]
