@@ -181,8 +181,11 @@ class Interceptor:
             toolset = toolsets.toolset(client.session_id, client.client)
             if toolset is not None:
                 told_encoding = encoding.encode("latin-1") if encoding else None
-                self._injection = await inject(self._api, body, told_encoding, toolset.tools)
+                reveal = "thoughts" in self._reporter.added
+                self._injection = await inject(self._api, body, told_encoding, toolset.tools, reveal_thoughts=reveal)
                 self._toolset = toolset
+            if self._injection is not None:
+                self._reporter.added.append("tools")
         except Exception:  # a boundary: a request is better off without tools than with an error for their sake
             log.exception("no tools could be added to a request", interception=self._exchange.id)
 

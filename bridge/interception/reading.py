@@ -58,16 +58,23 @@ async def read(
         return ReadRequest(body, RequestFacts(), unread=str(why))
 
 
-async def inject(api: Api, body: bytes, encoding: bytes | None, tools: Sequence[InjectedTool]) -> Injection | None:
+async def inject(
+    api: Api, body: bytes, encoding: bytes | None, tools: Sequence[InjectedTool], *, reveal_thoughts: bool = False
+) -> Injection | None:
     """Tools for a request that was read: what it becomes with them; None where it gets none."""
+
+    def injected(plain: bytes) -> Injection | None:
+        revealing = api.reveal_thoughts(plain) if reveal_thoughts else None
+        return api.inject(plain if revealing is None else revealing, tools)
+
     decode = decoder(encoding, LIMITS.decoded_bytes)
     if decode is identity and len(body) <= LIMITS.on_loop_bytes:
-        return api.inject(body, tools)
+        return injected(body)
     size = len(body) if decode is identity else len(body) + LIMITS.decoded_bytes
     if decode is None or not READING.take(size):
         return None
     try:
-        return await trio.to_thread.run_sync(lambda: api.inject(decode(body), tools), limiter=_turn)
+        return await trio.to_thread.run_sync(lambda: injected(decode(body)), limiter=_turn)
     finally:
         READING.give_back(size)
 

@@ -72,6 +72,26 @@ class Ask(Protocol):
 
 
 @define(eq=False)
+class _Arrival:
+    """One round's answer as it comes, for who watches whether anybody has fallen silent."""
+
+    _exchange: Exchange
+    _reader: Reader
+    came_at: float = field(factory=trio.current_time, init=False)
+    sending: bool = field(default=False, init=False)
+
+    @property
+    def life(self) -> object:
+        """What has come beside pings."""
+        return self._reader.life or self.came_at
+
+    @property
+    def taken(self) -> int:
+        """How many bytes the client has taken, counted from anywhere."""
+        return self._exchange.taken
+
+
+@define(eq=False)
 class ToolLoop:
     """All rounds of one request. `pass_on` relays a response that is no answer as it is."""
 
@@ -90,6 +110,7 @@ class ToolLoop:
 
     _told: ToldRounds = field(init=False)
     _round: Round | None = field(default=None, init=False)
+    _arrival: _Arrival = field(init=False)
     _turn: Turn | None = field(default=None, init=False)
     """What the last answer asked for; None where there was none to be understood."""
 
@@ -161,6 +182,9 @@ class ToolLoop:
         reader = make_reader(self._exchange.id, facts, self._wants)
         make_round = self._injection.stream if response.is_stream else self._injection.body
         self._round = answer = make_round(last=number == MOST_ROUNDS)
+        self._arrival = _Arrival(self._exchange, reader)
+        self._reporter.answer_changed = True
+        self._reporter.pulse.flows(self._arrival)
         try:
             if response.is_stream:
                 await self._start_stream(response)
@@ -168,6 +192,7 @@ class ToolLoop:
         except HeldTooMuch as error:
             raise UpstreamBroke(str(error)) from None
         finally:
+            self._reporter.pulse.at_ease()  # tools may take their time
             with contextlib.suppress(HeldTooMuch):
                 answer.finish()  # cancelled, a client may have left because it has all
             answer.close()
@@ -182,6 +207,7 @@ class ToolLoop:
     async def _relay(self, response: Response, decode: Decode, answer: Round, reader: Reader) -> None:
         """The whole answer, as it comes. Raises UpstreamError where it breaks off."""
         while chunk := await response.receive():
+            self._arrival.came_at = trio.current_time()
             try:
                 plain = decode(chunk)
             except UndecodableError as error:
@@ -213,8 +239,9 @@ class ToolLoop:
         async with self._sending:
             if not self._exchange.started:  # a body that is too large to be read
                 await self._exchange.start(response.status, _headers(response))
-            self._begun = True
+            self._begun = self._arrival.sending = True
             await self._exchange.send(data)
+            self._arrival.sending = False
         self._sent_at = trio.current_time()
 
     async def _keep_alive(self) -> None:
