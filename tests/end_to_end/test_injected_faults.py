@@ -23,6 +23,7 @@ from bridge.interception.told_rounds import CANCELLED
 from tests.apis.chat_streams import DONE
 from tests.apis.wire import chunk, named
 from tests.end_to_end.fated import LIMITED, OVERLOADED, UNAUTHORIZED
+from tests.faults.census import nothing_left
 from tests.support.dialects import DIALECTS, recorded
 from tests.support.rounds import BODIES, EVENTS, Answer, Calls, RoundsProvider, Says, Step, Thinks, drops, refuses
 from tests.support.scripted_tools import ScriptedToolset, ScriptedToolsets, bridge_with_tools, text_result
@@ -338,10 +339,28 @@ async def test_a_compressed_request_goes_upstream_plain_where_tools_are_added(ap
 
 
 async def test_a_large_request_gets_its_tools_too() -> None:
-    given = RoundsProvider("responses", [LAST])
+    given = RoundsProvider("responses", [CALL, LAST])
     async with bridge_with_tools("responses", given, ScriptedToolsets()) as here:
-        await ask(here.port, {"input": "x" * 2_000_000, "model": "m"})
-    assert b"bmcp_calc_add" in given.asked[0].body
+        answer = await ask(here.port, {"input": "x" * 2_000_000, "model": "m"})
+    assert [b"bmcp_calc_add" in asked.body for asked in given.asked] == [True, True]
+    kinds = [item["type"] for item in given.requests[1]["input"][1:]]
+    assert kinds == ["message", "function_call", "function_call_output"]
+    assert answer.json["id"] == "answer_2"
+
+
+async def test_a_stream_that_ends_before_its_end_has_broken_off() -> None:
+    async def end_early(_: Asked, reply: Reply) -> None:
+        await reply.head(200, STREAM)
+        for event in EVENTS["messages"](CALL)[:-1]:
+            await reply.chunk(event)
+        await reply.end()
+
+    async with bridge_with_tools("messages", RoundsProvider("messages", [end_early]), ScriptedToolsets()) as here:
+        answer = await talk(here, "messages")
+        ended = await here.event("interception.ended")
+    assert (last_event(answer)["type"], answer.complete) == ("error", False)
+    assert (ended.outcome, ended.error) == ("failed", tool_loop.INCOMPLETE)
+    assert [event.error for event in here.events("tool.called")] == [tool_loop.BROKEN_OFF]
 
 
 async def test_a_fault_in_the_list_of_tools_costs_the_tools_alone(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -426,3 +445,32 @@ async def test_another_round_is_no_failover() -> None:
     assert b"clearspan_key_failovers_total{" not in page.body
     called = b'clearspan_injected_tool_invocations_total{model="claude-opus-4-5",provider="anthropic",tool="add"} 1.0'
     assert called in page.body
+
+
+@pytest.mark.parametrize("stream", [True, False], ids=["stream", "body"])
+@pytest.mark.parametrize("api", APIS)
+async def test_a_client_that_leaves_at_any_moment_leaves_nothing_behind(api: str, stream: bool) -> None:
+    """It leaves after so many turns of the scheduler: before, in and between rounds, and while a tool runs."""
+
+    async def slow(_: dict[str, Any]) -> ToolResult:
+        for _turn in range(20):
+            await trio.lowlevel.checkpoint()
+        return text_result("3")
+
+    given = RoundsProvider(api, [CALL, CALL, CALL, LAST])
+    async with bridge_with_tools(api, given, ScriptedToolsets(ScriptedToolset({"add": slow}))) as here:
+        await talk(here, api, stream=stream)
+        async with nothing_left(here):
+            for turns in range(0, 160, 6):
+                given.asked.clear()
+                with trio.CancelScope() as scope:
+                    async with trio.open_nursery() as nursery:
+                        nursery.start_soon(lambda: talk(here, api, stream=stream))
+                        for _turn in range(turns):
+                            await trio.lowlevel.checkpoint()
+                        scope.cancel()
+        started = len(here.events("interception.started"))
+        ended = [await here.event("interception.ended", number + 1) for number in range(started)]
+    assert {event.outcome for event in ended} == {Outcome.COMPLETED, Outcome.CANCELLED}
+    called = here.events("tool.called")
+    assert {event.error for event in called} <= {None, CANCELLED, tool_loop.BROKEN_OFF}
