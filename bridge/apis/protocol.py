@@ -10,8 +10,9 @@ from collections.abc import Callable
 from enum import Enum
 from typing import Protocol
 
-from attrs import frozen
+from attrs import field, frozen
 
+from bridge.apis.conversation import BroughtResult, Conversation
 from bridge.apis.usage import Usage
 from bridge.errors import ErrorKind, Refused
 from bridge.events.values import ErrorType, FailureReason
@@ -37,6 +38,8 @@ class RequestFacts:
     correlating_tool_call_id: str | None = None
     user_session: str | None = None  # the session in `metadata.user_id`
     session_hint: str | None = None  # `conversation`, else `prompt_cache_key`
+    results: tuple[BroughtResult, ...] = ()  # of tools, those after the model's last turn
+    conversation: Conversation | None = field(default=None, eq=False, repr=False)  # only until it is read: it is large
 
 
 @frozen

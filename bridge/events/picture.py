@@ -23,8 +23,10 @@ from bridge.events.entries import (
     TOOL_FIELDS,
     TOOL_TEXTS,
     Attempt,
+    Context,
     Interception,
     Note,
+    Result,
     Serving,
     Thought,
     Tokens,
@@ -40,6 +42,7 @@ from bridge.events.vocabulary import (
     AttemptFailed,
     AttemptStarted,
     CircuitChanged,
+    ContextChanged,
     Event,
     InterceptionEnded,
     InterceptionStarted,
@@ -55,6 +58,7 @@ from bridge.events.vocabulary import (
     ThoughtWithheld,
     TokensUsed,
     ToolCalled,
+    ToolResultBrought,
 )
 from bridge.limits import LIMITS
 
@@ -254,6 +258,22 @@ class Picture:
             self.size += size
         interception.tools.append(Tool(**told, cut=cut))
         _cut(interception, cut)
+
+    @_absorb.register
+    def _(self, event: ToolResultBrought, interception: Interception, _at: datetime) -> None:
+        if len(interception.results) >= LIMITS.tool_results or self._make_room(FIXED) < FIXED:
+            interception.cut = evolve(interception.cut, results=interception.cut.results + 1)
+            _cut(interception, utf8_size(event.text))
+            return
+        self.size += FIXED
+        name = event.tool_call_id
+        kept = name if name is None else self._kept(interception, name)
+        interception.results.append(Result(kept, event.bytes, event.is_error, self._kept(interception, event.text)))
+
+    @_absorb.register
+    def _(self, event: ContextChanged, interception: Interception, _at: datetime) -> None:
+        numbers = (event.messages, event.added, event.removed)
+        interception.context = Context(*numbers, event.system_changed, event.tools_changed)
 
     @_absorb.register
     def _(self, event: ModelServed, interception: Interception, _at: datetime) -> None:

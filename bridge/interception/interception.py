@@ -6,27 +6,30 @@ the keys, the relay of the response with its keep-alive, and a reader on a copy.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from math import inf
 from typing import Any
 
 import trio
-from attrs import AttrsInstance, evolve, fields, frozen
+from attrs import AttrsInstance, Factory, evolve, fields, frozen
 
+from bridge.apis.conversation import Fingerprints
 from bridge.apis.protocol import ClientFilter, RequestFacts
 from bridge.errors import NO_RETRY, ErrorKind, Refused
 from bridge.events.hub import Hub
 from bridge.events.values import ErrorType, Outcome
-from bridge.events.vocabulary import InterceptionStarted
+from bridge.events.vocabulary import ContextChanged, InterceptionStarted
 from bridge.http.exchange import ClientGone, Exchange
 from bridge.http.fields import RawHeaders
-from bridge.interception.agent import recognise
+from bridge.interception.agent import recognise, session_of
 from bridge.interception.caller import Caller
+from bridge.interception.contexts import Comparison, Contexts, agent_key
 from bridge.interception.decoding import decoder, identity
 from bridge.interception.failover import Failover, Served
 from bridge.interception.headers import actor_headers, headers_upstream
 from bridge.interception.lifecycle import FAILED_INSIDE, Cancellation, CancelReason, Ending, Reporter
 from bridge.interception.query import told_query
+from bridge.interception.reading import ReadRequest
 from bridge.interception.reading import read as read_request
 from bridge.interception.relay import Relay
 from bridge.interception.routing import Route
@@ -58,6 +61,7 @@ class Services:
     max_request_bytes: int
     toolsets: Toolsets | None = None
     """None where no MCP server is configured."""
+    contexts: Contexts = Factory(Contexts)
 
 
 class Interceptor:
@@ -73,6 +77,7 @@ class Interceptor:
         self._facts = RequestFacts()
         self._filter: ClientFilter | None = None
         self._unread: str | None = None
+        self._comparison: Comparison | None = None
         self._relay: Relay | None = None
         self._ending = FAILED_INSIDE
         self._reporter = Reporter(exchange, services.hub, Pricing(services.prices, self._origin))
@@ -87,6 +92,8 @@ class Interceptor:
             await self._send_cancel_reason(CancelReason.STOPPING)
             raise
         finally:
+            if self._comparison is not None:
+                self._comparison.settle()
             self._reporter.ended(self.cancellation.settle(self._ending))
 
     async def _run(self) -> None:
@@ -109,6 +116,8 @@ class Interceptor:
     async def _serve(self, nursery: trio.Nursery) -> None:
         try:
             body = await self._read_request()
+            if self._comparison is not None:
+                nursery.start_soon(self._comparison.run)
             nursery.start_soon(self._watch)  # not before: who sent it all, and no more, still gets a refusal
             await self._ask_upstream(body, nursery)
         except Refused as refused:
@@ -122,27 +131,49 @@ class Interceptor:
     async def _read_request(self) -> bytes | AsyncIterator[bytes]:
         """Reads the request, and says what it is before anything else happens to it. Returns what goes upstream."""
         body: bytes | AsyncIterator[bytes]
+        fingerprints: Callable[[], Fingerprints] | None = None
         limit = self._services.max_request_bytes
         try:
             if self._api.understood:
-                body = await self._read(await self._exchange.body(limit))
+                read = await self._read(await self._exchange.body(limit))
+                body, fingerprints = read.body, read.fingerprints
             else:
                 body = await self._exchange.body_parts(limit).replayable(REPLAYABLE)
         finally:
-            self._reporter.started(self._started())
+            started = self._started()
+            self._reporter.started(started)
+        self._reporter.results(self._facts.results)
+        self._compare(started, fingerprints)
         if self._facts.background:
             advice = "leave out 'background', or ask the provider without the bridge"
             raise Refused(ErrorKind.NOT_IMPLEMENTED, f"background responses are not relayed; {advice}", [NO_RETRY])
         return body
 
-    async def _read(self, body: bytes) -> bytes:
-        """Takes in what a request says. Returns what goes upstream."""
+    async def _read(self, body: bytes) -> ReadRequest:
+        """Takes in what a request says."""
         encoding = self._exchange.header(b"content-encoding")
         read = await read_request(
-            self._api, self._route.endpoint, body, encoding.encode("latin-1") if encoding else None
+            self._api,
+            self._route.endpoint,
+            body,
+            encoding.encode("latin-1") if encoding else None,
+            self._compared if self._services.hub.wants(ContextChanged.type) else lambda _: False,
         )
         self._facts, self._filter, self._unread = read.facts, read.client_filter, read.unread
-        return read.body
+        return read
+
+    def _compared(self, facts: RequestFacts) -> bool:
+        return session_of(self._exchange.header, facts) is not None
+
+    def _compare(self, started: InterceptionStarted, fingerprints: Callable[[], Fingerprints] | None) -> None:
+        """Has the conversation compared with that of the agent's request before, where somebody asks for that."""
+        if started.session_id is None or not self._api.understood:
+            return
+        agent, contexts = agent_key(started.session_id, started.agent_id), self._services.contexts
+        if fingerprints is None:
+            contexts.forget(agent)
+        else:
+            self._comparison = Comparison(contexts, agent, started.id, fingerprints, self._reporter.context_changed)
 
     def _origin(self, model: str | None) -> Origin:
         return Origin(self._provider.kind.name, self._provider.settings.base_url, model or self._facts.model)

@@ -13,17 +13,20 @@ from enum import StrEnum
 import trio
 from attrs import frozen
 
+from bridge.apis.conversation import BroughtResult
 from bridge.apis.usage import Usage
 from bridge.events.hub import Hub
 from bridge.events.values import ErrorType, FailureReason, Outcome
 from bridge.events.vocabulary import (
     AttemptFailed,
     AttemptStarted,
+    ContextChanged,
     Event,
     InterceptionEnded,
     InterceptionStarted,
     InterceptionWaiting,
     ResponseStarted,
+    ToolResultBrought,
 )
 from bridge.http.exchange import Exchange
 from bridge.interception.telling import Pricing, Telling
@@ -111,6 +114,15 @@ class Reporter:
 
     def started(self, event: InterceptionStarted) -> None:
         """The request was read."""
+        self._publish(event)
+
+    def results(self, results: Iterable[BroughtResult]) -> None:
+        """The request brings what these tools answered."""
+        for result in results:
+            self._publish(ToolResultBrought(self.id, result.tool_call_id, result.bytes, result.is_error, result.text))
+
+    def context_changed(self, event: ContextChanged) -> None:
+        """The request was compared with the one before."""
         self._publish(event)
 
     def attempt_started(self, key: str) -> None:

@@ -3,15 +3,20 @@
 A small request is read at once. A large one, or one in an encoding, is read in a thread: one at a time, since parsing
 JSON keeps Python's one lock, and within what all requests together may take (`bridge.limits`). There is no queue for
 that: when it is used up, a request goes on its way unread.
+
+Fingerprints of its conversation take as long again. Of a small request they are made by whoever wants them, when the
+request is on its way; of a large one at once, in the same thread, since until then all of it would have to be kept.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 import trio
-from attrs import frozen
+from attrs import evolve, frozen
 
+from bridge.apis.conversation import Fingerprints
 from bridge.apis.json_text import TOO_MANY_MARKS, TooCostly, marks
 from bridge.apis.protocol import Api, ClientFilter, RequestFacts, UnreadableRequest
 from bridge.interception.decoding import Decode, GrownTooLarge, UndecodableError, decoder, identity
@@ -28,6 +33,13 @@ _MAYBE_OBJECT = re.compile(rb"(?:\xef\xbb\xbf)?[ \t\n\r]*\{")
 
 _turn = trio.CapacityLimiter(1)
 
+Compared = Callable[[RequestFacts], bool]
+"""Whether a request with these facts will be compared with the one before. May be asked in a thread."""
+
+
+def _never(_facts: RequestFacts) -> bool:
+    return False
+
 
 @frozen
 class ReadRequest:
@@ -37,22 +49,24 @@ class ReadRequest:
     facts: RequestFacts
     client_filter: ClientFilter | None = None
     unread: str | None = None
+    fingerprints: Callable[[], Fingerprints] | None = None
+    """Makes those of its conversation, where it is to be compared. Holds all of the request until it is let go of."""
 
 
-async def read(api: Api, path: str, body: bytes, encoding: bytes | None) -> ReadRequest:
+async def read(api: Api, path: str, body: bytes, encoding: bytes | None, compared: Compared = _never) -> ReadRequest:
     """Reads a request. Raises UnreadableRequest for what is certainly no JSON object."""
     decode = decoder(encoding, LIMITS.decoded_bytes)
     try:
         if decode is identity and len(body) <= LIMITS.on_loop_bytes:
-            return _read(api, path, body, body)
-        return await _read_large(api, path, body, decode)
+            return _read(api, path, body, body, compared)
+        return await _read_large(api, path, body, decode, compared)
     except TooCostly as why:
         if decode is identity and not _MAYBE_OBJECT.match(body):
             raise UnreadableRequest("the request body is no JSON object") from None
         return ReadRequest(body, RequestFacts(), unread=str(why))
 
 
-async def _read_large(api: Api, path: str, body: bytes, decode: Decode | None) -> ReadRequest:
+async def _read_large(api: Api, path: str, body: bytes, decode: Decode | None, compared: Compared) -> ReadRequest:
     """Reads it in a thread, within the budget. Raises TooCostly where it is not read."""
     if decode is None:
         raise TooCostly(UNKNOWN_ENCODING)
@@ -66,7 +80,7 @@ async def _read_large(api: Api, path: str, body: bytes, decode: Decode | None) -
         if not READING.take(values * _VALUE_BYTES):
             raise TooCostly(NO_ROOM)
         size += values * _VALUE_BYTES
-        return await trio.to_thread.run_sync(_read, api, path, body, plain, limiter=_turn)
+        return await trio.to_thread.run_sync(_read_whole, api, path, body, plain, compared, limiter=_turn)
     finally:
         READING.give_back(size)
 
@@ -87,7 +101,20 @@ def _look(decode: Decode, body: bytes) -> tuple[bytes, int]:
     return plain, count
 
 
-def _read(api: Api, path: str, body: bytes, plain: bytes) -> ReadRequest:
+def _read(api: Api, path: str, body: bytes, plain: bytes, compared: Compared) -> ReadRequest:
     facts = api.read_request(path, plain)
     adapted, client_filter = api.adapt(body)
-    return ReadRequest(adapted, facts, client_filter)
+    conversation = facts.conversation
+    if conversation is None:
+        return ReadRequest(adapted, facts, client_filter)
+    fingerprints = conversation.fingerprints if compared(facts) else None
+    return ReadRequest(adapted, evolve(facts, conversation=None), client_filter, fingerprints=fingerprints)
+
+
+def _read_whole(api: Api, path: str, body: bytes, plain: bytes, compared: Compared) -> ReadRequest:
+    """The same, with nothing left to be done that needs the request."""
+    read = _read(api, path, body, plain, compared)
+    if read.fingerprints is None:
+        return read
+    made = read.fingerprints()
+    return evolve(read, fingerprints=lambda: made)

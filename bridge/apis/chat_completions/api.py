@@ -10,13 +10,16 @@ from typing import Any
 
 from bridge.apis.chat_completions.accumulator import ChatAccumulator, stream_failure
 from bridge.apis.chat_completions.include_usage import UsageChunkFilter, add_include_usage
+from bridge.apis.conversation import Conversation, after_last, brought
 from bridge.apis.errors import chat_stream_error, openai_error
 from bridge.apis.json_text import loads_object
 from bridge.apis.protocol import ClientFilter, Opening, Reader, RequestFacts, StreamFailure, Wants
 from bridge.apis.readers import body_reader, stream_reader
-from bridge.apis.request import joined_texts, last_of, request_object, string, user_session
+from bridge.apis.request import items_of, joined_texts, last_of, request_object, string, user_session
 from bridge.apis.transcript import Transcript
 from bridge.errors import ErrorKind
+
+_TOOL_ROLES = ("tool", "function")  # the latter from before calls had ids
 
 
 class ChatCompletions:
@@ -29,7 +32,8 @@ class ChatCompletions:
     def read_request(self, path: str, body: bytes) -> RequestFacts:  # noqa: ARG002  # the body says it all
         """The facts of a request body; raises UnreadableRequest."""
         request = request_object(body)
-        last = last_of(request.get("messages"))
+        messages = items_of(request.get("messages"))
+        last = last_of(messages)
         return RequestFacts(
             model=string(request.get("model")),
             service_tier=string(request.get("service_tier")),
@@ -38,6 +42,12 @@ class ChatCompletions:
             correlating_tool_call_id=string(last.get("tool_call_id")) if last.get("role") == "tool" else None,
             user_session=user_session(request.get("metadata")),
             session_hint=string(request.get("prompt_cache_key")),
+            results=brought(
+                (message.get("tool_call_id"), message.get("content"), False)
+                for message in after_last(messages, lambda message: message.get("role") == "assistant")
+                if message.get("role") in _TOOL_ROLES
+            ),
+            conversation=Conversation(messages, None, request.get("tools")),
         )
 
     def adapt(self, body: bytes) -> tuple[bytes, ClientFilter | None]:

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from typing import Any
 
+from bridge.apis.conversation import Conversation, after_last, brought
 from bridge.apis.errors import anthropic_error, messages_stream_error
 from bridge.apis.json_text import loads_object
 from bridge.apis.messages.accumulator import MessagesAccumulator, stream_failure
+from bridge.apis.messages.plain import plain
 from bridge.apis.protocol import ClientFilter, Opening, Reader, RequestFacts, StreamFailure, Wants
 from bridge.apis.readers import body_reader, event_type, stream_reader
-from bridge.apis.request import joined_texts, last_of, request_object, string, user_session
+from bridge.apis.request import items_of, joined_texts, last_of, request_object, string, user_session
 from bridge.apis.transcript import Transcript
 from bridge.errors import ErrorKind
 
@@ -30,7 +32,8 @@ class Messages:
     def read_request(self, path: str, body: bytes) -> RequestFacts:  # noqa: ARG002  # the body says it all
         """The facts of a request body; raises UnreadableRequest."""
         request = request_object(body)
-        last = last_of(request.get("messages"))
+        messages = items_of(request.get("messages"))
+        last = last_of(messages)
         content = last.get("content") if last.get("role") == "user" else None
         results = _results(content)
         return RequestFacts(
@@ -40,6 +43,12 @@ class Messages:
             prompt=None if results else _prompt(content),
             correlating_tool_call_id=string(results[-1].get("tool_use_id")) if results else None,
             user_session=user_session(request.get("metadata")),
+            results=brought(
+                (block.get("tool_use_id"), block.get("content"), block.get("is_error") is True)
+                for message in after_last(messages, lambda message: message.get("role") == "assistant")
+                for block in _results(message.get("content"))
+            ),
+            conversation=Conversation(messages, request.get("system"), request.get("tools"), plain=plain),
         )
 
     def adapt(self, body: bytes) -> tuple[bytes, ClientFilter | None]:

@@ -5,11 +5,14 @@ The answer itself is read in `accumulator`. Shapes follow OpenAI's API reference
 
 from __future__ import annotations
 
+from typing import Any
+
+from bridge.apis.conversation import Conversation, after_last, brought
 from bridge.apis.errors import openai_error, responses_stream_error
 from bridge.apis.json_text import loads_object
 from bridge.apis.protocol import ClientFilter, Opening, Reader, RequestFacts, StreamFailure, Wants
 from bridge.apis.readers import body_reader, event_type, stream_reader
-from bridge.apis.request import joined_texts, last_of, request_object, string, user_session
+from bridge.apis.request import items_of, joined_texts, last_of, request_object, string, user_session
 from bridge.apis.responses.accumulator import ResponsesAccumulator, stream_failure
 from bridge.apis.transcript import Transcript
 from bridge.errors import ErrorKind
@@ -30,7 +33,9 @@ class Responses:
         """The facts of a request body; raises UnreadableRequest."""
         request = request_object(body)
         given = request.get("input")
-        last = last_of(given)
+        items = items_of(given)
+        last = last_of(items)
+        conversation = _conversation(request.get("conversation"))
         prompt = joined_texts(last.get("content"), "input_text") if last.get("role") == "user" else None
         return RequestFacts(
             model=string(request.get("model")),
@@ -40,7 +45,18 @@ class Responses:
             prompt=string(given) or prompt,
             correlating_tool_call_id=string(last.get("call_id")) if last.get("type") in _TOOL_OUTPUTS else None,
             user_session=user_session(request.get("metadata")),
-            session_hint=_conversation(request.get("conversation")) or string(request.get("prompt_cache_key")),
+            session_hint=conversation or string(request.get("prompt_cache_key")),
+            results=brought(
+                (item.get("call_id"), item.get("output"), item.get("status") == "failed")
+                for item in after_last(items, _is_answer)
+                if _type(item).endswith("_output")
+            ),
+            conversation=Conversation(
+                items,
+                request.get("instructions"),
+                request.get("tools"),
+                continues=conversation is not None or string(request.get("previous_response_id")) is not None,
+            ),
         )
 
     def adapt(self, body: bytes) -> tuple[bytes, ClientFilter | None]:
@@ -71,6 +87,16 @@ class Responses:
         value = loads_object(data) if name in _FAILURES else None
         failure = stream_failure(value) if value is not None else None
         return failure if failure is not None and failure.reason is not None else Opening.RELEASE
+
+
+def _is_answer(item: dict[str, Any]) -> bool:
+    """Whether it is a part of a turn of the model's."""
+    return item.get("role") == "assistant" or _type(item) == "reasoning" or _type(item).endswith("_call")
+
+
+def _type(item: dict[str, Any]) -> str:
+    kind = item.get("type")
+    return kind if isinstance(kind, str) else ""
 
 
 def _conversation(value: object) -> str | None:
