@@ -1,7 +1,7 @@
 """The record as an event log: what a subscriber would have heard of past interceptions, as far as it was kept.
 
 Thoughts come whole, where they were recorded; the pieces in which they streamed, which tier a request asked for, when
-the answer told its model, and the keys' health are not kept.
+the answer told its model, what a request changed of its conversation, and the keys' health are not kept.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from bridge.events.vocabulary import (
     ThoughtWithheld,
     TokensUsed,
     ToolCalled,
+    ToolResultBrought,
 )
 from bridge.events.wire import Envelope, encode
 from bridge.record.history import Fields, Filter, interceptions, story
@@ -36,6 +37,7 @@ Timed = tuple[datetime, Event]
 
 STARTED_FIELDS = tuple(field.name for field in fields(InterceptionStarted) if field.name != "credential")
 TOKEN_FIELDS = tuple(field.name for field in fields(TokensUsed) if field.name != "id")
+RESULT_FIELDS = tuple(field.name for field in fields(ToolResultBrought) if field.name != "id")
 SERVED_COLUMNS = ("served_model", "service_tier", "speed")
 ENDED_FIELDS = ("status", "error", "first_byte_ms", "first_token_ms")
 
@@ -93,6 +95,8 @@ def _attempt(interception: Fields, attempt: Fields, began: datetime) -> Iterator
 
 
 def _found(name: str, interception: Fields) -> Iterator[Timed]:
+    for result in interception["results"]:
+        yield _at(result), ToolResultBrought(name, **{field: result[field] for field in RESULT_FIELDS})
     for prompt in interception["prompts"]:
         if prompt["text"] is not None:
             yield _at(prompt), PromptRecorded(name, prompt["response_id"], prompt["text"])

@@ -31,10 +31,18 @@ PARTS = {
     "prompts": ("prompts", "rowid"),
     "thoughts": ("thoughts", '"index"'),
     "tools": ("tool_calls", "rowid"),
+    "results": ("tool_results", "rowid"),
     "notes": ("notes", "rowid"),
     "tokens": ("token_usages", "rowid"),
 }
 """The parts of an interception, as a snapshot calls them, with their tables and order."""
+
+RESULT_OF = """
+    SELECT r.* FROM tool_results AS r JOIN interceptions AS i ON i.id = r.interception_id
+    WHERE r.tool_call_id = :tool_call_id AND i.session_id IS :session_id AND i.started_at >= :started_at
+    ORDER BY i.started_at, r.rowid LIMIT 1
+"""
+"""What a call's tool answered: the next request of the same session that brings it."""
 
 
 @frozen
@@ -92,7 +100,18 @@ def story(database: sqlite3.Connection, name: str) -> Fields:
         sql = f"SELECT * FROM {table} WHERE interception_id = ? ORDER BY {order}"  # noqa: S608  # our own names
         rows = database.execute(sql, (interception["id"],))
         interception[name_in_story] = [_part(row) for row in rows]
+    for tool in interception["tools"]:
+        tool["result"] = _result_of(database, tool, interception)
     return interception
+
+
+def _result_of(database: sqlite3.Connection, tool: Fields, interception: Fields) -> Fields | None:
+    """What came back for a call, and with which interception; None where that is not known."""
+    if tool["tool_call_id"] is None:
+        return None
+    call = {**tool, "arguments": None, **{name: interception[name] for name in ("session_id", "started_at")}}
+    row = database.execute(RESULT_OF, call).fetchone()
+    return None if row is None else {"interception_id": row["interception_id"], **_part(row)}
 
 
 def since_when(text: str, now: datetime) -> datetime:
@@ -170,7 +189,7 @@ def _part(row: sqlite3.Row) -> Fields:
     for name in ("arguments", "extra"):
         if fields.get(name) is not None:
             fields[name] = orjson.loads(fields[name])
-    for name in ("injected", "partial"):
+    for name in ("injected", "partial", "is_error"):
         if name in fields:
             fields[name] = bool(fields[name])
     return fields

@@ -25,6 +25,7 @@ from bridge.events.vocabulary import (
     ThoughtWithheld,
     TokensUsed,
     ToolCalled,
+    ToolResultBrought,
 )
 from bridge.events.wire import Envelope
 from bridge.record.key_states import KeyStates
@@ -43,6 +44,8 @@ END = tuple(field.name for field in fields(InterceptionEnded) if field.name != "
 ENDED = f"UPDATE interceptions SET ended_at = ?, {', '.join(f'{name} = ?' for name in END)} WHERE id = ?"  # noqa: S608  # our own names
 
 SERVED = "UPDATE interceptions SET served_model = ?, service_tier = ?, speed = ? WHERE id = ?"
+
+RESULT = tuple(field.name for field in fields(ToolResultBrought) if field.name != "id")
 
 USED = tuple(field.name for field in fields(TokensUsed) if field.name not in {"id", "extra"})
 
@@ -78,6 +81,8 @@ def kept(envelope: Envelope, settings: RecordSettings) -> Envelope | None:
             return envelope if settings.thoughts else None
         case ToolCalled() if not settings.tool_arguments:
             return evolve(envelope, event=evolve(event, arguments=None))
+        case ToolResultBrought() if not settings.tool_results:
+            return evolve(envelope, event=evolve(event, text=""))
         case _:
             return envelope
 
@@ -97,6 +102,7 @@ class Statements:
             ThoughtRecorded,
             ThoughtWithheld,
             ToolCalled,
+            ToolResultBrought,
             ModelServed,
             Noted,
             TokensUsed,
@@ -200,6 +206,12 @@ def _(event: ToolCalled, _run: int, at: str) -> list[Statement]:
             at=at,
         )
     ]
+
+
+@_of.register
+def _(event: ToolResultBrought, _run: int, at: str) -> list[Statement]:
+    values = {name: getattr(event, name) for name in RESULT}
+    return [_insert("tool_results", interception_id=event.id, **values, at=at)]
 
 
 @_of.register
