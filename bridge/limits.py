@@ -92,6 +92,8 @@ class Limits:
     """Ended interceptions that are remembered."""
     picture_bytes: int = 32 * MIB
     """All that is remembered; the oldest ended interceptions go first."""
+    sessions: int = 256
+    """Sessions whose sums are remembered; of others the record knows all."""
     circuits: int = 256
     """Circuits that are not closed; the oldest are not shown."""
 

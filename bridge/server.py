@@ -37,6 +37,7 @@ from bridge.process.signals import ENDING
 from bridge.providers.connections import NoAuthorities, load_authorities
 from bridge.providers.prices import Prices
 from bridge.providers.provider import Provider
+from bridge.record.own_usage import OwnUsage
 from bridge.record.recording import recording
 
 if TYPE_CHECKING:
@@ -95,6 +96,7 @@ class Bridge:
         self.hub.add_sink(metrics.count)
         app.serve_locally("/metrics", metrics.page)
         app.serve_locally("/healthz", json_page(self.health))
+        app.serve_own_usage(OwnUsage(self.hub, self._settings.record.path).of)
         async with AsyncExitStack() as stack:
             for listener_socket in sockets:
                 stack.push_async_callback(listener_socket.aclose)

@@ -22,7 +22,8 @@ from bridge.config.settings import (
     Settings,
     format_duration,
 )
-from bridge.events.entries import Attempt, Cut, Interception, Thought, Tokens, Tool, Totals
+from bridge.events.entries import Attempt, Context, Cut, Interception, Result, Thought, Tokens, Tool, Totals
+from bridge.events.sessions import SessionTotals
 from bridge.events.vocabulary import EVENT_TYPES, Event, InterceptionStarted
 from bridge.events.wire import Hello, Reply, Snapshot, decode
 from bridge.interception.agent import SESSION_HEADERS, SIGNS
@@ -93,7 +94,10 @@ def test_no_event_is_described_that_does_not_exist() -> None:
     assert described == list(EVENT_TYPES)
 
 
-@pytest.mark.parametrize("cls", [Hello, Snapshot, Interception, Attempt, Thought, Tool, Cut, Tokens, Totals, Reply])
+PARTS = [Interception, Attempt, Result, Context, Thought, Tool, Cut, Tokens, Totals, SessionTotals]
+
+
+@pytest.mark.parametrize("cls", [Hello, Snapshot, *PARTS, Reply])
 def test_messages_and_their_parts_are_described_with_every_field(cls: type[attrs.AttrsInstance]) -> None:
     place = {Hello: "The socket", Reply: "Commands"}.get(cls, "Snapshots")
 

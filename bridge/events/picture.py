@@ -34,6 +34,7 @@ from bridge.events.entries import (
     Totals,
     tool_times_size,
 )
+from bridge.events.sessions import Sessions
 from bridge.events.size import FIXED, clip, clip_json, json_size, utf8_size, value_json, value_size
 from bridge.events.values import Asked
 from bridge.events.vocabulary import (
@@ -78,6 +79,7 @@ class Picture:
     totals: Totals = Factory(Totals)
     circuits: dict[tuple[str, str, str | None], CircuitChanged] = Factory(dict)
     servers: dict[str, ServerChanged] = Factory(dict)
+    sessions: Sessions = Factory(Sessions)
     size: int = field(init=False)
     """What all interceptions take, about, as `LIMITS.picture_bytes` bounds it."""
     _ended: dict[str, None] = field(factory=dict, init=False)
@@ -148,6 +150,7 @@ class Picture:
         self.size += times
         if texts:
             interception.started = evolve(event, **texts)
+        self.sessions.start(interception)
         self.totals.interceptions += 1
 
     @singledispatchmethod
@@ -158,6 +161,7 @@ class Picture:
     def _(self, event: AttemptStarted, interception: Interception, at: datetime) -> None:
         interception.waiting_until = None
         self.totals.failovers += event.attempt > 1
+        self.sessions.serve(interception, event.key)
         interception.attempts.append(Attempt(attempt=event.attempt, key=event.key, started_at=at))
         self._make_room(FIXED)
         self.size += FIXED
@@ -304,6 +308,7 @@ class Picture:
         interception.tokens.add(event)
         interception.tokens.context_window = event.context_window or interception.tokens.context_window
         self.totals.tokens.add(event)
+        self.sessions.add(event, interception)
 
     @_absorb.register
     def _(self, event: InterceptionEnded, interception: Interception, at: datetime) -> None:
@@ -311,6 +316,7 @@ class Picture:
         for name in ENDED_FIELDS:
             setattr(interception, name, getattr(event, name))
         interception.error, interception.ended_at, interception.waiting_until = error, at, None
+        self.sessions.add(event, interception)
         name = event.outcome.value
         setattr(self.totals, name, getattr(self.totals, name) + 1)
         interception.ended_nth = self.totals.ended

@@ -14,6 +14,7 @@ from cattrs.preconf.orjson import make_converter
 from bridge.errors import ClearspanError
 from bridge.events.entries import Interception, Tool, Totals
 from bridge.events.picture import Picture
+from bridge.events.sessions import Sessions, SessionTotals
 from bridge.events.times import format_time
 from bridge.events.values import RateLimits, ServerState
 from bridge.events.vocabulary import EVENT_TYPES, CircuitChanged, Event, KeyChanged, ServerChanged, ToolCalled
@@ -63,6 +64,7 @@ class Snapshot:
     circuits: list[CircuitChanged] = Factory(list)
     """Those that are not closed."""
     servers: list[ServerChanged] = Factory(list)
+    sessions: list[SessionTotals] = Factory(list)
 
     @classmethod
     def of(cls, picture: Picture, seq: int, at: datetime) -> Snapshot:
@@ -75,6 +77,7 @@ class Snapshot:
             picture.totals.copy(),
             list(picture.circuits.values()),
             list(picture.servers.values()),
+            [session.copy() for session in picture.sessions.known.values()],
         )
 
     def picture(self) -> Picture:
@@ -85,6 +88,7 @@ class Snapshot:
             totals=self.totals.copy(),
             circuits={(circuit.provider, circuit.endpoint, circuit.model): circuit for circuit in self.circuits},
             servers={server.server: server for server in self.servers},
+            sessions=Sessions({session.session_id: session.copy() for session in self.sessions}),
         )
 
 
@@ -219,7 +223,8 @@ def encode_snapshot(snapshot: Snapshot) -> list[bytes]:
         if len(gathered) >= PIECE:
             pieces.append(bytes(gathered))
             gathered.clear()
-    tail = _json({"totals": snapshot.totals, "circuits": snapshot.circuits, "servers": snapshot.servers})
+    named = ("totals", "circuits", "servers", "sessions")
+    tail = _json({name: getattr(snapshot, name) for name in named})
     gathered += b"]," + tail[1:] + b"\n"
     return [*pieces, bytes(gathered)]
 
