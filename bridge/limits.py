@@ -126,6 +126,11 @@ class Limits:
     snapshots_per_s: int = 2
     """Snapshots that one subscriber gets for the asking."""
 
+    history: int = 200
+    """Past interceptions in one line."""
+    history_bytes: int = 2 * MIB
+    """What they take; the texts of one that alone takes more end sooner."""
+
     # The dashboard as a web page
     web_tabs: int = 8
     """Tabs that are open at one time; each has a process of its own."""

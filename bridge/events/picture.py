@@ -80,6 +80,8 @@ class Picture:
     circuits: dict[tuple[str, str, str | None], CircuitChanged] = Factory(dict)
     servers: dict[str, ServerChanged] = Factory(dict)
     sessions: Sessions = Factory(Sessions)
+    room: int | None = field(default=None, kw_only=True, eq=False)
+    """What all interceptions may take, where that is less than usual."""
     size: int = field(init=False)
     """What all interceptions take, about, as `LIMITS.picture_bytes` bounds it."""
     _ended: dict[str, None] = field(factory=dict, init=False)
@@ -354,9 +356,10 @@ class Picture:
 
     def _make_room(self, size: int) -> int:
         """Forgets ended interceptions as long as there is not that much room. Returns how much there is."""
-        while self.size + size > LIMITS.picture_bytes and self._forget():
+        room = LIMITS.picture_bytes if self.room is None else self.room
+        while self.size + size > room and self._forget():
             pass
-        return max(LIMITS.picture_bytes - self.size, 0)
+        return max(room - self.size, 0)
 
     def _forget(self) -> bool:
         """Forgets the one that ended first, if there is any."""

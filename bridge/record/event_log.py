@@ -45,12 +45,13 @@ ENDED_FIELDS = ("status", "error", "first_byte_ms", "first_token_ms")
 def event_lines(database: sqlite3.Connection, newest: int) -> Iterator[bytes]:
     """The newest interceptions as lines of the event socket, in order of time."""
     stories = [story(database, row["id"]) for row in interceptions(database, Filter(limit=newest))]
-    events = [timed for interception in reversed(stories) for timed in _events(interception)]
+    events = [timed for interception in reversed(stories) for timed in events_of(interception)]
     events.sort(key=lambda timed: timed[0])  # stable: what came at the same millisecond stays in its order
     return (encode(Envelope(seq, at, event)) for seq, (at, event) in enumerate(events, 1))
 
 
-def _events(interception: Fields) -> Iterator[Timed]:
+def events_of(interception: Fields) -> Iterator[Timed]:
+    """What was told of an interception, given in full, with the times; not in their order."""
     name, began = interception["id"], datetime.fromisoformat(interception["started_at"])
     facts = {field: interception[field] for field in STARTED_FIELDS}
     yield began, InterceptionStarted(**facts, credential=Credential(**interception["credential"]))

@@ -48,7 +48,7 @@ RESULT_OF = """
 @frozen
 class Filter:
     """Which interceptions to list, newest first. None means all; `since` is an aware time, `text` any part of a prompt,
-    a thought or a tool call."""
+    a thought or a tool call; `before` is the whole id of the interception that those to list began before."""
 
     since: datetime | None = None
     model: str | None = None
@@ -57,6 +57,7 @@ class Filter:
     provider: str | None = None
     outcome: str | None = None
     text: str | None = None
+    before: str | None = None
     limit: int = 50
 
 
@@ -145,6 +146,9 @@ def _conditions(database: sqlite3.Connection, wanted: Filter) -> tuple[str, Fiel
     if wanted.since is not None:
         conditions.append("started_at >= :since")
         values["since"] = format_time(wanted.since)
+    if wanted.before is not None:
+        conditions.append("(started_at, rowid) < (SELECT started_at, rowid FROM interceptions WHERE id = :before)")
+        values["before"] = wanted.before
     if wanted.text is not None:
         in_json = orjson.dumps(wanted.text).decode()[1:-1]
         values |= {"text": f"%{_escaped(wanted.text)}%", "json": f"%{_escaped(in_json)}%"}
