@@ -39,7 +39,7 @@ class RequestFacts:
     user_session: str | None = None  # the session in `metadata.user_id`
     session_hint: str | None = None  # `conversation`, else `prompt_cache_key`
     results: tuple[BroughtResult, ...] = ()  # of tools, those after the model's last turn
-    conversation: Conversation | None = field(default=None, eq=False, repr=False)  # only until it is read: it is large
+    conversation: Conversation | None = field(default=None, eq=False, repr=False)  # large, as those may be: not kept
 
 
 @frozen

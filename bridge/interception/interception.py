@@ -131,19 +131,20 @@ class Interceptor:
     async def _read_request(self) -> bytes | AsyncIterator[bytes]:
         """Reads the request, and says what it is before anything else happens to it. Returns what goes upstream."""
         body: bytes | AsyncIterator[bytes]
-        fingerprints: Callable[[], Fingerprints] | None = None
+        read: ReadRequest | None = None
         limit = self._services.max_request_bytes
         try:
             if self._api.understood:
                 read = await self._read(await self._exchange.body(limit))
-                body, fingerprints = read.body, read.fingerprints
+                body = read.body
             else:
                 body = await self._exchange.body_parts(limit).replayable(REPLAYABLE)
         finally:
             started = self._started()
             self._reporter.started(started)
-        self._reporter.results(self._facts.results)
-        self._compare(started, fingerprints)
+        if read is not None:
+            self._reporter.results(read.results)
+            self._compare(started, read.fingerprints)
         if self._facts.background:
             advice = "leave out 'background', or ask the provider without the bridge"
             raise Refused(ErrorKind.NOT_IMPLEMENTED, f"background responses are not relayed; {advice}", [NO_RETRY])
@@ -167,7 +168,7 @@ class Interceptor:
 
     def _compare(self, started: InterceptionStarted, fingerprints: Callable[[], Fingerprints] | None) -> None:
         """Has the conversation compared with that of the agent's request before, where somebody asks for that."""
-        if started.session_id is None or not self._api.understood:
+        if started.session_id is None:
             return
         agent, contexts = agent_key(started.session_id, started.agent_id), self._services.contexts
         if fingerprints is None:

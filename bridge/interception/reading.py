@@ -16,7 +16,7 @@ from collections.abc import Callable
 import trio
 from attrs import evolve, frozen
 
-from bridge.apis.conversation import Fingerprints
+from bridge.apis.conversation import BroughtResult, Fingerprints
 from bridge.apis.json_text import TOO_MANY_MARKS, TooCostly, marks
 from bridge.apis.protocol import Api, ClientFilter, RequestFacts, UnreadableRequest
 from bridge.interception.decoding import Decode, GrownTooLarge, UndecodableError, decoder, identity
@@ -49,6 +49,8 @@ class ReadRequest:
     facts: RequestFacts
     client_filter: ClientFilter | None = None
     unread: str | None = None
+    results: tuple[BroughtResult, ...] = ()
+    """What tools answered; not among the facts, which are kept while the answer is read."""
     fingerprints: Callable[[], Fingerprints] | None = None
     """Makes those of its conversation, where it is to be compared. Holds all of the request until it is let go of."""
 
@@ -108,7 +110,8 @@ def _read(api: Api, path: str, body: bytes, plain: bytes, compared: Compared) ->
     if conversation is None:
         return ReadRequest(adapted, facts, client_filter)
     fingerprints = conversation.fingerprints if compared(facts) else None
-    return ReadRequest(adapted, evolve(facts, conversation=None), client_filter, fingerprints=fingerprints)
+    kept = evolve(facts, results=(), conversation=None)
+    return ReadRequest(adapted, kept, client_filter, results=facts.results, fingerprints=fingerprints)
 
 
 def _read_whole(api: Api, path: str, body: bytes, plain: bytes, compared: Compared) -> ReadRequest:
