@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import orjson
-from attrs import frozen
+from attrs import define, evolve, frozen
 
 from bridge.events.size import clip, utf8_size
 from bridge.events.vocabulary import ContextChanged
@@ -47,18 +47,32 @@ class Fingerprints:
     continues: bool
 
 
-@frozen
+@define(eq=False)
 class Conversation:
-    """The parts of a request's body that make up its conversation, as they were parsed. It holds all of the request:
-    who has it makes fingerprints of it, and lets go of it."""
+    """The parts of a request's body that make up its conversation, as they were parsed, and what tools answered.
+
+    It holds all of the request, and stands among facts that are kept for long: whoever reads them empties it.
+    """
 
     messages: list[Any]
     system: Any
     tools: Any
+    results: tuple[BroughtResult, ...] = ()
+    """Those that came after the model's last turn."""
     continues: bool = False
     """The messages come on top of those that the provider keeps, and replace none."""
     plain: Callable[[Any], Any] = _as_it_is
     """Takes out of a message, or of the system prompt, what says nothing of its content."""
+
+    def empty(self) -> None:
+        """Lets go of the request."""
+        self.messages, self.system, self.tools, self.results = [], None, None, ()
+
+    def moved(self) -> Conversation:
+        """The same for somebody else to hold; this one is empty then."""
+        conversation = evolve(self)
+        self.empty()
+        return conversation
 
     def fingerprints(self) -> Fingerprints:
         """Takes about as long as it would to write the request as JSON."""
@@ -97,18 +111,16 @@ def _differences(before: array[int], now: array[int]) -> tuple[int, int]:
 
 def after_last(messages: list[Any], is_answer: Callable[[dict[str, Any]], bool]) -> list[dict[str, Any]]:
     """The messages that came after the model's last turn, in order."""
-    found: list[dict[str, Any]] = []
-    for message in reversed(messages):
-        if isinstance(message, dict):
-            if is_answer(message):
-                break
-            found.append(message)
-    return found[::-1]
+    place = len(messages)
+    while place and not (isinstance(messages[place - 1], dict) and is_answer(messages[place - 1])):
+        place -= 1
+    return [message for message in messages[place:] if isinstance(message, dict)]
 
 
 def brought(results: Iterable[tuple[object, object, bool]]) -> tuple[BroughtResult, ...]:
     """Results given as the call's id, the content, and whether it is an error; the last ones where there are many."""
-    return tuple(_result(*result) for result in list(results)[-LIMITS.tool_results :])
+    found = [*results]
+    return tuple([_result(*result) for result in found[-LIMITS.tool_results :]]) if found else ()
 
 
 def _result(tool_call_id: object, content: object, is_error: bool) -> BroughtResult:

@@ -12,7 +12,7 @@ from typing import Protocol
 
 from attrs import field, frozen
 
-from bridge.apis.conversation import BroughtResult, Conversation
+from bridge.apis.conversation import Conversation
 from bridge.apis.usage import Usage
 from bridge.errors import ErrorKind, Refused
 from bridge.events.values import ErrorType, FailureReason
@@ -38,8 +38,7 @@ class RequestFacts:
     correlating_tool_call_id: str | None = None
     user_session: str | None = None  # the session in `metadata.user_id`
     session_hint: str | None = None  # `conversation`, else `prompt_cache_key`
-    results: tuple[BroughtResult, ...] = ()  # of tools, those after the model's last turn
-    conversation: Conversation | None = field(default=None, eq=False, repr=False)  # large, as those may be: not kept
+    conversation: Conversation | None = field(default=None, eq=False, repr=False)  # None where it is not read
 
 
 @frozen

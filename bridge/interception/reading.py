@@ -109,9 +109,12 @@ def _read(api: Api, path: str, body: bytes, plain: bytes, compared: Compared) ->
     conversation = facts.conversation
     if conversation is None:
         return ReadRequest(adapted, facts, client_filter)
-    fingerprints = conversation.fingerprints if compared(facts) else None
-    kept = evolve(facts, results=(), conversation=None)
-    return ReadRequest(adapted, kept, client_filter, results=facts.results, fingerprints=fingerprints)
+    results, fingerprints = conversation.results, None
+    if compared(facts):
+        fingerprints = conversation.moved().fingerprints
+    else:
+        conversation.empty()
+    return ReadRequest(adapted, facts, client_filter, results=results, fingerprints=fingerprints)
 
 
 def _read_whole(api: Api, path: str, body: bytes, plain: bytes, compared: Compared) -> ReadRequest:

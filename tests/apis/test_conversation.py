@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.apis.chat_completions.api import ChatCompletions
-from bridge.apis.conversation import BroughtResult, Fingerprints, change
+from bridge.apis.conversation import BroughtResult, Conversation, Fingerprints, change
 from bridge.apis.messages.api import Messages
 from bridge.apis.protocol import Api
 from bridge.apis.responses.api import Responses
@@ -25,15 +25,20 @@ Fields = dict[str, Any]
 
 def results(api: Api, **request: Any) -> list[tuple[str | None, int, bool, str]]:
     """What a request brings: each call's id, bytes, whether it is an error, and text."""
-    found = api.read_request("", orjson.dumps(request)).results
+    found = read(api, **request).results
     return [(result.tool_call_id, result.bytes, result.is_error, result.text) for result in found]
+
+
+def read(api: Api, **request: Any) -> Conversation:
+    """The conversation in a request."""
+    conversation = api.read_request("", orjson.dumps(request)).conversation
+    assert conversation is not None
+    return conversation
 
 
 def prints(api: Api, **request: Any) -> Fingerprints:
     """The fingerprints of a request."""
-    conversation = api.read_request("", orjson.dumps(request)).conversation
-    assert conversation is not None
-    return conversation.fingerprints()
+    return read(api, **request).fingerprints()
 
 
 def changed(api: Api, before: Fields, now: Fields) -> tuple[int, int, int, bool, bool]:
@@ -109,9 +114,7 @@ def test_a_prompt_brings_none() -> None:
 
 
 def test_of_a_long_result_the_beginning_is_kept_and_all_bytes_are_counted() -> None:
-    [result] = RESPONSES.read_request(
-        "", orjson.dumps({"input": [{"type": "function_call_output", "call_id": "c", "output": "ä" * 50_000}]})
-    ).results
+    [result] = read(RESPONSES, input=[{"type": "function_call_output", "call_id": "c", "output": "ä" * 50_000}]).results
     assert result == BroughtResult("c", 100_000, is_error=False, text="ä" * LIMITS.result_bytes)
 
 
@@ -141,6 +144,14 @@ def test_what_nests_too_deep_to_be_written_fails_nothing() -> None:
     conversation = MESSAGES.read_request("", body).conversation
     assert conversation is not None
     assert len(conversation.fingerprints().messages) == 1
+
+
+def test_what_is_kept_of_a_request_that_was_read_holds_none_of_it() -> None:
+    kept = read(MESSAGES, messages=[{"role": "user", "content": [block("toolu_1", "x")]}], system="s", tools=["t"])
+    moved = kept.moved()
+    assert kept.messages == [] == list(kept.results)
+    assert (kept.system, kept.tools) == (None, None)
+    assert (len(moved.messages), len(moved.results), moved.system, moved.tools) == (1, 1, "s", ["t"])
 
 
 USER, MODEL, TOOL = ({"role": role, "content": f"by {role}"} for role in ("user", "assistant", "tool"))
@@ -207,8 +218,7 @@ def test_the_line_on_claude_codes_bill_is_no_system_prompt() -> None:
 
 def test_fingerprints_change_nothing_in_the_request() -> None:
     marked = {"role": "user", "content": [{"type": "text", "text": "a", "cache_control": {}}]}
-    conversation = MESSAGES.read_request("", orjson.dumps({"messages": [marked]})).conversation
-    assert conversation is not None
+    conversation = read(MESSAGES, messages=[marked])
     before = deepcopy(conversation.messages)
     conversation.fingerprints()
     assert conversation.messages == before

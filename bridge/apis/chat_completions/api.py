@@ -10,7 +10,7 @@ from typing import Any
 
 from bridge.apis.chat_completions.accumulator import ChatAccumulator, stream_failure
 from bridge.apis.chat_completions.include_usage import UsageChunkFilter, add_include_usage
-from bridge.apis.conversation import Conversation, after_last, brought
+from bridge.apis.conversation import BroughtResult, Conversation, after_last, brought
 from bridge.apis.errors import chat_stream_error, openai_error
 from bridge.apis.json_text import loads_object
 from bridge.apis.protocol import ClientFilter, Opening, Reader, RequestFacts, StreamFailure, Wants
@@ -42,12 +42,7 @@ class ChatCompletions:
             correlating_tool_call_id=string(last.get("tool_call_id")) if last.get("role") == "tool" else None,
             user_session=user_session(request.get("metadata")),
             session_hint=string(request.get("prompt_cache_key")),
-            results=brought(
-                (message.get("tool_call_id"), message.get("content"), False)
-                for message in after_last(messages, lambda message: message.get("role") == "assistant")
-                if message.get("role") in _TOOL_ROLES
-            ),
-            conversation=Conversation(messages, None, request.get("tools")),
+            conversation=Conversation(messages, None, request.get("tools"), _results(messages)),
         )
 
     def adapt(self, body: bytes) -> tuple[bytes, ClientFilter | None]:
@@ -76,3 +71,15 @@ class ChatCompletions:
         value: dict[str, Any] = loads_object(data) or {}
         failure = stream_failure(value)
         return failure if failure is not None and failure.reason is not None else Opening.RELEASE
+
+
+def _results(messages: list[Any]) -> tuple[BroughtResult, ...]:
+    return brought(
+        (message.get("tool_call_id"), message.get("content"), False)
+        for message in after_last(messages, _is_answer)
+        if message.get("role") in _TOOL_ROLES
+    )
+
+
+def _is_answer(message: dict[str, Any]) -> bool:
+    return message.get("role") == "assistant"

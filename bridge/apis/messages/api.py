@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from bridge.apis.conversation import Conversation, after_last, brought
+from bridge.apis.conversation import BroughtResult, Conversation, after_last, brought
 from bridge.apis.errors import anthropic_error, messages_stream_error
 from bridge.apis.json_text import loads_object
 from bridge.apis.messages.accumulator import MessagesAccumulator, stream_failure
@@ -43,12 +43,9 @@ class Messages:
             prompt=None if results else _prompt(content),
             correlating_tool_call_id=string(results[-1].get("tool_use_id")) if results else None,
             user_session=user_session(request.get("metadata")),
-            results=brought(
-                (block.get("tool_use_id"), block.get("content"), block.get("is_error") is True)
-                for message in after_last(messages, lambda message: message.get("role") == "assistant")
-                for block in _results(message.get("content"))
+            conversation=Conversation(
+                messages, request.get("system"), request.get("tools"), _new_results(messages), plain=plain
             ),
-            conversation=Conversation(messages, request.get("system"), request.get("tools"), plain=plain),
         )
 
     def adapt(self, body: bytes) -> tuple[bytes, ClientFilter | None]:
@@ -96,3 +93,15 @@ def _prompt(content: object) -> str | None:
 def _is_reminder(block: object) -> bool:
     text = block.get("text") if isinstance(block, dict) else None
     return isinstance(text, str) and text.lstrip().startswith(_REMINDER)
+
+
+def _new_results(messages: list[Any]) -> tuple[BroughtResult, ...]:
+    return brought(
+        (block.get("tool_use_id"), block.get("content"), block.get("is_error") is True)
+        for message in after_last(messages, _is_answer)
+        for block in _results(message.get("content"))
+    )
+
+
+def _is_answer(message: dict[str, Any]) -> bool:
+    return message.get("role") == "assistant"

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from bridge.apis.conversation import Conversation, after_last, brought
+from bridge.apis.conversation import BroughtResult, Conversation, after_last, brought
 from bridge.apis.errors import openai_error, responses_stream_error
 from bridge.apis.json_text import loads_object
 from bridge.apis.protocol import ClientFilter, Opening, Reader, RequestFacts, StreamFailure, Wants
@@ -46,15 +46,11 @@ class Responses:
             correlating_tool_call_id=string(last.get("call_id")) if last.get("type") in _TOOL_OUTPUTS else None,
             user_session=user_session(request.get("metadata")),
             session_hint=conversation or string(request.get("prompt_cache_key")),
-            results=brought(
-                (item.get("call_id"), item.get("output"), item.get("status") == "failed")
-                for item in after_last(items, _is_answer)
-                if _type(item).endswith("_output")
-            ),
             conversation=Conversation(
                 items,
                 request.get("instructions"),
                 request.get("tools"),
+                _results(items),
                 continues=conversation is not None or string(request.get("previous_response_id")) is not None,
             ),
         )
@@ -102,3 +98,11 @@ def _type(item: dict[str, Any]) -> str:
 def _conversation(value: object) -> str | None:
     """A conversation's id, which stands alone or in an object."""
     return string(value.get("id")) if isinstance(value, dict) else string(value)
+
+
+def _results(items: list[Any]) -> tuple[BroughtResult, ...]:
+    return brought(
+        (item.get("call_id"), item.get("output"), item.get("status") == "failed")
+        for item in after_last(items, _is_answer)
+        if _type(item).endswith("_output")
+    )
