@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from contextlib import ExitStack
 from types import MappingProxyType
 from typing import Any
+from urllib.parse import parse_qs
 
 import orjson
 import trio
@@ -17,12 +18,14 @@ from attrs import evolve
 from bridge import __version__
 from bridge.access import HostGuard
 from bridge.apis.errors import openai_error
+from bridge.apis.protocol import RequestFacts
 from bridge.config.settings import ServerSettings
 from bridge.errors import ErrorKind, Refused
 from bridge.http.engine import Receive, Scope, Send
 from bridge.http.exchange import INTERCEPTION_HEADER, Exchange, new_id
 from bridge.http.fields import RawHeaders
-from bridge.interception.caller import Caller, identify
+from bridge.interception.agent import session_of
+from bridge.interception.caller import Caller, Unauthorized, identify
 from bridge.interception.interception import FAILED_MESSAGE, Interceptor, Services
 from bridge.interception.lifecycle import Cancellation, CancelReason
 from bridge.interception.routing import Route, find_route, split
@@ -37,6 +40,12 @@ CUT_OFF_S = 2.0
 
 Page = Callable[[], Awaitable[tuple[bytes, bytes]]]
 """Makes a page of the bridge's own: content type and body."""
+
+SELF = "/clearspan/self"
+"""Where a session asks what it has used."""
+
+OwnUsagePage = Callable[[str | None], Awaitable[dict[str, Any]]]
+"""What a session, if any is named, has used so far."""
 
 
 class App:
@@ -54,6 +63,7 @@ class App:
         self._guard = guard
         self._settings = settings
         self._pages: dict[str, Page] = {}
+        self._own_usage: OwnUsagePage | None = None
         self._idle = trio.Event()
         self._idle.set()
         self._running = 0
@@ -70,6 +80,10 @@ class App:
     def serve_locally(self, path: str, page: Page) -> None:
         """Responds to GET `path` with `page()`."""
         self._pages[path] = page
+
+    def serve_own_usage(self, page: OwnUsagePage) -> None:
+        """Responds to GET `/clearspan/self` with `page(session)`."""
+        self._own_usage = page
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serves one request."""
@@ -104,7 +118,8 @@ class App:
     async def _serve(self, exchange: Exchange) -> None:
         try:
             self._guard.check(exchange.header(b"host"), exchange.header(b"origin"), exchange.header(b"sec-fetch-site"))
-            if page := self._pages.get(exchange.path) or self._front_page(exchange):
+            page = self._pages.get(exchange.path) or self._front_page(exchange) or self._own_usage_page(exchange)
+            if page is not None:
                 await _show(exchange, page)
                 return
             self._check_serving()
@@ -121,6 +136,21 @@ class App:
         name, below = split(exchange.path)
         is_front = below in {"", "/"} and (name in self._providers or exchange.path == "/")
         return FRONT_PAGE if is_front and exchange.method in {"GET", "HEAD"} else None
+
+    def _own_usage_page(self, exchange: Exchange) -> Page | None:
+        """Tells the session that calls, or that `?session=` names, what it used. Raises Refused as for any request."""
+        if exchange.path != SELF or self._own_usage is None:
+            return None
+        caller = identify(exchange, self._settings.client_tokens, byok=self._settings.byok)
+        if self._settings.client_tokens and caller.initiator is None:
+            raise Unauthorized
+        named = parse_qs(exchange.query.decode("latin-1"), errors="replace").get("session", [""])[0]
+        session, usage = named or session_of(exchange.header, RequestFacts()), self._own_usage
+
+        async def page() -> tuple[bytes, bytes]:
+            return b"application/json", orjson.dumps(await usage(session))
+
+        return page
 
     def _check_serving(self) -> None:
         if self._stopping:

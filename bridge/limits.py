@@ -71,6 +71,17 @@ class Limits:
     zstd_window_bytes: int = 8 * MIB
     """A frame of zstd may look back so far, which is as far as HTTP allows (RFC 9659). A power of two."""
 
+    tool_results: int = 256
+    """Of one request; of more the last ones are told."""
+    result_bytes: int = 4 * KIB
+    """Of what a tool answered, so much is told and kept."""
+    contexts: int = 2_000
+    """Agents whose last request is known by its fingerprints, to tell what the next one changes; the latest ones."""
+    context_messages: int = 10_000
+    """Of one request; one with more is compared with none. A message takes 8 bytes."""
+    contexts_bytes: int = 8 * MIB
+    """All fingerprints together."""
+
     # The picture that snapshots show (docs/events.md, Snapshots)
     text_bytes: int = 64 * KIB
     """One thought, prompt, answer, or the arguments of one tool call."""
@@ -84,6 +95,8 @@ class Limits:
     """Ended interceptions that are remembered."""
     picture_bytes: int = 32 * MIB
     """All that is remembered; the oldest ended interceptions go first."""
+    sessions: int = 256
+    """Sessions whose sums are remembered; of others the record knows all."""
     circuits: int = 256
     """Circuits that are not closed; the oldest are not shown."""
 
@@ -115,6 +128,11 @@ class Limits:
     subscribers: int = 64
     snapshots_per_s: int = 2
     """Snapshots that one subscriber gets for the asking."""
+
+    history: int = 200
+    """Past interceptions in one line."""
+    history_bytes: int = 2 * MIB
+    """What they take; the texts of one that alone takes more end sooner."""
 
     # The dashboard as a web page
     web_tabs: int = 8

@@ -38,6 +38,8 @@ from bridge.process.signals import ENDING
 from bridge.providers.connections import NoAuthorities, load_authorities
 from bridge.providers.prices import Prices
 from bridge.providers.provider import Provider
+from bridge.record.own_usage import OwnUsage
+from bridge.record.past import Remembrance
 from bridge.record.recording import recording
 
 if TYPE_CHECKING:
@@ -45,7 +47,7 @@ if TYPE_CHECKING:
 
 log = logger("bridge")
 
-COMMANDS = ("cancel", "key.reset", "key.disable", "key.enable", "tools", "snapshot", "filter")
+COMMANDS = ("cancel", "key.reset", "key.disable", "key.enable", "tools", "history", "snapshot", "filter")
 """What subscribers may ask for; the last two are the event socket's own."""
 
 AFTER_START_S = 0.05
@@ -97,10 +99,14 @@ class Bridge:
         self.hub.add_sink(metrics.count)
         app.serve_locally("/metrics", metrics.page)
         app.serve_locally("/healthz", json_page(self.health))
+        app.serve_own_usage(OwnUsage(self.hub, self._settings.record.path).of)
         async with AsyncExitStack() as stack:
             for listener_socket in sockets:
                 stack.push_async_callback(listener_socket.aclose)
-            await stack.enter_async_context(event_socket(server.socket, self.hub, self._hello, self._perform))
+            past = Remembrance(self._settings.record.path)
+            await stack.enter_async_context(
+                event_socket(server.socket, self.hub, self._hello, self._perform, past.remember)
+            )
             await stack.enter_async_context(recording(self._settings.record, self.hub, self._pool))
             async with trio.open_nursery() as nursery:
                 self._nursery = nursery

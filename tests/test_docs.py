@@ -22,9 +22,10 @@ from bridge.config.settings import (
     Settings,
     format_duration,
 )
-from bridge.events.entries import Attempt, Cut, Interception, Thought, Tokens, Tool, Totals
+from bridge.events.entries import Attempt, Context, Cut, Interception, Result, Thought, Tokens, Tool, Totals
+from bridge.events.sessions import SessionTotals
 from bridge.events.vocabulary import EVENT_TYPES, Event, InterceptionStarted
-from bridge.events.wire import Hello, Reply, Snapshot, decode
+from bridge.events.wire import Hello, History, Reply, Snapshot, decode
 from bridge.interception.agent import SESSION_HEADERS, SIGNS
 from bridge.keys.strategy import STRATEGIES
 from bridge.providers.kinds import CREDENTIAL_HEADERS
@@ -93,9 +94,12 @@ def test_no_event_is_described_that_does_not_exist() -> None:
     assert described == list(EVENT_TYPES)
 
 
-@pytest.mark.parametrize("cls", [Hello, Snapshot, Interception, Attempt, Thought, Tool, Cut, Tokens, Totals, Reply])
+PARTS = [Interception, Attempt, Result, Context, Thought, Tool, Cut, Tokens, Totals, SessionTotals]
+
+
+@pytest.mark.parametrize("cls", [Hello, Snapshot, *PARTS, Reply, History])
 def test_messages_and_their_parts_are_described_with_every_field(cls: type[attrs.AttrsInstance]) -> None:
-    place = {Hello: "The socket", Reply: "Commands"}.get(cls, "Snapshots")
+    place = {Hello: "The socket", Reply: "Commands", History: "The past"}.get(cls, "Snapshots")
 
     told = fields(cls)
     if cls is Interception:  # whose `started` lies open on the wire
@@ -109,7 +113,7 @@ def test_examples_of_messages_are_messages() -> None:
 
     for example in shown:
         assert decode(orjson.dumps(example)) is not None
-    assert {example["type"] for example in shown} == {*EVENT_TYPES, "hello", "snapshot", "reply", "tools"}
+    assert {example["type"] for example in shown} == {*EVENT_TYPES, "hello", "snapshot", "reply", "tools", "history"}
 
 
 @pytest.mark.parametrize("heading", TABLES)

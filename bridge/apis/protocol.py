@@ -10,8 +10,9 @@ from collections.abc import Callable, Sequence
 from enum import Enum
 from typing import Protocol
 
-from attrs import frozen
+from attrs import field, frozen
 
+from bridge.apis.conversation import Conversation
 from bridge.apis.injection import InjectedTool, Injection
 from bridge.apis.usage import Usage
 from bridge.errors import ErrorKind, Refused
@@ -39,6 +40,7 @@ class RequestFacts:
     correlating_tool_call_id: str | None = None
     user_session: str | None = None  # the session in `metadata.user_id`
     session_hint: str | None = None  # `conversation`, else `prompt_cache_key`
+    conversation: Conversation | None = field(default=None, eq=False, repr=False)  # None where it is not read
 
 
 @frozen

@@ -33,6 +33,13 @@ def string(value: object) -> str | None:
     return value if isinstance(value, str) and value else None
 
 
+def items_of(value: object) -> list[Any]:
+    """A list as it is, an empty one where there is none; a text alone is the one item."""
+    if isinstance(value, str):
+        return [value]
+    return value if isinstance(value, list) else []
+
+
 def last_of(items: object) -> dict[str, Any]:
     """The last object of a list; an empty one where there is none."""
     last = items[-1] if isinstance(items, list) and items else None

@@ -11,15 +11,19 @@ import os
 import shlex
 from collections.abc import Iterator, Mapping
 
+import orjson
 from attrs import field, frozen
 
 from bridge.cli.agents import AGENTS, CODEX_KEY, Agent
 from bridge.cli.pointing import Target, provider_urls, shell_variables
+from bridge.cli.status_line import command_line
 from bridge.config.settings import Settings
 from bridge.errors import ClearspanError
 from bridge.events.place import POOL_WORD
 
 TOKEN_WORD = "YOUR_CLIENT_TOKEN"  # noqa: S105  # what stands where one belongs
+
+STATUS_LINE_AGENT = "claude"
 
 
 class UnknownAgent(LookupError):
@@ -67,6 +71,15 @@ def pointer(
         text = agent.config + (agent.token_config if tokens else "")
         return _finished(settings, target.fill(text).split("\n"), remarks + _key_remark(agent))
     return _finished(settings, list(_shell_lines(settings, [agent], environment)), remarks)
+
+
+def status_pointer(settings: Settings, name: str | None) -> Pointer:
+    """The command for an agent's status line, which shows what its session used so far. Raises UnknownAgent."""
+    if name != STATUS_LINE_AGENT:
+        raise UnknownAgent(f"--status-line is for an agent that shows one: {STATUS_LINE_AGENT}")
+    line = command_line(base_url(settings))
+    setting = orjson.dumps({"statusLine": {"type": "command", "command": line}}).decode()
+    return Pointer([line], [f"in Claude Code's settings.json: {setting}"])
 
 
 def _finished(settings: Settings, lines: list[str], remarks: list[str]) -> Pointer:

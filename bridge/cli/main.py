@@ -216,14 +216,16 @@ def tools(context: click.Context, /, as_json: bool, **_: Any) -> None:
 @cli.command()
 @common_options
 @click.option("--flags", is_flag=True, help="As arguments for the agent's command line, where it takes any (codex).")
+@click.option("--status-line", is_flag=True, help="The command that shows what the session used (claude).")
 @click.argument("agent", required=False)
 @click.pass_context
-def env(context: click.Context, /, agent: str | None, flags: bool, **_: Any) -> None:
+def env(context: click.Context, /, agent: str | None, flags: bool, status_line: bool, **_: Any) -> None:
     """The lines that point an agent at the bridge; those of all that take shell variables where none is named."""
-    from bridge.cli.env import CannotPoint, UnknownAgent, pointer
+    from bridge.cli.env import CannotPoint, UnknownAgent, pointer, status_pointer
 
+    settings = settings_from(context).settings
     try:
-        found = pointer(settings_from(context).settings, agent, flags=flags)
+        found = status_pointer(settings, agent) if status_line else pointer(settings, agent, flags=flags)
     except UnknownAgent as error:
         raise click.UsageError(str(error)) from None
     except CannotPoint as error:
@@ -233,6 +235,15 @@ def env(context: click.Context, /, agent: str | None, flags: bool, **_: Any) -> 
         click.echo(f"clearspan: {remark}", err=True)
     for line in found.lines:
         click.echo(line)
+
+
+@cli.command(name="status-line", hidden=True)
+@click.argument("url")
+def status_line(url: str) -> None:
+    """What Claude Code's status line shows; `env claude --status-line` prints how it is called."""
+    from bridge.cli import status_line
+
+    click.echo(status_line.status_line(url, sys.stdin.buffer))
 
 
 @cli.command(context_settings={"ignore_unknown_options": True})

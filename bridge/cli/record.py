@@ -1,4 +1,4 @@
-"""The commands that read the record: `history`, `show`, `export`, `stats`. They need no running bridge."""
+"""The commands that read the record: `history`, `show`, `export`, `stats`, `sessions`. They need no running bridge."""
 
 from __future__ import annotations
 
@@ -135,7 +135,48 @@ def stats(
         _print(totals_table(group, rows))
 
 
-COMMANDS = (history, show, export, stats)
+@click.command()
+@common_options
+@SINCE
+@click.option("--limit", type=click.IntRange(min=1), default=20, show_default=True, help="How many sessions at most.")
+@click.option("--json", "as_json", is_flag=True, help="As a JSON list, each session with its agents.")
+@click.pass_context
+def sessions(context: click.Context, /, since: datetime | None, limit: int, as_json: bool, **_: Any) -> None:
+    """Agents' sessions as a tree with their agents, those that asked last first."""
+    import orjson
+
+    from bridge.cli.session_tree import session_table, session_trees
+    from bridge.events.client import NoBridge, read_snapshot
+    from bridge.events.times import format_time
+    from bridge.record.database import RecordError
+    from bridge.record.sessions import latest
+
+    settings = settings_from(context).settings
+    begin = format_time(since) if since else ""
+    recorded, snapshot = {}, None
+    try:
+        snapshot = read_snapshot(settings.server.socket)
+    except NoBridge as error:  # then nobody does anything just now
+        click.echo(f"clearspan: {error}; what the record knows:", err=True)
+    try:
+        with _record(context) as database:
+            recorded = latest(database, begin, limit)
+    except RecordError as error:
+        if snapshot is None:
+            raise
+        click.echo(f"clearspan: {error}; what the bridge remembers:", err=True)
+    trees = session_trees(recorded, snapshot)
+    trees = [tree for tree in trees if tree["last_at"] >= begin][:limit]
+    if as_json:
+        _write([orjson.dumps(trees, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)])
+        return
+    if trees:
+        _print(session_table(trees))
+    else:
+        click.echo("No session yet.", err=True)
+
+
+COMMANDS = (history, show, export, stats, sessions)
 
 
 @contextmanager

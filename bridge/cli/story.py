@@ -17,6 +17,7 @@ from bridge.cli.tables import (
     seconds,
     served_by,
 )
+from bridge.events.size import utf8_size
 from bridge.terminal_text import visible_start as visible
 
 WIDTH = 100
@@ -28,6 +29,10 @@ def story_lines(story: RecordRow) -> Iterator[str]:
     for name, value in _facts(story):
         yield f"  {name:<12}{visible(value)}"
     yield from _attempts(story["attempts"])
+    for result in story["results"]:
+        yield from _paragraph(
+            f"Brings the result of {result['tool_call_id'] or 'a tool'}{_size(result)}", _text(result)
+        )
     for prompt in story["prompts"]:
         yield from _paragraph("Prompt", prompt["text"])
     for thought in story["thoughts"]:
@@ -38,25 +43,46 @@ def story_lines(story: RecordRow) -> Iterator[str]:
         else:
             yield from _paragraph(f"Thought ({thought['source']})", thought["text"])
     for tool in story["tools"]:
-        made = " by the bridge" if tool["injected"] else ""
-        arguments = tool["arguments"]
-        shown = (
-            arguments if isinstance(arguments, str) else orjson.dumps(arguments, option=orjson.OPT_INDENT_2).decode()
-        )
-        yield from _paragraph(f"Tool call{made}: {tool['tool']}", shown)
+        yield from _tool(tool)
     for note in story["notes"]:
         yield from _paragraph(f"Note: {note['kind']}", note["text"] or "(nothing more)")
     for used in story["tokens"]:
-        yield ""
-        yield visible(
-            f"Tokens{_of_model(used, story)}{' (the answer broke off: counted so far)' if used['partial'] else ''}"
-        )
-        names = ("input", "cache_read_input", "cache_write_input", "output")
-        for name, value in [*((name, used[name]) for name in names), *used["extra"].items()]:
-            yield f"  {visible(name):<28}{value:>12,}"
-        yield f"  {'cost':<28}{dollars(used['cost_usd'], '~' if used['partial'] else ''):>12}"
-        if used["context_window"]:
-            yield f"  {'context window':<28}{used['context_window']:>12,}"
+        yield from _tokens(used, story)
+
+
+def _tokens(used: RecordRow, story: RecordRow) -> Iterator[str]:
+    """What one response used."""
+    yield ""
+    yield visible(
+        f"Tokens{_of_model(used, story)}{' (the answer broke off: counted so far)' if used['partial'] else ''}"
+    )
+    names = ("input", "cache_read_input", "cache_write_input", "output")
+    for name, value in [*((name, used[name]) for name in names), *used["extra"].items()]:
+        yield f"  {visible(name):<28}{value:>12,}"
+    yield f"  {'cost':<28}{dollars(used['cost_usd'], '~' if used['partial'] else ''):>12}"
+    if used["context_window"]:
+        yield f"  {'context window':<28}{used['context_window']:>12,}"
+
+
+def _tool(tool: RecordRow) -> Iterator[str]:
+    """A call, and what came of it."""
+    made = " by the bridge" if tool["injected"] else ""
+    arguments = tool["arguments"]
+    shown = arguments if isinstance(arguments, str) else orjson.dumps(arguments, option=orjson.OPT_INDENT_2).decode()
+    yield from _paragraph(f"Tool call{made}: {tool['tool']}", shown)
+    if tool["result"] is not None:
+        yield from _paragraph(f"  Its result{_size(tool['result'])}", _text(tool["result"]))
+
+
+def _size(result: RecordRow) -> str:
+    """How much a tool answered; of more than is kept the beginning is shown."""
+    failed = ", an error" if result["is_error"] else ""
+    more = f", of which {kept:,} are kept" if 0 < (kept := utf8_size(result["text"])) < result["bytes"] else ""
+    return f" ({result['bytes']:,} bytes{more}{failed})"
+
+
+def _text(result: RecordRow) -> str | None:
+    return result["text"] or ("(nothing)" if not result["bytes"] else None)
 
 
 def _of_model(used: RecordRow, story: RecordRow) -> str:

@@ -105,6 +105,7 @@ class RecordSettings:
     prompts: bool = True
     thoughts: bool = True
     tool_arguments: bool = True
+    tool_results: bool = True
     dump_dir: Path | None = None
     keep: Seconds = Seconds(30 * 86_400)
 

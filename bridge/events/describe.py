@@ -16,6 +16,7 @@ from bridge.events.vocabulary import (
     AttemptStarted,
     BridgeStopping,
     CircuitChanged,
+    ContextChanged,
     Event,
     EventsDropped,
     InterceptionEnded,
@@ -36,6 +37,7 @@ from bridge.events.vocabulary import (
     ThoughtWithheld,
     TokensUsed,
     ToolCalled,
+    ToolResultBrought,
 )
 from bridge.events.wire import Envelope
 from bridge.terminal_text import visible_start as visible
@@ -131,6 +133,20 @@ def _in_json(value: object) -> str:
         return orjson.dumps(value).decode()
     except orjson.JSONEncodeError:  # nested too deep, say
         return str(value)
+
+
+@_describe.register
+def _(event: ToolResultBrought) -> str:
+    failed = ", an error" if event.is_error else ""
+    return visible(f"{event.tool_call_id or 'a tool'} answered {event.bytes:,} bytes{failed}: {event.text}")
+
+
+@_describe.register
+def _(event: ContextChanged) -> str:
+    told = [f"{event.messages} messages, {event.added} new, {event.removed} gone"]
+    told += ["the system prompt is another"] * event.system_changed
+    told += ["the tools are others"] * event.tools_changed
+    return "; ".join(told)
 
 
 @_describe.register

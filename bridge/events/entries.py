@@ -86,6 +86,32 @@ class Tool:
 
 
 @frozen
+class Result:
+    """What a tool answered, as the request brings it: the fields of `tool.result`."""
+
+    tool_call_id: str | None
+    bytes: int
+    is_error: bool
+    text: str
+
+    @property
+    def size(self) -> int:
+        """What it takes in a snapshot."""
+        return FIXED + json_size(self.tool_call_id) + json_size(self.text)
+
+
+@frozen
+class Context:
+    """What a request changed of its conversation: the fields of `context.changed`."""
+
+    messages: int
+    added: int
+    removed: int
+    system_changed: bool
+    tools_changed: bool
+
+
+@frozen
 class Serving:
     """What really answered: the fields of `served`."""
 
@@ -125,11 +151,13 @@ class Note:
 
 @frozen
 class Cut:
-    """What is left out of an interception: so many thoughts, tools, notes, and bytes of these and of its texts."""
+    """What is left out of an interception: so many thoughts, tools, notes, results of tools, and bytes of these and of
+    its texts."""
 
     thoughts: int = 0
     tools: int = 0
     notes: int = 0
+    results: int = 0
     bytes: int = 0
     answer: int = 0
     """Those of the bytes that are of its answer."""
@@ -198,6 +226,8 @@ class Interception:
     silence: OpenSilence | None = None
     upstream_request_id: str | None = None
     prompt: str | None = None
+    results: list[Result] = Factory(list)
+    context: Context | None = None
     thoughts: list[Thought] = Factory(list)
     tools: list[Tool] = Factory(list)
     served: Serving | None = None
@@ -237,6 +267,7 @@ class Interception:
         texts = [self.id, self.upstream_request_id, self.prompt, self.answer, self.error]
         texts += [getattr(self.started, name) for name in STARTED_TEXTS]
         parts = sum(thought.size for thought in self.thoughts) + sum(tool.size for tool in self.tools)
+        parts += sum(result.size for result in self.results)
         parts += sum(note.size for note in self.notes) + (self.served.size if self.served else 0)
         return (
             OWN_SIZE + FIXED * len(self.attempts) + tool_times_size(self.started) + sum(map(json_size, texts)) + parts
@@ -245,8 +276,8 @@ class Interception:
     def copy(self) -> Interception:
         """It as it stands now, whatever comes later."""
         tokens = None if self.tokens is None else self.tokens.copy()
-        attempts, thoughts, tools = list(self.attempts), list(self.thoughts), list(self.tools)
-        return evolve(self, attempts=attempts, thoughts=thoughts, tools=tools, notes=list(self.notes), tokens=tokens)
+        lists: dict[str, Any] = {name: list(getattr(self, name)) for name in _LISTS}
+        return evolve(self, **lists, tokens=tokens)
 
 
 @define
@@ -272,6 +303,8 @@ class Totals:
         """The counts as they are now."""
         return evolve(self, tokens=self.tokens.copy())
 
+
+_LISTS = ("attempts", "results", "thoughts", "tools", "notes")
 
 OWN_SIZE = 10 * FIXED
 """What an interception takes beside its texts, attempts, thoughts and tools."""

@@ -23,9 +23,11 @@ from bridge.events.entries import (
     TOOL_FIELDS,
     TOOL_TEXTS,
     Attempt,
+    Context,
     Interception,
     Note,
     OpenSilence,
+    Result,
     Serving,
     Thought,
     Tokens,
@@ -33,6 +35,7 @@ from bridge.events.entries import (
     Totals,
     tool_times_size,
 )
+from bridge.events.sessions import Sessions
 from bridge.events.size import FIXED, clip, clip_json, json_size, utf8_size, value_json, value_size
 from bridge.events.values import Asked
 from bridge.events.vocabulary import (
@@ -41,6 +44,7 @@ from bridge.events.vocabulary import (
     AttemptFailed,
     AttemptStarted,
     CircuitChanged,
+    ContextChanged,
     Event,
     InterceptionEnded,
     InterceptionHeard,
@@ -58,6 +62,7 @@ from bridge.events.vocabulary import (
     ThoughtWithheld,
     TokensUsed,
     ToolCalled,
+    ToolResultBrought,
 )
 from bridge.limits import LIMITS
 
@@ -80,6 +85,9 @@ class Picture:
     totals: Totals = Factory(Totals)
     circuits: dict[tuple[str, str, str | None], CircuitChanged] = Factory(dict)
     servers: dict[str, ServerChanged] = Factory(dict)
+    sessions: Sessions = Factory(Sessions)
+    room: int | None = field(default=None, kw_only=True, eq=False)
+    """What all interceptions may take, where that is less than usual."""
     size: int = field(init=False)
     """What all interceptions take, about, as `LIMITS.picture_bytes` bounds it."""
     _ended: dict[str, None] = field(factory=dict, init=False)
@@ -150,6 +158,7 @@ class Picture:
         self.size += times
         if texts:
             interception.started = evolve(event, **texts)
+        self.sessions.start(interception)
         self.totals.interceptions += 1
 
     @singledispatchmethod
@@ -160,6 +169,7 @@ class Picture:
     def _(self, event: AttemptStarted, interception: Interception, at: datetime) -> None:
         interception.waiting_until = None
         self.totals.failovers += bool(interception.attempts) and interception.attempts[-1].failed
+        self.sessions.serve(interception, event.key)
         interception.attempts.append(Attempt(attempt=event.attempt, key=event.key, started_at=at))
         self._make_room(FIXED)
         self.size += FIXED
@@ -271,6 +281,22 @@ class Picture:
         _cut(interception, cut)
 
     @_absorb.register
+    def _(self, event: ToolResultBrought, interception: Interception, _at: datetime) -> None:
+        if len(interception.results) >= LIMITS.tool_results or self._make_room(FIXED) < FIXED:
+            interception.cut = evolve(interception.cut, results=interception.cut.results + 1)
+            _cut(interception, utf8_size(event.text))
+            return
+        self.size += FIXED
+        name = event.tool_call_id
+        kept = name if name is None else self._kept(interception, name)
+        interception.results.append(Result(kept, event.bytes, event.is_error, self._kept(interception, event.text)))
+
+    @_absorb.register
+    def _(self, event: ContextChanged, interception: Interception, _at: datetime) -> None:
+        numbers = (event.messages, event.added, event.removed)
+        interception.context = Context(*numbers, event.system_changed, event.tools_changed)
+
+    @_absorb.register
     def _(self, event: ModelServed, interception: Interception, _at: datetime) -> None:
         if interception.served is not None:
             self.size -= interception.served.size
@@ -300,6 +326,7 @@ class Picture:
         interception.tokens.add(event)
         interception.tokens.context_window = event.context_window or interception.tokens.context_window
         self.totals.tokens.add(event)
+        self.sessions.add(event, interception)
 
     @_absorb.register
     def _(self, event: InterceptionEnded, interception: Interception, at: datetime) -> None:
@@ -308,6 +335,7 @@ class Picture:
             setattr(interception, name, getattr(event, name))
         interception.error, interception.ended_at, interception.waiting_until = error, at, None
         interception.silence = None
+        self.sessions.add(event, interception)
         name = event.outcome.value
         setattr(self.totals, name, getattr(self.totals, name) + 1)
         interception.ended_nth = self.totals.ended
@@ -345,9 +373,10 @@ class Picture:
 
     def _make_room(self, size: int) -> int:
         """Forgets ended interceptions as long as there is not that much room. Returns how much there is."""
-        while self.size + size > LIMITS.picture_bytes and self._forget():
+        room = LIMITS.picture_bytes if self.room is None else self.room
+        while self.size + size > room and self._forget():
             pass
-        return max(LIMITS.picture_bytes - self.size, 0)
+        return max(room - self.size, 0)
 
     def _forget(self) -> bool:
         """Forgets the one that ended first, if there is any."""

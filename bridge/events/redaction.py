@@ -15,6 +15,7 @@ from typing import Any, Protocol
 
 from attrs import evolve, fields
 
+from bridge.events.size import clip, utf8_size
 from bridge.events.values import Asked, KeyCause
 from bridge.events.vocabulary import (
     EVENT_TYPES,
@@ -24,7 +25,9 @@ from bridge.events.vocabulary import (
     Noted,
     ThoughtDelta,
     ThoughtRecorded,
+    ToolResultBrought,
 )
+from bridge.limits import LIMITS
 
 Delta = ThoughtDelta | AnswerDelta
 
@@ -67,9 +70,19 @@ class Redaction:
                 clean = redacted(event, self._secrets)
                 yield evolve(clean, text=clean.text[:NOTE_CHARACTERS]) if isinstance(clean, Noted) else clean
                 return
+            case ToolResultBrought():
+                yield self._result(event)
+                return
             case InterceptionEnded():
                 yield from self._held.pop(event.id, {}).values()  # it was no secret
         yield redacted(event, self._secrets)
+
+    def _result(self, event: ToolResultBrought) -> Event:
+        """A tool's result, of which the end may have been cut within a secret."""
+        text = self._secrets.redact(event.text)
+        if event.bytes > utf8_size(event.text):
+            text = text[: len(text) - self._secrets.beginning(text)]
+        return redacted(evolve(event, text=clip(text, LIMITS.result_bytes)), self._secrets)
 
     def _delta(self, event: Delta) -> Iterator[Event]:
         held = self._held.setdefault(event.id, {})

@@ -10,19 +10,20 @@ import os
 import socket
 import struct
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import trio
+from attrs import frozen
 
 from bridge.accept import accept
 from bridge.errors import StartError
 from bridge.events.claim import Claim
-from bridge.events.hub import Hub
+from bridge.events.hub import Hub, utc_now
 from bridge.events.subscriber import Subscriber
 from bridge.events.vocabulary import EVENT_TYPES
-from bridge.events.wire import Command, Hello, Reply, Tools, WireError, decode_command, encode
+from bridge.events.wire import Command, Hello, Reply, Tools, WireError, decode_command, encode, encode_history
 from bridge.limits import LIMITS
 from bridge.observe.logs import logger
 
@@ -39,17 +40,45 @@ Perform = Callable[[Command], Tools | None]
 reason where it can't."""
 
 
+@frozen
+class Past:
+    """Past interceptions, newest first, encoded as they stand in a snapshot; `more` where there are older ones."""
+
+    interceptions: list[bytes]
+    more: bool
+
+
+Remember = Callable[[Command], Awaitable[Past]]
+"""Looks up what a `history` command asks for; raises CommandRefused with the reason where it can't."""
+
+
 class CommandRefused(Exception):
     """A command that can't be carried out; its text is the reply's `error`."""
 
 
+async def _remember_nothing(_command: Command) -> Past:
+    raise CommandRefused("nothing is recorded here")
+
+
+@frozen
+class Service:
+    """What subscribers are served with."""
+
+    hub: Hub
+    hello: Callable[[], Hello]
+    perform: Perform
+    remember: Remember
+
+
 @asynccontextmanager
-async def event_socket(path: Path, hub: Hub, hello: Callable[[], Hello], perform: Perform) -> AsyncIterator[None]:
+async def event_socket(
+    path: Path, hub: Hub, hello: Callable[[], Hello], perform: Perform, remember: Remember = _remember_nothing
+) -> AsyncIterator[None]:
     """Serves subscribers on `path` while the block runs. Raises StartError where another bridge owns the path."""
     claim = Claim(path)
     try:
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(_accept, claim, hub, hello, perform)
+            nursery.start_soon(_accept, claim, Service(hub, hello, perform, remember))
             try:
                 yield
             finally:
@@ -60,14 +89,14 @@ async def event_socket(path: Path, hub: Hub, hello: Callable[[], Hello], perform
         claim.release()
 
 
-async def _accept(claim: Claim, hub: Hub, hello: Callable[[], Hello], perform: Perform) -> None:
+async def _accept(claim: Claim, service: Service) -> None:
     async with trio.open_nursery() as subscribers:
         while True:
             async with trio.SocketListener(trio.socket.from_stdlib_socket(claim.listening)) as listener:
                 with trio.CancelScope() as scope:
                     subscribers.start_soon(_watch, claim, scope)
                     while True:
-                        subscribers.start_soon(_serve, await accept(listener, log), hub, hello, perform)
+                        subscribers.start_soon(_serve, await accept(listener, log), service)
             await _renew(claim)
 
 
@@ -93,7 +122,8 @@ async def _renew(claim: Claim) -> None:
             return
 
 
-async def _serve(stream: trio.SocketStream, hub: Hub, hello: Callable[[], Hello], perform: Perform) -> None:
+async def _serve(stream: trio.SocketStream, service: Service) -> None:
+    hub = service.hub
     try:
         async with stream:
             if not _same_user(stream.socket):
@@ -107,9 +137,9 @@ async def _serve(stream: trio.SocketStream, hub: Hub, hello: Callable[[], Hello]
                 async with trio.open_nursery() as nursery:
                     subscriber.close = nursery.cancel_scope.cancel
                     writer = _Writer(stream)
-                    await writer.send([encode(hello())])
+                    await writer.send([encode(service.hello())])
                     nursery.start_soon(_write, subscriber, writer)
-                    await _handle_commands(stream, subscriber, writer, perform)
+                    await _handle_commands(stream, subscriber, writer, service)
                     nursery.cancel_scope.cancel()
             finally:
                 hub.unsubscribe(subscriber)
@@ -138,7 +168,7 @@ async def _write(subscriber: Subscriber, writer: _Writer) -> None:
 
 
 async def _handle_commands(
-    stream: trio.SocketStream, subscriber: Subscriber, writer: _Writer, perform: Perform
+    stream: trio.SocketStream, subscriber: Subscriber, writer: _Writer, service: Service
 ) -> None:
     pending = bytearray()
     refused = False  # the line that is coming was too long already, and has had its reply
@@ -147,16 +177,16 @@ async def _handle_commands(
         *lines, pending = pending.split(b"\n")
         for line in lines:
             if not refused and line.strip():
-                await _answer(bytes(line), subscriber, writer, perform)
+                await _answer(bytes(line), subscriber, writer, service)
             refused = False
         if len(pending) > LIMITS.line_bytes:
             if not refused:
-                await _answer(bytes(pending), subscriber, writer, perform)
+                await _answer(bytes(pending), subscriber, writer, service)
             refused = True
             pending.clear()
 
 
-async def _answer(line: bytes, subscriber: Subscriber, writer: _Writer, perform: Perform) -> None:
+async def _answer(line: bytes, subscriber: Subscriber, writer: _Writer, service: Service) -> None:
     if len(line) > LIMITS.line_bytes:
         await writer.send([encode(Reply(None, ok=False, error=f"a line is at most {LIMITS.line_bytes} bytes"))])
         return
@@ -165,10 +195,27 @@ async def _answer(line: bytes, subscriber: Subscriber, writer: _Writer, perform:
     except WireError as error:
         await writer.send([encode(Reply(None, ok=False, error=str(error)))])
         return
-    if command.command == "snapshot":
-        await subscriber.ask(command.n)  # which replies in its place
+    match command.command:
+        case "snapshot":
+            await subscriber.ask(command.n)  # which replies in its place
+        case "history":
+            await _tell_history(command, subscriber, writer, service)
+        case _:
+            await writer.send([encode(_carry_out(command, subscriber, service.perform))])
+
+
+async def _tell_history(command: Command, subscriber: Subscriber, writer: _Writer, service: Service) -> None:
+    """Looks it up, and puts it among the events; further commands wait until it is sent, so that none pile up."""
+    try:
+        past = await service.remember(command)
+    except CommandRefused as error:
+        await writer.send([encode(Reply(command.n, ok=False, error=str(error)))])
         return
-    await writer.send([encode(_carry_out(command, subscriber, perform))])
+
+    def lines() -> list[bytes]:
+        return encode_history(service.hub.seq, utc_now(), command.n, past.interceptions, more=past.more)
+
+    await subscriber.place(lines)
 
 
 def _carry_out(command: Command, subscriber: Subscriber, perform: Perform) -> Reply | Tools:

@@ -3,6 +3,7 @@
 Lines are shared: a line in many queues is one object, and is counted once in what all queues take. A queue that
 overflows is lost as a whole; its subscriber is told how many events that were, and gets a fresh snapshot. A snapshot
 that a subscriber asks for takes its place behind what was queued before it, and the reply stands behind the snapshot.
+What else it asked for, and takes long to find, takes its place when it is found, and is never lost.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from collections.abc import Callable
 from math import inf
 
 import trio
-from attrs import define, frozen
+from attrs import Factory, define, frozen
 
 from bridge.events.snapshots import SharedSnapshot, Snapshots
 from bridge.events.vocabulary import Event, EventsDropped
@@ -70,6 +71,18 @@ class SnapshotTurn:
         return [self.notice, *self.snapshot.pieces, *(encode(Reply(n, ok=True)) for n in self.asked)]
 
 
+@define(eq=False)
+class PlacedLine:
+    """A line for one subscriber alone, made when its place in the queue is known."""
+
+    make: Callable[[], list[bytes]]
+    lines: list[bytes] = Factory(list)
+    sent: trio.Event = Factory(trio.Event)
+
+
+Entry = QueuedLine | SnapshotTurn | PlacedLine
+
+
 class Subscriber:
     """One listener. `types` is what it asked for; None means everything. One that is `opening` gets a snapshot first.
 
@@ -83,9 +96,10 @@ class Subscriber:
         self._snapshots = snapshots
         self._stamp = stamp
         self._opening = opening
-        self._queue: deque[QueuedLine | SnapshotTurn] = deque()
+        self._queue: deque[Entry] = deque()
         self._size = 0  # bytes of the lines in it
-        self._sent: list[QueuedLine | SnapshotTurn] = []  # on its way out
+        self._sent: list[Entry] = []  # on its way out
+        self._unplaced: list[PlacedLine] = []  # whose place is behind the snapshot that is due
         self._dropped = 0
         self._asked: list[int] = []
         self._given = trio.Event()
@@ -133,6 +147,8 @@ class Subscriber:
                 self._queues.release(entry)
                 self._dropped += 1
                 self._queues.dropped += 1
+            elif isinstance(entry, PlacedLine):
+                self._unplaced.append(entry)
             else:
                 self._asked += entry.asked
                 self._opening = self._opening or entry.opening
@@ -149,6 +165,24 @@ class Subscriber:
         self._asked.append(n)
         self.caught_up = False
         self._ready.set()
+
+    async def place(self, make: Callable[[], list[bytes]]) -> None:
+        """Puts a line, in pieces, behind all that is queued now; returns when it has been sent.
+
+        `make` is called at the instant that its place is known, and again where the queue was lost meanwhile.
+        """
+        line = PlacedLine(make)
+        if self._opening or self._dropped:
+            self._unplaced.append(line)
+        else:
+            self._put(line)
+        self.caught_up = False
+        self._ready.set()
+        await line.sent.wait()
+
+    def _put(self, line: PlacedLine) -> None:
+        line.lines = line.make()
+        self._queue.append(line)
 
     async def take(self) -> list[bytes]:
         """Waits for what comes next, and returns it in pieces that are whole lines together.
@@ -194,11 +228,14 @@ class Subscriber:
             self._given = trio.Event()
         self._queue.append(SnapshotTurn(self._dropped, notice, snapshot, self._asked, self._opening))
         self._dropped, self._asked, self._opening = 0, [], False
+        unplaced, self._unplaced = self._unplaced, []
+        for line in unplaced:
+            self._put(line)
 
     def _next(self) -> list[bytes]:
         entry = self._queue.popleft()
         self._sent.append(entry)
-        if isinstance(entry, SnapshotTurn):
+        if not isinstance(entry, QueuedLine):
             return entry.lines
         batch = [entry.data]
         size = len(entry.data)
@@ -217,4 +254,6 @@ class Subscriber:
         for entry in self._sent:
             if isinstance(entry, QueuedLine):
                 self._queues.release(entry)
+            elif isinstance(entry, PlacedLine):
+                entry.sent.set()
         self._sent = []

@@ -188,6 +188,31 @@ class ToolCalled(Event):
 
 
 @frozen
+class ToolResultBrought(Event):
+    """What a tool answered, as the request of that id brings it to the model. `text` is its first 4 KiB."""
+
+    type: ClassVar[str] = "tool.result"
+    id: str
+    tool_call_id: str | None
+    bytes: int
+    is_error: bool
+    text: str
+
+
+@frozen
+class ContextChanged(Event):
+    """What is new in a request's conversation against the request before of the same agent in the same session."""
+
+    type: ClassVar[str] = "context.changed"
+    id: str
+    messages: int
+    added: int
+    removed: int
+    system_changed: bool
+    tools_changed: bool
+
+
+@frozen
 class ModelServed(Event):
     """What really answered, as far as the answer says so; `asked` is what the request wanted."""
 
@@ -329,6 +354,8 @@ EVENT_TYPES: dict[str, type[Event]] = {
         ThoughtWithheld,
         AnswerDelta,
         ToolCalled,
+        ToolResultBrought,
+        ContextChanged,
         ModelServed,
         Noted,
         TokensUsed,

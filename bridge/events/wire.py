@@ -14,6 +14,7 @@ from cattrs.preconf.orjson import make_converter
 from bridge.errors import ClearspanError
 from bridge.events.entries import Interception, Tool, Totals
 from bridge.events.picture import Picture
+from bridge.events.sessions import Sessions, SessionTotals
 from bridge.events.times import format_time
 from bridge.events.values import RateLimits, ServerState
 from bridge.events.vocabulary import EVENT_TYPES, CircuitChanged, Event, KeyChanged, ServerChanged, ToolCalled
@@ -63,6 +64,7 @@ class Snapshot:
     circuits: list[CircuitChanged] = Factory(list)
     """Those that are not closed."""
     servers: list[ServerChanged] = Factory(list)
+    sessions: list[SessionTotals] = Factory(list)
 
     @classmethod
     def of(cls, picture: Picture, seq: int, at: datetime) -> Snapshot:
@@ -75,6 +77,7 @@ class Snapshot:
             picture.totals.copy(),
             list(picture.circuits.values()),
             list(picture.servers.values()),
+            [session.copy() for session in picture.sessions.known.values()],
         )
 
     def picture(self) -> Picture:
@@ -85,6 +88,7 @@ class Snapshot:
             totals=self.totals.copy(),
             circuits={(circuit.provider, circuit.endpoint, circuit.model): circuit for circuit in self.circuits},
             servers={server.server: server for server in self.servers},
+            sessions=Sessions({session.session_id: session.copy() for session in self.sessions}),
         )
 
 
@@ -98,6 +102,9 @@ class Command:
     provider: str | None = None
     key: str | None = None
     types: list[str] | None = None
+    before: str | None = None
+    session: str | None = None
+    limit: int | None = None
 
 
 @frozen
@@ -139,7 +146,27 @@ class Tools:
     servers: list[ToldServer]
 
 
-Message = Envelope | Hello | Snapshot | Reply | Tools
+@frozen
+class History:
+    """Past interceptions, newest first: the answer to a command that asked for them. `more`: there are older ones."""
+
+    seq: int
+    at: datetime
+    to: int
+    interceptions: list[Interception]
+    more: bool
+
+
+Message = Envelope | Hello | Snapshot | Reply | Tools | History
+
+_MADE_FOR_ONE: dict[str, type[Hello | Snapshot | Reply | Tools | History]] = {
+    "hello": Hello,
+    "snapshot": Snapshot,
+    "reply": Reply,
+    "tools": Tools,
+    "history": History,
+}
+"""What is no event, but for one subscriber alone."""
 
 _converter = make_converter()
 
@@ -209,6 +236,17 @@ def encode(message: Message | Command) -> bytes:
     return orjson.dumps(body, option=orjson.OPT_APPEND_NEWLINE | orjson.OPT_NON_STR_KEYS)
 
 
+def encode_interception(interception: Interception) -> bytes:
+    """One interception as it stands in a snapshot and in a history."""
+    return _json(interception)
+
+
+def encode_history(seq: int, at: datetime, to: int, interceptions: list[bytes], *, more: bool) -> list[bytes]:
+    """A history's line in pieces, of interceptions that are encoded already."""
+    head = _json({"type": "history", "seq": seq, "at": at, "to": to, "more": more})
+    return [head[:-1], b',"interceptions":[', b",".join(interceptions), b"]}\n"]
+
+
 def encode_snapshot(snapshot: Snapshot) -> list[bytes]:
     """A snapshot's line in pieces, each made by itself: in a thread, others get their turn between them."""
     head = _json({"type": "snapshot", "seq": snapshot.seq, "at": snapshot.at, "keys": snapshot.keys})
@@ -219,7 +257,8 @@ def encode_snapshot(snapshot: Snapshot) -> list[bytes]:
         if len(gathered) >= PIECE:
             pieces.append(bytes(gathered))
             gathered.clear()
-    tail = _json({"totals": snapshot.totals, "circuits": snapshot.circuits, "servers": snapshot.servers})
+    named = ("totals", "circuits", "servers", "sessions")
+    tail = _json({name: getattr(snapshot, name) for name in named})
     gathered += b"]," + tail[1:] + b"\n"
     return [*pieces, bytes(gathered)]
 
@@ -238,20 +277,12 @@ def decode(line: bytes) -> Message | None:
     if not isinstance(kind, str):
         raise WireError("a message needs a 'type'")
     try:
-        match kind:
-            case "hello":
-                return _converter.structure(body, Hello)
-            case "snapshot":
-                return _converter.structure(body, Snapshot)
-            case "reply":
-                return _converter.structure(body, Reply)
-            case "tools":
-                return _converter.structure(body, Tools)
-            case _ if kind in EVENT_TYPES:
-                event = _converter.structure(body, EVENT_TYPES[kind])
-                return Envelope(int(body["seq"]), datetime.fromisoformat(body["at"]), event)
-            case _:
-                return None
+        if kind in _MADE_FOR_ONE:
+            return _converter.structure(body, _MADE_FOR_ONE[kind])
+        if kind not in EVENT_TYPES:
+            return None
+        event = _converter.structure(body, EVENT_TYPES[kind])
+        return Envelope(int(body["seq"]), datetime.fromisoformat(body["at"]), event)
     except Exception as error:  # cattrs raises groups of anything; the caller needs one kind
         raise WireError(f"not a valid {kind!r} message: {type(error).__name__}") from error
 
@@ -264,13 +295,17 @@ def decode_command(line: bytes) -> Command:
         raise WireError("'n' must be a whole number")
     if not isinstance(command, str):
         raise WireError("'command' must be a string")
-    for name in ("id", "provider", "key"):
+    for name in ("id", "provider", "key", "before", "session"):
         if not isinstance(body.get(name), str | None):
             raise WireError(f"'{name}' must be a string")
     types = body.get("types")
     if types is not None and not (isinstance(types, list) and all(isinstance(kind, str) for kind in types)):
         raise WireError("'types' must be a list of strings")
-    return Command(n, command, body.get("id"), body.get("provider"), body.get("key"), types)
+    limit = body.get("limit")
+    if limit is not None and (not isinstance(limit, int) or isinstance(limit, bool) or limit < 1):
+        raise WireError("'limit' must be a whole number from 1 on")
+    texts = {name: body.get(name) for name in ("id", "provider", "key", "before", "session")}
+    return Command(n, command, types=types, limit=limit, **texts)
 
 
 def _object(line: bytes) -> dict[str, Any]:

@@ -108,7 +108,7 @@ def recognise(exchange: Exchange, facts: RequestFacts, sdk: str) -> Client:
     return Client(
         client=_name(header, sdk),
         user_agent=header(b"user-agent"),
-        session_id=_session(header, facts),
+        session_id=session_of(header, facts),
         agent_id=header(b"x-claude-code-agent-id") or header(b"x-grok-agent-id") or None,
         parent_agent_id=header(b"x-claude-code-parent-agent-id") or None,
         request_class=header(b"x-claude-code-request-class") or None,
@@ -123,7 +123,8 @@ def _name(header: Header, sdk: str) -> str:
     return known or (sdk if header(SDK_HEADER) else UNKNOWN)
 
 
-def _session(header: Header, facts: RequestFacts) -> str | None:
+def session_of(header: Header, facts: RequestFacts) -> str | None:
+    """The session that a request names; None where it names none."""
     if named := header(SESSION_HEADER) or facts.user_session:
         return named
     return next((value for name in SESSION_HEADERS if (value := header(name))), None) or facts.session_hint

@@ -6,29 +6,31 @@ the keys, the relay of the response with its keep-alive, and a reader on a copy.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from math import inf
 from typing import Any
 
 import trio
-from attrs import AttrsInstance, evolve, fields, frozen
+from attrs import AttrsInstance, Factory, evolve, fields, frozen
 
+from bridge.apis.conversation import Fingerprints
 from bridge.apis.injection import Injection
 from bridge.apis.protocol import ClientFilter, RequestFacts
 from bridge.errors import NO_RETRY, ErrorKind, Refused
 from bridge.events.hub import Hub
 from bridge.events.values import ErrorType, Outcome, SilenceKind
-from bridge.events.vocabulary import InterceptionStarted
+from bridge.events.vocabulary import ContextChanged, InterceptionStarted
 from bridge.http.exchange import ClientGone, Exchange
 from bridge.http.fields import RawHeaders
-from bridge.interception.agent import Client, recognise
+from bridge.interception.agent import Client, recognise, session_of
 from bridge.interception.caller import Caller
+from bridge.interception.contexts import Comparison, Contexts, agent_key
 from bridge.interception.decoding import decoder, identity
 from bridge.interception.failover import Failover, Served
 from bridge.interception.headers import actor_headers, headers_upstream
 from bridge.interception.lifecycle import FAILED_INSIDE, Cancellation, CancelReason, Ending, Reporter, Sending
 from bridge.interception.query import told_query
-from bridge.interception.reading import inject
+from bridge.interception.reading import ReadRequest, Wishes, inject
 from bridge.interception.reading import read as read_request
 from bridge.interception.relay import Relay
 from bridge.interception.routing import Route
@@ -71,6 +73,7 @@ class Services:
     max_request_bytes: int
     toolsets: Toolsets | None = None
     """None where no MCP server is configured."""
+    contexts: Contexts = Factory(Contexts)
 
 
 class Interceptor:
@@ -89,6 +92,7 @@ class Interceptor:
         self._unread: str | None = None
         self._injection: Injection | None = None
         self._toolset: Toolset | None = None
+        self._comparison: Comparison | None = None
         self._silenced: str | None = None  # why it was given up
         self._relay: Relay | ToolLoop | None = None
         self._ending = FAILED_INSIDE
@@ -105,6 +109,8 @@ class Interceptor:
             await self._send_cancel_reason(CancelReason.STOPPING)
             raise
         finally:
+            if self._comparison is not None:
+                self._comparison.settle()
             self._reporter.ended(self.cancellation.settle(self._ending))
 
     async def _run(self) -> None:
@@ -127,6 +133,8 @@ class Interceptor:
     async def _serve(self, nursery: trio.Nursery) -> None:
         try:
             body = await self._read_request()
+            if self._comparison is not None:
+                nursery.start_soon(self._comparison.run)
             nursery.start_soon(self._watch)  # not before: who sent it all, and no more, still gets a refusal
             if self._injection is None or self._toolset is None:
                 await self._ask_upstream(body, lambda served: self._pass_on(served, nursery))
@@ -143,16 +151,22 @@ class Interceptor:
     async def _read_request(self) -> bytes | AsyncIterator[bytes]:
         """Reads the request, and says what it is before anything else happens to it. Returns what goes upstream."""
         body: bytes | AsyncIterator[bytes]
+        read: ReadRequest | None = None
         limit = self._services.max_request_bytes
         received: bytes | None = None
         try:
             if self._api.understood:
                 received = await self._exchange.body(limit)
-                body = await self._read(received)
+                read = await self._read(received)
+                body = read.body
             else:
                 body = await self._exchange.body_parts(limit).replayable(REPLAYABLE)
         finally:
-            self._reporter.started(self._started())
+            started = self._started()
+            self._reporter.started(started)
+        if read is not None:
+            self._reporter.results(read.results)
+            self._compare(started, read.fingerprints)
         if self._facts.background:
             advice = "leave out 'background', or ask the provider without the bridge"
             raise Refused(ErrorKind.NOT_IMPLEMENTED, f"background responses are not relayed; {advice}", [NO_RETRY])
@@ -160,15 +174,31 @@ class Interceptor:
             await self._inject(received, self._services.toolsets)
         return body
 
-    async def _read(self, body: bytes) -> bytes:
-        """Takes in what a request says. Returns what goes upstream."""
-        header = self._exchange.header(b"content-encoding")
-        encoding = header.encode("latin-1") if header else None
-        reveal = self._provider.settings.reveal_thoughts
-        read = await read_request(self._api, self._route.endpoint, body, encoding, reveal_thoughts=reveal)
+    async def _read(self, body: bytes) -> ReadRequest:
+        """Takes in what a request says."""
+        compared = self._compared if self._services.hub.wants(ContextChanged.type) else None
+        wishes = Wishes(self._provider.settings.reveal_thoughts, compared)
+        read = await read_request(self._api, self._route.endpoint, body, self._encoding(), wishes)
         self._facts, self._filter, self._unread = read.facts, read.client_filter, read.unread
         self._reporter.added = [*read.added]
-        return read.body
+        return read
+
+    def _encoding(self) -> bytes | None:
+        header = self._exchange.header(b"content-encoding")
+        return header.encode("latin-1") if header else None
+
+    def _compared(self, facts: RequestFacts) -> bool:
+        return session_of(self._exchange.header, facts) is not None
+
+    def _compare(self, started: InterceptionStarted, fingerprints: Callable[[], Fingerprints] | None) -> None:
+        """Has the conversation compared with that of the agent's request before, where somebody asks for that."""
+        if started.session_id is None:
+            return
+        agent, contexts = agent_key(started.session_id, started.agent_id), self._services.contexts
+        if fingerprints is None:
+            contexts.forget(agent)
+        else:
+            self._comparison = Comparison(contexts, agent, started.id, fingerprints, self._reporter.context_changed)
 
     async def _inject(self, body: bytes, toolsets: Toolsets) -> None:
         """Gives the request the tools of its session, where it is one that gets any."""
@@ -176,13 +206,11 @@ class Interceptor:
         client = self._client
         if not wanted or self._unread is not None or client is None:
             return
-        encoding = self._exchange.header(b"content-encoding")
         try:
             toolset = toolsets.toolset(client.session_id, client.client)
             if toolset is not None:
-                told_encoding = encoding.encode("latin-1") if encoding else None
                 reveal = "thoughts" in self._reporter.added
-                self._injection = await inject(self._api, body, told_encoding, toolset.tools, reveal_thoughts=reveal)
+                self._injection = await inject(self._api, body, self._encoding(), toolset.tools, reveal_thoughts=reveal)
                 self._toolset = toolset
             if self._injection is not None:
                 self._reporter.added.append("tools")

@@ -13,12 +13,14 @@ from enum import StrEnum
 import trio
 from attrs import define, frozen
 
+from bridge.apis.conversation import BroughtResult
 from bridge.apis.usage import Usage
 from bridge.events.hub import Hub, utc_now
 from bridge.events.values import ErrorType, FailureReason, Outcome
 from bridge.events.vocabulary import (
     AttemptFailed,
     AttemptStarted,
+    ContextChanged,
     Event,
     InterceptionEnded,
     InterceptionHeard,
@@ -26,6 +28,7 @@ from bridge.events.vocabulary import (
     InterceptionStarted,
     InterceptionWaiting,
     ResponseStarted,
+    ToolResultBrought,
 )
 from bridge.http.exchange import Exchange
 from bridge.http.passage import Passage
@@ -151,6 +154,15 @@ class Reporter:
 
     def started(self, event: InterceptionStarted) -> None:
         """The request was read."""
+        self._publish(event)
+
+    def results(self, results: Iterable[BroughtResult]) -> None:
+        """The request brings what these tools answered."""
+        for result in results:
+            self._publish(ToolResultBrought(self.id, result.tool_call_id, result.bytes, result.is_error, result.text))
+
+    def context_changed(self, event: ContextChanged) -> None:
+        """The request was compared with the one before."""
         self._publish(event)
 
     def attempt_started(self, key: str) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 
 from attrs import evolve
 
+from bridge.apis.conversation import brought
 from bridge.apis.injection import InjectedCall, InjectedTool, ToolResult
 from bridge.apis.json_text import passed_on
 from bridge.apis.protocol import Reader
@@ -56,6 +57,8 @@ class ToldRounds:
         else:
             self._called.remove(told)
         self._tell(told, call.tool, CANCELLED if result is None else _error(result))
+        if result is not None:
+            self._reporter.results(brought([(call.call_id, _text(result), result.is_error)]))
 
     def calls_not_run(self, why: str) -> None:
         """There is no further round: the calls that are left are told as they are."""
@@ -90,8 +93,14 @@ def _error(result: ToolResult) -> str | None:
     """What went wrong, in few words; None where nothing did."""
     if not result.is_error:
         return None
-    text = result.error if result.result is None else _texts(result.result.get("content"))
-    return redactor.redact(text or "the tool says that it failed")[:ERROR_CHARACTERS]  # half a secret is not known
+    return redactor.redact(_text(result) or "the tool says that it failed")[
+        :ERROR_CHARACTERS
+    ]  # half a secret is not known
+
+
+def _text(result: ToolResult) -> str:
+    """What it says in words."""
+    return result.error or "" if result.result is None else _texts(result.result.get("content"))
 
 
 def _texts(content: Any) -> str:

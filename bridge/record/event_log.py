@@ -1,7 +1,7 @@
 """The record as an event log: what a subscriber would have heard of past interceptions, as far as it was kept.
 
 Thoughts come whole, where they were recorded; the pieces in which they streamed, which tier a request asked for, when
-the answer told its model, and the keys' health are not kept.
+the answer told its model, what a request changed of its conversation, and the keys' health are not kept.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from bridge.events.vocabulary import (
     ThoughtWithheld,
     TokensUsed,
     ToolCalled,
+    ToolResultBrought,
 )
 from bridge.events.wire import Envelope, encode
 from bridge.record.history import Fields, Filter, interceptions, story
@@ -37,6 +38,7 @@ Timed = tuple[datetime, Event]
 STARTED_FIELDS = tuple(field.name for field in fields(InterceptionStarted) if field.name != "credential")
 TOKEN_FIELDS = tuple(field.name for field in fields(TokensUsed) if field.name != "id")
 ASKED_COLUMNS = ("model", "asked_service_tier", "asked_speed")
+RESULT_FIELDS = tuple(field.name for field in fields(ToolResultBrought) if field.name != "id")
 SERVED_COLUMNS = ("served_model", "service_tier", "speed")
 ENDED_FIELDS = ("status", "error", "first_byte_ms", "first_token_ms", "request_equal", "answer_equal", "added")
 
@@ -44,12 +46,13 @@ ENDED_FIELDS = ("status", "error", "first_byte_ms", "first_token_ms", "request_e
 def event_lines(database: sqlite3.Connection, newest: int) -> Iterator[bytes]:
     """The newest interceptions as lines of the event socket, in order of time."""
     stories = [story(database, row["id"]) for row in interceptions(database, Filter(limit=newest))]
-    events = [timed for interception in reversed(stories) for timed in _events(interception)]
+    events = [timed for interception in reversed(stories) for timed in events_of(interception)]
     events.sort(key=lambda timed: timed[0])  # stable: what came at the same millisecond stays in its order
     return (encode(Envelope(seq, at, event)) for seq, (at, event) in enumerate(events, 1))
 
 
-def _events(interception: Fields) -> Iterator[Timed]:
+def events_of(interception: Fields) -> Iterator[Timed]:
+    """What was told of an interception, given in full, with the times; not in their order."""
     name, began = interception["id"], datetime.fromisoformat(interception["started_at"])
     facts = {field: interception[field] for field in STARTED_FIELDS}
     yield began, InterceptionStarted(**facts, credential=Credential(**interception["credential"]))
@@ -95,6 +98,8 @@ def _attempt(interception: Fields, attempt: Fields, began: datetime) -> Iterator
 
 
 def _found(name: str, interception: Fields) -> Iterator[Timed]:
+    for result in interception["results"]:
+        yield _at(result), ToolResultBrought(name, **{field: result[field] for field in RESULT_FIELDS})
     for prompt in interception["prompts"]:
         if prompt["text"] is not None:
             yield _at(prompt), PromptRecorded(name, prompt["response_id"], prompt["text"])

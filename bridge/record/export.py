@@ -59,6 +59,7 @@ def _request(story: Fields, base_url: str) -> Fields:
         "model": story["model"],
         "stream": story["streaming"],
         "prompt": [prompt["text"] for prompt in story["prompts"]],
+        "tool_results": story["results"],
     }
     return {
         "method": story["method"],

@@ -31,16 +31,24 @@ PARTS = {
     "prompts": ("prompts", "rowid"),
     "thoughts": ("thoughts", '"index"'),
     "tools": ("tool_calls", "rowid"),
+    "results": ("tool_results", "rowid"),
     "notes": ("notes", "rowid"),
     "tokens": ("token_usages", "rowid"),
 }
 """The parts of an interception, as a snapshot calls them, with their tables and order."""
 
+RESULT_OF = """
+    SELECT r.* FROM tool_results AS r JOIN interceptions AS i ON i.id = r.interception_id
+    WHERE r.tool_call_id = :tool_call_id AND i.session_id IS :session_id AND i.started_at >= :started_at
+    ORDER BY i.started_at, r.rowid LIMIT 1
+"""
+"""What a call's tool answered: the next request of the same session that brings it."""
+
 
 @frozen
 class Filter:
     """Which interceptions to list, newest first. None means all; `since` is an aware time, `text` any part of a prompt,
-    a thought or a tool call."""
+    a thought or a tool call; `before` is the whole id of the interception that those to list began before."""
 
     since: datetime | None = None
     model: str | None = None
@@ -49,6 +57,7 @@ class Filter:
     provider: str | None = None
     outcome: str | None = None
     text: str | None = None
+    before: str | None = None
     limit: int = 50
 
 
@@ -92,7 +101,18 @@ def story(database: sqlite3.Connection, name: str) -> Fields:
         sql = f"SELECT * FROM {table} WHERE interception_id = ? ORDER BY {order}"  # noqa: S608  # our own names
         rows = database.execute(sql, (interception["id"],))
         interception[name_in_story] = [_part(row) for row in rows]
+    for tool in interception["tools"]:
+        tool["result"] = _result_of(database, tool, interception)
     return interception
+
+
+def _result_of(database: sqlite3.Connection, tool: Fields, interception: Fields) -> Fields | None:
+    """What came back for a call, and with which interception; None where that is not known."""
+    if tool["tool_call_id"] is None:
+        return None
+    call = {**tool, "arguments": None, **{name: interception[name] for name in ("session_id", "started_at")}}
+    row = database.execute(RESULT_OF, call).fetchone()
+    return None if row is None else {"interception_id": row["interception_id"], **_part(row)}
 
 
 def since_when(text: str, now: datetime) -> datetime:
@@ -126,6 +146,9 @@ def _conditions(database: sqlite3.Connection, wanted: Filter) -> tuple[str, Fiel
     if wanted.since is not None:
         conditions.append("started_at >= :since")
         values["since"] = format_time(wanted.since)
+    if wanted.before is not None:
+        conditions.append("(started_at, rowid) < (SELECT started_at, rowid FROM interceptions WHERE id = :before)")
+        values["before"] = wanted.before
     if wanted.text is not None:
         in_json = orjson.dumps(wanted.text).decode()[1:-1]
         values |= {"text": f"%{_escaped(wanted.text)}%", "json": f"%{_escaped(in_json)}%"}
@@ -173,7 +196,7 @@ def _part(row: sqlite3.Row) -> Fields:
     for name in ("arguments", "extra"):
         if fields.get(name) is not None:
             fields[name] = orjson.loads(fields[name])
-    for name in ("injected", "partial"):
+    for name in ("injected", "partial", "is_error"):
         if name in fields:
             fields[name] = bool(fields[name])
     return fields

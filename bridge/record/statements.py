@@ -25,6 +25,7 @@ from bridge.events.vocabulary import (
     ThoughtWithheld,
     TokensUsed,
     ToolCalled,
+    ToolResultBrought,
 )
 from bridge.events.wire import Envelope
 from bridge.record.key_states import KeyStates
@@ -46,6 +47,8 @@ SERVED = """
     UPDATE interceptions SET served_model = ?, service_tier = ?, speed = ?, asked_service_tier = ?, asked_speed = ?
     WHERE id = ?
 """
+
+RESULT = tuple(field.name for field in fields(ToolResultBrought) if field.name != "id")
 
 USED = tuple(field.name for field in fields(TokensUsed) if field.name not in {"id", "extra"})
 
@@ -81,6 +84,8 @@ def kept(envelope: Envelope, settings: RecordSettings) -> Envelope | None:
             return envelope if settings.thoughts else None
         case ToolCalled() if not settings.tool_arguments:
             return evolve(envelope, event=evolve(event, arguments=None))
+        case ToolResultBrought() if not settings.tool_results:
+            return evolve(envelope, event=evolve(event, text=""))
         case _:
             return envelope
 
@@ -100,6 +105,7 @@ class Statements:
             ThoughtRecorded,
             ThoughtWithheld,
             ToolCalled,
+            ToolResultBrought,
             ModelServed,
             Noted,
             TokensUsed,
@@ -203,6 +209,12 @@ def _(event: ToolCalled, _run: int, at: str) -> list[Statement]:
             at=at,
         )
     ]
+
+
+@_of.register
+def _(event: ToolResultBrought, _run: int, at: str) -> list[Statement]:
+    values = {name: getattr(event, name) for name in RESULT}
+    return [_insert("tool_results", interception_id=event.id, **values, at=at)]
 
 
 @_of.register

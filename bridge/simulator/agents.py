@@ -1,4 +1,5 @@
-"""Scripted agents: clients that work through their stories over the bridge, as a Codex, a Cursor and a script would.
+"""Scripted agents: clients that work through their stories over the bridge, as a Codex, a Cursor, a Grok and a script
+would.
 
 Each runs the loop that all agents run: send the prompt, take the answer, run the tools it calls, send their results,
 until an answer calls none. What goes wrong on the way they take as agents do: they wait as told, and ask again.
@@ -18,7 +19,7 @@ import trio
 from bridge.simulator.answers import ToolCall
 from bridge.simulator.chance import Chance
 from bridge.simulator.request import JsonObject
-from bridge.simulator.scenario.stories import Role, Story, roles
+from bridge.simulator.scenario.stories import Role, Story, Subagent, roles
 
 _TRIES = 6
 _LONGEST_WAIT = 30.0
@@ -65,26 +66,31 @@ class _Agent:
         await self._pause(start_after, start_after)
         for _ in count() if rounds is None else range(rounds):
             for story in self._role.stories:
-                await self._live(story)
+                session = str(UUID(int=int(self._chance.hex(32), 16), version=4))
+                await self._live(story, session, None)
                 await self._pause(1.0, 2.5)
 
-    async def _live(self, story: Story) -> None:
-        """One story, in a session of its own. It is given up where no answer is to be had."""
-        session = str(UUID(int=int(self._chance.hex(32), 16), version=4))
+    async def _live(self, story: Story | Subagent, session: str, agent: str | None) -> None:
+        """One piece of work of a session's agent. It is given up where no answer is to be had."""
         conversation: list[JsonObject] = [_user(story.prompt)]
         for step in story.steps:
-            output = await self._request(session, conversation)
+            output = await self._request(session, agent, conversation)
             calls = [item for item in output or () if str(item.get("type")).endswith("_call")]
             if output is None or not calls:
                 return
+            async with trio.open_nursery() as nursery:
+                for helper in step.agents:
+                    nursery.start_soon(self._live, helper, session, f"{helper.name}-{self._chance.hex(4)}")
             await self._pause(0.4, 1.2)
             conversation += output
             conversation += [_result(call, result) for call, result in zip(calls, step.results, strict=False)]
 
-    async def _request(self, session: str, conversation: list[JsonObject]) -> list[JsonObject] | None:
+    async def _request(
+        self, session: str, agent: str | None, conversation: list[JsonObject]
+    ) -> list[JsonObject] | None:
         """The output items of the answer; None where there is none after several tries."""
         body = orjson.dumps(_body(self._role, session, conversation))
-        headers = {**_headers(self._role.name, session), "authorization": f"Bearer {self._credential}"}
+        headers = {**_headers(self._role.name, session, agent), "authorization": f"Bearer {self._credential}"}
         for _ in range(_TRIES):
             request = self._client.build_request("POST", self._url, headers=headers, content=body)
             request.stream = _Body(body)
@@ -168,7 +174,7 @@ def _body(role: Role, session: str, conversation: list[JsonObject]) -> JsonObjec
 
 def _tools(role: Role) -> Iterator[JsonObject]:
     """The tools that the agent's stories call, as it offers them."""
-    parts = [part for story in role.stories for step in story.steps for part in step.parts]
+    parts = [part for _, work in role.work for step in work.steps for part in step.parts]
     calls = {part.tool: part.arguments for part in parts if isinstance(part, ToolCall)}
     for name, arguments in sorted(calls.items(), key=lambda item: item[0]):
         if isinstance(arguments, str):
@@ -179,7 +185,7 @@ def _tools(role: Role) -> Iterator[JsonObject]:
             yield {"type": "function", "name": name, "parameters": parameters, "strict": False}
 
 
-def _headers(name: str, session: str) -> dict[str, str]:
+def _headers(name: str, session: str, agent: str | None) -> dict[str, str]:
     """What the real one of this name sends, as far as it tells who is calling."""
     common = {"content-type": "application/json", "accept": "text/event-stream"}
     match name:
@@ -193,6 +199,9 @@ def _headers(name: str, session: str) -> dict[str, str]:
             }
         case "cursor":
             return {**common, "user-agent": "connect-es/1.6.1", "x-cursor-client-version": "2.4.21"}
+        case "grok":
+            named = {} if agent is None else {"x-grok-agent-id": agent}
+            return {**common, "user-agent": "grok-shell/0.4.2", "x-grok-session-id": session, **named}
         case _:
             return {
                 **common,

@@ -33,11 +33,11 @@ def _fates(words: str) -> tuple[Fate, ...]:
 
 
 def _rules(role: Role) -> Iterator[tuple[Rule, dict[str, ScriptedAnswer]]]:
-    """What the model answers to each step of the role's stories."""
-    for number, story in enumerate(role.stories, 1):
-        cue = story.prompt
-        for count, step in enumerate(story.steps, 1):
-            name = f"{role.name}_{number}_{count}"
+    """What the model answers to each step of the role's stories, and of its subagents' work."""
+    for title, work in role.work:
+        cue = work.prompt
+        for count, step in enumerate(work.steps, 1):
+            name = f"{title}_{count}"
             broken = ScriptedAnswer(step.parts, step.mishap, step.usage)
             answers = {name: broken}
             if _breaks(step.mishap):

@@ -29,7 +29,7 @@ from bridge.events.vocabulary import (
     ThoughtWithheld,
     ToolCalled,
 )
-from bridge.events.wire import Envelope, Hello, Message, Reply, Snapshot
+from bridge.events.wire import Envelope, Hello, History, Message, Reply, Snapshot
 from bridge.limits import LIMITS
 from monitor.state.trace import Trace
 from monitor.state.usage import UsageHistory
@@ -98,7 +98,7 @@ class MonitorState:
                 self._lose(reason, now)
             case BadLine():
                 self.bad_lines += 1
-            case Reply():
+            case Reply() | History():
                 pass
 
     def _greet(self, hello: Hello) -> None:

@@ -99,7 +99,8 @@ RESULT = {"type": "tool_result", "tool_use_id": "toolu_1", "content": "x"}
     ],
 )
 def test_the_prompt_is_what_the_user_said_last(content: Any, prompt: str | None, call_id: str | None) -> None:
-    assert said(content) == RequestFacts(prompt=prompt, correlating_tool_call_id=call_id)
+    read = said(content)
+    assert (read.prompt, read.correlating_tool_call_id) == (prompt, call_id)
 
 
 def test_what_the_assistant_said_is_no_prompt() -> None:

@@ -167,6 +167,18 @@ def test_env_codex_as_flags(place: Path) -> None:
     assert result.stdout.count("\n") == 1
 
 
+def test_env_claude_as_a_status_line(place: Path) -> None:
+    assert place
+    result = invoke("env", "claude", "--status-line", "--port", "9")
+    assert result.exit_code == 0
+    assert result.stdout.endswith(" -m bridge status-line http://127.0.0.1:9\n")
+    assert result.stdout.count("\n") == 1
+    assert '"statusLine"' in result.stderr
+    other = invoke("env", "codex", "--status-line")
+    assert (other.exit_code, other.stdout) == (2, "")
+    assert "claude" in other.stderr
+
+
 def test_env_says_why_cursor_can_not_be_pointed_here() -> None:
     result = invoke("env", "cursor")
     assert (result.exit_code, result.stdout) == (2, "")

@@ -7,11 +7,13 @@ from typing import Any
 
 import pytest
 import trio
+from attrs import evolve
 
 from bridge.config.settings import ProviderSettings, RecordSettings
 from bridge.events.vocabulary import InterceptionEnded
 from bridge.http.exchange import Exchange
 from bridge.interception.interception import Interceptor
+from bridge.interception.reading import ReadRequest
 from bridge.interception.relay import Relay
 from bridge.keys.secret import Secret
 from tests.support.dialects import DIALECTS, recorded
@@ -139,8 +141,9 @@ async def test_one_that_changes_what_goes_with_the_head_is_caught_too(monkeypatc
 async def test_one_that_changes_a_byte_of_the_request_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
     read = Interceptor._read
 
-    async def change(self: Interceptor, body: bytes) -> bytes:
-        return (await read(self, body)).replace(b"hello", b"hullo")
+    async def change(self: Interceptor, body: bytes) -> ReadRequest:
+        found = await read(self, body)
+        return evolve(found, body=found.body.replace(b"hello", b"hullo"))
 
     monkeypatch.setattr(Interceptor, "_read", change)
     got = []

@@ -12,7 +12,7 @@ from bridge.events import snapshots as snapshots_module
 from bridge.events.hub import Hub
 from bridge.events.subscriber import ASKED, Subscriber
 from bridge.events.vocabulary import AnswerDelta, EventsDropped
-from bridge.events.wire import Envelope, Message, Reply, Snapshot, decode, encode_snapshot
+from bridge.events.wire import Envelope, Message, Reply, Snapshot, decode, encode, encode_snapshot
 from bridge.limits import LIMITS, MIB
 from tests.events.interceptions import started
 from tests.support.until import until
@@ -239,3 +239,54 @@ async def test_who_does_not_read_its_snapshot_is_let_go_when_others_need_room(mo
         for number in closed:
             hub.unsubscribe(stuck[number])
     assert closed == [0, 1, 2, 3]
+
+
+async def test_a_line_of_its_own_stands_behind_what_was_queued_and_is_waited_for() -> None:
+    hub = Hub()
+    subscriber = hub.subscribe()
+    hub.publish(delta(1))
+    sent = trio.Event()
+
+    async def place() -> None:
+        await subscriber.place(lambda: [encode(Reply(hub.seq, ok=True))])
+        sent.set()
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(place)
+        await trio.testing.wait_all_tasks_blocked()
+        hub.publish(delta(2))
+        told = await messages(subscriber)
+        told += await messages(subscriber)
+        await trio.testing.wait_all_tasks_blocked()
+        assert not sent.is_set()  # it is on its way
+        told += await messages(subscriber)
+        await sent.wait()
+    assert [type(message) for message in told] == [Envelope, Reply, Envelope]
+    assert told[1] == Reply(1, ok=True)
+
+
+async def test_a_line_of_its_own_outlives_a_queue_that_is_lost() -> None:
+    hub = Hub()
+    subscriber = hub.subscribe()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(subscriber.place, lambda: [encode(Reply(hub.seq, ok=True))])
+        await trio.testing.wait_all_tasks_blocked()
+        for number in range(LIMITS.queue_events + 1):
+            hub.publish(delta(number))
+        told = await messages(subscriber) + await messages(subscriber)
+        nursery.cancel_scope.cancel()
+    dropped, snapshot, line = told
+    assert isinstance(dropped, Envelope)
+    assert isinstance(snapshot, Snapshot)
+    assert line == Reply(snapshot.seq, ok=True)
+
+
+async def test_a_line_of_its_own_never_stands_before_the_first_snapshot() -> None:
+    hub = Hub()
+    subscriber = hub.subscribe(opening=True)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(subscriber.place, lambda: [encode(Reply(7, ok=True))])
+        await trio.testing.wait_all_tasks_blocked()
+        told = await messages(subscriber) + await messages(subscriber)
+        nursery.cancel_scope.cancel()
+    assert [type(message) for message in told] == [Snapshot, Reply]

@@ -23,6 +23,7 @@ from bridge.events.vocabulary import (
     ThoughtWithheld,
     TokensUsed,
     ToolCalled,
+    ToolResultBrought,
 )
 from bridge.record import history
 from bridge.record.database import RecordError, open_for_reading
@@ -167,6 +168,7 @@ async def _fill(path: Path) -> None:
             ThoughtWithheld("hostile", HOSTILE, 1, WithheldReason.REDACTED, 12),
             ToolCalled("hostile", HOSTILE, HOSTILE, HOSTILE, {HOSTILE: [HOSTILE]}, error=HOSTILE),
             ToolCalled("hostile", HOSTILE, HOSTILE, "text", HOSTILE),
+            ToolResultBrought("hostile", HOSTILE, 9000, is_error=True, text=HOSTILE),
             TokensUsed("hostile", HOSTILE, 1, 2, 3, 4, {HOSTILE: 5}, 0.5),
             InterceptionEnded("hostile", Outcome.FAILED, 200, HOSTILE, 2, 10.0),
             started("running"),
@@ -225,12 +227,17 @@ def test_json_on_a_terminal_is_the_same_json_and_harmless(
 def test_a_story_tells_everything(place: Path) -> None:
     shown = printed(place, "show", "hostile")
     parts = ["1. sk...1  429 rate_limited, cooling down for 7 s", "Prompt", "Thought (thinking)", "withheld: redacted"]
+    parts += [
+        f"Its result (9,000 bytes, of which {len(HOSTILE.encode())} are kept, an error)",
+        "Brings the result of a",
+    ]
     parts += ["Tool call", "input", "cache_read_input", "$0.5000", "failed with status 200"]
     assert [part for part in parts if part not in shown] == []
     told = orjson.loads(printed(place, "show", "hostile", "--json"))
     assert [attempt["status"] for attempt in told["attempts"]] == [429, 200]
     assert told["tools"][0]["arguments"] == {HOSTILE: [HOSTILE]}
     assert told["tools"][1]["arguments"] == HOSTILE
+    assert told["tools"][0]["result"]["text"] == told["results"][0]["text"] == HOSTILE
     assert told["tokens"][0]["extra"] == {HOSTILE: 5}
     assert "running" in printed(place, "history")
     assert "not yet" in printed(place, "show", "running")

@@ -32,6 +32,7 @@ from bridge.events.vocabulary import (
     ThoughtWithheld,
     TokensUsed,
     ToolCalled,
+    ToolResultBrought,
 )
 from bridge.record import recorder
 from bridge.record.statements import Statements
@@ -127,6 +128,11 @@ LEAVES: dict[type[Event], tuple[Event, str, dict[str, Any]]] = {
             "server_url": "http://x/mcp",
             "error": "late",
         },
+    ),
+    ToolResultBrought: (
+        ToolResultBrought("i", "call_1", 9000, is_error=True, text="no such file"),
+        "tool_results",
+        {"tool_call_id": "call_1", "bytes": 9000, "is_error": 1, "text": "no such file", "at": STAMP},
     ),
     ModelServed: (
         ModelServed("i", "gpt-5.5-2026-09", "priority", "fast", Asked("gpt-5.5", "auto", "fast")),
@@ -232,14 +238,17 @@ async def test_what_the_owner_does_not_want_is_not_kept(tmp_path: Path) -> None:
         ThoughtRecorded("i", "r", 0, ThoughtSource.THINKING, "canary-thought"),
         ThoughtWithheld("i", "r", 1, WithheldReason.OMITTED, 10),
         ToolCalled("i", "r", "c", "read", {"path": "canary-argument"}),
+        ToolResultBrought("i", "c", 13, is_error=False, text="canary-result"),
         TokensUsed("i", "r", 1, 2),
     ]
-    async with desk(tmp_path / "r.db", prompts=False, thoughts=False, tool_arguments=False) as here:
+    off = dict.fromkeys(("prompts", "thoughts", "tool_arguments", "tool_results"), False)
+    async with desk(tmp_path / "r.db", **off) as here:
         here.publish(START, *told)
     kept = contents(tmp_path / "r.db")
     assert "prompts" not in kept
     assert [row["text"] for row in kept["thoughts"]] == [None]
     assert (kept["tool_calls"][0]["tool"], kept["tool_calls"][0]["arguments"]) == ("read", None)
+    assert (kept["tool_results"][0]["bytes"], kept["tool_results"][0]["text"]) == (13, "")
     assert kept["token_usages"][0]["output"] == 2
     assert b"canary" not in (tmp_path / "r.db").read_bytes()
 

@@ -18,16 +18,13 @@ from bridge.simulator.scenario.stories import StoryStep, roles
 from tests.simulator.serving import provider, serving
 from tests.support.simulated import SPEED
 
-STEPS = [step for role in roles() for story in role.stories for step in story.steps]
+STEPS = [step for role in roles() for _, work in role.work for step in work.steps]
 
 
 def names() -> list[str]:
     """The name of each step's good answer."""
     return [
-        f"{role.name}_{number}_{count}"
-        for role in roles()
-        for number, story in enumerate(role.stories, 1)
-        for count, _ in enumerate(story.steps, 1)
+        f"{title}_{count}" for role in roles() for title, work in role.work for count, _ in enumerate(work.steps, 1)
     ]
 
 
@@ -54,7 +51,7 @@ def test_every_kind_of_answer_is_in_the_stories() -> None:
 
 
 def test_every_step_has_its_own_cue() -> None:
-    cues = [story.prompt for role in roles() for story in role.stories]
+    cues = [work.prompt for role in roles() for _, work in role.work]
     cues += [step.results[-1] for step in STEPS if step.results]
     assert [cue for cue, times in Counter(cues).items() if times > 1] == []
     assert len(DEMO_SCENARIO.rules) == len(STEPS)
@@ -79,7 +76,19 @@ async def test_one_round_tells_every_story_to_its_end() -> None:
     assert Counter(told).most_common(1)[0][1] == 1
     assert [exchange.ending for exchange in exchanges].count(ReplyEnding.DROPPED) == 1
     agents = {exchange.request.headers["user-agent"].partition("/")[0] for exchange in exchanges}
-    assert agents == {"codex_exec", "connect-es", "AsyncOpenAI"}
+    assert agents == {"codex_exec", "connect-es", "AsyncOpenAI", "grok-shell"}
+
+
+async def test_agents_that_work_for_another_share_its_session_and_are_done_before_it_goes_on() -> None:
+    exchanges: list[SimulatedExchange] = []
+    app = provider(DEMO_SCENARIO, on_exchange=exchanges.append)
+    async with serving(app) as url:
+        await run_agents(f"{url}/v1", rounds=1, speed=SPEED)
+    of_session = [exchange for exchange in exchanges if "x-grok-session-id" in exchange.request.headers]
+    assert len({exchange.request.headers["x-grok-session-id"] for exchange in of_session}) == 1
+    agents = [exchange.request.headers.get("x-grok-agent-id", "").partition("-")[0] for exchange in of_session]
+    assert (agents[0], agents[-1]) == ("", "")
+    assert Counter(agents) == {"": 2, "import": 2, "writers": 2}
 
 
 async def test_agents_carry_on_through_errors() -> None:

@@ -12,14 +12,17 @@ from typing import Any
 from bridge.apis.chat_completions.accumulator import ChatAccumulator, stream_failure
 from bridge.apis.chat_completions.include_usage import UsageChunkFilter, add_include_usage
 from bridge.apis.chat_completions.injection import inject
+from bridge.apis.conversation import BroughtResult, Conversation, after_last, brought
 from bridge.apis.errors import chat_stream_error, openai_error
 from bridge.apis.injection import InjectedTool, Injection
 from bridge.apis.json_text import loads_object
 from bridge.apis.protocol import ClientFilter, Opening, Reader, RequestFacts, StreamFailure, Wants
 from bridge.apis.readers import body_reader, stream_reader
-from bridge.apis.request import joined_texts, last_of, request_object, string, user_session
+from bridge.apis.request import items_of, joined_texts, last_of, request_object, string, user_session
 from bridge.apis.transcript import Transcript
 from bridge.errors import ErrorKind
+
+_TOOL_ROLES = ("tool", "function")  # the latter from before calls had ids
 
 
 class ChatCompletions:
@@ -32,7 +35,8 @@ class ChatCompletions:
     def read_request(self, path: str, body: bytes) -> RequestFacts:  # noqa: ARG002  # the body says it all
         """The facts of a request body; raises UnreadableRequest."""
         request = request_object(body)
-        last = last_of(request.get("messages"))
+        messages = items_of(request.get("messages"))
+        last = last_of(messages)
         return RequestFacts(
             model=string(request.get("model")),
             service_tier=string(request.get("service_tier")),
@@ -41,6 +45,7 @@ class ChatCompletions:
             correlating_tool_call_id=string(last.get("tool_call_id")) if last.get("role") == "tool" else None,
             user_session=user_session(request.get("metadata")),
             session_hint=string(request.get("prompt_cache_key")),
+            conversation=Conversation(messages, None, request.get("tools"), _results(messages)),
         )
 
     def reveal_thoughts(self, body: bytes) -> bytes | None:  # noqa: ARG002  # the API has no word for it
@@ -82,3 +87,15 @@ class ChatCompletions:
         value: dict[str, Any] = loads_object(data) or {}
         failure = stream_failure(value)
         return failure if failure is not None and failure.reason is not None else Opening.RELEASE
+
+
+def _results(messages: list[Any]) -> tuple[BroughtResult, ...]:
+    return brought(
+        (message.get("tool_call_id"), message.get("content"), False)
+        for message in after_last(messages, _is_answer)
+        if message.get("role") in _TOOL_ROLES
+    )
+
+
+def _is_answer(message: dict[str, Any]) -> bool:
+    return message.get("role") == "assistant"

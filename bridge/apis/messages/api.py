@@ -8,14 +8,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from bridge.apis.conversation import BroughtResult, Conversation, after_last, brought
 from bridge.apis.errors import anthropic_error, messages_stream_error
 from bridge.apis.injection import InjectedTool, Injection
 from bridge.apis.json_text import loads_object
 from bridge.apis.messages.accumulator import MessagesAccumulator, stream_failure
 from bridge.apis.messages.injection import inject
+from bridge.apis.messages.plain import plain
 from bridge.apis.protocol import ClientFilter, Opening, Reader, RequestFacts, StreamFailure, Wants
 from bridge.apis.readers import body_reader, event_type, stream_reader
-from bridge.apis.request import joined_texts, last_of, request_object, string, user_session
+from bridge.apis.request import items_of, joined_texts, last_of, request_object, string, user_session
 from bridge.apis.splice import parsed, with_member
 from bridge.apis.transcript import Transcript
 from bridge.errors import ErrorKind
@@ -35,7 +37,8 @@ class Messages:
     def read_request(self, path: str, body: bytes) -> RequestFacts:  # noqa: ARG002  # the body says it all
         """The facts of a request body; raises UnreadableRequest."""
         request = request_object(body)
-        last = last_of(request.get("messages"))
+        messages = items_of(request.get("messages"))
+        last = last_of(messages)
         content = last.get("content") if last.get("role") == "user" else None
         results = _results(content)
         return RequestFacts(
@@ -46,6 +49,9 @@ class Messages:
             prompt=None if results else _prompt(content),
             correlating_tool_call_id=string(results[-1].get("tool_use_id")) if results else None,
             user_session=user_session(request.get("metadata")),
+            conversation=Conversation(
+                messages, request.get("system"), request.get("tools"), _new_results(messages), plain=plain
+            ),
         )
 
     def reveal_thoughts(self, body: bytes) -> bytes | None:
@@ -109,3 +115,15 @@ def _prompt(content: object) -> str | None:
 def _is_reminder(block: object) -> bool:
     text = block.get("text") if isinstance(block, dict) else None
     return isinstance(text, str) and text.lstrip().startswith(_REMINDER)
+
+
+def _new_results(messages: list[Any]) -> tuple[BroughtResult, ...]:
+    return brought(
+        (block.get("tool_use_id"), block.get("content"), block.get("is_error") is True)
+        for message in after_last(messages, _is_answer)
+        for block in _results(message.get("content"))
+    )
+
+
+def _is_answer(message: dict[str, Any]) -> bool:
+    return message.get("role") == "assistant"

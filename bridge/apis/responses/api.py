@@ -6,13 +6,15 @@ The answer itself is read in `accumulator`. Shapes follow OpenAI's API reference
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
+from bridge.apis.conversation import BroughtResult, Conversation, after_last, brought
 from bridge.apis.errors import openai_error, responses_stream_error
 from bridge.apis.injection import InjectedTool, Injection
 from bridge.apis.json_text import loads_object
 from bridge.apis.protocol import ClientFilter, Opening, Reader, RequestFacts, StreamFailure, Wants
 from bridge.apis.readers import body_reader, event_type, stream_reader
-from bridge.apis.request import joined_texts, last_of, request_object, string, user_session
+from bridge.apis.request import items_of, joined_texts, last_of, request_object, string, user_session
 from bridge.apis.responses.accumulator import ResponsesAccumulator, stream_failure
 from bridge.apis.responses.injection import inject
 from bridge.apis.splice import parsed, with_member
@@ -36,7 +38,9 @@ class Responses:
         """The facts of a request body; raises UnreadableRequest."""
         request = request_object(body)
         given = request.get("input")
-        last = last_of(given)
+        items = items_of(given)
+        last = last_of(items)
+        conversation = _conversation(request.get("conversation"))
         prompt = joined_texts(last.get("content"), "input_text") if last.get("role") == "user" else None
         return RequestFacts(
             model=string(request.get("model")),
@@ -46,7 +50,14 @@ class Responses:
             prompt=string(given) or prompt,
             correlating_tool_call_id=string(last.get("call_id")) if last.get("type") in _TOOL_OUTPUTS else None,
             user_session=user_session(request.get("metadata")),
-            session_hint=_conversation(request.get("conversation")) or string(request.get("prompt_cache_key")),
+            session_hint=conversation or string(request.get("prompt_cache_key")),
+            conversation=Conversation(
+                items,
+                request.get("instructions"),
+                request.get("tools"),
+                _results(items),
+                continues=conversation is not None or string(request.get("previous_response_id")) is not None,
+            ),
         )
 
     def reveal_thoughts(self, body: bytes) -> bytes | None:
@@ -90,6 +101,24 @@ class Responses:
         return failure if failure is not None and failure.reason is not None else Opening.RELEASE
 
 
+def _is_answer(item: dict[str, Any]) -> bool:
+    """Whether it is a part of a turn of the model's."""
+    return item.get("role") == "assistant" or _type(item) == "reasoning" or _type(item).endswith("_call")
+
+
+def _type(item: dict[str, Any]) -> str:
+    kind = item.get("type")
+    return kind if isinstance(kind, str) else ""
+
+
 def _conversation(value: object) -> str | None:
     """A conversation's id, which stands alone or in an object."""
     return string(value.get("id")) if isinstance(value, dict) else string(value)
+
+
+def _results(items: list[Any]) -> tuple[BroughtResult, ...]:
+    return brought(
+        (item.get("call_id"), item.get("output"), item.get("status") == "failed")
+        for item in after_last(items, _is_answer)
+        if _type(item).endswith("_output")
+    )
