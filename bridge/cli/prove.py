@@ -13,7 +13,7 @@ from bridge.cli.tables import table
 from bridge.errors import ClearspanError
 from bridge.observe import logs
 from bridge.proving.captures import NotACapture, captures
-from bridge.proving.trial import Result, trial
+from bridge.proving.trial import Tried, trial
 from bridge.terminal_text import visible_start as visible
 
 MOST_FAULTS = 50
@@ -24,7 +24,7 @@ def prove(folder: Path) -> int:
     """Replays what is in the folder and prints what became of it; returns 0 where all is as it should be."""
     logs.configure("error", "text")
     found = trio.run(trial, captures(folder))
-    tried = [result for result in found if isinstance(result, Result)]
+    tried = [result for result in found if isinstance(result, Tried)]
     if not tried and not found:
         raise ClearspanError(f"{folder}: no captured request is in there; they are *.json, *.req.txt and *.har")
     for line in _table(tried):
@@ -49,20 +49,20 @@ def prove(folder: Path) -> int:
     return 1 if faults else 0
 
 
-def _but(tried: list[Result]) -> str:
+def _but(tried: list[Tried]) -> str:
     changed = sum(bool(result.added) for result in tried)
     return f", {changed} of them with the usage that the bridge asks for" if changed else ""
 
 
-def _table(tried: list[Result]) -> Iterator[str]:
-    by_agent: dict[str, list[Result]] = defaultdict(list)
+def _table(tried: list[Tried]) -> Iterator[str]:
+    by_agent: dict[str, list[Tried]] = defaultdict(list)
     for result in tried:
         by_agent[result.agent].append(result)
     rows = [_row(agent, by_agent[agent]) for agent in sorted(by_agent)]
     return table(("AGENT", "REQUESTS", "SERVED", "REQUEST BODIES EQUAL", "ANSWERS EQUAL", "HEADERS KEPT"), rows)
 
 
-def _row(agent: str, mine: list[Result]) -> tuple[str, ...]:
+def _row(agent: str, mine: list[Tried]) -> tuple[str, ...]:
     served = sum(result.served for result in mine)
     counts = [_share([getattr(result, name) for result in mine]) for name in ("request", "answer", "headers")]
     return visible(agent), str(len(mine)), f"{served} of {len(mine)}", *counts

@@ -35,7 +35,7 @@ ITSELF = "the bridge itself"
 
 
 @frozen
-class Result:
+class Tried:
     """What became of one request. Of one that went nowhere `request`, `answer` and `headers` are None."""
 
     name: str
@@ -70,7 +70,7 @@ class Told:
                 self.over.set()
 
 
-async def trial(found: Iterable[Capture | NotACapture]) -> list[Result | NotACapture]:
+async def trial(found: Iterable[Capture | NotACapture]) -> list[Tried | NotACapture]:
     """What becomes of each, one after the other."""
     async with recording_provider() as (url, recording), _bridge(url) as bridge:
         told = Told()
@@ -81,7 +81,7 @@ async def trial(found: Iterable[Capture | NotACapture]) -> list[Result | NotACap
         ]
 
 
-async def _try(capture: Capture, bridge: Bridge, recording: RecordingProvider, told: Told) -> Result:
+async def _try(capture: Capture, bridge: Bridge, recording: RecordingProvider, told: Told) -> Tried:
     told.begin()
     recording.got.clear()
     host, _, port = bridge.url.removeprefix("http://").rpartition(":")
@@ -91,7 +91,7 @@ async def _try(capture: Capture, bridge: Bridge, recording: RecordingProvider, t
             if told.started is not None:
                 await told.over.wait()
     except (OSError, trio.BrokenResourceError, trio.TooSlowError, h11.ProtocolError) as error:
-        return Result(capture.name, _agent(told), served=False, faults=(f"no answer: {error or 'none in time'}",))
+        return Tried(capture.name, _agent(told), served=False, faults=(f"no answer: {error or 'none in time'}",))
     return _judge(capture, answer, recording, told)
 
 
@@ -118,10 +118,10 @@ def _agent(told: Told) -> str:
     return ITSELF if told.started is None else told.started.client
 
 
-def _judge(capture: Capture, answer: Answer, recording: RecordingProvider, told: Told) -> Result:
+def _judge(capture: Capture, answer: Answer, recording: RecordingProvider, told: Told) -> Tried:
     if not recording.got:
         refused = (f"the bridge answered {answer.status} by itself",) if answer.status >= 400 else ()
-        return Result(capture.name, _agent(told), served=not refused, faults=refused)
+        return Tried(capture.name, _agent(told), served=not refused, faults=refused)
     got, ended = recording.got[-1], told.ended
     added = tuple(ended.added) if ended else ()
     request = _request_kept(capture.body, got.body, added)
@@ -132,7 +132,7 @@ def _judge(capture: Capture, answer: Answer, recording: RecordingProvider, told:
         faults.append(f"the request: {_difference(capture.body, got.body)}")
     if not response:
         faults.append(f"the answer: {_difference(got.given, answer.body)}")
-    return Result(capture.name, _agent(told), True, request, response, not headers, added, tuple(faults))
+    return Tried(capture.name, _agent(told), True, request, response, not headers, added, tuple(faults))
 
 
 def _request_kept(body: bytes, got: bytes, added: tuple[str, ...]) -> bool:

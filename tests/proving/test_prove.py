@@ -15,7 +15,7 @@ from bridge.http.fields import RawHeaders
 from bridge.interception.headers import headers_upstream
 from bridge.providers.connections import UpstreamConnection
 from bridge.proving.captures import Capture, NotACapture, captures
-from bridge.proving.trial import Result, trial
+from bridge.proving.trial import Tried, trial
 from tests.support.dialects import DIALECTS
 
 SECRET = "sk-captured-canary-0001"
@@ -73,11 +73,11 @@ def test_all_that_was_captured_is_equal(tmp_path: Path) -> None:
     assert SECRET not in printed
 
 
-async def tried(place: Path) -> list[Result]:
+async def tried(place: Path) -> list[Tried]:
     """What became of each request."""
     found = await trial(captures(folder(place)))
     assert not [left_out for left_out in found if isinstance(left_out, NotACapture)]
-    return [result for result in found if isinstance(result, Result)]
+    return [result for result in found if isinstance(result, Tried)]
 
 
 async def test_a_byte_that_the_answers_lose_is_caught(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
