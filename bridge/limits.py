@@ -131,6 +131,16 @@ class Limits:
     label_pairs: int = 1000
     """Different pairs of a model and a tool."""
 
+    # Dumps
+    dump_steps: int = 50_000
+    """Parts of requests and answers that wait to be written."""
+    dump_queue_bytes: int = 128 * MIB
+    """What they hold; a request that is under way is counted, too."""
+    dump_memory_bytes: int = 64 * KIB
+    """What of one attempt's body is in memory while it comes; the rest is in a file."""
+    dump_files: int = 100_000
+    """Dumps that are kept, whatever they take."""
+
     # What answers cost
     priced_models: int = 512
     """Models whose prices are at hand; others are looked up in the list again."""

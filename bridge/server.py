@@ -18,8 +18,8 @@ import trio
 from bridge import __version__
 from bridge.access import HostGuard
 from bridge.app import App, json_page
-from bridge.config.rules import open_to_all, without_effect
-from bridge.config.settings import Settings
+from bridge.config.rules import open_to_all
+from bridge.config.settings import RecordSettings, Settings
 from bridge.events.hub import Hub, utc_now
 from bridge.events.picture import REMOVED
 from bridge.events.socket import CommandRefused, event_socket
@@ -41,6 +41,7 @@ from bridge.record.recording import recording
 
 if TYPE_CHECKING:
     from bridge.tools.servers import Servers
+    from bridge.observe.dumps.dumps import Dumps
 
 log = logger("bridge")
 
@@ -61,7 +62,10 @@ class Bridge:
         self._stop_reason = ""
         self._aborted = False
         self.hub = Hub()
-        self.providers = {name: Provider(name, chosen, self.hub) for name, chosen in settings.providers.items()}
+        self.dumps = _dumps(settings.record)
+        self.providers = {
+            name: Provider(name, chosen, self.hub, self.dumps) for name, chosen in settings.providers.items()
+        }
         self.started_at = utc_now()
         self.url = ""
         self.socket = settings.server.socket
@@ -99,6 +103,10 @@ class Bridge:
             for listener_socket in sockets:
                 stack.push_async_callback(listener_socket.aclose)
             await stack.enter_async_context(event_socket(server.socket, self.hub, self._hello, self._perform))
+            if self.dumps is not None:
+                self.hub.add_sink(self.dumps.take)
+                metrics.count_dumps(self.dumps)
+                await stack.enter_async_context(self.dumps.running())
             await stack.enter_async_context(recording(self._settings.record, self.hub, self._pool))
             async with trio.open_nursery() as nursery:
                 self._nursery = nursery
@@ -108,8 +116,6 @@ class Bridge:
                     self._begin(provider)
                 listener = Listener(app, sockets, app.protocol_error)
                 nursery.start_soon(listener.run)
-                for name, fact in without_effect(self._settings):
-                    log.warning("a setting has no effect", setting=name, because=fact)
                 start = {"url": self.url, "socket": str(server.socket), "version": __version__}
                 if warning := open_to_all(self._settings):
                     start["note"] = warning
@@ -149,7 +155,7 @@ class Bridge:
                 continue
             if provider is not None:
                 self._end(provider)
-            self.providers[name] = Provider(name, chosen, self.hub)
+            self.providers[name] = Provider(name, chosen, self.hub, self.dumps)
             self._begin(self.providers[name])
         self._reconfigure_tools(settings)
         self._settings = settings
@@ -226,6 +232,14 @@ def _tool_servers(settings: Settings, hub: Hub) -> Servers:
     from bridge.tools.servers import Servers  # noqa: PLC0415  # a start without any does not wait for it
 
     return Servers(settings.mcp_servers, hub.publish)
+
+
+def _dumps(settings: RecordSettings) -> Dumps | None:
+    if settings.dump_dir is None:
+        return None
+    from bridge.observe.dumps.dumps import Dumps  # noqa: PLC0415  # for those who ask for it
+
+    return Dumps(settings)
 
 
 async def run_until_signalled(bridge: Bridge, ready: Callable[[str], None]) -> bool:

@@ -20,7 +20,9 @@ from bridge.config.settings import (
     Seconds,
     ServerSettings,
     Settings,
+    Size,
     format_duration,
+    format_size,
 )
 from bridge.events.entries import Attempt, Cut, Interception, Thought, Tokens, Tool, Totals
 from bridge.events.vocabulary import EVENT_TYPES, Event, InterceptionStarted
@@ -195,6 +197,9 @@ def written(setting: attrs.Attribute[object]) -> str:
     if setting.type in (Seconds, "Seconds"):
         assert isinstance(default, int | float)
         return f'"{format_duration(default)}"'
+    if setting.type in (Size, "Size"):
+        assert isinstance(default, int)
+        return f'"{format_size(default)}"'
     return '""' if default is None else orjson.dumps(default).decode()
 
 

@@ -171,7 +171,7 @@ class Failover:
         begun = False
         call = evolve(self.call, headers=[*self.call.headers, *credentials])
         try:
-            async with self.provider.upstream.attempt(call) as response:
+            async with self.provider.attempt(self.reporter.id, call) as response:
                 begun = True
                 self.permit.note(response.status)
                 asked = self.streaming and self.api.understood and response.status == 200

@@ -8,10 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from functools import singledispatchmethod
+from typing import Protocol
 
 import trio
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.core import CounterMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
+from prometheus_client.registry import Collector
 
 from bridge.events.hub import Hub
 from bridge.events.values import CircuitState, KeyState, Outcome
@@ -60,6 +63,29 @@ class LabelValues:
         self._known.add(value)
         self._size += size
         return value
+
+
+class CountedDumps(Protocol):
+    """Who counts dumps; see `bridge.observe.dumps`."""
+
+    @property
+    def written(self) -> int: ...
+
+    @property
+    def failed(self) -> int: ...
+
+
+class CountedElsewhere(Collector):
+    """A counter whose value somebody else keeps."""
+
+    def __init__(self, name: str, text: str, count: Callable[[], float]) -> None:
+        self._name = f"{PREFIX}_{name}"
+        self._text = text
+        self._count = count
+
+    def collect(self) -> Iterator[Metric]:
+        """The counter as it stands."""
+        yield CounterMetricFamily(self._name, self._text, value=self._count())
 
 
 class Metrics:
@@ -125,15 +151,23 @@ class Metrics:
         self._passthrough = counter("passthrough", "Requests passed through", ("provider",))
         self._subscribers = Gauge("event_subscribers", "Subscribers now", namespace=PREFIX, registry=registry)
         self._subscribers.set_function(lambda: hub.subscribers)
-        self._dropped = Gauge(
-            "events_dropped_total", "Events lost by slow subscribers", namespace=PREFIX, registry=registry
+        registry.register(
+            CountedElsewhere("events_dropped", "Events lost by slow subscribers", lambda: hub.events_dropped)
         )
-        self._dropped.set_function(lambda: hub.events_dropped)
         total = Gauge("budget_bytes", "What a shared budget has", ("budget",), namespace=PREFIX, registry=registry)
         used = Gauge("budget_used_bytes", "What of it is in use", ("budget",), namespace=PREFIX, registry=registry)
         for name, size, use in _budgets(hub):
             total.labels(name).set(size)
             used.labels(name).set_function(use)
+
+    def count_dumps(self, dumps: CountedDumps) -> None:
+        """Shows how many attempts were dumped, and how many could not be."""
+        counters = (
+            CountedElsewhere("dumps", "Attempts that were dumped", lambda: dumps.written),
+            CountedElsewhere("dumps_failed", "Attempts that could not be dumped", lambda: dumps.failed),
+        )
+        for counter in counters:
+            self._registry.register(counter)
 
     async def page(self) -> tuple[bytes, bytes]:
         """Content type and body of `/metrics`."""
