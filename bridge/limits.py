@@ -141,6 +141,12 @@ class Limits:
     dump_files: int = 100_000
     """Dumps that are kept, whatever they take."""
 
+    # Traces
+    traced_events: int = 20_000
+    """What waits to become spans; with more, spans are missing."""
+    traced_interceptions: int = 4_096
+    """Interceptions whose spans are not all ended."""
+
     # What answers cost
     priced_models: int = 512
     """Models whose prices are at hand; others are looked up in the list again."""

@@ -40,8 +40,9 @@ from bridge.providers.provider import Provider
 from bridge.record.recording import recording
 
 if TYPE_CHECKING:
-    from bridge.tools.servers import Servers
     from bridge.observe.dumps.dumps import Dumps
+    from bridge.observe.traces.tracing import Tracing
+    from bridge.tools.servers import Servers
 
 log = logger("bridge")
 
@@ -107,7 +108,13 @@ class Bridge:
                 self.hub.add_sink(self.dumps.take)
                 metrics.count_dumps(self.dumps)
                 await stack.enter_async_context(self.dumps.running())
-            await stack.enter_async_context(recording(self._settings.record, self.hub, self._pool))
+            tracing = self._tracing()
+            if tracing is not None:
+                self.hub.add_sink(tracing.take)
+                app.on_request = tracing.arrived
+                await stack.enter_async_context(tracing.running())
+            wrote = None if tracing is None else tracing.wrote
+            await stack.enter_async_context(recording(self._settings.record, self.hub, self._pool, wrote))
             async with trio.open_nursery() as nursery:
                 self._nursery = nursery
                 if self._aborted:
@@ -131,6 +138,14 @@ class Bridge:
                 await app.stop(self._settings.server.shutdown_grace)
                 await listener.drain()
                 nursery.cancel_scope.cancel()
+
+    def _tracing(self) -> Tracing | None:
+        if not any(os.environ.get(name) for name in ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_TRACES_EXPORTER")):
+            return None
+        from bridge.observe.traces.tracing import BridgePlaces, Tracing, exporters  # noqa: PLC0415  # for those who ask
+
+        names = exporters(os.environ)
+        return Tracing(names, os.environ, BridgePlaces(self.providers, lambda: self._settings)) if names else None
 
     async def _load_authorities(self) -> None:
         """Whom to trust: the first request may need it, but no start has to wait for it."""

@@ -12,12 +12,11 @@ import time
 from functools import partial
 from pathlib import Path
 
-import trio
-
 from bridge.observe.dumps.pruning import DumpPruning
 from bridge.observe.dumps.queue import DumpQueue, Step
 from bridge.observe.dumps.sheet import Sheet
 from bridge.observe.logs import logger
+from bridge.process.background import run_in_background
 
 log = logger("dumps")
 
@@ -35,27 +34,17 @@ class DumpWriter:
         self.failed = 0
         self._pruning = DumpPruning(root, keep, most)
         self._stopping = threading.Event()
-        self._patience = trio.CancelScope(shield=True)
         self._failing = False
         self._lost = 0  # since the warning
         self._pruning_fails = False
 
     async def run(self) -> None:
         """Runs until cancelled, then writes what waits, if that does not take too long."""
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(self._run_thread)
-            try:
-                await trio.sleep_forever()
-            finally:
-                self._patience.deadline = trio.current_time() + STOP_S
-                self._stopping.set()
-                self.queue.work_waits.set()
+        await run_in_background(self._work, self._stop, patience_s=STOP_S, given_up=_given_up)
 
-    async def _run_thread(self) -> None:
-        with self._patience:
-            await trio.to_thread.run_sync(self._work, abandon_on_cancel=True, limiter=trio.CapacityLimiter(1))
-        if self._patience.cancelled_caught:
-            log.warning("dumps are not written to the end: the disk takes too long")
+    def _stop(self) -> None:
+        self._stopping.set()
+        self.queue.work_waits.set()
 
     # All below runs in the thread.
 
@@ -122,3 +111,7 @@ class DumpWriter:
         else:
             self._pruning_fails = False
         return self._pruning.took(began, time.monotonic())
+
+
+def _given_up() -> None:
+    log.warning("dumps are not written to the end: the disk takes too long")
