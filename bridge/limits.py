@@ -129,7 +129,7 @@ class Limits:
     label_bytes: int = 10 * KIB
     """All values of one label together."""
     label_pairs: int = 1000
-    """Different pairs of a model and a tool."""
+    """Different pairs of a model and a tool, and of a model and a client."""
 
     # Dumps
     dump_steps: int = 50_000

@@ -72,6 +72,7 @@ class Bridge:
         self.socket = settings.server.socket
         self._tools = _tool_servers(settings, self.hub) if settings.mcp_servers else None
         self._app: App | None = None
+        self._metrics: Metrics | None = None
         self._nursery: trio.Nursery | None = None
 
     def stop(self, reason: str) -> None:
@@ -96,7 +97,8 @@ class Bridge:
         services = Services(self.hub, prices, server.max_request_bytes, self._tools)
         app = App(services, self.providers, guard, server)
         self._app = app
-        metrics = Metrics(self.hub)
+        self._metrics = metrics = Metrics(self.hub, self._server_at)
+        metrics.show_providers(lambda: [(name, found.kind.name) for name, found in list(self.providers.items())])
         self.hub.add_sink(metrics.count)
         app.serve_locally("/metrics", metrics.page)
         app.serve_locally("/healthz", json_page(self.health))
@@ -139,6 +141,9 @@ class Bridge:
                 await listener.drain()
                 nursery.cancel_scope.cancel()
 
+    def _server_at(self, url: str | None) -> str | None:
+        return self._settings.mcp_server_at(url)
+
     def _tracing(self) -> Tracing | None:
         if not any(os.environ.get(name) for name in ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_TRACES_EXPORTER")):
             return None
@@ -176,6 +181,15 @@ class Bridge:
         self._settings = settings
         if self._app is not None:
             self._app.reconfigure(settings.server, self._tools)
+        self._note_reload(success=True)
+
+    def reconfiguration_refused(self) -> None:
+        """The configuration was read again, and has faults: nothing changes."""
+        self._note_reload(success=False)
+
+    def _note_reload(self, *, success: bool) -> None:
+        if self._metrics is not None:
+            self._metrics.note_reload(success=success)
 
     def _reconfigure_tools(self, settings: Settings) -> None:
         if self._tools is not None:

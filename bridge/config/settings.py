@@ -174,6 +174,10 @@ class Settings:
         """Whether any provider has a key in its pool."""
         return any(provider.keys for provider in self.providers.values())
 
+    def mcp_server_at(self, url: str | None) -> str | None:
+        """The name of the MCP server that events tell with this URL."""
+        return next((name for name, server in self.mcp_servers.items() if url == server.shown_url(name)), None)
+
     def secrets(self) -> list[tuple[str, str]]:
         """Every secret in here with what may be shown of it: keys, client tokens, and the values of added headers.
 

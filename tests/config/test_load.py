@@ -12,9 +12,11 @@ from hypothesis import strategies as st
 
 from bridge.config.load import Options, load
 from bridge.config.settings import (
+    McpServerSettings,
     ProviderSettings,
     RecordSettings,
     ServerSettings,
+    Settings,
     format_duration,
     format_size,
     parse_duration,
@@ -213,3 +215,14 @@ def test_what_is_no_size(value: Any) -> None:
 @given(st.integers(0, 10**14))
 def test_sizes_are_shown_as_they_are_written(size: int) -> None:
     assert parse_size(format_size(size)) == size
+
+
+def test_servers_are_known_by_what_is_told_of_where_they_are() -> None:
+    servers = {"docs": McpServerSettings(url="http://a/mcp?key=x"), "shell": McpServerSettings(command=("sh",))}
+    settings = Settings(mcp_servers=servers)
+    assert [settings.mcp_server_at(url) for url in ("http://a/mcp", "stdio:shell", "http://b", None)] == [
+        "docs",
+        "shell",
+        None,
+        None,
+    ]

@@ -28,6 +28,7 @@ from bridge.providers.attempt import Call
 from tests.end_to_end.fated import LIMITED, UNAUTHORIZED, FatedProvider
 from tests.record.commands import run
 from tests.support.dumped import answer, files, named, request
+from tests.support.scrape import metric
 from tests.support.until import until
 from tests.support.world import (
     HELLO,
@@ -322,12 +323,6 @@ async def test_show_says_why_there_is_nothing_to_print(tmp_path: Path) -> None:
     (tmp_path / "config.toml").write_text(f'[record]\ndump_dir = "{tmp_path / "elsewhere"}"\n')
     shown = await trio.to_thread.run_sync(run, tmp_path, "show", event.id, "--raw")
     assert f"no dump of {event.id}" in str(shown.exception)
-
-
-async def metric(here: World, name: str) -> float:
-    """A number of the bridge's page of metrics."""
-    page = (await ask(here.port, b"", path="/metrics", method="GET")).body.decode()
-    return float(next(line for line in page.splitlines() if line.startswith(f"clearspan_{name} ")).split()[1])
 
 
 async def test_a_folder_that_cannot_be_written_costs_dumps_alone(

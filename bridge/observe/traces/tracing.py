@@ -74,12 +74,12 @@ class BridgePlaces:
 
     def server(self, url: str | None) -> str | None:
         """The name of the MCP server that is there."""
-        return next((name for name in self.servers() if self.server_url(name) == url), None)
+        return self.settings().mcp_server_at(url)
 
     def server_url(self, name: str) -> str | None:
         """Where a server is, `stdio:NAME` for a command; None where it is not configured."""
         found = self._servers.get(name)
-        return None if found is None else found.url or f"stdio:{name}"
+        return None if found is None else found.shown_url(name)
 
     def servers(self) -> Collection[str]:
         """The names of all."""
