@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable, Iterable
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 import trio
@@ -37,6 +37,7 @@ from bridge.process.signals import ENDING
 from bridge.providers.connections import NoAuthorities, load_authorities
 from bridge.providers.prices import Prices
 from bridge.providers.provider import Provider
+from bridge.record.recorder import Wrote
 from bridge.record.recording import recording
 
 if TYPE_CHECKING:
@@ -97,25 +98,15 @@ class Bridge:
         services = Services(self.hub, prices, server.max_request_bytes, self._tools)
         app = App(services, self.providers, guard, server)
         self._app = app
-        self._metrics = metrics = Metrics(self.hub, self._server_at)
-        metrics.show_providers(lambda: [(name, found.kind.name) for name, found in list(self.providers.items())])
-        self.hub.add_sink(metrics.count)
+        self._metrics = metrics = self._count()
         app.serve_locally("/metrics", metrics.page)
         app.serve_locally("/healthz", json_page(self.health))
         async with AsyncExitStack() as stack:
             for listener_socket in sockets:
                 stack.push_async_callback(listener_socket.aclose)
             await stack.enter_async_context(event_socket(server.socket, self.hub, self._hello, self._perform))
-            if self.dumps is not None:
-                self.hub.add_sink(self.dumps.take)
-                metrics.count_dumps(self.dumps)
-                await stack.enter_async_context(self.dumps.running())
-            tracing = self._tracing()
-            if tracing is not None:
-                self.hub.add_sink(tracing.take)
-                app.on_request = tracing.arrived
-                await stack.enter_async_context(tracing.running())
-            wrote = None if tracing is None else tracing.wrote
+            await stack.enter_async_context(self._dumping(metrics))
+            wrote = await stack.enter_async_context(self._traced(app))
             await stack.enter_async_context(recording(self._settings.record, self.hub, self._pool, wrote))
             async with trio.open_nursery() as nursery:
                 self._nursery = nursery
@@ -141,8 +132,37 @@ class Bridge:
                 await listener.drain()
                 nursery.cancel_scope.cancel()
 
+    def _count(self) -> Metrics:
+        metrics = Metrics(self.hub, self._server_at)
+        metrics.show_providers(lambda: [(name, found.kind.name) for name, found in list(self.providers.items())])
+        self.hub.add_sink(metrics.count)
+        return metrics
+
     def _server_at(self, url: str | None) -> str | None:
         return self._settings.mcp_server_at(url)
+
+    @asynccontextmanager
+    async def _dumping(self, metrics: Metrics) -> AsyncIterator[None]:
+        """Writes dumps while the block runs, if any are asked for."""
+        if self.dumps is None:
+            yield
+            return
+        self.hub.add_sink(self.dumps.take)
+        metrics.count_dumps(self.dumps)
+        async with self.dumps.running():
+            yield
+
+    @asynccontextmanager
+    async def _traced(self, app: App) -> AsyncIterator[Wrote | None]:
+        """Makes spans while the block runs, if any are asked for; gives what wants to know of the record's writes."""
+        tracing = self._tracing()
+        if tracing is None:
+            yield None
+            return
+        self.hub.add_sink(tracing.take)
+        app.on_request = tracing.arrived
+        async with tracing.running():
+            yield tracing.wrote
 
     def _tracing(self) -> Tracing | None:
         if not any(os.environ.get(name) for name in ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_TRACES_EXPORTER")):
