@@ -5,13 +5,19 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import trio
 
-from bridge.config.settings import RecordSettings
+from bridge.config.settings import McpServerSettings, RecordSettings, ServerSettings, Settings
+from bridge.events.vocabulary import ServerChanged
+from bridge.events.wire import Envelope
+from bridge.server import Bridge
 from tests.end_to_end.fated import LIMITED, FatedProvider
 from tests.support.collector import ERROR, Collected, attributes, collector
+from tests.support.tool_servers import PROGRAM
+from tests.support.until import until
 from tests.support.world import HELLO, KEYS, Asked, Hang, Reply, ask, provider, say_hello, world
 
 PARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
@@ -177,6 +183,34 @@ async def test_a_collector_in_trouble_is_nobodys(
     }
     assert log.count(told[trouble]) == 1
     assert "canary" not in log
+
+
+async def test_servers_start_in_a_trace_of_their_own(collected: Collected, tmp_path: Path) -> None:
+    servers = {"good": PROGRAM, "bad": McpServerSettings(command=(str(tmp_path / "nothing"),))}
+    server = ServerSettings(port=0, socket=tmp_path / "events.sock")
+    bridge = Bridge(Settings(server, RecordSettings(path=None), mcp_servers=servers, data_dir=tmp_path))
+    told: dict[str, str] = {}
+
+    def note(envelope: Envelope) -> None:
+        if isinstance(envelope.event, ServerChanged):
+            told.setdefault(f"{envelope.event.server} {envelope.event.state}", "")
+
+    bridge.hub.add_sink(note)
+    async with trio.open_nursery() as nursery:
+        await nursery.start(bridge.run)
+        await until(lambda: {"good ready", "bad failed"} <= told.keys())
+        bridge.stop("the test is over")
+    manager = collected.only("ServerProxyManager.Init")
+    assert manager.status.code == ERROR
+    good, bad = (
+        next(span for span in collected.named("StdioServerProxy.Init") if attributes(span)["mcp_server_name"] == name)
+        for name in ("good", "bad")
+    )
+    assert (good.status.code == ERROR, bad.status.code == ERROR) == (False, True)
+    named = {"mcp_proxy_name": "good", "mcp_server_name": "good", "mcp_server_url": "stdio:good", "mcp_tool_count": 8}
+    assert attributes(good) == attributes(collected.only("StdioServerProxy.Init.fetchTools")) == named
+    assert collected.parent(good) == collected.parent(bad) == "ServerProxyManager.Init"
+    assert collected.parent(collected.only("StdioServerProxy.Init.fetchTools")) == "StdioServerProxy.Init"
 
 
 SHOW = """

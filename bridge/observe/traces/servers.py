@@ -7,11 +7,13 @@ server tells when it is ready, and not when it was asked for its tools: that spa
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import Any, Protocol
+from typing import Protocol
 
 from opentelemetry.context import Context
 from opentelemetry.trace import Span, SpanKind, Tracer, set_span_in_context
 
+from bridge.events.values import ServerState
+from bridge.events.vocabulary import ServerChanged
 from bridge.observe.traces.attributes import Attributes, known
 from bridge.observe.traces.trees import fail
 
@@ -40,7 +42,7 @@ class ServerSpans:
         self._settled: dict[str, str | None] = {}
         self._starting: dict[str, tuple[Span, int]] = {}
 
-    def take(self, event: Any, at: int) -> None:
+    def take(self, event: ServerChanged, at: int) -> None:
         """Takes a `server.changed` in, which happened at that time (nanoseconds of the wall clock)."""
         url = self._places.server_url(event.server)
         if url is None:  # it is gone from the configuration
@@ -48,7 +50,7 @@ class ServerSpans:
         if self._manager is None:
             self._manager = self._tracer.start_span(MANAGER, Context(), SpanKind.INTERNAL, start_time=at)
             self._manages = True
-        if event.state == "starting":
+        if event.state is ServerState.STARTING:
             told = self._told(event.server, url)
             self._starting.setdefault(event.server, (self._child(self._manager, _name(url), told, at), at))
         elif (started := self._starting.pop(event.server, None)) is not None:
@@ -62,7 +64,7 @@ class ServerSpans:
         if self._manages and self._manager is not None:
             self._manager.end()
 
-    def _settle(self, event: Any, url: str, span: Span, began: int, at: int) -> None:
+    def _settle(self, event: ServerChanged, url: str, span: Span, began: int, at: int) -> None:
         if event.error is None:
             told = {**self._told(event.server, url), "mcp_tool_count": event.tools}
             self._child(span, f"{_name(url)}.fetchTools", told, began).end(at)

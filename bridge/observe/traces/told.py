@@ -16,6 +16,7 @@ from bridge.events.vocabulary import (
     ModelServed,
     PromptRecorded,
     ResponseStarted,
+    ServerChanged,
     ThoughtRecorded,
     TokensUsed,
     ToolCalled,
@@ -24,8 +25,6 @@ from bridge.events.wire import Envelope
 
 INPUT_CHARACTERS = 100
 """Of the arguments of an injected call."""
-
-SERVER_CHANGED = "server.changed"
 
 TRACED = frozenset(
     kind.type
@@ -37,8 +36,9 @@ TRACED = frozenset(
         ModelServed,
         TokensUsed,
         InterceptionEnded,
+        ServerChanged,
     )
-) | {SERVER_CHANGED}
+)
 
 RECORDS: dict[type[Event], str] = {
     InterceptionStarted: "RecordInterception",

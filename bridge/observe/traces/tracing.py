@@ -19,12 +19,13 @@ import trio
 from attrs import define
 
 from bridge.config.settings import McpServerSettings, Settings
+from bridge.events.vocabulary import ServerChanged
 from bridge.events.wire import Envelope
 from bridge.http.exchange import Exchange
 from bridge.keys.secret import hint
 from bridge.limits import LIMITS
 from bridge.observe.logs import logger, redactor
-from bridge.observe.traces.told import SERVER_CHANGED, Arrived, Traceable, traceable, written
+from bridge.observe.traces.told import Arrived, Traceable, traceable, written
 from bridge.process.background import run_in_background
 from bridge.providers.provider import Provider
 
@@ -186,7 +187,7 @@ class Tracing:
             while self._waiting:
                 told = self._waiting.popleft()
                 try:
-                    if isinstance(told, Envelope) and told.event.type == SERVER_CHANGED:
+                    if isinstance(told, Envelope) and isinstance(told.event, ServerChanged):
                         servers.take(told.event, nanoseconds(told.at))
                     else:
                         trees.take(told)

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 from attrs import define, frozen
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from bridge.events.values import Credential, FailureReason, Outcome
+from bridge.events.values import Credential, FailureReason, Outcome, ServerState
 from bridge.events.vocabulary import (
     AttemptFailed,
     AttemptStarted,
@@ -20,6 +19,7 @@ from bridge.events.vocabulary import (
     InterceptionStarted,
     PromptRecorded,
     ResponseStarted,
+    ServerChanged,
     TokensUsed,
     ToolCalled,
 )
@@ -190,28 +190,18 @@ def test_what_never_ends_is_bounded() -> None:
     assert len(traced.named("Intercept")) == LIMITS.traced_interceptions + 5
 
 
-@frozen
-class Changed:
-    """A `server.changed`."""
-
-    server: str
-    state: str
-    tools: int = 0
-    error: str | None = None
-
-
 def test_servers_start_in_one_trace() -> None:
     traced = Traced.begin()
     at = nanoseconds(AT)
-    told: list[Any] = [
-        Changed("docs", "starting"),
-        Changed("shell", "starting"),
-        Changed("docs", "ready", 4),
-        Changed("gone", "failed", error="removed"),
-        Changed("shell", "failed", error="no such command"),
-        Changed("shell", "starting"),
-        Changed("shell", "ready", 1),
-        Changed("shell", "failed", error="it died"),
+    told = [
+        ServerChanged("docs", ServerState.STARTING),
+        ServerChanged("shell", ServerState.STARTING),
+        ServerChanged("docs", ServerState.READY, 4),
+        ServerChanged("gone", ServerState.FAILED, error="removed"),
+        ServerChanged("shell", ServerState.FAILED, error="no such command"),
+        ServerChanged("shell", ServerState.STARTING),
+        ServerChanged("shell", ServerState.READY, 1),
+        ServerChanged("shell", ServerState.FAILED, error="it died"),
     ]
     for number, event in enumerate(told):
         traced.servers.take(event, at + number * 10**6)
