@@ -68,6 +68,8 @@ class App:
         self._idle.set()
         self._running = 0
         self._stopping = False
+        self.on_request: Callable[[Exchange], None] | None = None
+        """Told of each request that is to be served, before anything is known of it."""
         self.live: dict[str, Cancellation] = {}
         """How to stop the interceptions under way, by id."""
 
@@ -158,6 +160,8 @@ class App:
             raise Refused(ErrorKind.UNAVAILABLE, CancelReason.STOPPING, headers)
 
     async def _intercept(self, exchange: Exchange, route: Route, caller: Caller) -> None:
+        if self.on_request is not None:
+            self.on_request(exchange)
         interceptor = Interceptor(exchange, route, caller, self._services)
         self.live[exchange.id] = interceptor.cancellation
         try:

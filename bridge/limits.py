@@ -150,7 +150,23 @@ class Limits:
     label_bytes: int = 10 * KIB
     """All values of one label together."""
     label_pairs: int = 1000
-    """Different pairs of a model and a tool."""
+    """Different pairs of a model and a tool, and of a model and a client."""
+
+    # Dumps
+    dump_steps: int = 50_000
+    """Parts of requests and answers that wait to be written."""
+    dump_queue_bytes: int = 128 * MIB
+    """What they hold; a request that is under way is counted, too."""
+    dump_memory_bytes: int = 64 * KIB
+    """What of one attempt's body is in memory while it comes; the rest is in a file."""
+    dump_files: int = 100_000
+    """Dumps that are kept, whatever they take."""
+
+    # Traces
+    traced_events: int = 20_000
+    """What waits to become spans; with more, spans are missing."""
+    traced_interceptions: int = 4_096
+    """Interceptions whose spans are not all ended."""
 
     # What answers cost
     priced_models: int = 512

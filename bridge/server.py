@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable, Iterable
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 import trio
@@ -18,8 +18,8 @@ import trio
 from bridge import __version__
 from bridge.access import HostGuard
 from bridge.app import App, json_page
-from bridge.config.rules import open_to_all, without_effect
-from bridge.config.settings import Settings
+from bridge.config.rules import open_to_all
+from bridge.config.settings import RecordSettings, Settings
 from bridge.events.hub import Hub, utc_now
 from bridge.events.picture import REMOVED
 from bridge.events.socket import CommandRefused, event_socket
@@ -40,9 +40,12 @@ from bridge.providers.prices import Prices
 from bridge.providers.provider import Provider
 from bridge.record.own_usage import OwnUsage
 from bridge.record.past import Remembrance
+from bridge.record.recorder import Wrote
 from bridge.record.recording import recording
 
 if TYPE_CHECKING:
+    from bridge.observe.dumps.dumps import Dumps
+    from bridge.observe.traces.tracing import Tracing
     from bridge.tools.servers import Servers
 
 log = logger("bridge")
@@ -65,12 +68,16 @@ class Bridge:
         self._aborted = False
         self.hub = Hub()
         self.silence = SilenceWatch()
-        self.providers = {name: Provider(name, chosen, self.hub) for name, chosen in settings.providers.items()}
+        self.dumps = _dumps(settings.record)
+        self.providers = {
+            name: Provider(name, chosen, self.hub, self.dumps) for name, chosen in settings.providers.items()
+        }
         self.started_at = utc_now()
         self.url = ""
         self.socket = settings.server.socket
         self._tools = _tool_servers(settings, self.hub) if settings.mcp_servers else None
         self._app: App | None = None
+        self._metrics: Metrics | None = None
         self._nursery: trio.Nursery | None = None
 
     def stop(self, reason: str) -> None:
@@ -95,8 +102,7 @@ class Bridge:
         services = Services(self.hub, prices, self.silence, server.max_request_bytes, self._tools)
         app = App(services, self.providers, guard, server)
         self._app = app
-        metrics = Metrics(self.hub)
-        self.hub.add_sink(metrics.count)
+        self._metrics = metrics = self._count()
         app.serve_locally("/metrics", metrics.page)
         app.serve_locally("/healthz", json_page(self.health))
         app.serve_own_usage(OwnUsage(self.hub, self._settings.record.path).of)
@@ -107,7 +113,9 @@ class Bridge:
             await stack.enter_async_context(
                 event_socket(server.socket, self.hub, self._hello, self._perform, past.remember)
             )
-            await stack.enter_async_context(recording(self._settings.record, self.hub, self._pool))
+            await stack.enter_async_context(self._dumping(metrics))
+            wrote = await stack.enter_async_context(self._traced(app))
+            await stack.enter_async_context(recording(self._settings.record, self.hub, self._pool, wrote))
             async with trio.open_nursery() as nursery:
                 self._nursery = nursery
                 if self._aborted:
@@ -117,8 +125,6 @@ class Bridge:
                 listener = Listener(app, sockets, app.protocol_error)
                 nursery.start_soon(listener.run)
                 nursery.start_soon(self.silence.run)
-                for name, fact in without_effect(self._settings):
-                    log.warning("a setting has no effect", setting=name, because=fact)
                 start = {"url": self.url, "socket": str(server.socket), "version": __version__}
                 if warning := open_to_all(self._settings):
                     start["note"] = warning
@@ -134,6 +140,46 @@ class Bridge:
                 await app.stop(self._settings.server.shutdown_grace)
                 await listener.drain()
                 nursery.cancel_scope.cancel()
+
+    def _count(self) -> Metrics:
+        metrics = Metrics(self.hub, self._server_at)
+        metrics.show_providers(lambda: [(name, found.kind.name) for name, found in list(self.providers.items())])
+        self.hub.add_sink(metrics.count)
+        return metrics
+
+    def _server_at(self, url: str | None) -> str | None:
+        return self._settings.mcp_server_at(url)
+
+    @asynccontextmanager
+    async def _dumping(self, metrics: Metrics) -> AsyncIterator[None]:
+        """Writes dumps while the block runs, if any are asked for."""
+        if self.dumps is None:
+            yield
+            return
+        self.hub.add_sink(self.dumps.take)
+        metrics.count_dumps(self.dumps)
+        async with self.dumps.running():
+            yield
+
+    @asynccontextmanager
+    async def _traced(self, app: App) -> AsyncIterator[Wrote | None]:
+        """Makes spans while the block runs, if any are asked for; gives what wants to know of the record's writes."""
+        tracing = self._tracing()
+        if tracing is None:
+            yield None
+            return
+        self.hub.add_sink(tracing.take)
+        app.on_request = tracing.arrived
+        async with tracing.running():
+            yield tracing.wrote
+
+    def _tracing(self) -> Tracing | None:
+        if not any(os.environ.get(name) for name in ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_TRACES_EXPORTER")):
+            return None
+        from bridge.observe.traces.tracing import BridgePlaces, Tracing, exporters  # noqa: PLC0415  # for those who ask
+
+        names = exporters(os.environ)
+        return Tracing(names, os.environ, BridgePlaces(self.providers, lambda: self._settings)) if names else None
 
     async def _load_authorities(self) -> None:
         """Whom to trust: the first request may need it, but no start has to wait for it."""
@@ -158,12 +204,21 @@ class Bridge:
                 continue
             if provider is not None:
                 self._end(provider)
-            self.providers[name] = Provider(name, chosen, self.hub)
+            self.providers[name] = Provider(name, chosen, self.hub, self.dumps)
             self._begin(self.providers[name])
         self._reconfigure_tools(settings)
         self._settings = settings
         if self._app is not None:
             self._app.reconfigure(settings.server, self._tools)
+        self._note_reload(success=True)
+
+    def reconfiguration_refused(self) -> None:
+        """The configuration was read again, and has faults: nothing changes."""
+        self._note_reload(success=False)
+
+    def _note_reload(self, *, success: bool) -> None:
+        if self._metrics is not None:
+            self._metrics.note_reload(success=success)
 
     def _reconfigure_tools(self, settings: Settings) -> None:
         if self._tools is not None:
@@ -235,6 +290,14 @@ def _tool_servers(settings: Settings, hub: Hub) -> Servers:
     from bridge.tools.servers import Servers  # noqa: PLC0415  # a start without any does not wait for it
 
     return Servers(settings.mcp_servers, hub.publish)
+
+
+def _dumps(settings: RecordSettings) -> Dumps | None:
+    if settings.dump_dir is None:
+        return None
+    from bridge.observe.dumps.dumps import Dumps  # noqa: PLC0415  # for those who ask for it
+
+    return Dumps(settings)
 
 
 async def run_until_signalled(bridge: Bridge, ready: Callable[[str], None]) -> bool:

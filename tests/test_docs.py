@@ -20,14 +20,18 @@ from bridge.config.settings import (
     Seconds,
     ServerSettings,
     Settings,
+    Size,
     format_duration,
+    format_size,
 )
 from bridge.events.entries import Attempt, Context, Cut, Interception, Result, Thought, Tokens, Tool, Totals
+from bridge.events.hub import Hub
 from bridge.events.sessions import SessionTotals
 from bridge.events.vocabulary import EVENT_TYPES, Event, InterceptionStarted
 from bridge.events.wire import Hello, History, Reply, Snapshot, decode
 from bridge.interception.agent import SESSION_HEADERS, SIGNS
 from bridge.keys.strategy import STRATEGIES
+from bridge.observe.metrics import Metrics
 from bridge.providers.kinds import CREDENTIAL_HEADERS
 
 ROOT = Path(__file__).parent.parent
@@ -132,6 +136,22 @@ def test_limits_are_described_with_their_values() -> None:
     assert described == dict(re.split(r" {2,}", line) for line in list(limits_table())[1:])
 
 
+async def test_metrics_are_described() -> None:
+    metrics = Metrics(Hub())
+    _, body = await metrics.page()
+    found = re.findall(r"^# TYPE clearspan_(\S+) (?!.*_created)", body.decode(), re.MULTILINE)
+    described = {
+        name
+        for cells in rows(section(BEHAVIOUR, "Metrics")).values()
+        for name in named(f"`{cells[0]}`".replace("``", "`"))
+    }
+
+    assert {name for name in found if not name.endswith("_created")} == described - {
+        *("dumps_total", "dumps_failed_total"),  # which a bridge has that dumps
+        "provider_info",  # which a bridge has
+    }
+
+
 def test_the_data_directory_is_described() -> None:
     check_default(rows(section(CONFIGURATION, "Data directory"))["data_dir"], attrs.fields_dict(Settings)["data_dir"])
 
@@ -199,6 +219,9 @@ def written(setting: attrs.Attribute[object]) -> str:
     if setting.type in (Seconds, "Seconds"):
         assert isinstance(default, int | float)
         return f'"{format_duration(default)}"'
+    if setting.type in (Size, "Size"):
+        assert isinstance(default, int)
+        return f'"{format_size(default)}"'
     return '""' if default is None else orjson.dumps(default).decode()
 
 

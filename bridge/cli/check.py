@@ -12,8 +12,8 @@ import orjson
 
 from bridge.cli.tables import table
 from bridge.config.load import Loaded
-from bridge.config.rules import open_to_all, without_effect
-from bridge.config.settings import Seconds, format_duration
+from bridge.config.rules import open_to_all
+from bridge.config.settings import Seconds, Size, format_duration, format_size
 from bridge.keys.secret import Secret, hint
 from bridge.limits import KIB, LIMITS, MIB, Limits
 
@@ -27,8 +27,6 @@ def settings_table(loaded: Loaded) -> Iterator[str]:
     yield f"configuration file: {loaded.file or 'none'}"
     rows = [(name, _shown(name, value), _source(name, loaded)) for name, value in _flatten("", loaded.settings)]
     yield from table(("SETTING", "VALUE", "FROM"), rows)
-    for name, fact in without_effect(loaded.settings):
-        yield f"{name} has no effect: {fact}"
     for name, provider in loaded.settings.providers.items():
         if not provider.keys:
             yield f"providers.{name} has no keys: only requests that bring their own are served"
@@ -63,7 +61,9 @@ def _flatten(prefix: str, value: Any) -> Iterator[tuple[str, Any]]:
 
 
 def _written(field: attrs.Attribute[Any], value: Any) -> Any:
-    """A duration as it is written in a file; anything else as it is."""
+    """A duration or a size as it is written in a file; anything else as it is."""
+    if field.type in {Size, "Size"}:
+        return format_size(value)
     return format_duration(value) if field.type in {Seconds, "Seconds"} else value
 
 

@@ -74,16 +74,20 @@ def history(context: click.Context, /, as_json: bool, **filters: Any) -> None:
 @common_options
 @click.argument("name", metavar="ID")
 @JSON
+@click.option("--raw", is_flag=True, help="What went over the wire, from the dumps (record.dump_dir).")
 @click.pass_context
-def show(context: click.Context, /, name: str, as_json: bool, **_: Any) -> None:
+def show(context: click.Context, /, name: str, as_json: bool, raw: bool, **_: Any) -> None:
     """One interception in full; the first characters of its ID will do."""
+    from bridge.cli.dumps import raw_dump
     from bridge.cli.story import story_lines
     from bridge.record.export import json_lines
     from bridge.record.history import story
 
     with _record(context) as database:
         found = story(database, name)
-    if as_json:
+    if raw:
+        _write_raw(raw_dump(settings_from(context).settings.record, found))
+    elif as_json:
         _write(json_lines([found]))
     else:
         _print(story_lines(found))
@@ -205,6 +209,20 @@ def _write(chunks: Iterable[bytes]) -> None:
     for chunk in chunks:
         sys.stdout.buffer.write(in_json(chunk.decode()).encode() if shown else chunk)
     sys.stdout.buffer.flush()
+
+
+def _write_raw(chunks: Iterable[bytes]) -> None:
+    """Prints bytes as they are; where a person looks on, line by line as text that is harmless for a terminal."""
+    from bridge.terminal_text import visible
+
+    if not sys.stdout.isatty():
+        sys.stdout.buffer.writelines(chunks)
+        sys.stdout.buffer.flush()
+        return
+    for chunk in chunks:
+        text = chunk.decode("utf-8", "replace").replace("\r\n", "\n")
+        click.echo(visible(text, keep="\n"), nl=False)
+    click.echo()
 
 
 def _print(lines: Iterable[str]) -> None:

@@ -40,7 +40,7 @@ def serve(loaded: Loaded, load: Callable[[], Loaded]) -> int:
 
     async def follow(bridge: Bridge) -> None:
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(follow_configuration, bridge.reconfigure, load, loaded)
+            nursery.start_soon(follow_configuration, bridge.reconfigure, load, loaded, bridge.reconfiguration_refused)
             await orphaned()
             nursery.cancel_scope.cancel()
 
@@ -59,7 +59,7 @@ def up(loaded: Loaded, load: Callable[[], Loaded]) -> int:
 
     async def show(bridge: Bridge) -> None:
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(follow_configuration, bridge.reconfigure, load, loaded)
+            nursery.start_soon(follow_configuration, bridge.reconfigure, load, loaded, bridge.reconfiguration_refused)
             await (show_monitor if terminal else print_events)(bridge)
             nursery.cancel_scope.cancel()
 

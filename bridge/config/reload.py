@@ -29,12 +29,15 @@ LOOK_S = 1.0
 
 
 async def follow_configuration(
-    reconfigure: Callable[[Settings], None], load: Callable[[], Loaded], first: Loaded
+    reconfigure: Callable[[Settings], None],
+    load: Callable[[], Loaded],
+    first: Loaded,
+    refused: Callable[[], None] = lambda: None,
 ) -> None:
     """Runs until cancelled. `reconfigure` takes over what changed in a running bridge.
 
     `load` reads everything anew, in a thread: a key may come from a slow command, which is ended with this task.
-    `first` is what it began with.
+    `first` is what it began with; `refused` is told of one with a fault.
     """
     file = first.file or default_file()
     seen = latest = _stamp(file)
@@ -54,6 +57,7 @@ async def follow_configuration(
             except ConfigurationError as error:
                 for fault in error.faults:
                     log.warning("the changed configuration is refused", fault=fault)
+                refused()
                 continue
             if _stamp(file) != latest:  # changed while it was read, which the next looks find
                 continue
@@ -61,6 +65,7 @@ async def follow_configuration(
             if faults := list(broken_rules(here)):  # such as no tokens any more, where others can still reach us
                 for name, fault in faults:
                     log.warning("the changed configuration is refused", fault=f"{name}: {fault}")
+                refused()
                 continue
             for name in fixed_settings(in_force, loaded.settings):
                 log.warning("this setting takes effect with the next start", setting=name)

@@ -46,12 +46,6 @@ def broken_rules(settings: Settings) -> Iterator[tuple[str, str]]:
         )
 
 
-def without_effect(settings: Settings) -> Iterator[tuple[str, str]]:
-    """Settings that this version takes and does not act on yet, with what they would do."""
-    if settings.record.dump_dir is not None:
-        yield "record.dump_dir", "raw requests and responses are not written yet"
-
-
 def doubts(settings: Settings) -> Iterator[tuple[str, str]]:
     """What is most likely a mistake and is used all the same, as the setting's dotted name and how to mend it."""
     for name, provider in settings.providers.items():

@@ -20,6 +20,8 @@ from bridge.providers.kind import ProviderKind
 from bridge.providers.kinds import KINDS
 
 Seconds = NewType("Seconds", float)
+Size = NewType("Size", int)
+"""Bytes."""
 
 LogLevel = Literal["debug", "info", "warning", "error"]
 LogFormat = Literal["text", "json"]
@@ -31,6 +33,7 @@ SHORTEST_SECRET = 8
 """Characters from which on the value of an added header is kept out of events and logs."""
 
 UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
+SIZE_UNITS = {"GiB": 1024**3, "MiB": 1024**2, "KiB": 1024, "B": 1}
 
 
 def parse_duration(text: Any) -> Seconds:
@@ -45,6 +48,22 @@ def format_duration(seconds: float) -> str:
     """A short text that `parse_duration` reads as this, e.g. `600s` or `30d`."""
     unit = next((unit for unit in ("d", "h") if seconds >= UNITS[unit] and seconds % UNITS[unit] == 0), "s")
     return f"{seconds / UNITS[unit]:g}{unit}"
+
+
+def parse_size(value: Any) -> Size:
+    """Bytes in a whole number, or in a text such as `512MiB` or `1GiB`. Raises ValueError with how to write one."""
+    if type(value) is int and value >= 0:
+        return Size(value)
+    found = re.fullmatch(r"(\d{1,15})(B|KiB|MiB|GiB)", value) if isinstance(value, str) else None
+    if found is None:
+        raise ValueError(f'{value!r} is not a size; write it like "512MiB" or "1GiB", or as a whole number of bytes')
+    return Size(int(found[1]) * SIZE_UNITS[found[2]])
+
+
+def format_size(size: int) -> str:
+    """A short text that `parse_size` reads as this, e.g. `1GiB`."""
+    unit = next(unit for unit, many in SIZE_UNITS.items() if size % many == 0 and (size or unit == "B"))
+    return f"{size // SIZE_UNITS[unit]}{unit}"
 
 
 @frozen
@@ -107,6 +126,8 @@ class RecordSettings:
     tool_arguments: bool = True
     tool_results: bool = True
     dump_dir: Path | None = None
+    dump_keep: Seconds = Seconds(7 * 86_400)
+    dump_max_bytes: Size = Size(1024**3)
     keep: Seconds = Seconds(30 * 86_400)
 
 
@@ -155,6 +176,10 @@ class Settings:
     def has_keys(self) -> bool:
         """Whether any provider has a key in its pool."""
         return any(provider.keys for provider in self.providers.values())
+
+    def mcp_server_at(self, url: str | None) -> str | None:
+        """The name of the MCP server that events tell with this URL."""
+        return next((name for name, server in self.mcp_servers.items() if url == server.shown_url(name)), None)
 
     def secrets(self) -> list[tuple[str, str]]:
         """Every secret in here with what may be shown of it: keys, client tokens, and the values of added headers.

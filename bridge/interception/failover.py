@@ -174,7 +174,7 @@ class Failover:
         begun = False
         call = evolve(self.call, headers=[*self.call.headers, *credentials])
         try:
-            async with self.provider.upstream.attempt(call) as response:
+            async with self.provider.attempt(self.reporter.id, call) as response:
                 begun = True
                 self.reporter.head_came()
                 self.permit.note(response.status)

@@ -36,9 +36,10 @@ class Redactor:
 
     def learn(self, secrets: Iterable[tuple[str, str]]) -> None:
         """Remembers (value, hint) pairs; longer values are replaced first, as one may hold another."""
+        known = dict(self._hints)  # not in place: what is `frozen` shares it
         for value, masked in secrets:
-            self._hints.update(dict.fromkeys(_spellings(value), masked))
-        self._hints = dict(sorted(self._hints.items(), key=lambda pair: -len(pair[0])))
+            known.update(dict.fromkeys(_spellings(value), masked))
+        self._hints = dict(sorted(known.items(), key=lambda pair: -len(pair[0])))
 
     @contextmanager
     def knowing(self, value: str, masked: str) -> Iterator[None]:
@@ -54,6 +55,17 @@ class Redactor:
                 if not self._users[spelling]:
                     del self._users[spelling]
                     del self._passing[spelling]
+
+    def frozen(self) -> Redactor:
+        """One that knows what this one knows now, for another thread and for as long as it takes."""
+        same = Redactor()
+        same._hints, same._passing = self._hints, dict(self._passing)
+        return same
+
+    @property
+    def longest(self) -> int:
+        """How many characters the longest known secret has; 0 where none is known."""
+        return max(map(len, chain(self._hints, self._passing)), default=0)
 
     def redact(self, text: str) -> str:
         """The text with every known secret masked."""

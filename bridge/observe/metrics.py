@@ -6,15 +6,17 @@ page. It is made in a thread, one at a time: the counters have locks of their ow
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import singledispatchmethod
+from typing import Protocol
 
 import trio
+from attrs import define
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
 from bridge.events.hub import Hub
-from bridge.events.values import CircuitState, KeyState, Outcome
+from bridge.events.values import CircuitState, FailureReason, KeyState, Outcome
 from bridge.events.vocabulary import (
     AttemptFailed,
     AttemptStarted,
@@ -24,65 +26,78 @@ from bridge.events.vocabulary import (
     InterceptionStarted,
     KeyChanged,
     PromptRecorded,
+    ResponseStarted,
     TokensUsed,
     ToolCalled,
 )
 from bridge.events.wire import Envelope
 from bridge.limits import HELD, LIMITS, READING
+from bridge.observe.kept_elsewhere import CountedElsewhere, Facts
+from bridge.observe.labels import Combinations, LabelValues
 from bridge.providers.circuit_breaker import CIRCUIT_IS_OPEN
 
 PREFIX = "clearspan"
-CIRCUIT_LEVEL: dict[CircuitState, int] = {"closed": 0, "half_open": 1, "open": 2}
+CIRCUIT_LEVEL: dict[CircuitState, float] = {"closed": 0, "half_open": 0.5, "open": 1}
+ATTEMPTS = (1, 2, 3, 4, 5, 10, 25)
+EXHAUSTED_BY = {
+    FailureReason.RATE_LIMITED: "rate_limited",
+    FailureReason.QUOTA_EXHAUSTED: "rate_limited",
+    FailureReason.UNAUTHORIZED: "auth_failed",
+    FailureReason.FORBIDDEN: "auth_failed",
+}
+"""What became of a pool whose last key failed so, and whose failure the client got since no other was left."""
+REFUSED_WITH = {429: "rate_limited", 502: "auth_failed"}
+"""The same where the client was told in the bridge's own words."""
 SECONDS = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600)
 
 
-OTHER = "other"
-"""What stands for every value of a label beyond those that are counted by themselves."""
+class CountedDumps(Protocol):
+    """Who counts dumps; see `bridge.observe.dumps`."""
 
-ESCAPED = str.maketrans({"\\": "__", '"': "__", "\n": "__"})
-"""As many characters as the page needs for them."""
+    @property
+    def written(self) -> int: ...
+
+    @property
+    def failed(self) -> int: ...
 
 
-class LabelValues:
-    """The values of one label: the first so many, each cut to so many characters; all further ones are `other`."""
+@define
+class Request:
+    """An interception under way. `attempts` are those of its walk through the keys, `failure` is the last one's."""
 
-    def __init__(self) -> None:
-        self._known: set[str] = set()
-        self._size = 0
-
-    def bounded(self, value: str) -> str:
-        """The value as a label has it."""
-        value = value[: LIMITS.label_characters]
-        if value in self._known:
-            return value
-        size = len(value.translate(ESCAPED).encode("utf-8", "replace"))
-        if len(self._known) >= LIMITS.label_values or self._size + size > LIMITS.label_bytes:
-            return OTHER
-        self._known.add(value)
-        self._size += size
-        return value
+    labels: tuple[str, str]
+    caller: tuple[str, ...]
+    """Provider, model, client and API."""
+    of_pool: bool
+    passed_through: bool
+    attempts: int = 0
+    failure: FailureReason | None = None
 
 
 class Metrics:
-    """A registry of its own, so that two bridges in one process do not count together."""
+    """A registry of its own, so that two bridges in one process do not count together.
 
-    def __init__(self, hub: Hub) -> None:
+    `server_name` tells an MCP server by its URL; the URL itself may hold a credential.
+    """
+
+    def __init__(self, hub: Hub, server_name: Callable[[str | None], str | None] = lambda _: None) -> None:
         self._hub = hub
+        self._server_name = server_name
         self._registry = registry = CollectorRegistry()
-        self._models: dict[str, tuple[str, str]] = {}
-        self._failed: set[str] = set()
-        """Interceptions whose last attempt failed."""
-
+        self._requests: dict[str, Request] = {}
         self._model_names = LabelValues()
         self._tool_names = LabelValues()
-        self._tools_of: set[tuple[str, str, str]] = set()
+        self._clients = LabelValues()
+        self._token_types = LabelValues()
+        self._callers = Combinations(1)
+        self._tools_of = Combinations(1, 2)
         self._turn = trio.CapacityLimiter(1)
         of_request = ("provider", "model")
 
         def counter(name: str, text: str, labels: tuple[str, ...] = of_request) -> Counter:
             return Counter(name, text, labels, namespace=PREFIX, registry=registry)
 
-        self._interceptions = counter("interceptions", "Interceptions ended", (*of_request, "outcome"))
+        self._interceptions = counter("interceptions", "Interceptions ended", (*of_request, "outcome", "client", "api"))
         self._inflight = Gauge(
             "interceptions_inflight", "Interceptions running", of_request, namespace=PREFIX, registry=registry
         )
@@ -103,12 +118,25 @@ class Metrics:
             buckets=SECONDS,
         )
         self._prompts = counter("prompts", "Prompts recorded")
-        self._tokens = counter("tokens", "Tokens by type", (*of_request, "type"))
+        self._tokens = counter("tokens", "Tokens by type", (*of_request, "type", "client"))
         self._own_tools = counter(
             "non_injected_tool_selections", "Tool calls left to the client", (*of_request, "tool")
         )
-        self._injected = counter("injected_tool_invocations", "Tool calls made by the bridge", (*of_request, "tool"))
+        self._injected = counter(
+            "injected_tool_invocations", "Tool calls made by the bridge", (*of_request, "server", "tool")
+        )
         self._failovers = counter("key_failovers", "Attempts after one that failed")
+        self._exhaustions = counter(
+            "key_pool_exhaustions", "Requests that no key was left for", ("provider", "outcome")
+        )
+        self._walks = Histogram(
+            "key_pool_failover_attempts",
+            "Attempts that a walk through the keys took",
+            ("provider",),
+            namespace=PREFIX,
+            registry=registry,
+            buckets=ATTEMPTS,
+        )
         self._key_state = Gauge(
             "key_state",
             "1 for the state a key is in",
@@ -119,7 +147,7 @@ class Metrics:
         of_circuit = ("provider", "endpoint", "model")
         self._circuit = Gauge(
             "circuit_breaker_state",
-            "0 closed, 1 half open, 2 open",
+            "0 closed, 0.5 half open, 1 open",
             of_circuit,
             namespace=PREFIX,
             registry=registry,
@@ -129,15 +157,51 @@ class Metrics:
         self._passthrough = counter("passthrough", "Requests passed through", ("provider",))
         self._subscribers = Gauge("event_subscribers", "Subscribers now", namespace=PREFIX, registry=registry)
         self._subscribers.set_function(lambda: hub.subscribers)
-        self._dropped = Gauge(
-            "events_dropped_total", "Events lost by slow subscribers", namespace=PREFIX, registry=registry
+        registry.register(
+            CountedElsewhere(f"{PREFIX}_events_dropped", "Events lost by slow subscribers", lambda: hub.events_dropped)
         )
-        self._dropped.set_function(lambda: hub.events_dropped)
+        self._reloaded = Gauge(
+            "config_last_reload_success",
+            "Whether the configuration was taken over",
+            namespace=PREFIX,
+            registry=registry,
+        )
+        self._reloaded_at = Gauge(
+            "config_last_reload_timestamp_seconds",
+            "When the configuration was read last",
+            namespace=PREFIX,
+            registry=registry,
+        )
+        self.note_reload(success=True)
         total = Gauge("budget_bytes", "What a shared budget has", ("budget",), namespace=PREFIX, registry=registry)
         used = Gauge("budget_used_bytes", "What of it is in use", ("budget",), namespace=PREFIX, registry=registry)
         for name, size, use in _budgets(hub):
             total.labels(name).set(size)
             used.labels(name).set_function(use)
+
+    def count_dumps(self, dumps: CountedDumps) -> None:
+        """Shows how many attempts were dumped, and how many could not be."""
+        counters = (
+            CountedElsewhere(f"{PREFIX}_dumps", "Attempts that were dumped", lambda: dumps.written),
+            CountedElsewhere(f"{PREFIX}_dumps_failed", "Attempts that could not be dumped", lambda: dumps.failed),
+        )
+        for counter in counters:
+            self._registry.register(counter)
+
+    def show_providers(self, kinds: Callable[[], Iterable[tuple[str, str]]]) -> None:
+        """Shows which providers there are, each with its kind."""
+        facts = Facts(
+            f"{PREFIX}_provider_info",
+            "1 for each provider",
+            ("provider", "type"),
+            lambda: [[name, kind] for name, kind in kinds()],
+        )
+        self._registry.register(facts)
+
+    def note_reload(self, *, success: bool) -> None:
+        """The configuration was read, and taken over or refused."""
+        self._reloaded.set(success)
+        self._reloaded_at.set_to_current_time()
 
     async def page(self) -> tuple[bytes, bytes]:
         """Content type and body of `/metrics`."""
@@ -154,47 +218,69 @@ class Metrics:
 
     @_count.register
     def _(self, event: InterceptionStarted) -> None:
-        self._models[event.id] = labels = (event.provider, self._model_names.bounded(event.model or ""))
+        labels = (event.provider, self._model_names.bounded(event.model or ""))
+        caller = self._callers.bounded(*labels, self._clients.bounded(event.client), event.api)
+        of_pool = event.credential.kind == "centralized"
+        self._requests[event.id] = Request(labels, caller, of_pool, event.passed_through)
         self._inflight.labels(*labels).inc()
         if event.passed_through:
             self._passthrough.labels(event.provider).inc()
 
     @_count.register
     def _(self, event: InterceptionEnded) -> None:
-        labels = self._models.pop(event.id)
-        self._failed.discard(event.id)
-        self._inflight.labels(*labels).dec()
-        self._interceptions.labels(*labels, event.outcome.value).inc()
-        self._duration.labels(*labels).observe(event.duration_ms / 1000)
+        request = self._requests.pop(event.id)
+        provider, model, client, api = request.caller
+        self._inflight.labels(*request.labels).dec()
+        self._interceptions.labels(provider, model, event.outcome.value, client, api).inc()
+        self._duration.labels(*request.labels).observe(event.duration_ms / 1000)
         if event.outcome is Outcome.REJECTED and event.error == CIRCUIT_IS_OPEN:
-            self._rejects.labels(*labels).inc()
+            self._rejects.labels(*request.labels).inc()
         if event.first_byte_ms is not None:
-            self._first_byte.labels(*labels).observe(event.first_byte_ms / 1000)
+            self._first_byte.labels(*request.labels).observe(event.first_byte_ms / 1000)
+        self._end_walk(request)
+        if request.of_pool and event.outcome is Outcome.REJECTED and event.status in REFUSED_WITH:
+            self._exhaustions.labels(provider, REFUSED_WITH[event.status]).inc()
 
     @_count.register
     def _(self, event: AttemptStarted) -> None:
-        if event.id in self._failed:
-            self._failed.discard(event.id)
-            self._failovers.labels(*self._models[event.id]).inc()
+        request = self._requests[event.id]
+        if request.failure is not None:
+            self._failovers.labels(*request.labels).inc()
+        request.attempts, request.failure = request.attempts + 1, None
 
     @_count.register
     def _(self, event: AttemptFailed) -> None:
-        self._failed.add(event.id)
+        self._requests[event.id].failure = event.reason
+
+    @_count.register
+    def _(self, event: ResponseStarted) -> None:
+        request = self._requests[event.id]
+        outcome = None if request.failure is None else EXHAUSTED_BY.get(request.failure)
+        if outcome is not None and not request.passed_through:  # whose body may be too large to be sent again
+            self._exhaustions.labels(request.labels[0], outcome).inc()
+        self._end_walk(request)
 
     @_count.register
     def _(self, event: PromptRecorded) -> None:
-        self._prompts.labels(*self._models[event.id]).inc()
+        self._prompts.labels(*self._requests[event.id].labels).inc()
 
     @_count.register
     def _(self, event: ToolCalled) -> None:
-        counter = self._injected if event.injected else self._own_tools
-        counter.labels(*self._tool_labels(*self._models[event.id], self._tool_names.bounded(event.tool))).inc()
+        provider, model = self._requests[event.id].labels
+        labels = self._tools_of.bounded(provider, model, self._tool_names.bounded(event.tool))
+        if event.injected:
+            self._injected.labels(*labels[:2], self._server_name(event.server_url) or "", labels[2]).inc()
+        else:
+            self._own_tools.labels(*labels).inc()
 
     @_count.register
     def _(self, event: TokensUsed) -> None:
-        labels = self._models[event.id]
+        provider, model, client, _ = self._requests[event.id].caller
         for name in ("input", "output", "cache_read_input", "cache_write_input"):
-            self._tokens.labels(*labels, name).inc(getattr(event, name))
+            self._tokens.labels(provider, model, name, client).inc(getattr(event, name))
+        for name, count in event.extra.items():
+            if count > 0:
+                self._tokens.labels(provider, model, self._token_types.bounded(name), client).inc(count)
 
     @_count.register
     def _(self, event: CircuitChanged) -> None:
@@ -208,14 +294,10 @@ class Metrics:
         for state in KeyState:
             self._key_state.labels(event.provider, event.key, state.value).set(state is event.state)
 
-    def _tool_labels(self, provider: str, model: str, tool: str) -> tuple[str, str, str]:
-        """A model's tool; of too many pairs of both, the further ones are `other`."""
-        labels = (provider, model, tool)
-        if labels not in self._tools_of:
-            if len(self._tools_of) >= LIMITS.label_pairs:
-                return (provider, OTHER, OTHER)
-            self._tools_of.add(labels)
-        return labels
+    def _end_walk(self, request: Request) -> None:
+        if request.of_pool and request.attempts:
+            self._walks.labels(request.labels[0]).observe(request.attempts)
+        request.attempts, request.failure = 0, None
 
 
 def _budgets(hub: Hub) -> Iterator[tuple[str, int, Callable[[], float]]]:

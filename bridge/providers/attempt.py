@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import ssl
 from collections import deque
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Protocol
 
 import trio
@@ -37,6 +37,8 @@ class Upstream:
         url = httpx.URL(base_url)
         self.is_encrypted = url.scheme == "https"
         """Whether it is reached by https."""
+        self.netloc = url.netloc
+        """What it is called in Host."""
         self._path = url.raw_path.rstrip(b"/")
         self._connect_timeout = connect_timeout
         self._connections = Connections(url, connect_timeout=connect_timeout, tls=tls)
@@ -61,6 +63,10 @@ class Upstream:
         finally:
             self._limiter.release_on_behalf_of(place)
 
+    def target(self, call: Call) -> bytes:
+        """The whole path and query that a request is sent to."""
+        return self._path + call.target
+
     @property
     def in_use(self) -> int:
         """How many attempts are under way."""
@@ -84,7 +90,7 @@ class Upstream:
             raise UpstreamBusy("too many requests are under way to this provider") from None
 
     async def _send(self, call: Call) -> UpstreamConnection:
-        target = self._path + call.target
+        target = self.target(call)
         with trio.move_on_after(call.head_timeout):
             return await self._connections.ask(
                 UpstreamRequest(call.method, target, call.headers, call.body, call.idle_timeout, call.departure)
@@ -106,6 +112,14 @@ class Call:
     head_timeout: float
     idle_timeout: float
     departure: Departure = UNWATCHED
+
+
+class Dumping(Protocol):
+    """Makes attempts that are dumped; see `bridge.observe.dumps`."""
+
+    def attempt(
+        self, interception_id: str, upstream: Upstream, call: Call, added: Collection[str]
+    ) -> AbstractAsyncContextManager[Response]: ...
 
 
 class Body(Protocol):
@@ -135,6 +149,10 @@ class Response:
         """This response as it was before these parts of its body were received."""
         return evolve(self, body=HeldBody(held, self._body))
 
+    def copied(self, to: Callable[[bytes], None]) -> Response:
+        """This response, every part of whose body is also given to `to` as it is received."""
+        return evolve(self, body=CopiedBody(self._body, to))
+
     def header(self, name: bytes) -> bytes | None:
         """The first value of that name (given in lower case)."""
         return first_value(self.headers, name)
@@ -155,6 +173,27 @@ class Response:
         Raises UpstreamError where the body breaks off.
         """
         return await self._body.receive()
+
+
+class CopiedBody:
+    """A body whose parts are also given to somebody else, who must not raise."""
+
+    def __init__(self, body: Body, to: Callable[[bytes], None]) -> None:
+        self._source = body
+        self._to = to
+
+    def take(self) -> bytes:
+        """The next bytes, without waiting."""
+        return self._copied(self._source.take())
+
+    async def receive(self) -> bytes:
+        """The next bytes."""
+        return self._copied(await self._source.receive())
+
+    def _copied(self, part: bytes) -> bytes:
+        if part:
+            self._to(part)
+        return part
 
 
 class HeldBody:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import AbstractAsyncContextManager
 from math import inf
 
 import trio
@@ -13,7 +14,7 @@ from bridge.events.hub import Hub, utc_now
 from bridge.keys.key import Key
 from bridge.keys.pool import KeyPool
 from bridge.observe.logs import logger
-from bridge.providers.attempt import Call, Upstream
+from bridge.providers.attempt import Call, Dumping, Response, Upstream
 from bridge.providers.circuit_breaker import Circuits
 from bridge.providers.faults import UpstreamError
 
@@ -29,7 +30,7 @@ SWEEP_S = 30.0
 class Provider:
     """One upstream with its key pool. It is served while `run` runs."""
 
-    def __init__(self, name: str, settings: ProviderSettings, hub: Hub) -> None:
+    def __init__(self, name: str, settings: ProviderSettings, hub: Hub, dumps: Dumping | None = None) -> None:
         self.name = name
         self.settings = settings
         self.kind = settings.kind
@@ -50,6 +51,7 @@ class Provider:
             clock=trio.current_time,
         )
         self.upstream = Upstream(settings.base_url, connect_timeout=settings.connect_timeout)
+        self._dumps = dumps
         self._served = trio.CancelScope()
         self._key_is_valid = trio.Event()
         self.pool.on_valid = self._wake_waiting
@@ -90,6 +92,12 @@ class Provider:
     def find(self, path: str) -> tuple[str, Api] | None:
         """The listed path that a path below its name stands for, and the API behind it; None where there is none."""
         return self.kind.find(path, self._routes)
+
+    def attempt(self, interception_id: str, call: Call) -> AbstractAsyncContextManager[Response]:
+        """An attempt at a request of an interception, dumped where that is asked for; see `Upstream.attempt`."""
+        if self._dumps is None:
+            return self.upstream.attempt(call)
+        return self._dumps.attempt(interception_id, self.upstream, call, self.settings.extra_headers)
 
     async def wait_for_key(self, until: float) -> None:
         """Waits until that time (Trio's), or until a key becomes valid before it."""

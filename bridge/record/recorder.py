@@ -52,13 +52,18 @@ TROUBLE = (sqlite3.Error, OSError, RecordError)
 """What may pass: the disk is full, another writer holds the lock, the file is gone or broken."""
 
 
+Wrote = Callable[[Iterable[Item], int, int, str | None], None]
+"""Told, in the recorder's thread, what was written from when to when (nanoseconds of the wall clock), or why not."""
+
+
 class Recorder:
     """The one writer of a record."""
 
-    def __init__(self, settings: RecordSettings, path: Path, hub: Hub) -> None:
+    def __init__(self, settings: RecordSettings, path: Path, hub: Hub, wrote: Wrote | None = None) -> None:
         self._settings = settings
         self._path = path
         self._hub = hub
+        self._wrote = wrote
         self._queue = RecordQueue()
         self._unwritable = 0
         self._work_waits = threading.Event()
@@ -172,6 +177,8 @@ class Recorder:
                 if _is_of_the_file(error):
                     raise
                 lost, reason = lost + 1, str(error)
+                if self._wrote is not None:
+                    self._wrote([batch[0]], time.time_ns(), time.time_ns(), reason)
             batch.popleft()
         self._unwritable += lost
         log.warning("events could not be recorded", count=lost, error=reason)
@@ -179,6 +186,7 @@ class Recorder:
     def _commit(self, batch: Iterable[Item]) -> None:
         database = self._database
         assert database is not None  # noqa: S101  # opened before anything is written
+        began = time.time_ns()
         database.execute("BEGIN IMMEDIATE")
         try:
             for item in batch:
@@ -189,6 +197,8 @@ class Recorder:
             if database.in_transaction:
                 database.execute("ROLLBACK")
             raise
+        if self._wrote is not None:
+            self._wrote(batch, began, time.time_ns(), None)
 
     def _open(self) -> SavedKeys:
         self._file = None

@@ -13,22 +13,22 @@ from bridge.events.vocabulary import KeyChanged
 from bridge.events.wire import Envelope
 from bridge.keys.persistence import Row
 from bridge.keys.pool import KeyPool
-from bridge.record.recorder import Recorder
+from bridge.record.recorder import Recorder, Wrote
 
 
 @asynccontextmanager
 async def recording(
-    settings: RecordSettings, hub: Hub, pool_of: Callable[[str], KeyPool | None]
+    settings: RecordSettings, hub: Hub, pool_of: Callable[[str], KeyPool | None], wrote: Wrote | None = None
 ) -> AsyncIterator[None]:
     """Records while the block runs; what was published by its end is written before this returns.
 
     Keys that a former bridge saw cooling or refused are so again when the block begins. With recording off nothing is
-    kept of them either.
+    kept of them either. `wrote` is told of what is written, in another thread.
     """
     if settings.path is None:
         yield
         return
-    recorder = Recorder(settings, settings.path, hub)
+    recorder = Recorder(settings, settings.path, hub, wrote)
     async with trio.open_nursery() as nursery:
         saved = await nursery.start(recorder.run)
         for name, rows in saved.items():

@@ -11,7 +11,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.config.load import Options, load
-from bridge.config.settings import ProviderSettings, RecordSettings, ServerSettings, format_duration, parse_duration
+from bridge.config.settings import (
+    McpServerSettings,
+    ProviderSettings,
+    RecordSettings,
+    ServerSettings,
+    Settings,
+    format_duration,
+    format_size,
+    parse_duration,
+    parse_size,
+)
 from bridge.errors import ConfigurationError
 from bridge.http.fields import HOP_BY_HOP, TRANSPORT
 from bridge.providers.kinds import KINDS
@@ -187,3 +197,32 @@ def test_what_is_secret_of_mcp_servers_is_known(tmp_path: Path) -> None:
     }
     assert found.mcp_servers["a"].shown_url("a") == "http://a/mcp"
     assert found.mcp_servers["b"].shown_url("b") == "stdio:b"
+
+
+@pytest.mark.parametrize(
+    ("value", "size"), [("1GiB", 1024**3), ("512MiB", 512 * 1024**2), ("3KiB", 3072), ("0B", 0), (7, 7)]
+)
+def test_sizes(value: Any, size: int) -> None:
+    assert parse_size(value) == size
+
+
+@pytest.mark.parametrize("value", ["", "1", "1GB", "1.5GiB", "-1B", "1 GiB", -1, 1.0, None, True])
+def test_what_is_no_size(value: Any) -> None:
+    with pytest.raises(ValueError, match="is not a size; write it like"):
+        parse_size(value)
+
+
+@given(st.integers(0, 10**14))
+def test_sizes_are_shown_as_they_are_written(size: int) -> None:
+    assert parse_size(format_size(size)) == size
+
+
+def test_servers_are_known_by_what_is_told_of_where_they_are() -> None:
+    servers = {"docs": McpServerSettings(url="http://a/mcp?key=x"), "shell": McpServerSettings(command=("sh",))}
+    settings = Settings(mcp_servers=servers)
+    assert [settings.mcp_server_at(url) for url in ("http://a/mcp", "stdio:shell", "http://b", None)] == [
+        "docs",
+        "shell",
+        None,
+        None,
+    ]

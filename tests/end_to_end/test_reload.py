@@ -16,6 +16,7 @@ from bridge.config import reload
 from bridge.config.load import Loaded, Options, load
 from bridge.config.reload import fixed_settings, follow_configuration
 from bridge.config.settings import Settings
+from tests.support.scrape import metric
 from tests.support.until import until
 from tests.support.world import HELLO, KEYS, STREAM, Asked, Reply, World, ask, provider, say_hello, world
 
@@ -36,7 +37,8 @@ async def followed(here: World, file: Path) -> AsyncIterator[Callable[[], Loaded
         return load(Options(config=file), {})
 
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(follow_configuration, here.bridge.reconfigure, read, read())
+        refused = here.bridge.reconfiguration_refused
+        nursery.start_soon(follow_configuration, here.bridge.reconfigure, read, read(), refused)
         await trio.testing.wait_all_tasks_blocked()
         yield read
         nursery.cancel_scope.cancel()
@@ -101,8 +103,10 @@ async def test_a_bad_file_is_refused_and_the_old_settings_stay(
                     told += capsys.readouterr().out
             assert (await ask(here.port)).status == 200
             assert hints(here) == ["sk-c...0001"]
+            assert await metric(here, "config_last_reload_success") == 0
             write(file, url, KEYS[1:2])
             await until(lambda: hints(here) == ["sk-c...0002"])
+            assert await metric(here, "config_last_reload_success") == 1
 
 
 async def test_sighup_reads_an_unchanged_file_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -184,7 +184,7 @@ async def test_an_open_circuit_is_answered_503_and_told() -> None:
         "circuit breaker is open",
     )
     assert b'clearspan_circuit_breaker_rejects_total{model="m",provider="openai"} 1.0' in metrics
-    assert b'clearspan_circuit_breaker_state{endpoint="/v1/responses",model="m",provider="openai"} 2.0' in metrics
+    assert b'clearspan_circuit_breaker_state{endpoint="/v1/responses",model="m",provider="openai"} 1.0' in metrics
 
 
 @pytest.mark.parametrize("stream", [True, False])

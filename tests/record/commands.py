@@ -12,9 +12,10 @@ COMMON = {"CLEARSPAN_CONFIG": "", "OPENAI_API_KEY": "", "ANTHROPIC_API_KEY": ""}
 
 
 def run(place: Path, *words: str) -> Result:
-    """`clearspan WORDS` on the record `clearspan.db` in that folder."""
+    """`clearspan WORDS` on the record `clearspan.db` in that folder, with its configuration if there is one."""
     config = place / "config.toml"
-    config.write_text('[providers.openai]\ntype = "openai"\nbase_url = "http://127.0.0.1:1/v1"\n')
+    if not config.exists():
+        config.write_text('[providers.openai]\ntype = "openai"\nbase_url = "http://127.0.0.1:1/v1"\n')
     common = ("--config", str(config), "--data-dir", str(place))
     return CliRunner().invoke(cli, [words[0], *common, *words[1:]])
 
