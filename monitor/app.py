@@ -21,7 +21,7 @@ from rich.text import Text
 from textual import on
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
-from textual.filter import LineFilter, Monochrome
+from textual.filter import ANSIToTruecolor, LineFilter, Monochrome
 from textual.screen import Screen
 from textual.timer import Timer
 
@@ -47,6 +47,9 @@ from monitor.widgets.views import VIEWS, ViewsBar
 
 FRAME_S = 1 / 15
 TICK_S = 0.5
+
+WITHOUT_COLOUR = colours.WithoutColour()
+"""One for ever: a row remembers what a filter made of it."""
 
 
 def wall_clock() -> datetime:
@@ -248,10 +251,14 @@ class MonitorApp(App[None]):
         return colours.DARK.variables
 
     def get_line_filters(self) -> Sequence[LineFilter]:
-        """What is done to colours at the very end. NO_COLOR has chosen a theme already, where nothing else did."""
+        """What is done to colours at the very end. NO_COLOR has chosen a theme already, where nothing else did.
+
+        Textual looks in each row of each frame for a terminal's own colours. All of ours are true ones.
+        """
         if self.theme == themes.MONO:
-            return [colours.WithoutColour()]
-        return [line_filter for line_filter in super().get_line_filters() if not isinstance(line_filter, Monochrome)]
+            return [WITHOUT_COLOUR]
+        needless = (Monochrome, ANSIToTruecolor)
+        return [line_filter for line_filter in super().get_line_filters() if not isinstance(line_filter, needless)]
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         """What the command palette offers."""

@@ -17,7 +17,6 @@ from monitor.state.request_list import Listing
 from monitor.state.state import Status
 from monitor.widgets.empty_state import EmptyState
 from monitor.widgets.keys import KeysPanel
-from monitor.widgets.panel import entitle
 from monitor.widgets.requests import RequestTable
 from monitor.widgets.story import StoryView
 from monitor.widgets.typed import TypedLine
@@ -102,8 +101,8 @@ class LiveScreen(View):
             self.story.show(request.id, story_blocks(request, then), live=request.live)
         self.keys.show_keys(state, frame.now)
         query = self.listing.filter.query.strip()
-        entitle(self.requests, request_row.title(self.listing) + (f" · /{query[:40]}" if query else ""))
-        entitle(self.story, "Nothing matches" if request is None else title(request, then) + self.story.more())
+        self.requests.entitle(request_row.title(self.listing) + (f" · /{query[:40]}" if query else ""))
+        self.story.entitle("Nothing matches" if request is None else title(request, then) + self.story.more())
 
     @on(RequestTable.Moved)
     def _move_selection(self, message: RequestTable.Moved) -> None:

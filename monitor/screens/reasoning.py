@@ -16,7 +16,6 @@ from monitor.screens.view import Frame, View
 from monitor.state import sessions
 from monitor.state.sessions import Panes, Session
 from monitor.widgets.empty_state import EmptyState
-from monitor.widgets.panel import entitle
 from monitor.widgets.session import SessionView, heading
 from monitor.widgets.sessions import SessionStrip
 from monitor.widgets.typed import TypedLine
@@ -123,7 +122,7 @@ class ReasoningScreen(View):
             parts.append(f"/{self._query[:30]} {pane.matches()}")
         elif self.panes.follow and len(self.panes.open) < len(self._found):
             parts.append("following")
-        entitle(pane, " · ".join(parts) + pane.more())
+        pane.entitle(" · ".join(parts) + pane.more())
 
     @property
     def pane(self) -> SessionView:

@@ -10,12 +10,11 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from typing import ClassVar
 
-from textual.strip import Strip
-
 from monitor.lines.blocks import EDGE, Block, LaidOutBlock
 from monitor.lines.wrap import Flow
-from monitor.widgets.paint import GROUND, paint
+from monitor.widgets.paint import GROUND
 from monitor.widgets.panel import Panel
+from monitor.widgets.rows import EMPTY, Row
 
 
 class StoryView(Panel, can_focus=True):
@@ -81,7 +80,7 @@ class StoryView(Panel, can_focus=True):
             for start, laid_out in zip(self._starts, self._laid_out, strict=True):
                 if laid_out.block.key == keep[0]:
                     self._jump(start + min(keep[1], laid_out.height - 1))
-        self.refresh()
+        self.paint_changes()
 
     def _lay_out_block(self, block: Block) -> LaidOutBlock:
         if not block.text:
@@ -94,14 +93,13 @@ class StoryView(Panel, can_focus=True):
         if self._story is not None:
             self._lay_out(self._blocks, keep=self._place())
 
-    def render_line(self, y: int) -> Strip:
-        width = self.scrollable_content_region.width
+    def row(self, y: int) -> Row:
         line = y + self.scroll_offset.y
         index = bisect_right(self._starts, line) - 1
         if index < 0:
-            return paint(self, (), width)
+            return EMPTY
         laid_out, offset = self._laid_out[index], line - self._starts[index]
-        return paint(self, laid_out.line(offset) if offset < laid_out.height else (), width)
+        return (laid_out.line(offset), False) if offset < laid_out.height else EMPTY
 
     def action_scroll_end(self) -> None:
         """Goes to the end, and stays there."""
