@@ -22,6 +22,9 @@ Row = tuple[Line, bool]
 
 EMPTY: Row = ((), False)
 
+STRIPS = 256
+"""Painted rows that are kept: those that a text which scrolls, or a row that comes back, shows again."""
+
 
 # To Textual a widget's first base that is a widget is its only one: from there come its style and its keys.
 if TYPE_CHECKING:
@@ -38,6 +41,7 @@ class Rows(_Mixin):
     def __init__(self, *, id: str | None = None) -> None:  # noqa: A002  Textual's own word
         super().__init__(id=id)
         self._rows: dict[int, Row] = {}
+        self._strips: dict[tuple[Row, int], Strip] = {}
         self._title = ""
         self._is_being_entitled = False
 
@@ -46,9 +50,20 @@ class Rows(_Mixin):
         raise NotImplementedError
 
     def render_line(self, y: int) -> Strip:
-        line, selected = self._rows[y] = self.row(y)
-        base = self.get_component_rich_style("row--selected") if selected else None
-        return paint(self, line, self.scrollable_content_region.width, base)
+        row = self._rows[y] = self.row(y)
+        width = self.scrollable_content_region.width
+        strip = self._strips.get((row, width))
+        if strip is None:
+            line, selected = row
+            base = self.get_component_rich_style("row--selected") if selected else None
+            if len(self._strips) >= STRIPS:
+                self._strips.clear()
+            strip = self._strips[row, width] = paint(self, line, width, base)
+        return strip
+
+    def notify_style_update(self) -> None:
+        self._strips.clear()
+        super().notify_style_update()
 
     def paint_changes(self) -> None:
         """Has the rows painted that changed."""
