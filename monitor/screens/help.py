@@ -32,6 +32,7 @@ COMMON: dict[str, KeyHelp] = {
     "story": (
         ("↑ ↓ j k Space", "scroll; at the end, stay there"),
         ("g G PgUp PgDn", "beginning, end, a page"),
+        ("m", "as it was written, or as it is read"),
     ),
     "replay": (
         ("Space", "pause, go on"),

@@ -36,6 +36,7 @@ class LiveScreen(View):
         ("f", "follow: jump to each new request"),
         ("Enter", "open it"),
         ("z Escape", "zoom its story, and back"),
+        ("v", "unfold its tools, fold them"),
         ("x", "cancel the selected request"),
     )
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -46,6 +47,7 @@ class LiveScreen(View):
         Binding("s", "sort", "Sort"),
         Binding("f", "follow", "Follow"),
         Binding("z", "enlarge", "Zoom"),
+        Binding("v", "unfold", "Tools", show=False),
     ]
 
     class Open(Message):
@@ -149,6 +151,10 @@ class LiveScreen(View):
         """Shows the selected request alone, from its first byte to its last."""
         if self.selected is not None:
             self.post_message(self.Open(self.selected))
+
+    def action_unfold(self) -> None:
+        """Shows all of the tools' arguments, or folds the long ones."""
+        self.story.unfold()
 
     def action_enlarge(self) -> None:
         """Gives the room to the story, or takes it back."""

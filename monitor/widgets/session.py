@@ -52,6 +52,7 @@ class SessionView(StoryView):
         places = self._places()
         if not places:
             return
+        self._unfold(places)
         order = [self._line_of(place) for place in places]
         if self._found in places:
             index = places.index(self._found) + step
@@ -61,6 +62,14 @@ class SessionView(StoryView):
         self._found = places[index % len(places)]
         self._block = self._found.key
         self._go_to(order[index % len(places)])
+
+    def _unfold(self, places: list[MatchPlace]) -> None:
+        """Unfolds every block in which something was found."""
+        found = {place.key for place in places}
+        folded = {laid_out.block.key for laid_out in self._laid_out if laid_out.folded} & found
+        if folded:
+            self._unfolded |= folded
+            self.lay_out_afresh()
 
     def matches(self) -> str:
         """How many lines match, for the title."""
