@@ -54,6 +54,9 @@ JSON = click.option("--json", "as_json", is_flag=True, help="One JSON object a l
 @click.pass_context
 def history(context: click.Context, /, as_json: bool, **filters: Any) -> None:
     """Past interceptions, newest first."""
+    from datetime import UTC, datetime
+
+    from bridge.cli.paper import paper
     from bridge.cli.tables import interception_table
     from bridge.record.export import json_lines
     from bridge.record.history import Filter, interceptions
@@ -64,7 +67,8 @@ def history(context: click.Context, /, as_json: bool, **filters: Any) -> None:
     if as_json:
         _write(json_lines(rows))
     elif rows:
-        _print(interception_table(rows))
+        on = paper()
+        on.put_whole(interception_table(rows, on, datetime.now(UTC)))
     else:
         click.echo("No interception matches.", err=True)
 
@@ -76,6 +80,7 @@ def history(context: click.Context, /, as_json: bool, **filters: Any) -> None:
 @click.pass_context
 def show(context: click.Context, /, name: str, as_json: bool, **_: Any) -> None:
     """One interception in full; the first characters of its ID will do."""
+    from bridge.cli.paper import paper
     from bridge.cli.story import story_lines
     from bridge.record.export import json_lines
     from bridge.record.history import story
@@ -85,7 +90,8 @@ def show(context: click.Context, /, name: str, as_json: bool, **_: Any) -> None:
     if as_json:
         _write(json_lines([found]))
     else:
-        _print(story_lines(found))
+        on = paper()
+        on.put_whole(story_lines(found, on.width))
 
 
 @click.command()
@@ -119,6 +125,7 @@ def export(context: click.Context, /, names: tuple[str, ...], form: str, **_: An
 @click.pass_context
 def stats(context: click.Context, /, group: str, since: datetime | None, as_json: bool, **_: Any) -> None:
     """Tokens and cost, summed by day, model, client, session or key."""
+    from bridge.cli.paper import paper
     from bridge.cli.tables import totals_table
     from bridge.record.export import json_lines
     from bridge.record.sums import totals
@@ -128,7 +135,8 @@ def stats(context: click.Context, /, group: str, since: datetime | None, as_json
     if as_json:
         _write(json_lines(rows))
     else:
-        _print(totals_table(group, rows))
+        on = paper()
+        on.put_whole(totals_table(group, rows, on))
 
 
 COMMANDS = (history, show, export, stats)
@@ -160,8 +168,3 @@ def _write(chunks: Iterable[bytes]) -> None:
     for chunk in chunks:
         sys.stdout.buffer.write(in_json(chunk.decode()).encode() if shown else chunk)
     sys.stdout.buffer.flush()
-
-
-def _print(lines: Iterable[str]) -> None:
-    for line in lines:
-        click.echo(line)

@@ -12,32 +12,34 @@ from bridge.cli.tables import RecordRow, dollars, local_time, seconds
 from bridge.terminal_text import visible_start as visible
 
 WIDTH = 100
+"""Cells of a line, where there is room for them."""
 
 
-def story_lines(story: RecordRow) -> Iterator[str]:
-    """One interception from request to end, as it went."""
+def story_lines(story: RecordRow, room: int | None = None) -> Iterator[str]:
+    """One interception from request to end, as it went, in so many cells where the room has an end."""
+    width = min(WIDTH, room or WIDTH)
     yield visible(f"{story['client']} asked {story['provider']} for {story['model'] or 'an unnamed model'}")
     for name, value in _facts(story):
         yield f"  {name:<12}{visible(value)}"
     yield from _attempts(story["attempts"])
     for prompt in story["prompts"]:
-        yield from _paragraph("Prompt", prompt["text"])
+        yield from _paragraph(width, "Prompt", prompt["text"])
     for thought in story["thoughts"]:
         if thought["text"] is None:
             tokens = f", ~{thought['estimated_tokens']:,} tokens" if thought["estimated_tokens"] else ""
             why = f"(withheld: {thought['reason'] or 'not recorded'}, {thought['bytes'] or 0} bytes{tokens})"
-            yield from _paragraph("Thought", why)
+            yield from _paragraph(width, "Thought", why)
         else:
-            yield from _paragraph(f"Thought ({thought['source']})", thought["text"])
+            yield from _paragraph(width, f"Thought ({thought['source']})", thought["text"])
     for tool in story["tools"]:
         made = " by the bridge" if tool["injected"] else ""
         arguments = tool["arguments"]
         shown = (
             arguments if isinstance(arguments, str) else orjson.dumps(arguments, option=orjson.OPT_INDENT_2).decode()
         )
-        yield from _paragraph(f"Tool call{made}: {tool['tool']}", shown)
+        yield from _paragraph(width, f"Tool call{made}: {tool['tool']}", shown)
     for note in story["notes"]:
-        yield from _paragraph(f"Note: {note['kind']}", note["text"] or "(nothing more)")
+        yield from _paragraph(width, f"Note: {note['kind']}", note["text"] or "(nothing more)")
     for used in story["tokens"]:
         yield ""
         yield visible(
@@ -89,10 +91,10 @@ def _attempts(attempts: list[RecordRow]) -> Iterator[str]:
         yield visible(f"  {attempt['attempt']}. {attempt['key']}  {went}{cooldown}")
 
 
-def _paragraph(title: str, text: str | None) -> Iterator[str]:
+def _paragraph(width: int, title: str, text: str | None) -> Iterator[str]:
     yield ""
     yield visible(title)
     for line in terminal_text.visible(text or "(not recorded)", keep="\n").splitlines():
         yield from textwrap.wrap(
-            line, WIDTH, initial_indent="  ", subsequent_indent="  ", replace_whitespace=False
+            line, width, initial_indent="  ", subsequent_indent="  ", replace_whitespace=False
         ) or [""]
