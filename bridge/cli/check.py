@@ -10,7 +10,7 @@ from typing import Any
 import attrs
 import orjson
 
-from bridge.cli.paper import Column, Paper, table
+from bridge.cli.paper import Paper, PrintedColumn, table
 from bridge.config.load import Loaded
 from bridge.config.rules import open_to_all, without_effect
 from bridge.config.settings import Seconds, format_duration
@@ -22,7 +22,7 @@ HIDDEN_SETTING = re.compile(r"\.(extra_)?headers\.|^mcp\.servers\..*\.env\.")
 TOOL_URL = re.compile(r"^mcp\.servers\..*\.url$")
 
 
-SETTINGS = (Column("SETTING"), Column("VALUE", least=12), Column("FROM", least=12))
+SETTINGS = (PrintedColumn("SETTING"), PrintedColumn("VALUE", least=12), PrintedColumn("FROM", least=12))
 
 NOT_SAID = "default"
 """Where a setting comes from that nobody said."""
@@ -48,7 +48,7 @@ def settings_table(loaded: Loaded, on: Paper, *, changed: bool = False) -> Itera
 def limits_table(on: Paper = Paper()) -> Iterator[str]:  # noqa: B008  frozen
     """The budgets that nobody can change (docs/configuration.md, Limits)."""
     rows = ((field.name, _limit(field.name, getattr(LIMITS, field.name))) for field in attrs.fields(Limits))
-    return table((Column("LIMIT"), Column("VALUE", right=True)), rows, on)
+    return table((PrintedColumn("LIMIT"), PrintedColumn("VALUE", right=True)), rows, on)
 
 
 def _limit(name: str, value: int) -> str:

@@ -6,21 +6,21 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from bridge.cli.paper import Cell, Colour, Column, Paper, table
+from bridge.cli.paper import Colour, Paper, PrintedCell, PrintedColumn, table
 from bridge.events.values import KeyState
 from bridge.events.vocabulary import CircuitChanged, KeyChanged
 from bridge.events.wire import unstructure
 from bridge.terminal_text import visible_start as visible
 
 COLUMNS = (
-    Column("PROVIDER", least=8),
-    Column("KEY"),
-    Column("STATE"),
-    Column("REASON", goes=1, least=8),
-    Column("COOLDOWN", right=True),
-    Column("SOURCE", goes=4),
-    Column("REQUESTS LEFT", right=True, goes=2),
-    Column("TOKENS LEFT", right=True, goes=3),
+    PrintedColumn("PROVIDER", least=8),
+    PrintedColumn("KEY"),
+    PrintedColumn("STATE"),
+    PrintedColumn("REASON", goes=1, least=8),
+    PrintedColumn("COOLDOWN", right=True),
+    PrintedColumn("SOURCE", goes=4),
+    PrintedColumn("REQUESTS LEFT", right=True, goes=2),
+    PrintedColumn("TOKENS LEFT", right=True, goes=3),
 )
 
 STATES: dict[KeyState, tuple[str, Colour]] = {
@@ -37,7 +37,7 @@ def key_table(keys: Sequence[KeyChanged], on: Paper) -> Iterator[str]:
     return table(COLUMNS, (_key_row(key) for key in keys), on)
 
 
-def _key_row(key: KeyChanged) -> tuple[Cell, ...]:
+def _key_row(key: KeyChanged) -> tuple[PrintedCell, ...]:
     left = [(gauge.remaining, gauge.limit) for gauge in (key.limits.requests, key.limits.tokens)]
     gauges = ["-" if remaining is None else f"{remaining}/{limit or '?'}" for remaining, limit in left]
     cooldown = f"{_seconds_left(key):.1f} s" if key.state is KeyState.TEMPORARY else "-"
@@ -51,7 +51,12 @@ def _seconds_left(key: KeyChanged) -> float:
 
 def circuit_table(circuits: Sequence[CircuitChanged], on: Paper) -> Iterator[str]:
     """The circuits that are not closed."""
-    head = (Column("PROVIDER", least=8), Column("ENDPOINT"), Column("MODEL", least=8), Column("CIRCUIT"))
+    head = (
+        PrintedColumn("PROVIDER", least=8),
+        PrintedColumn("ENDPOINT"),
+        PrintedColumn("MODEL", least=8),
+        PrintedColumn("CIRCUIT"),
+    )
     rows = ((circuit.provider, circuit.endpoint, circuit.model or "-", circuit.state) for circuit in circuits)
     return table(head, (tuple(visible(cell) for cell in row) for row in rows), on)
 

@@ -18,7 +18,7 @@ from attrs import frozen
 
 Colour = Literal["green", "yellow", "red", "bright_black"]
 
-Cell = str | tuple[str, Colour]
+PrintedCell = str | tuple[str, Colour]
 """A cell's text, and its colour where it has one."""
 
 GAP = 2
@@ -80,7 +80,7 @@ def plain(text: str) -> str:
 
 
 @frozen
-class Column:
+class PrintedColumn:
     """A column: its title; whether it holds numbers; when it goes, where there is no room; how narrow it may become."""
 
     title: str
@@ -92,7 +92,7 @@ class Column:
     """Cells to which its texts may be cut; 0 where they may not."""
 
 
-def table(columns: Sequence[Column], rows: Iterable[Sequence[Cell]], on: Paper) -> Iterator[str]:
+def table(columns: Sequence[PrintedColumn], rows: Iterable[Sequence[PrintedCell]], on: Paper) -> Iterator[str]:
     """The titles, and the rows under them."""
     whole = [[cell if isinstance(cell, tuple) else (cell, None) for cell in row] for row in rows]
     widths = [
@@ -104,7 +104,7 @@ def table(columns: Sequence[Column], rows: Iterable[Sequence[Cell]], on: Paper) 
         yield _line([(columns[index], *row[index], widths[index]) for index in kept], on)
 
 
-def _fit(columns: Sequence[Column], widths: list[int], room: int | None) -> list[int]:
+def _fit(columns: Sequence[PrintedColumn], widths: list[int], room: int | None) -> list[int]:
     """Which columns stay; takes cells from those that may be cut."""
     kept = list(range(len(columns)))
     if room is None:
@@ -124,7 +124,7 @@ def _fit(columns: Sequence[Column], widths: list[int], room: int | None) -> list
     return kept
 
 
-def _line(row: list[tuple[Column, str, Colour | None, int]], on: Paper) -> str:
+def _line(row: list[tuple[PrintedColumn, str, Colour | None, int]], on: Paper) -> str:
     parts = []
     for number, (column, text, colour, width) in enumerate(row):
         shown = cut(text, width)

@@ -22,5 +22,5 @@ def summary(picture: Picture) -> str:
     return ", ".join(part for part in parts if part)
 
 
-def _count(number: int, one: str, many: str) -> str:
-    return f"{number:,} {one if number == 1 else many}" if number else ""
+def _count(number: int, singular: str, plural: str) -> str:
+    return f"{number:,} {singular if number == 1 else plural}" if number else ""

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import Any
 
-from bridge.cli.paper import Cell, Colour, Column, Paper, table
+from bridge.cli.paper import Colour, Paper, PrintedCell, PrintedColumn, table
 from bridge.events.values import cost_mark
 from bridge.terminal_text import visible_start as visible
 
@@ -19,18 +19,18 @@ PROMPT_WIDTH = 48
 AGO_S = 20 * 3_600
 
 HISTORY = (
-    Column("ID"),
-    Column("STARTED"),
-    Column("CLIENT", goes=4, least=8),
-    Column("MODEL", goes=5, least=12),
-    Column("OUTCOME"),
-    Column("STATUS", right=True, goes=9),
-    Column("TRIES", right=True, goes=10),
-    Column("TIME", right=True, goes=6),
-    Column("IN", right=True, goes=8),
-    Column("OUT", right=True, goes=7),
-    Column("COST", right=True, goes=3),
-    Column("PROMPT", goes=2, least=16),
+    PrintedColumn("ID"),
+    PrintedColumn("STARTED"),
+    PrintedColumn("CLIENT", goes=4, least=8),
+    PrintedColumn("MODEL", goes=5, least=12),
+    PrintedColumn("OUTCOME"),
+    PrintedColumn("STATUS", right=True, goes=9),
+    PrintedColumn("TRIES", right=True, goes=10),
+    PrintedColumn("TIME", right=True, goes=6),
+    PrintedColumn("IN", right=True, goes=8),
+    PrintedColumn("OUT", right=True, goes=7),
+    PrintedColumn("COST", right=True, goes=3),
+    PrintedColumn("PROMPT", goes=2, least=16),
 )
 
 OUTCOMES: dict[str, Colour] = {"failed": "red", "rejected": "yellow", "cancelled": "bright_black"}
@@ -41,7 +41,7 @@ def interception_table(rows: Iterable[RecordRow], on: Paper, now: datetime) -> I
     return table(HISTORY, (_interception_row(interception, on, now) for interception in rows), on)
 
 
-def _interception_row(interception: RecordRow, on: Paper, now: datetime) -> tuple[Cell, ...]:
+def _interception_row(interception: RecordRow, on: Paper, now: datetime) -> tuple[PrintedCell, ...]:
     prompt = interception["prompt"] or ("" if interception["error"] is None else f"! {interception['error']}")
     started, outcome = interception["started_at"], interception["outcome"] or "running"
     cells = (
@@ -77,14 +77,14 @@ TOTAL = "total"
 def totals_table(group: str, rows: Iterable[RecordRow], on: Paper) -> Iterator[str]:
     """Sums, one group a line, and all of them together under these."""
     columns = (
-        Column(group.upper(), least=10),
-        Column("REQUESTS", right=True),
-        Column("FAILED", right=True, goes=2),
-        Column("INPUT", right=True, goes=3),
-        Column("CACHE READ", right=True, goes=4),
-        Column("CACHE WRITE", right=True, goes=5),
-        Column("OUTPUT", right=True, goes=1),
-        Column("COST", right=True),
+        PrintedColumn(group.upper(), least=10),
+        PrintedColumn("REQUESTS", right=True),
+        PrintedColumn("FAILED", right=True, goes=2),
+        PrintedColumn("INPUT", right=True, goes=3),
+        PrintedColumn("CACHE READ", right=True, goes=4),
+        PrintedColumn("CACHE WRITE", right=True, goes=5),
+        PrintedColumn("OUTPUT", right=True, goes=1),
+        PrintedColumn("COST", right=True),
     )
     groups = list(rows)
     together = [{**_together(groups), "name": TOTAL}] if len(groups) > 1 else []
@@ -100,8 +100,8 @@ def _together(groups: list[RecordRow]) -> RecordRow:
     }
 
 
-def _totals_row(sums: RecordRow) -> tuple[Cell, ...]:
-    numbers: list[Cell] = [f"{sums[name]:,}" for name in SUMMED]
+def _totals_row(sums: RecordRow) -> tuple[PrintedCell, ...]:
+    numbers: list[PrintedCell] = [f"{sums[name]:,}" for name in SUMMED]
     if sums["failed"]:
         numbers[SUMMED.index("failed")] = (f"{sums['failed']:,}", "red")
     return (visible(sums["name"] or "-"), *numbers, _cost(sums))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import trio
 
-from bridge.cli.paper import Column, Paper, table
+from bridge.cli.paper import Paper, PrintedColumn, table
 from bridge.cli.serve import until_it_ends
 from bridge.config.settings import Settings
 from bridge.errors import ClearspanError
@@ -65,19 +65,19 @@ def _tried(settings: Settings) -> list[ToldServer]:
 
 
 SERVERS = (
-    Column("SERVER", least=8),
-    Column("STATE"),
-    Column("TOOLS", right=True),
-    Column("WHERE", goes=1, least=12),
-    Column("ERROR", least=12),
+    PrintedColumn("SERVER", least=8),
+    PrintedColumn("STATE"),
+    PrintedColumn("TOOLS", right=True),
+    PrintedColumn("WHERE", goes=1, least=12),
+    PrintedColumn("ERROR", least=12),
 )
 
 TOOLS = (
-    Column("ID", goes=2, least=8),
-    Column("SERVER", least=8),
-    Column("TOOL", least=12),
-    Column("ALLOWED"),
-    Column("DESCRIPTION", goes=1, least=12),
+    PrintedColumn("ID", goes=2, least=8),
+    PrintedColumn("SERVER", least=8),
+    PrintedColumn("TOOL", least=12),
+    PrintedColumn("ALLOWED"),
+    PrintedColumn("DESCRIPTION", goes=1, least=12),
 )
 
 

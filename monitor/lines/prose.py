@@ -66,7 +66,7 @@ PLAIN = Head()
 
 
 @frozen
-class Place:
+class TextPlace:
     """Where in a text a line begins: in no fence, or in one that ends with `fence`."""
 
     fence: str = ""
@@ -83,14 +83,14 @@ class Place:
             return Head(others=(WRAPPED,), tone=tone, code=True)
         return _text(line)
 
-    def after(self, form: Form, line: str) -> Place:
+    def after(self, form: Form, line: str) -> TextPlace:
         """Where the next line begins."""
         if form != "prose":
             return self
         if self.fence:
-            return Place() if self._is_end(line) else self
+            return TextPlace() if self._is_end(line) else self
         opened = _FENCE.fullmatch(line)
-        return Place(opened[1], opened[2].lower() in DIFFS) if opened else self
+        return TextPlace(opened[1], opened[2].lower() in DIFFS) if opened else self
 
     def _is_end(self, line: str) -> bool:
         bare = line.strip()

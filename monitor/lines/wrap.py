@@ -13,7 +13,7 @@ from rich.cells import cell_len
 
 from bridge.terminal_text import symbols
 from monitor.lines.format import chop
-from monitor.lines.prose import Form, Head, Place
+from monitor.lines.prose import Form, Head, TextPlace
 from monitor.lines.span import Line, Span
 
 TAB = 4
@@ -37,7 +37,7 @@ class Flow:
         self._lines: list[Line] = []
         self._settled_text = 0  # characters that nothing can change any more …
         self._settled_lines = 0  # … and the lines that they became
-        self._place = Place()  # where the line of text begins that is not whole yet …
+        self._place = TextPlace()  # where the line of text begins that is not whole yet …
         self._head: Head | None = None  # … what it is, once a part of it is settled, …
         self._has_rows = False  # … whether that part has become a row, …
         self._carry: Line = ()  # … and what of it stands in a row that is not full

@@ -10,7 +10,7 @@ from textual.widget import Widget
 
 from monitor.lines.span import Line
 from monitor.widgets.paint import GROUND
-from monitor.widgets.rows import EMPTY, Row, Rows
+from monitor.widgets.rows import EMPTY, PaintedRow, Rows
 
 
 class Lines(Rows, Widget):
@@ -38,7 +38,7 @@ class Lines(Rows, Widget):
     def get_content_height(self, *_sizes: object) -> int:
         return len(self._lines)
 
-    def row(self, y: int) -> Row:
+    def row(self, y: int) -> PaintedRow:
         if y >= len(self._lines):
             return EMPTY
         line = self._lines[y]

@@ -9,7 +9,7 @@ from textual.binding import Binding, BindingType
 
 from monitor.lines.span import Line
 from monitor.widgets.paint import GROUND
-from monitor.widgets.rows import EMPTY, Row, ScrolledRows
+from monitor.widgets.rows import EMPTY, PaintedRow, ScrolledRows
 
 
 class Panel(ScrolledRows):
@@ -121,6 +121,6 @@ class LinesPanel(Panel, can_focus=True):
         elif self._chosen.stop > top + height:
             self.scroll_to(y=self._chosen.stop - height, animate=False)
 
-    def row(self, y: int) -> Row:
+    def row(self, y: int) -> PaintedRow:
         index = y + self.scroll_offset.y
         return (self._lines[index], index in self._chosen) if index < len(self._lines) else EMPTY

@@ -15,7 +15,7 @@ from monitor.lines import request_row
 from monitor.lines.span import Line
 from monitor.state.state import MonitorState
 from monitor.widgets.paint import GROUND
-from monitor.widgets.rows import EMPTY, Row, ScrolledRows
+from monitor.widgets.rows import EMPTY, PaintedRow, ScrolledRows
 
 
 class RequestTable(ScrolledRows, can_focus=True):
@@ -89,7 +89,7 @@ class RequestTable(ScrolledRows, can_focus=True):
         self._reveal()
         self._repaint()
 
-    def row(self, y: int) -> Row:
+    def row(self, y: int) -> PaintedRow:
         if y >= len(self._lines):
             return EMPTY
         return self._lines[y], y > 0 and self.scroll_offset.y + y - 1 == self._selected

@@ -17,10 +17,10 @@ from textual.widget import Widget
 from monitor.lines.span import Line
 from monitor.widgets.paint import paint
 
-Row = tuple[Line, bool]
+PaintedRow = tuple[Line, bool]
 """A line, and whether it is the selected one."""
 
-EMPTY: Row = ((), False)
+EMPTY: PaintedRow = ((), False)
 
 STRIPS = 256
 """Painted rows that are kept: those that a text which scrolls, or a row that comes back, shows again."""
@@ -40,12 +40,12 @@ class Rows(_Mixin):
 
     def __init__(self, *, id: str | None = None) -> None:  # noqa: A002  Textual's own word
         super().__init__(id=id)
-        self._rows: dict[int, Row] = {}
-        self._strips: dict[tuple[Row, int], Strip] = {}
+        self._rows: dict[int, PaintedRow] = {}
+        self._strips: dict[tuple[PaintedRow, int], Strip] = {}
         self._title = ""
         self._is_being_entitled = False
 
-    def row(self, y: int) -> Row:
+    def row(self, y: int) -> PaintedRow:
         """What stands in the row, counted from the top of what is in view."""
         raise NotImplementedError
 

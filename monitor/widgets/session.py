@@ -12,7 +12,7 @@ from monitor.lines import search
 from monitor.lines.blocks import EDGE, Block
 from monitor.lines.search import MatchPlace
 from monitor.lines.span import Line
-from monitor.widgets.rows import EMPTY, Row
+from monitor.widgets.rows import EMPTY, PaintedRow
 from monitor.widgets.story import StoryView
 
 HERE = "█ "
@@ -139,7 +139,7 @@ class SessionView(StoryView):
         if self._stuck and not self._own_move:
             self._block = None
 
-    def row(self, y: int) -> Row:
+    def row(self, y: int) -> PaintedRow:
         index = bisect_right(self._starts, y + self.scroll_offset.y) - 1
         if index < 0:
             return EMPTY

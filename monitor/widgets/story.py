@@ -16,7 +16,7 @@ from monitor.lines.blocks import EDGE, FOLD, Block, LaidOutBlock
 from monitor.lines.wrap import Flow
 from monitor.widgets.paint import GROUND
 from monitor.widgets.panel import Panel
-from monitor.widgets.rows import EMPTY, Row
+from monitor.widgets.rows import EMPTY, PaintedRow
 
 
 class StoryView(Panel, can_focus=True):
@@ -120,7 +120,7 @@ class StoryView(Panel, can_focus=True):
         if self._story is not None:
             self._lay_out(self._blocks, keep=self._place())
 
-    def row(self, y: int) -> Row:
+    def row(self, y: int) -> PaintedRow:
         line = y + self.scroll_offset.y
         index = bisect_right(self._starts, line) - 1
         if index < 0:

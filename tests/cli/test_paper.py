@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.cli.paper import Cell, Column, Paper, cells, cut, plain, table
+from bridge.cli.paper import Paper, PrintedCell, PrintedColumn, cells, cut, plain, table
 from bridge.cli.summary import summary
 from bridge.cli.tables import ago, totals_table
 from bridge.events.picture import Picture
@@ -16,7 +16,12 @@ from bridge.events.values import Credential, KeyState, Outcome
 from bridge.events.vocabulary import InterceptionEnded, InterceptionStarted, KeyChanged, TokensUsed
 from tests.support.flood import BEGAN
 
-COLUMNS = (Column("NAME", least=6), Column("COUNT", right=True), Column("MORE", goes=1), Column("LEAST", goes=2))
+COLUMNS = (
+    PrintedColumn("NAME", least=6),
+    PrintedColumn("COUNT", right=True),
+    PrintedColumn("MORE", goes=1),
+    PrintedColumn("LEAST", goes=2),
+)
 ROWS = [("a long name of a thing", "1,234", "something", "x"), ("日本語の名前", "5", "y", "zz")]
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
@@ -40,13 +45,18 @@ def test_where_there_is_less_room_a_text_gives_way_as_far_as_it_may_and_then_col
 
 @given(st.lists(st.tuples(*[st.text("ab 日e\u0301", max_size=30)] * 4), max_size=4), st.integers(20, 90))
 def test_no_line_is_wider_than_the_terminal(rows: list[tuple[str, ...]], width: int) -> None:
-    columns = (Column("A", least=2), Column("B", least=2, goes=1), Column("C", goes=2), Column("D", goes=3))
+    columns = (
+        PrintedColumn("A", least=2),
+        PrintedColumn("B", least=2, goes=1),
+        PrintedColumn("C", goes=2),
+        PrintedColumn("D", goes=3),
+    )
     assert all(cells(line) <= width for line in table(columns, rows, Paper(width=width)))
 
 
 def test_colours_are_for_terminals_that_have_them_and_take_no_room() -> None:
-    rows: list[tuple[Cell, ...]] = [(("bad", "red"), "1"), ("fine", "22")]
-    columns = (Column("STATE"), Column("N", right=True))
+    rows: list[tuple[PrintedCell, ...]] = [(("bad", "red"), "1"), ("fine", "22")]
+    columns = (PrintedColumn("STATE"), PrintedColumn("N", right=True))
     bare = list(table(columns, rows, Paper(width=80)))
     coloured = list(table(columns, rows, Paper(width=80, colours=True)))
     assert coloured != bare
