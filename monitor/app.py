@@ -7,6 +7,7 @@ tick keeps the running clocks going. A key press is handled between two small ba
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 import traceback
 from collections.abc import Callable, Iterable, Sequence
@@ -26,6 +27,7 @@ from textual.screen import Screen
 from textual.timer import Timer
 
 from bridge.events.wire import Command
+from bridge.process import parent
 from monitor import export
 from monitor.lines.format import neutralise
 from monitor.lines.request_story import subject
@@ -67,6 +69,8 @@ class MonitorApp(App[None]):
         *(Binding(str(number), f"view('{name}')", show=False) for number, name in enumerate(VIEWS, 1)),
         Binding("t", "walkthrough", "Steps"),
         Binding("T", "next_theme", "Next theme", show=False),
+        Binding("ctrl+l", "redraw", "Draw it all anew", show=False),
+        Binding("ctrl+z", "suspend_process", "Suspend", show=False),
         Binding("question_mark", "help", "Help", key_display="?"),
         Binding("q", "quit", "Quit"),
     ]
@@ -120,6 +124,7 @@ class MonitorApp(App[None]):
         self.call_after_refresh(self.paint)
         self.run_worker(self.source.run(self.receive), name="source")
         self.set_interval(TICK_S, self.paint)
+        self.app_resume_signal.subscribe(self, lambda _app: self.action_redraw())
         self._runs_on = asyncio.get_running_loop()
         if self._is_to_end:
             self.exit()
@@ -237,10 +242,19 @@ class MonitorApp(App[None]):
             self.push_screen(WalkthroughScreen(request))
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Where one steps through a request already, there is no key for it."""
+        """Where one steps through a request already, there is no key for it.
+
+        A monitor that somebody started is not stopped by itself: the shell waits for that one, and would go on waiting.
+        """
+        if action == "suspend_process" and parent.VARIABLE in os.environ:
+            return False
         return not (action == "walkthrough" and isinstance(self.screen, WalkthroughScreen)) and super().check_action(
             action, parameters
         )
+
+    def action_redraw(self) -> None:
+        """Draws the whole screen: something else wrote on it, or it was another's for a while."""
+        self.screen.refresh(layout=True)
 
     def action_next_theme(self) -> None:
         """Changes the colours."""

@@ -90,7 +90,7 @@ class Flow:
         spans = (*self._carry, *head.spans(symbols(text).expandtabs(TAB)))
         before, others = ((head.others if self._has_rows else head.first), head.others)
         room = self._width - _cells(others)
-        if room < self._width // 2:  # a deep indent must not leave a column of letters
+        if room < max(2, self._width // 2):  # a deep indent must not leave a column of letters
             before, others, room = (), (), self._width
         joined = "".join(part for part, _tone in spans)
         first = max(2, self._width - _cells(before))

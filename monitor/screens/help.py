@@ -25,6 +25,7 @@ COMMON: dict[str, KeyHelp] = {
         ("Tab", "go to the next panel"),
         ("t", "step through the request"),
         ("T", "next theme"),
+        ("Ctrl+L Ctrl+Z", "draw anew; suspend, `fg` comes back"),
         ("Ctrl+P", "all commands, themes"),
         ("? q", "this help; quit"),
     ),

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import get_args
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
@@ -33,6 +33,7 @@ def text_of(line: Line) -> str:
     return "".join(text for text, _tone in line)
 
 
+@example("```diff\n", "prose", 3)
 @given(TEXT, FORM, st.integers(2, 40))
 def test_no_line_is_wider_than_it_may_be(text: str, form: Form, width: int) -> None:
     assert all(cell_len(text_of(line)) <= width for line in Flow(form).lines(text, width))
