@@ -142,9 +142,14 @@ class MonitorApp(App[None]):
         if self.state.gap and not self._snapshot_requested:
             self._snapshot_requested = True
             self.run_worker(self._catch_up(), name="catch up")
-        if self._frame_timer is None:
+        if self._frame_timer is None and not self._is_overlaid:
             wait = FRAME_S - (asyncio.get_running_loop().time() - self._painted_at)
             self._frame_timer = self.set_timer(max(0.001, wait), self.paint)
+
+    @property
+    def _is_overlaid(self) -> bool:
+        """Whether help or a question stands in front: both are painted for each frame below, which the tick is for."""
+        return bool(self.screen_stack) and not isinstance(self.screen_stack[-1], View)
 
     async def _catch_up(self) -> None:
         """Events are missing that nobody announced: a fresh snapshot makes the picture whole."""
