@@ -7,6 +7,7 @@ tick keeps the running clocks going. A key press is handled between two small ba
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 import traceback
 from collections.abc import Callable, Iterable, Sequence
@@ -21,11 +22,12 @@ from rich.text import Text
 from textual import on
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
-from textual.filter import LineFilter, Monochrome
+from textual.filter import ANSIToTruecolor, LineFilter, Monochrome
 from textual.screen import Screen
 from textual.timer import Timer
 
 from bridge.events.wire import Command
+from bridge.process import parent
 from monitor import export
 from monitor.lines.format import neutralise
 from monitor.lines.request_story import subject
@@ -48,6 +50,9 @@ from monitor.widgets.views import VIEWS, ViewsBar
 FRAME_S = 1 / 15
 TICK_S = 0.5
 
+WITHOUT_COLOUR = colours.WithoutColour()
+"""One for ever: a row remembers what a filter made of it."""
+
 
 def wall_clock() -> datetime:
     """The time as people know it, where they are."""
@@ -64,6 +69,8 @@ class MonitorApp(App[None]):
         *(Binding(str(number), f"view('{name}')", show=False) for number, name in enumerate(VIEWS, 1)),
         Binding("t", "walkthrough", "Steps"),
         Binding("T", "next_theme", "Next theme", show=False),
+        Binding("ctrl+l", "redraw", "Draw it all anew", show=False),
+        Binding("ctrl+z", "suspend_process", "Suspend", show=False),
         Binding("question_mark", "help", "Help", key_display="?"),
         Binding("q", "quit", "Quit"),
     ]
@@ -117,6 +124,7 @@ class MonitorApp(App[None]):
         self.call_after_refresh(self.paint)
         self.run_worker(self.source.run(self.receive), name="source")
         self.set_interval(TICK_S, self.paint)
+        self.app_resume_signal.subscribe(self, lambda _app: self.action_redraw())
         self._runs_on = asyncio.get_running_loop()
         if self._is_to_end:
             self.exit()
@@ -134,9 +142,14 @@ class MonitorApp(App[None]):
         if self.state.gap and not self._snapshot_requested:
             self._snapshot_requested = True
             self.run_worker(self._catch_up(), name="catch up")
-        if self._frame_timer is None:
+        if self._frame_timer is None and not self._is_overlaid:
             wait = FRAME_S - (asyncio.get_running_loop().time() - self._painted_at)
             self._frame_timer = self.set_timer(max(0.001, wait), self.paint)
+
+    @property
+    def _is_overlaid(self) -> bool:
+        """Whether help or a question stands in front: both are painted for each frame below, which the tick is for."""
+        return bool(self.screen_stack) and not isinstance(self.screen_stack[-1], View)
 
     async def _catch_up(self) -> None:
         """Events are missing that nobody announced: a fresh snapshot makes the picture whole."""
@@ -234,10 +247,19 @@ class MonitorApp(App[None]):
             self.push_screen(WalkthroughScreen(request))
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Where one steps through a request already, there is no key for it."""
+        """Where one steps through a request already, there is no key for it.
+
+        A monitor that somebody started is not stopped by itself: the shell waits for that one, and would go on waiting.
+        """
+        if action == "suspend_process" and parent.VARIABLE in os.environ:
+            return False
         return not (action == "walkthrough" and isinstance(self.screen, WalkthroughScreen)) and super().check_action(
             action, parameters
         )
+
+    def action_redraw(self) -> None:
+        """Draws the whole screen: something else wrote on it, or it was another's for a while."""
+        self.screen.refresh(layout=True)
 
     def action_next_theme(self) -> None:
         """Changes the colours."""
@@ -248,10 +270,14 @@ class MonitorApp(App[None]):
         return colours.DARK.variables
 
     def get_line_filters(self) -> Sequence[LineFilter]:
-        """What is done to colours at the very end. NO_COLOR has chosen a theme already, where nothing else did."""
+        """What is done to colours at the very end. NO_COLOR has chosen a theme already, where nothing else did.
+
+        Textual looks in each row of each frame for a terminal's own colours. All of ours are true ones.
+        """
         if self.theme == themes.MONO:
-            return [colours.WithoutColour()]
-        return [line_filter for line_filter in super().get_line_filters() if not isinstance(line_filter, Monochrome)]
+            return [WITHOUT_COLOUR]
+        needless = (Monochrome, ANSIToTruecolor)
+        return [line_filter for line_filter in super().get_line_filters() if not isinstance(line_filter, needless)]
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         """What the command palette offers."""

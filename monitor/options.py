@@ -49,5 +49,6 @@ def monitor_options(replayed: str) -> Callable[[Callable[..., Any]], Callable[..
 
 
 def has_terminal() -> bool:
-    """Whether a person sits here: at a terminal, or at a web page that stands for one."""
-    return (sys.stdin.isatty() and sys.stdout.isatty()) or "TEXTUAL_DRIVER" in os.environ
+    """Whether a person sits here: at a terminal that can be drawn on, or at a web page that stands for one."""
+    is_drawable = sys.stdin.isatty() and sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
+    return is_drawable or "TEXTUAL_DRIVER" in os.environ

@@ -1,8 +1,8 @@
 """Measures Clearspan. `scripts/bench history`: how fast the record's commands answer on 1,000,000 interceptions;
-`scripts/bench monitor`: how the dashboard stands 100,000 events at 2,000 a second; `scripts/bench relay`: what crossing
-the bridge costs; `scripts/bench open-streams`: what a stream takes while it is open; `scripts/bench record`: how fast
-the record is written, and what pruning costs; `scripts/bench start`: how soon a bridge listens, and the short commands
-answer.
+`scripts/bench monitor`: how each view of the dashboard stands 2,000 events a second; `scripts/bench relay`: what
+crossing the bridge costs; `scripts/bench open-streams`: what a stream takes while it is open; `scripts/bench record`:
+how fast the record is written, and what pruning costs; `scripts/bench start`: how soon a bridge listens, and the short
+commands answer.
 """
 
 from __future__ import annotations
@@ -70,8 +70,10 @@ def main() -> None:
     command.add_argument("--times", type=int, default=5, help="runs of each command; the median is shown")
     command.set_defaults(run=history)
     command = commands.add_parser("monitor", help="the dashboard while events rain on it")
-    command.add_argument("--events", type=int, default=100_000)
+    command.add_argument("--events", type=int, default=30_000, help="in each view")
     command.add_argument("--rate", type=float, default=2_000, help="events a second")
+    command.add_argument("--size", default="120x36", help="columns and rows of the terminal")
+    command.add_argument("--view", action="append", choices=list(monitor_load.HANDS), help="only this one")
     command.set_defaults(run=monitor_load.measure)
     command = commands.add_parser("relay", help="the bridge against a bare relay, in turn")
     command.add_argument("--rounds", type=int, default=3)

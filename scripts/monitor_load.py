@@ -1,21 +1,40 @@
-"""The monitor under load: many events over a real socket, keys pressed meanwhile. `scripts/bench monitor` runs it."""
+"""The monitor under load: many events over a real socket on a real terminal, keys pressed meanwhile, view by view.
+
+`scripts/bench monitor` runs it. Each view has a monitor of its own, whose terminal and bridge are in other processes:
+what is measured is the monitor's processor time alone, the writing to the terminal included.
+"""
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import fcntl
 import os
+import pty
 import statistics
+import struct
 import sys
 import tempfile
+import termios
 import time
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
+
+import orjson
+from attrs import frozen
+from textual.pilot import Pilot
 
 from bridge.events.picture import Picture
+from bridge.events.values import KeyState, RateLimit, RateLimits
+from bridge.events.vocabulary import KeyChanged
 from bridge.events.wire import Hello, Snapshot, encode
 from monitor.app import MonitorApp
+from monitor.screens.walkthrough import WalkthroughScreen
 from monitor.sources.bridge_socket import BridgeSource
-from tests.support.flood import BEGAN, flood
+from tests.support.flood import KEYS, flood
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -25,67 +44,172 @@ TICK_S = 0.02
 PRESS_S = 0.25
 """How often a key is pressed."""
 
-IDLE_S = 5.0
-SETTLED = 10_000
-"""After so many events, memory must not grow any more."""
+PAINT_S = 1.0
+"""After so long a key has done nothing: the list or the text is at its end."""
 
-SIZE = (120, 36)
+IDLE_S = 5.0
+
+STUCK_S = 60.0
+"""What a start, an end and a machine with other things to do may take beside the events themselves."""
+
+
+STARTED = 2_000
+"""Events until the view is opened: then there is something to see in it."""
+
+
+@frozen
+class Hand:
+    """What a person does in a view: the key that opens it, two keys in turn, and what these change."""
+
+    opening: str
+    pressed: tuple[str, str]
+    changed: Callable[[MonitorApp], object]
+
+
+HANDS = {
+    "live": Hand("1", ("k", "k"), lambda app: app.listing.selection.id),
+    "reasoning": Hand("2", ("k", "j"), lambda app: app.reasoning.pane.scroll_offset.y),
+    "keys": Hand("3", ("j", "k"), lambda app: app.keys.selected_name),
+    "request": Hand("4", ("h", "h"), lambda app: app.request.request and app.request.request.id),
+    "totals": Hand("5", ("l", "h"), lambda app: app.totals.window),
+    "walkthrough": Hand("t", ("n", "b"), lambda app: isinstance(app.view, WalkthroughScreen) and app.view.current),
+    "help": Hand("question_mark", ("j", "k"), lambda app: app.screen.query_one("#help").scroll_offset.y),
+}
+
+
+class Watched(MonitorApp):
+    """Counts its frames."""
+
+    CSS_PATH = [str(ROOT / "monitor" / name) for name in MonitorApp.CSS_PATH]  # noqa: RUF012  as Textual types it
+    frames = 0
+
+    def __init__(self, source: BridgeSource, place: str, hand: Hand) -> None:
+        super().__init__(source, place)
+        self.hand = hand
+        self._before: object = None
+        self._painted: asyncio.Event | None = None
+
+    def post_display_hook(self) -> None:
+        self.frames += 1
+        if self._painted is not None and self.hand.changed(self) != self._before:
+            self._painted.set()
+
+    async def press(self, key: str) -> float | None:
+        """Milliseconds from a key press to the first frame that shows what it changed; None where it is at an end."""
+        self._before, self._painted = self.hand.changed(self), asyncio.Event()
+        began = time.perf_counter()
+        self.simulate_key(key)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(PAINT_S):
+                await self._painted.wait()
+        painted, self._painted = self._painted.is_set(), None
+        return (time.perf_counter() - began) * 1000 if painted else None
 
 
 def measure(options: argparse.Namespace) -> None:
-    """Prints the figures."""
-    with tempfile.TemporaryDirectory(prefix="clearspan-bench-") as place:
-        asyncio.run(_measure(Path(place) / "events.sock", options.events, options.rate))
+    """Prints a line for each view."""
+    print(
+        f"{'view':<12} {'processor':>9} {'frames':>9} {'key to paint':>21} {'idle':>6} {'memory':>16}  same as the fold"
+    )
+    for view in options.view or HANDS:
+        with tempfile.TemporaryDirectory(prefix="clearspan-bench-") as place:
+            asyncio.run(_measure(view, Path(place), options))
 
 
-async def _measure(socket: Path, events: int, rate: float) -> None:
-    arguments = (sys.executable, __file__, str(socket), str(events), str(rate))
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    feeder = await asyncio.create_subprocess_exec(*arguments, env=environment)
-    while not socket.exists():  # noqa: ASYNC110, ASYNC240  a file has no event, and one look at it takes no time
+async def _measure(view: str, place: Path, options: argparse.Namespace) -> None:
+    began, socket = datetime.now(UTC).replace(microsecond=0).isoformat(), place / "events.sock"
+    common = (str(socket), str(options.events), str(options.rate), began)
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "TERM": "xterm-256color", "COLORTERM": "truecolor"}
+    columns, rows = map(int, options.size.split("x"))
+    master, slave = pty.openpty()
+    fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+    feeder = await asyncio.create_subprocess_exec(sys.executable, __file__, "feed", *common, env=environment)
+    while not socket.exists():  # noqa: ASYNC110  a file has no event, and one look at it takes no time
         await asyncio.sleep(0.05)
-    app = MonitorApp(BridgeSource(socket), str(socket))
+    shown = bytearray()
+    asyncio.get_running_loop().add_reader(master, _read, master, shown)
+    figures = place / "figures.json"
+    monitor = await asyncio.create_subprocess_exec(
+        sys.executable, __file__, "watch", *common, view, str(figures),
+        stdin=slave, stdout=slave, stderr=slave, env=environment, start_new_session=True,
+    )  # fmt: skip
+    os.close(slave)
     try:
-        async with app.run_test(size=SIZE) as pilot:
-            await pilot.pause()
-            await _watch(app, events, rate)
+        async with asyncio.timeout(STUCK_S + 2 * options.events / options.rate):
+            await monitor.wait()
     finally:
+        if monitor.returncode is None:
+            monitor.kill()
         feeder.terminate()
         await feeder.wait()
+        asyncio.get_running_loop().remove_reader(master)
+        os.close(master)
+    if not figures.exists():
+        sys.exit(f"the monitor ended with {monitor.returncode}:\n{shown.decode(errors='replace')}")
+    _say(view, orjson.loads(figures.read_bytes()))
 
 
-async def _watch(app: MonitorApp, events: int, rate: float) -> None:
-    waits: list[float] = []
-    settled = 0
-    began, worked = time.perf_counter(), time.process_time()
-    while app.state.seq < events:
-        await asyncio.sleep(PRESS_S)
-        waits.append(await _press(app, "j" if len(waits) % 2 else "k"))
-        if not settled and app.state.seq >= min(SETTLED, events):
-            settled = _memory()
-    took, work = time.perf_counter() - began, time.process_time() - worked
-    grown, end = _memory() - settled, _memory()
-    worked = time.process_time()
-    await asyncio.sleep(IDLE_S)
-    idle = (time.process_time() - worked) / IDLE_S
-    expected = Picture()
-    for envelope in flood(events, rate):
-        expected.apply(envelope.event, envelope.at)
-    _say("events", f"{events:,} in {took:.1f} s: {events / took:,.0f} a second")
-    _say("same as the fold", "yes" if app.state.picture == expected else "NO")
-    _say("processor", f"{work / took:.0%} of a core while they come, {idle:.1%} afterwards")
-    _say("key to paint", f"median {statistics.median(waits):.0f} ms, worst {max(waits):.0f} ms, {len(waits)} keys")
-    _say("memory", f"{end / 1e6:.0f} MB, {grown / 1e6:+.1f} MB since event {min(SETTLED, events):,}")
+def _read(terminal: int, shown: bytearray) -> None:
+    """Takes what is painted, as fast as it comes; the last of it may be a report of a crash."""
+    with suppress(OSError):  # the other end is gone: the process's end says so
+        shown += os.read(terminal, 1 << 16)
+        del shown[:-8_192]
 
 
-async def _press(app: MonitorApp, key: str) -> float:
-    """Milliseconds from a key press to the screen that shows what it did."""
-    painted = asyncio.Event()
-    before = time.perf_counter()
-    app.simulate_key(key)
-    app.call_later(app.call_after_refresh, painted.set)
-    await painted.wait()
-    return (time.perf_counter() - before) * 1000
+def _say(view: str, figures: dict[str, float]) -> None:
+    print(
+        f"{view:<12} {figures['work']:>8.1%} {figures['frames']:>7.1f}/s"
+        f" {figures['median']:>6.0f} ms, worst {figures['worst']:>4.0f}"
+        f" {figures['idle']:>6.1%} {figures['memory']:>7.0f} MB {figures['grown']:>+5.1f}"
+        f"  {'yes' if figures['same'] else 'NO'}",
+        flush=True,
+    )
+
+
+def _watch(socket: Path, events: int, rate: float, began: datetime, view: str, figures: Path) -> None:
+    """A monitor on this terminal that writes its figures to a file, and ends."""
+    app = Watched(BridgeSource(socket), str(socket), HANDS[view])
+    app.run(auto_pilot=_driver(app, events, rate, began, figures))
+
+
+def _driver(
+    app: Watched, events: int, rate: float, began: datetime, figures: Path
+) -> Callable[[Pilot[object]], Coroutine[Any, Any, None]]:
+    async def drive(_pilot: Pilot[object]) -> None:
+        while app.state.seq < min(STARTED, events):  # noqa: ASYNC110  a state has no event
+            await asyncio.sleep(0.05)
+        app.simulate_key(app.hand.opening)
+        await asyncio.sleep(1)  # what a view does once, when it is opened
+        settled = _memory()
+        waits: list[float | None] = []
+        clock, worked, frames = time.perf_counter(), time.process_time(), app.frames
+        while app.state.seq < events:
+            await asyncio.sleep(PRESS_S)
+            waits.append(await app.press(app.hand.pressed[len(waits) % 2]))
+        took = time.perf_counter() - clock
+        work, painted, end = time.process_time() - worked, app.frames - frames, _memory()
+        await asyncio.sleep(1)
+        worked = time.process_time()
+        await asyncio.sleep(IDLE_S)
+        idle = (time.process_time() - worked) / IDLE_S
+        felt = [wait for wait in waits if wait is not None] or [float("inf")]
+        expected = _begun(began)
+        for envelope in flood(events, rate, began):
+            expected.apply(envelope.event, envelope.at)
+        told = {
+            "work": work / took,
+            "frames": painted / took,
+            "median": statistics.median(felt),
+            "worst": max(felt),
+            "idle": idle,
+            "memory": end / 1e6,
+            "grown": (end - settled) / 1e6,
+            "same": app.state.picture == expected,
+        }
+        figures.write_bytes(orjson.dumps(told))  # noqa: ASYNC240  all is measured
+        app.exit()
+
+    return drive
 
 
 def _memory() -> int:
@@ -93,28 +217,43 @@ def _memory() -> int:
     return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
-def _say(what: str, figures: str) -> None:
-    print(f"{what:<20}{figures}", flush=True)
+def _begun(at: datetime) -> Picture:
+    """What a bridge knows before its first request: twelve keys."""
+    reset = at + timedelta(minutes=10)
+    picture, limits = Picture(), RateLimits(RateLimit(500, 420, reset), RateLimit(200_000, 90_000, reset))
+    for key in (*KEYS, *(f"sk-p...{number:04}" for number in range(9))):
+        picture.apply(KeyChanged("openai", key, KeyState.VALID, limits=limits), at)
+    return picture
 
 
-async def _feed(socket: Path, events: int, rate: float) -> None:
+async def _feed(socket: Path, events: int, rate: float, began: datetime) -> None:
     """A bridge that says so many events to its first subscriber, and then nothing more."""
 
     async def tell(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        writer.write(encode(Hello(1, "0.0.0", os.getpid(), "http://127.0.0.1:8484", BEGAN)))
-        writer.write(encode(Snapshot.of(Picture(), 0, BEGAN)))
+        writer.write(encode(Hello(1, "0.0.0", os.getpid(), "http://127.0.0.1:8484", began)))
+        writer.write(encode(Snapshot.of(_begun(began), 0, began)))
         loop = asyncio.get_running_loop()
-        began = loop.time()
-        for envelope in flood(events, rate):
+        start = loop.time()
+        for envelope in flood(events, rate, began):
             writer.write(encode(envelope))
             if envelope.seq % max(1, int(rate * TICK_S)) == 0:
                 await writer.drain()
-                await asyncio.sleep(max(0.0, began + envelope.seq / rate - loop.time()))
+                await asyncio.sleep(max(0.0, start + envelope.seq / rate - loop.time()))
         await reader.read()
 
     async with await asyncio.start_unix_server(tell, socket) as server:
         await server.serve_forever()
 
 
+def main(role: str, socket: str, events: str, rate: str, began: str, *more: str) -> None:
+    """One of the two processes beside the one that measures."""
+    common = (Path(socket), int(events), float(rate), datetime.fromisoformat(began))
+    if role == "feed":
+        asyncio.run(_feed(*common))
+    else:
+        view, figures = more
+        _watch(*common, view, Path(figures))
+
+
 if __name__ == "__main__":
-    asyncio.run(_feed(Path(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3])))
+    main(*sys.argv[1:])

@@ -10,7 +10,7 @@ from typing import Any
 import attrs
 import orjson
 
-from bridge.cli.tables import table
+from bridge.cli.paper import Paper, PrintedColumn, table
 from bridge.config.load import Loaded
 from bridge.config.rules import open_to_all
 from bridge.config.settings import Seconds, Size, format_duration, format_size
@@ -22,11 +22,19 @@ HIDDEN_SETTING = re.compile(r"\.(extra_)?headers\.|^mcp\.servers\..*\.env\.")
 TOOL_URL = re.compile(r"^mcp\.servers\..*\.url$")
 
 
-def settings_table(loaded: Loaded) -> Iterator[str]:
-    """Every setting in force and where it came from. Keys and tokens are masked."""
+SETTINGS = (PrintedColumn("SETTING"), PrintedColumn("VALUE", least=12), PrintedColumn("FROM", least=12))
+
+NOT_SAID = "default"
+"""Where a setting comes from that nobody said."""
+
+
+def settings_table(loaded: Loaded, on: Paper, *, changed: bool = False) -> Iterator[str]:
+    """Every setting in force, or those that somebody said, and where it came from. Keys and tokens are masked."""
     yield f"configuration file: {loaded.file or 'none'}"
     rows = [(name, _shown(name, value), _source(name, loaded)) for name, value in _flatten("", loaded.settings)]
-    yield from table(("SETTING", "VALUE", "FROM"), rows)
+    if changed:
+        rows = [row for row in rows if row[2] != NOT_SAID]
+    yield from table(SETTINGS, rows, on) if rows else ["every setting is its default"]
     for name, provider in loaded.settings.providers.items():
         if not provider.keys:
             yield f"providers.{name} has no keys: only requests that bring their own are served"
@@ -35,10 +43,10 @@ def settings_table(loaded: Loaded) -> Iterator[str]:
     yield from (f"warning: {line}" for line in loaded.warnings)
 
 
-def limits_table() -> Iterator[str]:
+def limits_table(on: Paper = Paper()) -> Iterator[str]:  # noqa: B008  frozen
     """The budgets that nobody can change (docs/configuration.md, Limits)."""
     rows = ((field.name, _limit(field.name, getattr(LIMITS, field.name))) for field in attrs.fields(Limits))
-    return table(("LIMIT", "VALUE"), rows)
+    return table((PrintedColumn("LIMIT"), PrintedColumn("VALUE", right=True)), rows, on)
 
 
 def _limit(name: str, value: int) -> str:
@@ -89,4 +97,4 @@ def _source(name: str, loaded: Loaded) -> str:
         if name in loaded.sources:
             return loaded.sources[name]
         name = name.rpartition(".")[0]
-    return "default"
+    return NOT_SAID

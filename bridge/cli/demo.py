@@ -13,6 +13,7 @@ from typing import Any
 import trio
 from attrs import evolve
 
+from bridge.cli.paper import paper
 from bridge.cli.serve import (
     Beside,
     announce,
@@ -24,6 +25,7 @@ from bridge.cli.serve import (
     until_it_ends,
 )
 from bridge.cli.simulate import simulated_provider
+from bridge.cli.summary import summary
 from bridge.config.settings import ProviderSettings, Settings
 from bridge.keys.secret import Secret
 from bridge.observe import logs
@@ -88,8 +90,10 @@ async def _demo(  # what the command's options say
             server = evolve(settings.server, **(own | dict(explicit)))
             record = settings.record if keep else evolve(settings.record, path=Path(place) / "clearspan.db")
             ours = evolve(settings, server=server, record=record, providers={OPENAI.name: provider})
+            done = ""
 
             async def play(bridge: Bridge) -> None:
+                nonlocal done
                 async with trio.open_nursery() as nursery:
                     nursery.start_soon(_end_on_hangup, nursery)
                     nursery.start_soon(_show_then_stop, view, bridge, nursery)
@@ -97,9 +101,12 @@ async def _demo(  # what the command's options say
                         f"{bridge.url}/{OPENAI.name}{OPENAI.base_path}", rounds=rounds, speed=speed, seed=seed
                     )
                     await bridge.hub.flushed()
+                    done = summary(bridge.hub.picture)
                     nursery.cancel_scope.cancel()
 
             code = await run_beside(ours, play, announce if view is print_events else keep_quiet)
+    if done and view is print_events:
+        paper().put([done])
     return code
 
 

@@ -77,6 +77,7 @@ def serve(context: click.Context, /, **_: Any) -> None:
 @common_options
 @monitor_options("a log of `tail --json`, or a record's database")
 @click.option("--web", is_flag=True, help="Serve the dashboard as a web page on loopback.")
+@click.option("--plain", is_flag=True, help="A line in ASCII for each thing that happens, in place of the dashboard.")
 @click.option("--web-port", type=click.IntRange(0, 65535), default=8486, show_default=True, help="Its port; 0: any.")
 @click.pass_context
 def monitor(
@@ -86,15 +87,18 @@ def monitor(
     speed: float,
     theme: str | None,
     web: bool,
+    plain: bool,
     web_port: int,
     **_: Any,
 ) -> None:
     """The terminal dashboard alone."""
     from bridge.cli import monitor
 
+    if web and plain:
+        raise click.UsageError("--web is a page, --plain is lines")
     settings = settings_from(context).settings
     port = web_port if web else None
-    sys.exit(monitor.watch(settings, replay=replay, speed=speed, theme=theme, web_port=port))
+    sys.exit(monitor.watch(settings, replay=replay, speed=speed, theme=theme, web_port=port, plain=plain))
 
 
 @cli.command()
@@ -141,15 +145,16 @@ def simulate(
 
 @cli.command()
 @common_options
+@click.option("--changed", is_flag=True, help="Only settings that are not left at their default.")
 @click.pass_context
-def check(context: click.Context, /, **_: Any) -> None:
+def check(context: click.Context, /, changed: bool, **_: Any) -> None:
     """Validate the configuration; print every setting in force, where it comes from, and the limits."""
     from bridge.cli.check import limits_table, settings_table
+    from bridge.cli.paper import paper
 
-    for line in settings_table(settings_from(context, keys=True, tokens=True)):
-        click.echo(line)
-    for line in limits_table():
-        click.echo(line)
+    on = paper()
+    lines = list(settings_table(settings_from(context, keys=True, tokens=True), on, changed=changed))
+    on.put_whole(lines if changed else [*lines, *limits_table(on)])
 
 
 @cli.command()
@@ -158,40 +163,46 @@ def check(context: click.Context, /, **_: Any) -> None:
 @click.pass_context
 def tail(context: click.Context, /, as_json: bool, **_: Any) -> None:
     """Events as they happen."""
+    from bridge.cli.paper import paper
     from bridge.events.client import subscription
     from bridge.events.describe import describe
     from bridge.events.wire import Envelope, decode
 
+    on = paper()
     with subscription(_socket(context)) as lines:
         for line in lines:
             if as_json:
                 sys.stdout.buffer.write(line)
                 sys.stdout.buffer.flush()
             elif isinstance(message := decode(line), Envelope):
-                click.echo(describe(message))
+                on.put([describe(message)])
 
 
 @cli.command()
 @common_options
 @click.option("--json", "as_json", is_flag=True, help="As a JSON list of the fields of `key.changed`.")
+@click.option("--watch", is_flag=True, help="Go on showing it, until interrupted.")
 @click.pass_context
-def keys(context: click.Context, /, as_json: bool, **_: Any) -> None:
+def keys(context: click.Context, /, as_json: bool, watch: bool, **_: Any) -> None:
     """Key health as a table."""
     import orjson
 
-    from bridge.cli.key_tables import circuit_table, key_table, keys_json
+    from bridge.cli.key_tables import key_lines, keys_json
+    from bridge.cli.key_watch import watch_keys
+    from bridge.cli.paper import paper
     from bridge.events.client import read_snapshot
 
+    if watch:
+        if as_json:
+            raise click.UsageError("--watch shows a table; `clearspan tail --json` prints what happens as JSON")
+        watch_keys(_socket(context), paper())
+        return
     found = read_snapshot(_socket(context))
     if as_json:
         click.echo(orjson.dumps(keys_json(found.keys), option=orjson.OPT_INDENT_2).decode())
         return
-    for line in key_table(found.keys):
-        click.echo(line)
-    if found.circuits:
-        click.echo()
-        for line in circuit_table(found.circuits):
-            click.echo(line)
+    on = paper()
+    on.put_whole(key_lines(found.keys, found.circuits, on))
 
 
 @cli.command()
@@ -202,6 +213,7 @@ def tools(context: click.Context, /, as_json: bool, **_: Any) -> None:
     """MCP servers and their tools, as the running bridge has them; where none runs, as they are found now."""
     import orjson
 
+    from bridge.cli.paper import paper
     from bridge.cli.tools import found_servers, tool_tables
     from bridge.events.wire import unstructured
 
@@ -209,8 +221,8 @@ def tools(context: click.Context, /, as_json: bool, **_: Any) -> None:
     if as_json:
         click.echo(orjson.dumps(unstructured(servers), option=orjson.OPT_INDENT_2).decode())
         return
-    for line in tool_tables(servers):
-        click.echo(line)
+    on = paper()
+    on.put_whole(tool_tables(servers, on))
 
 
 @cli.command()

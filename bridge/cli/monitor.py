@@ -7,15 +7,32 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
+from attrs import evolve
+
+from bridge.cli.paper import Paper, paper
 from bridge.config.settings import Settings
 from bridge.errors import ConfigurationError
+from bridge.events.client import subscription
+from bridge.events.describe import describe
+from bridge.events.wire import Envelope, decode
 
 NEWEST = 2_000
 """How many interceptions of a record are played."""
 
 
-def watch(settings: Settings, *, replay: Path | None, speed: float, theme: str | None, web_port: int | None) -> int:
-    """Shows it until a person quits; the exit code. Raises ConfigurationError for what can't be shown."""
+def watch(
+    settings: Settings,
+    *,
+    replay: Path | None,
+    speed: float,
+    theme: str | None,
+    web_port: int | None,
+    plain: bool = False,
+) -> int:
+    """Shows it until a person quits; the exit code. Raises ConfigurationError for what can't be shown.
+
+    A terminal that can't be drawn on gets lines, as `plain` asks for everywhere.
+    """
     from monitor.command import MonitorError, MonitorOptions, show
     from monitor.options import has_terminal
     from monitor.web.server import serve
@@ -25,11 +42,24 @@ def watch(settings: Settings, *, replay: Path | None, speed: float, theme: str |
         try:
             if web_port is not None:
                 return serve(options, web_port)
+            on = paper()
+            if plain or (on.is_terminal and (on.ascii_only or not on.moves)):
+                return _print_lines(settings.server.socket, log, evolve(on, ascii_only=True, colours=False))
             if not has_terminal():
                 raise ConfigurationError(["the monitor needs a terminal; `clearspan tail` prints events as lines"])
             return show(options)
         except MonitorError as error:
             raise ConfigurationError([str(error)]) from None
+
+
+def _print_lines(socket: Path, log: Path | None, on: Paper) -> int:
+    """What happens, or what a log tells, a line each."""
+    with log.open("rb") if log is not None else subscription(socket) as lines:
+        for line in lines:
+            message = decode(line)
+            if isinstance(message, Envelope):
+                on.put([describe(message)])
+    return 0
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 import trio
 
-from bridge.cli.tables import table
+from bridge.cli.paper import PrintedColumn, paper, table
 from bridge.errors import ClearspanError
 from bridge.observe import logs
 from bridge.proving.captures import NotACapture, captures
@@ -54,12 +54,21 @@ def _but(tried: list[Tried]) -> str:
     return f", {changed} of them with the usage that the bridge asks for" if changed else ""
 
 
+TRIED = (
+    PrintedColumn("AGENT", least=12),
+    *(
+        PrintedColumn(title)
+        for title in ("REQUESTS", "SERVED", "REQUEST BODIES EQUAL", "ANSWERS EQUAL", "HEADERS KEPT")
+    ),
+)
+
+
 def _table(tried: list[Tried]) -> Iterator[str]:
     by_agent: dict[str, list[Tried]] = defaultdict(list)
     for result in tried:
         by_agent[result.agent].append(result)
     rows = [_row(agent, by_agent[agent]) for agent in sorted(by_agent)]
-    return table(("AGENT", "REQUESTS", "SERVED", "REQUEST BODIES EQUAL", "ANSWERS EQUAL", "HEADERS KEPT"), rows)
+    return table(TRIED, rows, paper())
 
 
 def _row(agent: str, mine: list[Tried]) -> tuple[str, ...]:

@@ -55,6 +55,9 @@ JSON = click.option("--json", "as_json", is_flag=True, help="One JSON object a l
 @click.pass_context
 def history(context: click.Context, /, as_json: bool, **filters: Any) -> None:
     """Past interceptions, newest first."""
+    from datetime import UTC, datetime
+
+    from bridge.cli.paper import paper
     from bridge.cli.tables import interception_table
     from bridge.record.export import json_lines
     from bridge.record.history import Filter, interceptions
@@ -65,7 +68,8 @@ def history(context: click.Context, /, as_json: bool, **filters: Any) -> None:
     if as_json:
         _write(json_lines(rows))
     elif rows:
-        _print(interception_table(rows))
+        on = paper()
+        on.put_whole(interception_table(rows, on, datetime.now(UTC)))
     else:
         click.echo("No interception matches.", err=True)
 
@@ -79,6 +83,7 @@ def history(context: click.Context, /, as_json: bool, **filters: Any) -> None:
 def show(context: click.Context, /, name: str, as_json: bool, raw: bool, **_: Any) -> None:
     """One interception in full; the first characters of its ID will do."""
     from bridge.cli.dumps import raw_dump
+    from bridge.cli.paper import paper
     from bridge.cli.story import story_lines
     from bridge.record.export import json_lines
     from bridge.record.history import story
@@ -90,7 +95,8 @@ def show(context: click.Context, /, name: str, as_json: bool, raw: bool, **_: An
     elif as_json:
         _write(json_lines([found]))
     else:
-        _print(story_lines(found))
+        on = paper()
+        on.put_whole(story_lines(found, on.width))
 
 
 @click.command()
@@ -127,6 +133,7 @@ def stats(
     context: click.Context, /, group: str, since: datetime | None, until: datetime | None, as_json: bool, **_: Any
 ) -> None:
     """Tokens and cost, summed by day, model, client, session, key, or what was served."""
+    from bridge.cli.paper import paper
     from bridge.cli.tables import totals_table
     from bridge.record.export import json_lines
     from bridge.record.sums import totals
@@ -136,7 +143,8 @@ def stats(
     if as_json:
         _write(json_lines(rows))
     else:
-        _print(totals_table(group, rows))
+        on = paper()
+        on.put_whole(totals_table(group, rows, on))
 
 
 @click.command()
@@ -149,6 +157,7 @@ def sessions(context: click.Context, /, since: datetime | None, limit: int, as_j
     """Agents' sessions as a tree with their agents, those that asked last first."""
     import orjson
 
+    from bridge.cli.paper import paper
     from bridge.cli.session_tree import session_table, session_trees
     from bridge.events.client import NoBridge, read_snapshot
     from bridge.events.times import format_time
@@ -175,7 +184,8 @@ def sessions(context: click.Context, /, since: datetime | None, limit: int, as_j
         _write([orjson.dumps(trees, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)])
         return
     if trees:
-        _print(session_table(trees))
+        on = paper()
+        on.put_whole(session_table(trees, on))
     else:
         click.echo("No session yet.", err=True)
 
@@ -223,8 +233,3 @@ def _write_raw(chunks: Iterable[bytes]) -> None:
         text = chunk.decode("utf-8", "replace").replace("\r\n", "\n")
         click.echo(visible(text, keep="\n"), nl=False)
     click.echo()
-
-
-def _print(lines: Iterable[str]) -> None:
-    for line in lines:
-        click.echo(line)

@@ -9,6 +9,7 @@ from functools import partial
 import trio
 
 from bridge.cli.ending import INTERRUPTED, close_output
+from bridge.cli.paper import paper, plain
 from bridge.config.load import Loaded
 from bridge.config.reload import follow_configuration
 from bridge.config.settings import Settings
@@ -124,11 +125,13 @@ async def show_monitor(bridge: Bridge, *, step: bool = False) -> None:
 
 async def print_events(bridge: Bridge) -> None:
     """Event lines on standard output, until nobody reads them. A reader that is slow loses events, and slows nobody."""
-    subscriber = bridge.hub.subscribe()
+    subscriber, ascii_only = bridge.hub.subscribe(), paper().ascii_only
     try:
         while True:
             messages = [decode(line) for line in b"".join(await subscriber.take()).splitlines()]
             lines = [describe(message) for message in messages if isinstance(message, Envelope)]
+            if ascii_only:
+                lines = [plain(line) for line in lines]
             await trio.to_thread.run_sync(partial(print, "\n".join(lines), flush=True), abandon_on_cancel=True)
     except BrokenPipeError:
         close_output()

@@ -10,7 +10,8 @@ from collections.abc import Iterable, Iterator
 from operator import itemgetter
 from typing import Any
 
-from bridge.cli.tables import RecordRow, count, dollars, local_time, table
+from bridge.cli.paper import Paper, PrintedColumn, table
+from bridge.cli.tables import RecordRow, count, dollars, local_time
 from bridge.events.entries import Interception, Tokens
 from bridge.events.times import format_time
 from bridge.events.values import cost_mark
@@ -142,15 +143,28 @@ def _is_below(name: str | None, parent: str | None, nodes: dict[str | None, Any]
     return False
 
 
-def session_table(trees: Iterable[RecordRow]) -> Iterator[str]:
+SESSIONS = (
+    PrintedColumn("SESSION", least=12),
+    PrintedColumn("WHO", goes=2, least=8),
+    PrintedColumn("STATE"),
+    PrintedColumn("REQUESTS", right=True, goes=4),
+    PrintedColumn("IN", right=True, goes=6),
+    PrintedColumn("OUT", right=True, goes=5),
+    PrintedColumn("COST", right=True),
+    PrintedColumn("KEY", goes=3),
+    PrintedColumn("LAST", goes=7),
+    PrintedColumn("LAST WORDS", goes=1, least=16),
+)
+
+
+def session_table(trees: Iterable[RecordRow], on: Paper) -> Iterator[str]:
     """Sessions, one a line, with their agents below where there are several."""
-    head = ("SESSION", "WHO", "STATE", "REQUESTS", "IN", "OUT", "COST", "KEY", "LAST", "LAST WORDS")
     rows: list[tuple[str, ...]] = []
     for tree in trees:
         rows.append(_row(tree["session_id"], tree["client"], tree))
         if tree["agents"][1:] or tree["agents"][0]["agents"]:
             rows += _agent_rows(tree["agents"], "")
-    return table(head, rows)
+    return table(SESSIONS, rows, on)
 
 
 def _agent_rows(agents: list[RecordRow], indent: str) -> Iterator[tuple[str, ...]]:

@@ -21,31 +21,33 @@ from bridge.events.size import utf8_size
 from bridge.terminal_text import visible_start as visible
 
 WIDTH = 100
+"""Cells of a line, where there is room for them."""
 
 
-def story_lines(story: RecordRow) -> Iterator[str]:
-    """One interception from request to end, as it went."""
+def story_lines(story: RecordRow, room: int | None = None) -> Iterator[str]:
+    """One interception from request to end, as it went, in so many cells where the room has an end."""
+    width = min(WIDTH, room or WIDTH)
     yield visible(f"{story['client']} asked {story['provider']} for {story['model'] or 'an unnamed model'}")
     for name, value in _facts(story):
         yield f"  {name:<12}{visible(value)}"
     yield from _attempts(story["attempts"])
     for result in story["results"]:
         yield from _paragraph(
-            f"Brings the result of {result['tool_call_id'] or 'a tool'}{_size(result)}", _text(result)
+            width, f"Brings the result of {result['tool_call_id'] or 'a tool'}{_size(result)}", _text(result)
         )
     for prompt in story["prompts"]:
-        yield from _paragraph("Prompt", prompt["text"])
+        yield from _paragraph(width, "Prompt", prompt["text"])
     for thought in story["thoughts"]:
         if thought["text"] is None:
             tokens = f", ~{thought['estimated_tokens']:,} tokens" if thought["estimated_tokens"] else ""
             why = f"(withheld: {thought['reason'] or 'not recorded'}, {thought['bytes'] or 0} bytes{tokens})"
-            yield from _paragraph("Thought", why)
+            yield from _paragraph(width, "Thought", why)
         else:
-            yield from _paragraph(f"Thought ({thought['source']})", thought["text"])
+            yield from _paragraph(width, f"Thought ({thought['source']})", thought["text"])
     for tool in story["tools"]:
-        yield from _tool(tool)
+        yield from _tool(width, tool)
     for note in story["notes"]:
-        yield from _paragraph(f"Note: {note['kind']}", note["text"] or "(nothing more)")
+        yield from _paragraph(width, f"Note: {note['kind']}", note["text"] or "(nothing more)")
     for used in story["tokens"]:
         yield from _tokens(used, story)
 
@@ -64,14 +66,14 @@ def _tokens(used: RecordRow, story: RecordRow) -> Iterator[str]:
         yield f"  {'context window':<28}{used['context_window']:>12,}"
 
 
-def _tool(tool: RecordRow) -> Iterator[str]:
+def _tool(width: int, tool: RecordRow) -> Iterator[str]:
     """A call, and what came of it."""
     made = " by the bridge" if tool["injected"] else ""
     arguments = tool["arguments"]
     shown = arguments if isinstance(arguments, str) else orjson.dumps(arguments, option=orjson.OPT_INDENT_2).decode()
-    yield from _paragraph(f"Tool call{made}: {tool['tool']}", shown)
+    yield from _paragraph(width, f"Tool call{made}: {tool['tool']}", shown)
     if tool["result"] is not None:
-        yield from _paragraph(f"  Its result{_size(tool['result'])}", _text(tool["result"]))
+        yield from _paragraph(width, f"  Its result{_size(tool['result'])}", _text(tool["result"]))
 
 
 def _size(result: RecordRow) -> str:
@@ -131,10 +133,10 @@ def _attempts(attempts: list[RecordRow]) -> Iterator[str]:
         yield visible(f"  {attempt['attempt']}. {attempt['key']}  {went}{cooldown}")
 
 
-def _paragraph(title: str, text: str | None) -> Iterator[str]:
+def _paragraph(width: int, title: str, text: str | None) -> Iterator[str]:
     yield ""
     yield visible(title)
     for line in terminal_text.visible(text or "(not recorded)", keep="\n").splitlines():
         yield from textwrap.wrap(
-            line, WIDTH, initial_indent="  ", subsequent_indent="  ", replace_whitespace=False
+            line, width, initial_indent="  ", subsequent_indent="  ", replace_whitespace=False
         ) or [""]

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import Any
 
+from bridge.cli.paper import Colour, Paper, PrintedCell, PrintedColumn, table
 from bridge.events.values import Asked, cost_mark, served_otherwise
 from bridge.terminal_text import visible_start as visible
 
@@ -18,38 +19,53 @@ OTHERWISE = "≠"
 
 PROMPT_WIDTH = 48
 
+AGO_S = 20 * 3_600
 
-def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
-    """Rows in aligned columns, under their names."""
-    lines = [head, *rows]
-    widths = [max(len(line[column]) for line in lines) for column in range(len(head))]
-    for line in lines:
-        yield "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
+HISTORY = (
+    PrintedColumn("ID"),
+    PrintedColumn("STARTED"),
+    PrintedColumn("CLIENT", goes=4, least=8),
+    PrintedColumn("MODEL", goes=5, least=12),
+    PrintedColumn("OUTCOME"),
+    PrintedColumn("STATUS", right=True, goes=9),
+    PrintedColumn("TRIES", right=True, goes=10),
+    PrintedColumn("TIME", right=True, goes=6),
+    PrintedColumn("IN", right=True, goes=8),
+    PrintedColumn("OUT", right=True, goes=7),
+    PrintedColumn("COST", right=True, goes=3),
+    PrintedColumn("PROMPT", goes=2, least=16),
+)
+
+OUTCOMES: dict[str, Colour] = {"failed": "red", "rejected": "yellow", "cancelled": "bright_black"}
 
 
-def interception_table(rows: Iterable[RecordRow]) -> Iterator[str]:
-    """Interceptions, one a line."""
-    head = ("ID", "STARTED", "CLIENT", "MODEL", "OUTCOME", "STATUS", "TRIES", "TIME", "IN", "OUT", "COST", "PROMPT")
-    return table(head, (_interception_row(interception) for interception in rows))
+def interception_table(rows: Iterable[RecordRow], on: Paper, now: datetime) -> Iterator[str]:
+    """Interceptions, one a line. A person reads how long ago they were, a program when."""
+    return table(HISTORY, (_interception_row(interception, on, now) for interception in rows), on)
 
 
-def _interception_row(interception: RecordRow) -> tuple[str, ...]:
+def _interception_row(interception: RecordRow, on: Paper, now: datetime) -> tuple[PrintedCell, ...]:
     prompt = interception["prompt"] or ("" if interception["error"] is None else f"! {interception['error']}")
+    started, outcome = interception["started_at"], interception["outcome"] or "running"
     cells = (
         interception["id"][:8],
-        local_time(interception["started_at"]),
+        ago(started, now) if on.is_terminal else local_time(started),
         interception["client"],
         _model(interception),
-        interception["outcome"] or "running",
+        outcome,
         str(interception["status"] or "-"),
         str(interception["attempts"] or "-"),
         seconds(interception["duration_ms"]),
         count(_input_tokens(interception)),
         count(interception["output"]),
         _cost(interception),
-        textwrap.shorten(prompt, PROMPT_WIDTH, placeholder="…"),
+        textwrap.shorten(prompt, on.width or PROMPT_WIDTH, placeholder="…"),
     )
-    return tuple(visible(cell) for cell in cells)
+    tone = OUTCOMES.get(outcome)
+    return tuple(
+        (visible(cell), tone) if tone and column.title == "OUTCOME" else visible(cell)
+        for column, cell in zip(HISTORY, cells, strict=True)
+    )
 
 
 def _model(interception: RecordRow) -> str:
@@ -75,13 +91,45 @@ def _input_tokens(interception: RecordRow) -> int:
     return sum(interception[name] or 0 for name in ("input", "cache_read_input", "cache_write_input"))
 
 
-def totals_table(group: str, rows: Iterable[RecordRow]) -> Iterator[str]:
-    """Sums, one group a line."""
+SUMMED = ("interceptions", "failed", "input", "cache_read_input", "cache_write_input", "output")
+
+TOTAL = "total"
+
+
+def totals_table(group: str, rows: Iterable[RecordRow], on: Paper) -> Iterator[str]:
+    """Sums, one group a line, and all of them together under these."""
     by = ("DAY", "ASKED", "SERVED") if group == "served" else (group.upper(),)
-    head = (*by, "REQUESTS", "FAILED", "INPUT", "CACHE READ", "CACHE WRITE", "OUTPUT", "COST")
-    names = ("interceptions", "failed", "input", "cache_read_input", "cache_write_input", "output")
-    cells = ((*_summed_by(group, sums), *(f"{sums[name]:,}" for name in names), _cost(sums)) for sums in rows)
-    return table(head, cells)
+    columns = (
+        *(PrintedColumn(title, least=10) for title in by),
+        PrintedColumn("REQUESTS", right=True),
+        PrintedColumn("FAILED", right=True, goes=2),
+        PrintedColumn("INPUT", right=True, goes=3),
+        PrintedColumn("CACHE READ", right=True, goes=4),
+        PrintedColumn("CACHE WRITE", right=True, goes=5),
+        PrintedColumn("OUTPUT", right=True, goes=1),
+        PrintedColumn("COST", right=True),
+    )
+    groups = list(rows)
+    lines = [(_summed_by(group, sums), sums) for sums in groups]
+    if len(groups) > 1:
+        lines.append(((TOTAL, *("" for _ in by[1:])), _together(groups)))
+    return table(columns, ((*names, *_sums(sums)) for names, sums in lines), on)
+
+
+def _together(groups: list[RecordRow]) -> RecordRow:
+    costs = [sums["cost_usd"] for sums in groups if sums["cost_usd"] is not None]
+    return {
+        **{name: sum(sums[name] for sums in groups) for name in (*SUMMED, "unpriced")},
+        "partial": any(sums["partial"] for sums in groups),
+        "cost_usd": sum(costs) if costs else None,
+    }
+
+
+def _sums(sums: RecordRow) -> tuple[PrintedCell, ...]:
+    numbers: list[PrintedCell] = [f"{sums[name]:,}" for name in SUMMED]
+    if sums["failed"]:
+        numbers[SUMMED.index("failed")] = (f"{sums['failed']:,}", "red")
+    return (*numbers, _cost(sums))
 
 
 def _summed_by(group: str, sums: RecordRow) -> tuple[str, ...]:
@@ -114,6 +162,18 @@ def dollars(cost: float | None, mark: str = "") -> str:
 
 def _cost(sums: RecordRow) -> str:
     return dollars(sums["cost_usd"], cost_mark(sums["unpriced"], partial=sums["partial"]))
+
+
+def ago(stamp: str, now: datetime) -> str:
+    """How long ago a time of the record was, e.g. `12s ago`; from twenty hours on the time itself."""
+    at = datetime.fromisoformat(stamp)
+    seconds = max(0, int((now - at).total_seconds()))
+    if seconds >= AGO_S:
+        return at.astimezone().strftime("%d %b %H:%M")
+    for size, unit in ((3_600, "h"), (60, "m")):
+        if seconds >= size:
+            return f"{seconds // size}{unit} ago"
+    return f"{seconds}s ago"
 
 
 def local_time(stamp: str) -> str:

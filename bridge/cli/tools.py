@@ -7,8 +7,8 @@ from pathlib import Path
 
 import trio
 
+from bridge.cli.paper import Paper, PrintedColumn, table
 from bridge.cli.serve import until_it_ends
-from bridge.cli.tables import table
 from bridge.config.settings import Settings
 from bridge.errors import ClearspanError
 from bridge.events.client import NoBridge, ask
@@ -64,14 +64,30 @@ def _tried(settings: Settings) -> list[ToldServer]:
     return found
 
 
-def tool_tables(servers: Sequence[ToldServer]) -> Iterator[str]:
+SERVERS = (
+    PrintedColumn("SERVER", least=8),
+    PrintedColumn("STATE"),
+    PrintedColumn("TOOLS", right=True),
+    PrintedColumn("WHERE", goes=1, least=12),
+    PrintedColumn("ERROR", least=12),
+)
+
+TOOLS = (
+    PrintedColumn("ID", goes=2, least=8),
+    PrintedColumn("SERVER", least=8),
+    PrintedColumn("TOOL", least=12),
+    PrintedColumn("ALLOWED"),
+    PrintedColumn("DESCRIPTION", goes=1, least=12),
+)
+
+
+def tool_tables(servers: Sequence[ToldServer], on: Paper) -> Iterator[str]:
     """The servers, then their tools. All text is safe for a terminal."""
     if not servers:
         yield "No MCP server is configured ([mcp.servers.NAME] in the configuration)."
         return
-    head = ("SERVER", "STATE", "TOOLS", "WHERE", "ERROR")
     rows = ((each.server, each.state.value, _count(each), each.url, each.error or "-") for each in servers)
-    yield from table(head, (tuple(visible(cell) for cell in row) for row in rows))
+    yield from table(SERVERS, (tuple(visible(cell) for cell in row) for row in rows), on)
     tools = [(each.server, tool) for each in servers for tool in each.tools]
     if tools:
         yield ""
@@ -79,9 +95,7 @@ def tool_tables(servers: Sequence[ToldServer]) -> Iterator[str]:
             (tool.id or "-", server, tool.name, "yes" if tool.allowed else "no", tool.description)
             for server, tool in tools
         )
-        yield from table(
-            ("ID", "SERVER", "TOOL", "ALLOWED", "DESCRIPTION"), (tuple(visible(cell) for cell in row) for row in cells)
-        )
+        yield from table(TOOLS, (tuple(visible(cell) for cell in row) for row in cells), on)
 
 
 def _count(server: ToldServer) -> str:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+import select
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
@@ -14,6 +15,9 @@ from bridge.events.wire import Command, Message, Reply, Snapshot, Tools, decode,
 
 ANSWER_S = 5.0
 """How long a bridge may take to answer at all, in seconds."""
+
+CHUNK = 1 << 20
+"""Bytes taken at a time; a snapshot may be tens of megabytes."""
 
 
 class NoBridge(ClearspanError):
@@ -49,6 +53,29 @@ def _lines(connection: socket.socket, lines: BinaryIO, path: Path) -> Iterator[b
         yield first
     connection.settimeout(None)
     yield from lines
+
+
+def watch(path: Path, types: Sequence[str], every_s: float) -> Iterator[Message | None]:
+    """A bridge's messages, with no events but those of these types; None whenever nothing came for so many seconds.
+
+    Ends when the bridge stops. Raises NoBridge where none is, or where it turns us away.
+    """
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+        _connect(connection, path)
+        connection.sendall(encode(Command(1, "filter", types=list(types))))
+        rest = b""
+        while True:
+            if not select.select([connection], [], [], every_s)[0]:
+                yield None
+                continue
+            chunk = connection.recv(CHUNK)
+            if not chunk:
+                return
+            *lines, rest = (rest + chunk).split(b"\n")
+            for message in map(decode, lines):
+                if isinstance(message, Reply) and not message.ok:
+                    raise NoBridge(f"the bridge on {path} does not answer: {message.error}")
+                yield message
 
 
 def read_snapshot(path: Path) -> Snapshot:

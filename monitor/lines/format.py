@@ -41,7 +41,7 @@ def _cut(line: str) -> str:
 
 def one_line(text: str | None, default: str = UNKNOWN) -> str:
     """Text from the bridge for a place that has one line: harmless, without breaks."""
-    return neutralise(text[:LINE_LIMIT]).replace("\n", "␊").replace("\t", " ") if text else default
+    return neutralise(text[:LINE_LIMIT]).replace("\n", " ¶ ").replace("\t", " ") if text else default
 
 
 def words(term: str) -> str:

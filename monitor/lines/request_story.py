@@ -6,10 +6,7 @@ wraps the text, which is left raw here so that it can be wrapped piece by piece 
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
 from datetime import datetime
-from typing import Any
 
 from bridge.events.entries import Attempt, Interception, Note, Thought, Tool
 from bridge.events.values import Outcome, ThoughtSource, WithheldReason
@@ -18,6 +15,7 @@ from monitor.lines import format as fmt
 from monitor.lines.blocks import Block
 from monitor.lines.request_row import mark, tokens_in
 from monitor.lines.span import Line, Span, Tone
+from monitor.lines.tool_arguments import arguments
 from monitor.state.phase import phase_label, running_ms
 
 SOURCES = {
@@ -55,7 +53,7 @@ def story_blocks(request: Interception, now: datetime) -> list[Block]:
     if request.notes:
         blocks.append(Block("notes", "muted", (("Notes", "muted"),), tuple(_note(note) for note in request.notes)))
     if request.answer:
-        blocks.append(Block("answer", "answer", (("Answer", "answer"),), text=request.answer))
+        blocks.append(Block("answer", "answer", (("Answer", "answer"),), text=request.answer, form="prose"))
     if not request.live:
         blocks.append(_end(request))
     return blocks
@@ -137,12 +135,12 @@ def _thought(thought: Thought) -> Block:
         amount += f", ~{fmt.tokens(thought.estimated_tokens)} tokens" if thought.estimated_tokens else ""
         heading: Line = (("Thought", "withheld"), ("  withheld", "withheld"))
         why: Line = ((f"no text: {WITHHELD[thought.withheld]}{amount}", "withheld"),)
-        return Block(key, "withheld", heading, (why,), thought.text)
+        return Block(key, "withheld", heading, (why,), thought.text, form="prose")
     source = SOURCES[thought.source] if thought.source else ""
     tone = TONES[thought.source]
     length = f" ~{fmt.tokens(thought.estimated_tokens)} tokens" if thought.estimated_tokens else ""
     pending: Line = () if thought.recorded else ((f"  …{length}", "live"),)
-    return Block(key, tone, (("Thought", tone), (f"  {source}", "muted"), *pending), text=thought.text)
+    return Block(key, tone, (("Thought", tone), (f"  {source}", "muted"), *pending), text=thought.text, form="prose")
 
 
 def _tool(number: int, tool: Tool) -> Block:
@@ -154,33 +152,8 @@ def _tool(number: int, tool: Tool) -> Block:
     lines: tuple[Line, ...] = ()
     if tool.error:
         lines = ((("✗ ", "bad"), (fmt.one_line(tool.error), "bad")),)
-    return Block(f"tool {number}", "tool", tuple(heading), lines, arguments(tool.arguments)[: LIMITS.text_bytes])
-
-
-def arguments(value: Any) -> str:
-    """A tool's arguments to read: `name: value` lines, texts as they are, everything nested as JSON."""
-    if value is None:
-        return ""
-    if isinstance(value, str):
-        return value
-    if not isinstance(value, dict):
-        return _json(value)
-    return "\n".join(_argument_lines(value))
-
-
-def _argument_lines(value: dict[str, Any]) -> Iterator[str]:
-    for name, argument in value.items():
-        if isinstance(argument, str) and "\n" in argument.strip():
-            yield f"{name}:"
-            yield from (f"  {line}" for line in argument.splitlines())
-        elif isinstance(argument, list) and argument and all(isinstance(word, str) for word in argument):
-            yield f"{name}: {' '.join(argument)}"
-        else:
-            yield f"{name}: {argument if isinstance(argument, str) else _json(argument)}"
-
-
-def _json(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False)
+    text, form = arguments(tool.arguments)
+    return Block(f"tool {number}", "tool", tuple(heading), lines, text[: LIMITS.text_bytes], form=form, folds=True)
 
 
 def _note(note: Note) -> Line:

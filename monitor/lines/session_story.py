@@ -29,6 +29,9 @@ READ = ("prompt", "thought", "tool", "answer")
 """The kinds of blocks that make the story; a block's key begins with its kind."""
 
 
+TOOLS = ("tool", "result")
+"""Those among them that can be left out where only thoughts are wanted."""
+
 MARK = "\x1f"
 """Stands between a block's own key and its request's id."""
 
@@ -36,6 +39,11 @@ MARK = "\x1f"
 def request_of(key: str) -> str:
     """The id of the request that a block of a session's story belongs to."""
     return key.partition(MARK)[2]
+
+
+def is_tool(block: Block) -> bool:
+    """Whether it tells of a tool."""
+    return block.key.partition(" ")[0].partition(MARK)[0] in TOOLS
 
 
 @define

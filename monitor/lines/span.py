@@ -27,6 +27,7 @@ Tone = Literal[
     "found",
     "here",
     "key",
+    "code",
 ]
 
 Span = tuple[str, Tone]

@@ -15,8 +15,9 @@ from bridge.events.entries import Attempt, Interception, Thought
 from bridge.events.values import FailureReason, Outcome, ThoughtSource
 from monitor.lines import format as fmt
 from monitor.lines.request_row import tokens_in
-from monitor.lines.request_story import WITHHELD, arguments
+from monitor.lines.request_story import WITHHELD
 from monitor.lines.span import Tone
+from monitor.lines.tool_arguments import arguments
 
 
 class Place(StrEnum):
@@ -168,7 +169,7 @@ def _found(request: Interception) -> Iterator[WalkthroughStep]:
         text = f"The model calls the client's tool {fmt.one_line(tool.tool)}."
         if tool.injected:
             text = f"The model calls {fmt.one_line(tool.tool)}, a tool that the bridge offers and runs."
-        found.append(WalkthroughStep(f"tool {number}", Place.READER, text, "tool.called", arguments(tool.arguments)))
+        found.append(WalkthroughStep(f"tool {number}", Place.READER, text, "tool.called", arguments(tool.arguments)[0]))
     if request.answer:
         found.append(WalkthroughStep("answer", Place.READER, "The model answers.", "answer.delta", request.answer))
     if request.tokens is not None:

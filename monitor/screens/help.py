@@ -25,6 +25,7 @@ COMMON: dict[str, KeyHelp] = {
         ("Tab", "go to the next panel"),
         ("t", "step through the request"),
         ("T", "next theme"),
+        ("Ctrl+L Ctrl+Z", "draw anew; suspend, `fg` comes back"),
         ("Ctrl+P", "all commands, themes"),
         ("? q", "this help; quit"),
     ),
@@ -32,6 +33,7 @@ COMMON: dict[str, KeyHelp] = {
     "story": (
         ("↑ ↓ j k Space", "scroll; at the end, stay there"),
         ("g G PgUp PgDn", "beginning, end, a page"),
+        ("m", "as it was written, or as it is read"),
     ),
     "replay": (
         ("Space", "pause, go on"),

@@ -18,7 +18,6 @@ from monitor.screens.confirm import ConfirmScreen
 from monitor.screens.view import Frame, View
 from monitor.widgets.empty_state import EmptyState
 from monitor.widgets.keys import KeyTable
-from monitor.widgets.panel import entitle
 
 
 class KeysScreen(View):
@@ -77,7 +76,7 @@ class KeysScreen(View):
             self._offered = offered
             self.refresh_bindings()
         self.panel.show(self._table.lines, self._table.place(self.selected_name))
-        entitle(self.panel, f"Keys  {key_table.summary(state)} · uses of the last 10 minutes")
+        self.panel.entitle(f"Keys  {key_table.summary(state)} · uses of the last 10 minutes")
 
     def _settle(self) -> None:
         """Where the selected key is gone, the one that took its place is selected."""

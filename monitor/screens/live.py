@@ -17,7 +17,6 @@ from monitor.state.request_list import Listing
 from monitor.state.state import Status
 from monitor.widgets.empty_state import EmptyState
 from monitor.widgets.keys import KeysPanel
-from monitor.widgets.panel import entitle
 from monitor.widgets.requests import RequestTable
 from monitor.widgets.story import StoryView
 from monitor.widgets.typed import TypedLine
@@ -37,6 +36,7 @@ class LiveScreen(View):
         ("f", "follow: jump to each new request"),
         ("Enter", "open it"),
         ("z Escape", "zoom its story, and back"),
+        ("v", "unfold its tools, fold them"),
         ("x", "cancel the selected request"),
     )
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -47,6 +47,7 @@ class LiveScreen(View):
         Binding("s", "sort", "Sort"),
         Binding("f", "follow", "Follow"),
         Binding("z", "enlarge", "Zoom"),
+        Binding("v", "unfold", "Tools", show=False),
     ]
 
     class Open(Message):
@@ -102,8 +103,8 @@ class LiveScreen(View):
             self.story.show(request.id, story_blocks(request, then), live=request.live)
         self.keys.show_keys(state, frame.now)
         query = self.listing.filter.query.strip()
-        entitle(self.requests, request_row.title(self.listing) + (f" · /{query[:40]}" if query else ""))
-        entitle(self.story, "Nothing matches" if request is None else title(request, then) + self.story.more())
+        self.requests.entitle(request_row.title(self.listing) + (f" · /{query[:40]}" if query else ""))
+        self.story.entitle("Nothing matches" if request is None else title(request, then) + self.story.more())
 
     @on(RequestTable.Moved)
     def _move_selection(self, message: RequestTable.Moved) -> None:
@@ -150,6 +151,10 @@ class LiveScreen(View):
         """Shows the selected request alone, from its first byte to its last."""
         if self.selected is not None:
             self.post_message(self.Open(self.selected))
+
+    def action_unfold(self) -> None:
+        """Shows all of the tools' arguments, or folds the long ones."""
+        self.story.unfold()
 
     def action_enlarge(self) -> None:
         """Gives the room to the story, or takes it back."""

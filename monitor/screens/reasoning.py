@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from textual import events, on
 from textual.app import ComposeResult
@@ -11,15 +11,19 @@ from textual.containers import Container
 from textual.message import Message
 
 from monitor.lines import format as fmt
-from monitor.lines.session_story import StoryReader, plain, request_of, session_name
+from monitor.lines.session_story import StoryReader, is_tool, plain, request_of, session_name
 from monitor.screens.view import Frame, View
 from monitor.state import sessions
 from monitor.state.sessions import Panes, Session
 from monitor.widgets.empty_state import EmptyState
-from monitor.widgets.panel import entitle
 from monitor.widgets.session import SessionView, heading
 from monitor.widgets.sessions import SessionStrip
 from monitor.widgets.typed import TypedLine
+
+Depth = Literal["thoughts", "folded", "all"]
+
+DEPTHS: dict[Depth, list[str]] = {"thoughts": ["without tools"], "folded": [], "all": ["all of the tools"]}
+"""How much is shown of a story, in the order of the key that changes it, with what the title adds."""
 
 ROOM = ((240, 3), (160, 2), (0, 1))
 """From which width on how many sessions have room side by side."""
@@ -33,6 +37,8 @@ class ReasoningScreen(View):
         ("← → h l", "another session"),
         ("/ n N", "search; next, previous match"),
         ("[ ]", "the text before, the text after"),
+        ("v", "less, more, all of the tools"),
+        ("m", "as it was written, as it is read"),
         ("y Y", "copy this text, the session"),
         ("f", "follow: make room for what runs"),
         ("Enter", "its request"),
@@ -46,6 +52,7 @@ class ReasoningScreen(View):
         Binding("Y", "copy_all", "Copy all", show=False),
         Binding("f", "follow", "Follow"),
         Binding("enter", "open", "Request", key_display="⏎"),
+        Binding("v", "visibility", "Tools"),
         Binding("escape", "back", "Back", show=False),
     ]
 
@@ -62,6 +69,7 @@ class ReasoningScreen(View):
         self._found: list[Session] = []
         self._reader = StoryReader()
         self._query = ""
+        self._depth: Depth = "folded"
         self.empty_state = EmptyState()
         self.strip = SessionStrip()
         self.session_views = [SessionView() for _ in range(ROOM[0][1])]
@@ -117,13 +125,19 @@ class ReasoningScreen(View):
             here.focus()
 
     def _show(self, pane: SessionView, session: Session, frame: Frame) -> None:
-        pane.show(session.id, self._reader.read(session, frame.then), live=session.live)
+        blocks = self._reader.read(session, frame.then)
+        if self._depth == "thoughts":
+            blocks = [block for block in blocks if not is_tool(block)]
+        pane.show(session.id, blocks, live=session.live)
         parts = [session_name(session), fmt.plural(len(session.requests), "request")]
+        parts += DEPTHS[self._depth]
+        if pane.is_raw:
+            parts.append("as written")
         if pane.searching:
             parts.append(f"/{self._query[:30]} {pane.matches()}")
         elif self.panes.follow and len(self.panes.open) < len(self._found):
             parts.append("following")
-        entitle(pane, " · ".join(parts) + pane.more())
+        pane.entitle(" · ".join(parts) + pane.more())
 
     @property
     def pane(self) -> SessionView:
@@ -151,6 +165,15 @@ class ReasoningScreen(View):
         self.panes.follow = not self.panes.follow
         self.redraw()
         self.pane.action_scroll_end()
+
+    def action_visibility(self) -> None:
+        """Leaves the tools out, shows them folded, or shows all of them."""
+        depths: list[Depth] = list(DEPTHS)
+        self._depth = depths[(depths.index(self._depth) + 1) % len(depths)]
+        for pane in self.session_views:
+            if pane.unfolds != (self._depth == "all"):
+                pane.unfold()
+        self.redraw()
 
     def action_search(self) -> None:
         """Finds what is typed in the story."""
@@ -194,5 +217,5 @@ class ReasoningScreen(View):
 
     def check_action(self, action: str, _parameters: tuple[object, ...]) -> bool | None:
         """The footer shows the keys that do something now."""
-        needs_story = action in ("session", "search", "copy", "copy_all", "follow", "open")
+        needs_story = action in ("session", "search", "visibility", "copy", "copy_all", "follow", "open")
         return not (needs_story and self.has_class("-blank"))

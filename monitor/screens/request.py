@@ -19,7 +19,7 @@ from monitor.state.phase import running_ms
 from monitor.state.request_list import Listing
 from monitor.state.trace import HEAD, Trace
 from monitor.widgets.empty_state import EmptyState
-from monitor.widgets.panel import LinesPanel, entitle
+from monitor.widgets.panel import LinesPanel
 
 WIDE = 110
 """From which width on the facts have a column of their own."""
@@ -110,9 +110,9 @@ class RequestScreen(View):
         self.waterfall.show(waterfall.lines(bars, running_ms(request, then), self.waterfall.content_width))
         self.events.show(_events(request, self._trace))
         self.facts.show(request_facts.lines(request, frame.state, then, wide=self.size.width >= WIDE))
-        entitle(self.waterfall, title(request, then))
-        entitle(self.events, f"Events  {len(self._trace.entries) + self._trace.left_out}")
-        entitle(self.facts, "Tokens, cost, times")
+        self.waterfall.entitle(title(request, then))
+        self.events.entitle(f"Events  {len(self._trace.entries) + self._trace.left_out}")
+        self.facts.entitle("Tokens, cost, times")
 
     def action_another(self, step: int) -> None:
         """Goes to the next request of the list, or to the one before."""

@@ -10,7 +10,7 @@ from textual.containers import Container
 
 from monitor.lines import totals
 from monitor.screens.view import Frame, View
-from monitor.widgets.panel import LinesPanel, entitle
+from monitor.widgets.panel import LinesPanel
 
 
 class TotalsScreen(View):
@@ -43,7 +43,7 @@ class TotalsScreen(View):
     def draw_body(self, frame: Frame) -> None:
         usage, now = frame.state.usage, frame.then
         self.sums.show(totals.table(usage, now, self.sums.content_width))
-        entitle(self.sums, f"Totals{totals.since(usage, now)}")
+        self.sums.entitle(f"Totals{totals.since(usage, now)}")
         window = totals.WINDOWS[self.window]
         named: tuple[tuple[LinesPanel, totals.By, str], ...] = (
             (self.models, "models", "By model"),
@@ -51,7 +51,7 @@ class TotalsScreen(View):
         )
         for panel, by, title in named:
             panel.show(totals.by_name(usage, by, window, now, panel.content_width))
-            entitle(panel, f"{title} · {window.title}")
+            panel.entitle(f"{title} · {window.title}")
         if self.focused is None:
             self.models.focus()
 

@@ -25,8 +25,9 @@ RETRY_S = 0.5
 REPLY_S = 5.0
 """How long a command waits for its reply."""
 
-CHUNK = 64 * 1024
-"""Bytes taken at a time: some hundred events, a few milliseconds of work between two looks at the keyboard."""
+CHUNK = 16 * 1024
+"""Bytes taken at a time: some ninety events, two milliseconds of work. A key goes through a dozen of the loop's turns
+until it is painted, and while there is more to read than can be taken in, each turn has such a piece in it."""
 
 LONGEST_LINE = 512 * 1024 * 1024
 """A snapshot of 200 talkative requests is tens of megabytes; a line beyond this is no snapshot."""

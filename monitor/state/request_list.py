@@ -18,6 +18,7 @@ from attrs import Factory, define, frozen
 from bridge.events.entries import Interception
 from monitor.state.phase import phase_label, running_ms
 from monitor.state.state import MonitorState
+from monitor.state.trace import as_json
 
 
 @define
@@ -65,7 +66,7 @@ def _texts(request: Interception) -> Iterator[str | None]:
     for tool in request.tools:
         yield tool.tool
         yield tool.error
-        yield str(tool.arguments)
+        yield as_json(tool.arguments)
 
 
 PLACES: dict[str, Callable[[Interception], Iterator[str | None]]] = {

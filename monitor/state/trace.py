@@ -7,7 +7,9 @@ has a time in it is known (the beginning, the attempts, the end), and the trace 
 
 from __future__ import annotations
 
+import json
 from datetime import datetime
+from typing import Any
 
 from attrs import Factory, define
 
@@ -36,6 +38,11 @@ HEAD, TAIL = 100, 200
 
 TEXT = 200
 """Characters kept of what an event says."""
+
+
+def as_json(value: Any) -> str:
+    """A tool's arguments on one line; those that are no JSON come as a text, and stay one."""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 @define
@@ -155,7 +162,7 @@ def _more_descriptions(event: Event) -> str:
         case InterceptionWaiting():
             return f"every key cools until {event.until:%H:%M:%S}"
         case ToolCalled():
-            return f"{event.tool} {str(event.arguments)[:TEXT]}"
+            return f"{event.tool} {as_json(event.arguments)[:TEXT]}"
         case ModelServed() | Noted() | TokensUsed():
             return _of_the_answer(event)
         case InterceptionEnded():

@@ -9,7 +9,7 @@ from textual.binding import Binding, BindingType
 
 from monitor.lines import key_table
 from monitor.state.state import MonitorState
-from monitor.widgets.panel import LinesPanel, entitle
+from monitor.widgets.panel import LinesPanel
 
 
 class KeysPanel(LinesPanel):
@@ -20,7 +20,7 @@ class KeysPanel(LinesPanel):
         limit = self.styles.max_height
         room = int(limit.value) - 1 if limit is not None else self.scrollable_content_region.height
         self.show(key_table.panel(state, now, self.scrollable_content_region.width, room))
-        entitle(self, f"Keys  {key_table.summary(state)}")
+        self.entitle(f"Keys  {key_table.summary(state)}")
 
 
 class KeyTable(LinesPanel):

@@ -6,24 +6,19 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 from textual.binding import Binding, BindingType
-from textual.content import Content
-from textual.geometry import Size
-from textual.scroll_view import ScrollView
-from textual.strip import Strip
-from textual.widget import Widget
 
 from monitor.lines.span import Line
-from monitor.widgets.paint import GROUND, paint
+from monitor.widgets.paint import GROUND
+from monitor.widgets.rows import EMPTY, PaintedRow, ScrolledRows
 
 
-class Panel(ScrollView):
+class Panel(ScrolledRows):
     """Scrolls without animation: an animated line is slower than a key's repeat.
 
     With `tail` it stays at the end until somebody scrolls away from there.
     """
 
     DEFAULT_CLASSES = "panel"
-    ALLOW_SELECT = False
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("down,j", "scroll_down", "Scroll", show=False),
         Binding("up,k", "scroll_up", "Up", show=False),
@@ -51,7 +46,7 @@ class Panel(ScrollView):
 
     def _set_height(self, lines: int) -> None:
         self._own_move = True  # a shorter text moves the view by itself
-        self.virtual_size = Size(0, lines)
+        super()._set_height(lines)
         self._own_move = False
 
     def _jump(self, y: int) -> None:
@@ -96,6 +91,7 @@ class LinesPanel(Panel, can_focus=True):
 
     def __init__(self, *, tail: bool = False, id: str | None = None) -> None:  # noqa: A002  Textual's own word
         super().__init__(tail=tail, id=id)
+        self.takes_room = not tail  # what one follows at its end has its room already
         self._lines: Sequence[Line] = ()
         self._chosen = range(0)
 
@@ -111,7 +107,7 @@ class LinesPanel(Panel, can_focus=True):
                 self._jump(self.max_scroll_y)
         if moved and chosen:
             self._reveal()
-        self.refresh(layout=grown and self.styles.is_auto_height)
+        self.paint_changes()
 
     def restart(self) -> None:
         """Something else is shown from here on."""
@@ -125,15 +121,6 @@ class LinesPanel(Panel, can_focus=True):
         elif self._chosen.stop > top + height:
             self.scroll_to(y=self._chosen.stop - height, animate=False)
 
-    def render_line(self, y: int) -> Strip:
+    def row(self, y: int) -> PaintedRow:
         index = y + self.scroll_offset.y
-        line = self._lines[index] if index < len(self._lines) else ()
-        base = self.get_component_rich_style("row--selected") if index in self._chosen else None
-        return paint(self, line, self.scrollable_content_region.width, base)
-
-
-def entitle(widget: Widget, title: str) -> None:
-    """Gives a panel its title, as content: a plain string would be read as markup."""
-    content = Content(title)
-    if widget.border_title != content.markup:
-        widget.border_title = content
+        return (self._lines[index], index in self._chosen) if index < len(self._lines) else EMPTY

@@ -6,27 +6,23 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import ClassVar
 
-from attrs import frozen
 from textual import events
 from textual.binding import Binding, BindingType
-from textual.geometry import Size
 from textual.message import Message
-from textual.scroll_view import ScrollView
-from textual.strip import Strip
 
 from bridge.events.entries import Interception
 from monitor.lines import request_row
 from monitor.lines.span import Line
 from monitor.state.state import MonitorState
-from monitor.widgets.paint import GROUND, paint
+from monitor.widgets.paint import GROUND
+from monitor.widgets.rows import EMPTY, PaintedRow, ScrolledRows
 
 
-class RequestTable(ScrollView, can_focus=True):
+class RequestTable(ScrolledRows, can_focus=True):
     """Shows a selection that others hold; tells what a person did to it."""
 
     COMPONENT_CLASSES: ClassVar[set[str]] = GROUND | {"row--selected"}
     DEFAULT_CLASSES = "panel"
-    ALLOW_SELECT = False
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("down,j", "move(1)", "Select", key_display="↑↓", show=False),
         Binding("up,k", "move(-1)", "Up", show=False),
@@ -46,27 +42,18 @@ class RequestTable(ScrollView, can_focus=True):
     class Opened(Message):
         """The selected request shall be opened."""
 
-    @frozen
-    class _Painted:
-        """What is painted: equal frames need no painting."""
-
-        layout: tuple[tuple[str, int], ...] = ()
-        first: int = 0
-        selected: int = 0
-        lines: tuple[Line, ...] = ()
-
     def __init__(self) -> None:
         super().__init__()
         self._ordered: Sequence[Interception] = []
         self._state = MonitorState()
         self._now: datetime | None = None
         self._selected = 0
-        self._painted = self._Painted()
+        self._lines: list[Line] = []
 
     def show(self, state: MonitorState, ordered: Sequence[Interception], selected: int, now: datetime) -> None:
         """Takes over what is known; paints only what changed."""
         self._state, self._ordered, self._now = state, ordered, now
-        self.virtual_size = Size(0, len(ordered) + 1)
+        self._set_height(len(ordered) + 1)
         if selected != self._selected:
             self._selected = selected
             self._reveal()
@@ -90,13 +77,9 @@ class RequestTable(ScrollView, can_focus=True):
         layout = request_row.shown(self.scrollable_content_region.width)
         first = self.scroll_offset.y
         visible = self._ordered[first : first + self._rows_high]
-        lines = [request_row.header(layout)]
-        lines += [request_row.row(request, self._state, self._now, layout) for request in visible]
-        titles = tuple((column.title, width) for column, width in layout)
-        painted = self._Painted(titles, first, self._selected, tuple(lines))
-        if painted != self._painted:
-            self._painted = painted
-            self.refresh()
+        self._lines = [request_row.header(layout)]
+        self._lines += [request_row.row(request, self._state, self._now, layout) for request in visible]
+        self.paint_changes()
 
     def watch_scroll_y(self, old_value: float, new_value: float) -> None:
         super().watch_scroll_y(old_value, new_value)
@@ -106,13 +89,10 @@ class RequestTable(ScrollView, can_focus=True):
         self._reveal()
         self._repaint()
 
-    def render_line(self, y: int) -> Strip:
-        width = self.scrollable_content_region.width
-        if y >= len(self._painted.lines):
-            return paint(self, (), width)
-        chosen = y > 0 and self._painted.first + y - 1 == self._painted.selected
-        base = self.get_component_rich_style("row--selected") if chosen else None
-        return paint(self, self._painted.lines[y], width, base)
+    def row(self, y: int) -> PaintedRow:
+        if y >= len(self._lines):
+            return EMPTY
+        return self._lines[y], y > 0 and self.scroll_offset.y + y - 1 == self._selected
 
     def action_move(self, rows: int) -> None:
         """Selects a row above or below."""

@@ -7,13 +7,12 @@ from bisect import bisect_right
 from typing import ClassVar
 
 from textual.binding import Binding, BindingType
-from textual.strip import Strip
 
 from monitor.lines import search
 from monitor.lines.blocks import EDGE, Block
 from monitor.lines.search import MatchPlace
 from monitor.lines.span import Line
-from monitor.widgets.paint import paint
+from monitor.widgets.rows import EMPTY, PaintedRow
 from monitor.widgets.story import StoryView
 
 HERE = "█ "
@@ -53,6 +52,7 @@ class SessionView(StoryView):
         places = self._places()
         if not places:
             return
+        self._unfold(places)
         order = [self._line_of(place) for place in places]
         if self._found in places:
             index = places.index(self._found) + step
@@ -62,6 +62,14 @@ class SessionView(StoryView):
         self._found = places[index % len(places)]
         self._block = self._found.key
         self._go_to(order[index % len(places)])
+
+    def _unfold(self, places: list[MatchPlace]) -> None:
+        """Unfolds every block in which something was found."""
+        found = {place.key for place in places}
+        folded = {laid_out.block.key for laid_out in self._laid_out if laid_out.folded} & found
+        if folded:
+            self._unfolded |= folded
+            self.lay_out_afresh()
 
     def matches(self) -> str:
         """How many lines match, for the title."""
@@ -131,23 +139,20 @@ class SessionView(StoryView):
         if self._stuck and not self._own_move:
             self._block = None
 
-    def render_line(self, y: int) -> Strip:
+    def row(self, y: int) -> PaintedRow:
         index = bisect_right(self._starts, y + self.scroll_offset.y) - 1
-        width = self.scrollable_content_region.width
         if index < 0:
-            return paint(self, (), width)
+            return EMPTY
         laid_out, offset = self._laid_out[index], y + self.scroll_offset.y - self._starts[index]
         if offset >= laid_out.height:
-            return paint(self, (), width)
+            return EMPTY
         line = laid_out.line(offset)
         if self._block == laid_out.block.key and line and line[0][0] == EDGE:
             line = ((HERE, line[0][1]), *line[1:])
-        base = None
-        if self._wanted is not None:
-            line = search.highlight(line, self._wanted)
-            if self._found == MatchPlace(laid_out.block.key, offset):
-                base = self.get_component_rich_style("row--selected")
-        return paint(self, line, width, base)
+        if self._wanted is None:
+            return line, False
+        found = self._found == MatchPlace(laid_out.block.key, offset)
+        return search.highlight(line, self._wanted), found
 
 
 def heading(line: Line) -> str:

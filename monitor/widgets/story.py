@@ -10,21 +10,26 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from typing import ClassVar
 
-from textual.strip import Strip
+from textual.binding import Binding, BindingType
 
-from monitor.lines.blocks import EDGE, Block, LaidOutBlock
+from monitor.lines.blocks import EDGE, FOLD, Block, LaidOutBlock
 from monitor.lines.wrap import Flow
-from monitor.widgets.paint import GROUND, paint
+from monitor.widgets.paint import GROUND
 from monitor.widgets.panel import Panel
+from monitor.widgets.rows import EMPTY, PaintedRow
 
 
 class StoryView(Panel, can_focus=True):
     """Shows blocks; a place in it is a block's key and a line in that block."""
 
     COMPONENT_CLASSES: ClassVar[set[str]] = GROUND | {"row--selected"}
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("m", "raw", "As written", show=False)]
 
     def __init__(self) -> None:
         super().__init__(tail=True)
+        self.is_raw = False
+        self.unfolds = False
+        self._unfolded: set[str] = set()
         self._story: str | None = None
         self._flows: dict[str, Flow] = {}
         self._blocks: Sequence[Block] = []
@@ -40,6 +45,7 @@ class StoryView(Panel, can_focus=True):
         """Takes over a story by its name, as it is now; paints only what changed."""
         if story != self._story:
             self._story, self._flows, self._laid_out = story, {}, []
+            self._unfolded.clear()
             self._stuck = False
             self._lay_out(blocks, keep=None)
             self._stuck = live  # what runs is read at its end, what is over from its beginning
@@ -81,27 +87,46 @@ class StoryView(Panel, can_focus=True):
             for start, laid_out in zip(self._starts, self._laid_out, strict=True):
                 if laid_out.block.key == keep[0]:
                     self._jump(start + min(keep[1], laid_out.height - 1))
-        self.refresh()
+        self.paint_changes()
 
     def _lay_out_block(self, block: Block) -> LaidOutBlock:
         if not block.text:
             return LaidOutBlock(block, [], 0)
-        flow = self._flows.setdefault(block.key, Flow())
+        flow = self._flows.get(block.key)
+        if flow is None:
+            flow = self._flows[block.key] = Flow("plain" if self.is_raw else block.form)
         lines = flow.lines(block.text.rstrip("\n"), self._width - len(EDGE))
-        return LaidOutBlock(block, lines, len(lines))
+        folded = block.folds and len(lines) > FOLD and not self.unfolds and block.key not in self._unfolded
+        return LaidOutBlock(block, lines, len(lines), folded)
+
+    def lay_out_afresh(self) -> None:
+        """Brings all blocks to what is to be shown of them now; what is in view stays there."""
+        keep = self._place()
+        self._flows, self._laid_out = {}, []
+        self._lay_out(self._blocks, keep=keep)
+
+    def action_raw(self) -> None:
+        """Shows texts as they were written, or as they are read."""
+        self.is_raw = not self.is_raw
+        self.lay_out_afresh()
+
+    def unfold(self) -> None:
+        """Shows what is folded, or folds it again."""
+        self.unfolds = not self.unfolds
+        self._unfolded.clear()
+        self.lay_out_afresh()
 
     def on_resize(self) -> None:
         if self._story is not None:
             self._lay_out(self._blocks, keep=self._place())
 
-    def render_line(self, y: int) -> Strip:
-        width = self.scrollable_content_region.width
+    def row(self, y: int) -> PaintedRow:
         line = y + self.scroll_offset.y
         index = bisect_right(self._starts, line) - 1
         if index < 0:
-            return paint(self, (), width)
+            return EMPTY
         laid_out, offset = self._laid_out[index], line - self._starts[index]
-        return paint(self, laid_out.line(offset) if offset < laid_out.height else (), width)
+        return (laid_out.line(offset), False) if offset < laid_out.height else EMPTY
 
     def action_scroll_end(self) -> None:
         """Goes to the end, and stays there."""

@@ -68,8 +68,8 @@ async def _shows_the_keys(here: World) -> None:
     )
     assert (third["key"], third["state"], third["reason"], third["retry_at"]) == (THIRD, "valid", None, None)
     assert [line.split()[2:4] for line in table.out.splitlines()[1:]] == [
-        ["temporary", "rate_limited"],
-        ["permanent", "unauthorized"],
+        ["cooling", "rate_limited"],
+        ["dead", "unauthorized"],
         ["valid", "-"],
     ]
 

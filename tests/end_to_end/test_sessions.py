@@ -9,6 +9,7 @@ import orjson
 import pytest
 import trio
 
+from bridge.cli.paper import Paper
 from bridge.cli.session_tree import DEEPEST, session_table, session_trees
 from bridge.config.settings import RecordSettings, Seconds
 from tests.record.commands import printed, run
@@ -169,7 +170,7 @@ def test_a_chain_of_agents_without_end_is_shown() -> None:
     chain = [agent(f"{number:04}", f"{number - 1:04}" if number else None) for number in range(2000)]
     [tree] = session_trees({"s": chain}, None)
     assert orjson.dumps(tree)
-    lines = list(session_table([tree]))
+    lines = list(session_table([tree], Paper()))
     assert len(lines) == 2 + len(chain)
     assert max(len(line) - len(line.lstrip(" │├└")) for line in lines) <= 2 * DEEPEST + 2
     assert "\x1b" not in "".join(lines)

@@ -6,6 +6,7 @@ import pytest
 from textual.pilot import Pilot
 
 from bridge.events.wire import Command, Reply, Snapshot
+from bridge.process import parent
 from monitor.screens.help import HelpScreen
 from monitor.state.state import Lost
 from tests.support.hands import five_requests, play, selected, sizes, small
@@ -206,3 +207,13 @@ def test_z_enlarges_the_story_and_escape_comes_back(size: tuple[int, int]) -> No
             assert stage.app.focused is stage.app.live.requests
 
     play(size, act)
+
+
+def test_a_monitor_that_somebody_started_is_not_suspended_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def act(stage: Stage, _pilot: Pilot[None]) -> None:
+        monkeypatch.delenv(parent.VARIABLE, raising=False)
+        assert stage.app.check_action("suspend_process", ())
+        monkeypatch.setenv(parent.VARIABLE, "1")
+        assert not stage.app.check_action("suspend_process", ())
+
+    play((80, 24), act)

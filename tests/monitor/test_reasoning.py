@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from textual.pilot import Pilot
 
-from bridge.events.vocabulary import AnswerDelta, PromptRecorded
+from bridge.events.vocabulary import AnswerDelta, PromptRecorded, ToolCalled
 from tests.support.hands import play, press, view
 from tests.support.play import Stage, started, story
 from tests.support.scene import two_sessions
@@ -110,3 +110,44 @@ def test_sessions_lie_side_by_side_where_there_is_room() -> None:
         assert "Codex 019a4c1e · 2 requests" in await stage.paint(pilot)
 
     play(WIDE, act)
+
+
+def test_tools_are_left_out_folded_or_shown_whole() -> None:
+    async def act(stage: Stage, pilot: Pilot[None]) -> None:
+        two_sessions(stage)
+        stage.tell(ToolCalled(SECOND, "r", "c9", "Write", {"content": "\n".join(f"line {n}" for n in range(40))}))
+        await press(stage, pilot, "2")
+        screen = await press(stage, pilot, "G")
+        assert "line 9" in screen
+        assert "… 30 more lines  v" in screen
+        assert "line 10" not in screen
+        screen = await press(stage, pilot, "v", "G")
+        assert "all of the tools" in screen
+        assert "line 39" in screen
+        screen = await press(stage, pilot, "v", "g")
+        assert "without tools" in screen
+        assert not any(block.key.startswith("tool") for block in stage.app.reasoning.pane.blocks)
+        await press(stage, pilot, "v")
+        screen = await press(stage, pilot, "slash", *"line", "space", *"31", "enter")
+        assert "line 39" in screen  # what was found is unfolded
+        assert "more lines" not in screen
+
+    play(SMALL, act)
+
+
+def test_a_text_is_shown_as_it_is_read_or_as_it_was_written() -> None:
+    async def act(stage: Stage, pilot: Pilot[None]) -> None:
+        two_sessions(stage)
+        stage.tell(AnswerDelta(SECOND, "\n## A heading\n- a **bold** point"))
+        screen = await press(stage, pilot, "2", "G")
+        assert "▎ A heading" in screen
+        assert "• a bold point" in screen
+        screen = await press(stage, pilot, "m")
+        assert "## A heading" in screen
+        assert "- a **bold** point" in screen
+        assert "as written" in screen
+        await press(stage, pilot, "y")
+        assert "## A heading" in stage.app.clipboard
+        assert "• a bold point" in await press(stage, pilot, "m")
+
+    play(SMALL, act)

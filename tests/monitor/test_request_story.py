@@ -25,7 +25,8 @@ from bridge.events.vocabulary import (
     ToolCalled,
 )
 from monitor.lines import key_table, request_row
-from monitor.lines.request_story import WITHHELD, arguments, story_blocks, title
+from monitor.lines.request_story import WITHHELD, story_blocks, title
+from monitor.lines.tool_arguments import arguments
 from monitor.state.phase import phase_label
 from monitor.state.state import MonitorState
 from tests.support.folds import after, plain
@@ -126,7 +127,7 @@ def test_the_callers_own_key_is_named_as_such() -> None:
     ],
 )
 def test_arguments_are_made_readable(value: Any, text: str) -> None:
-    assert arguments(value) == text
+    assert arguments(value) == (text, "plain")
 
 
 @pytest.mark.parametrize(

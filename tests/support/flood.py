@@ -45,20 +45,20 @@ WORDS = [
 ]
 
 
-def flood(events: int, rate: float = 2_000.0) -> Iterator[Envelope]:
+def flood(events: int, rate: float = 2_000.0, began: datetime = BEGAN) -> Iterator[Envelope]:
     """So many events, at so many a second."""
     numbers = count()
-    running = [_request(next(numbers)) for _ in range(AT_A_TIME)]
+    running = [_request(next(numbers), began) for _ in range(AT_A_TIME)]
     for seq in range(1, events + 1):
         turn = seq % AT_A_TIME
         event = next(running[turn], None)
         if event is None:
-            running[turn] = _request(next(numbers))
+            running[turn] = _request(next(numbers), began)
             event = next(running[turn])
-        yield Envelope(seq, BEGAN + timedelta(milliseconds=int(1_000 * seq / rate)), event)
+        yield Envelope(seq, began + timedelta(milliseconds=int(1_000 * seq / rate)), event)
 
 
-def _request(number: int) -> Iterator[Event]:
+def _request(number: int, began: datetime) -> Iterator[Event]:
     name, response = f"{number:08x}-flood", f"resp_{number}"
     key, other = KEYS[number % 3], KEYS[(number + 1) % 3]
     yield InterceptionStarted(
@@ -68,7 +68,7 @@ def _request(number: int) -> Iterator[Event]:
     yield AttemptStarted(name, 1, key)
     if number % 9 == 0:
         yield AttemptFailed(name, 1, key, 429, FailureReason.RATE_LIMITED, 5.0)
-        yield KeyChanged("openai", key, KeyState.TEMPORARY, "rate_limited", BEGAN + timedelta(seconds=number), "header")
+        yield KeyChanged("openai", key, KeyState.TEMPORARY, "rate_limited", began + timedelta(seconds=number), "header")
         yield AttemptStarted(name, 2, other)
     attempt = 2 if number % 9 == 0 else 1
     yield ResponseStarted(name, attempt, 200, f"req_{number}")
