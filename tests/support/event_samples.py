@@ -42,10 +42,10 @@ def values(kind: Any) -> st.SearchStrategy[Any]:
         return st.one_of([values(argument) for argument in get_args(kind)])
     if get_origin(kind) is dict:
         return st.dictionaries(TEXTS, values(get_args(kind)[1]), max_size=3)
-    if get_origin(kind) is Literal:
-        return st.sampled_from(get_args(kind))
-    if issubclass(kind, Enum):
-        return st.sampled_from(list(kind))
+    if get_origin(kind) is list:
+        return st.lists(values(get_args(kind)[0]), max_size=3)
+    if get_origin(kind) is Literal or issubclass(kind, Enum):
+        return st.sampled_from(get_args(kind) or list(kind))
     hints = get_type_hints(kind)
     return st.builds(kind, **{field.name: values(hints[field.name]) for field in attrs.fields(kind)})
 
