@@ -69,6 +69,8 @@ class ProviderSettings:
     routes: tuple[str, ...] = ()
     send_actor_headers: bool = False
     strategy: str = "fallback"
+    groups: tuple[tuple[int, ...], ...] = ()
+    affinity: bool = True
     wait_for_key: Seconds = Seconds(0)
     request_timeout: Seconds = Seconds(600)
     connect_timeout: Seconds = Seconds(10)
