@@ -56,6 +56,7 @@ class Unread:
     token_seen = False
     complete = True
     answered = True
+    response_id: str | None = None
     failure: StreamFailure | None = None
     usage: tuple[Usage, ...] = ()
 

@@ -20,7 +20,7 @@ from bridge.events.values import ErrorType, Outcome
 from bridge.events.vocabulary import InterceptionStarted
 from bridge.http.exchange import ClientGone, Exchange
 from bridge.http.fields import RawHeaders
-from bridge.interception.agent import recognise
+from bridge.interception.agent import lane_of, recognise
 from bridge.interception.caller import Caller
 from bridge.interception.decoding import decoder, identity
 from bridge.interception.failover import Failover, Served
@@ -31,6 +31,7 @@ from bridge.interception.reading import read as read_request
 from bridge.interception.relay import Relay
 from bridge.interception.routing import Route
 from bridge.interception.telling import Pricing
+from bridge.keys.affinity import Asker
 from bridge.observe.logs import logger
 from bridge.providers.attempt import Call, Response
 from bridge.providers.circuit_breaker import Permit
@@ -73,6 +74,7 @@ class Interceptor:
         self._facts = RequestFacts()
         self._filter: ClientFilter | None = None
         self._unread: str | None = None
+        self._asker = Asker(exchange.id)
         self._relay: Relay | None = None
         self._ending = FAILED_INSIDE
         self._reporter = Reporter(exchange, services.hub, Pricing(services.prices, self._origin))
@@ -148,6 +150,14 @@ class Interceptor:
         return Origin(self._provider.kind.name, self._provider.settings.base_url, model or self._facts.model)
 
     def _started(self) -> InterceptionStarted:
+        client = recognise(self._exchange, self._facts, f"{self._provider.kind.title} SDK")
+        self._asker = Asker(
+            self._exchange.id,
+            client.session_id,
+            client.agent_id,
+            () if self._facts.previous_answer is None else (self._facts.previous_answer,),
+            lane_of(self._exchange, client),
+        )
         return InterceptionStarted(
             id=self._exchange.id,
             provider=self._provider.name,
@@ -159,7 +169,7 @@ class Interceptor:
             initiator=self._caller.initiator,
             unread=self._unread,
             **_told(self._facts),
-            **_told(recognise(self._exchange, self._facts, f"{self._provider.kind.title} SDK")),
+            **_told(client),
         )
 
     async def _ask_upstream(self, body: bytes | AsyncIterator[bytes], nursery: trio.Nursery) -> None:
@@ -176,7 +186,14 @@ class Interceptor:
         )
         with self._admit() as permit, trio.move_on_after(longest) as limit:
             failover = Failover(
-                self._provider, self._api, call, self._caller, self._reporter, permit, self._facts.streaming
+                self._provider,
+                self._api,
+                call,
+                self._caller,
+                self._reporter,
+                permit,
+                self._asker,
+                self._facts.streaming,
             )
             async with failover.response() as served:
                 if served.response.is_stream:
@@ -219,6 +236,8 @@ class Interceptor:
         finally:
             relay.finish()
             served.failed_late(reader.failure)
+            name = reader.response_id if self._facts.keeps_answer else None
+            served.answered(self._provider.pool, reader.usage, name)
             if self._api.understood and (reader.complete or reader.failure is not None):
                 self._ending = evolve(relay.ending(), final=True)
         self._ending = evolve(relay.ending(), final=self._ending.final)

@@ -15,7 +15,7 @@ from attrs import frozen
 
 from bridge.apis.usage import Usage
 from bridge.events.hub import Hub
-from bridge.events.values import ErrorType, FailureReason, Outcome
+from bridge.events.values import ErrorType, FailureReason, Lane, Outcome
 from bridge.events.vocabulary import (
     AttemptFailed,
     AttemptStarted,
@@ -131,9 +131,9 @@ class Reporter:
         if self._key is not None:
             self.attempt_failed(self._key, None, FailureReason.TIMEOUT)
 
-    def waiting(self, until: datetime) -> None:
-        """All keys rest; one will do in time."""
-        self._publish(InterceptionWaiting(self.id, until))
+    def waiting(self, until: datetime, lane: Lane, place: int) -> None:
+        """No key is to be had for it just now; one will be in time."""
+        self._publish(InterceptionWaiting(self.id, until, lane, place))
 
     def response_started(self, status: int, upstream_request_id: str | None) -> None:
         """A response goes to the client."""

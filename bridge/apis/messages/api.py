@@ -33,6 +33,8 @@ class Messages:
         last = last_of(request.get("messages"))
         content = last.get("content") if last.get("role") == "user" else None
         results = _results(content)
+        asked = request.get("diagnostics")
+        diagnostics = asked if isinstance(asked, dict) else {}
         return RequestFacts(
             model=string(request.get("model")),
             service_tier=string(request.get("service_tier")),
@@ -40,6 +42,8 @@ class Messages:
             prompt=None if results else _prompt(content),
             correlating_tool_call_id=string(results[-1].get("tool_use_id")) if results else None,
             user_session=user_session(request.get("metadata")),
+            previous_answer=string(diagnostics.get("previous_message_id") or request.get("previous_message_id")),
+            keeps_answer="diagnostics" in request,
         )
 
     def adapt(self, body: bytes) -> tuple[bytes, ClientFilter | None]:

@@ -40,6 +40,8 @@ class Responses:
             prompt=string(given) or prompt,
             correlating_tool_call_id=string(last.get("call_id")) if last.get("type") in _TOOL_OUTPUTS else None,
             user_session=user_session(request.get("metadata")),
+            previous_answer=string(request.get("previous_response_id")),
+            keeps_answer=request.get("store") is not False,
             session_hint=_conversation(request.get("conversation")) or string(request.get("prompt_cache_key")),
         )
 
