@@ -13,13 +13,23 @@ from datetime import datetime, timedelta
 from attrs import fields
 
 from bridge.events.entries import TOOL_FIELDS
-from bridge.events.values import Asked, Credential, ErrorType, FailureReason, Outcome, ThoughtSource, WithheldReason
+from bridge.events.values import (
+    Asked,
+    Credential,
+    ErrorType,
+    FailureReason,
+    MoveCause,
+    Outcome,
+    ThoughtSource,
+    WithheldReason,
+)
 from bridge.events.vocabulary import (
     AttemptFailed,
     AttemptStarted,
     Event,
     InterceptionEnded,
     InterceptionStarted,
+    KeyMoved,
     ModelServed,
     Noted,
     PromptRecorded,
@@ -111,6 +121,10 @@ def _found(name: str, interception: Fields) -> Iterator[Timed]:
         yield _at(tool), ToolCalled(name, **{field: tool[field] for field in TOOL_FIELDS})
     for note in interception["notes"]:
         yield _at(note), Noted(name, note["kind"], note["text"])
+    for move in interception["moves"]:
+        cause = MoveCause(move["cause"])
+        whose = (move["session_id"], move["agent_id"])
+        yield _at(move), KeyMoved(name, *whose, move["from"], move["to"], cause, move["cache_lost"])
     for used in interception["tokens"]:
         yield _at(used), TokensUsed(name, **{field: used[field] for field in TOKEN_FIELDS})
 

@@ -32,6 +32,7 @@ PARTS = {
     "thoughts": ("thoughts", '"index"'),
     "tools": ("tool_calls", "rowid"),
     "notes": ("notes", "rowid"),
+    "moves": ("key_moves", "rowid"),
     "tokens": ("token_usages", "rowid"),
 }
 """The parts of an interception, as a snapshot calls them, with their tables and order."""
