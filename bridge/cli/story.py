@@ -20,6 +20,7 @@ def story_lines(story: RecordRow) -> Iterator[str]:
     for name, value in _facts(story):
         yield f"  {name:<12}{visible(value)}"
     yield from _attempts(story["attempts"])
+    yield from _moves(story["moves"])
     for prompt in story["prompts"]:
         yield from _paragraph("Prompt", prompt["text"])
     for thought in story["thoughts"]:
@@ -87,6 +88,16 @@ def _attempts(attempts: list[RecordRow]) -> Iterator[str]:
         cooldown = f", cooling down for {attempt['cooldown_s']:g} s" if attempt["cooldown_s"] is not None else ""
         went = f"{attempt['status'] or 'no answer'} {attempt['reason'] or ''}".strip()
         yield visible(f"  {attempt['attempt']}. {attempt['key']}  {went}{cooldown}")
+
+
+def _moves(moves: list[RecordRow]) -> Iterator[str]:
+    if moves:
+        yield ""
+        yield "Moved to another key"
+    for move in moves:
+        agent = f", agent {move['agent_id']}" if move["agent_id"] else ""
+        lost = "" if move["cache_lost"] is None else f"; {move['cache_lost']:,} tokens of its cache are lost"
+        yield visible(f"  {move['from']} -> {move['to']}  {move['cause']}{agent}{lost}")
 
 
 def _paragraph(title: str, text: str | None) -> Iterator[str]:
