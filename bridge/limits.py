@@ -99,6 +99,14 @@ class Limits:
     """Sessions whose sums are remembered; of others the record knows all."""
     circuits: int = 256
     """Circuits that are not closed; the oldest are not shown."""
+    shown_homes: int = 256
+    """Agents of sessions of which a snapshot says with which key they are served; the latest."""
+
+    # Keys and who is served with them (docs/behaviour.md, Key pool)
+    homes: int = 10_000
+    """Agents of sessions, and answers referred to, whose key a provider remembers; the latest."""
+    waiting_requests: int = 1_000
+    """Requests that wait for a key of one provider; beyond it those of the last lane are answered 429."""
 
     # Tools of MCP servers (docs/behaviour.md, MCP servers)
     tool_message_bytes: int = 8 * MIB

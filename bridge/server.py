@@ -115,7 +115,7 @@ class Bridge:
             )
             await stack.enter_async_context(self._dumping(metrics))
             wrote = await stack.enter_async_context(self._traced(app))
-            await stack.enter_async_context(recording(self._settings.record, self.hub, self._pool, wrote))
+            await stack.enter_async_context(recording(self._settings.record, self.hub, self._pools, wrote))
             async with trio.open_nursery() as nursery:
                 self._nursery = nursery
                 if self._aborted:
@@ -231,6 +231,8 @@ class Bridge:
     def _begin(self, provider: Provider) -> None:
         for key in provider.pool.snapshot():
             self.hub.publish(key)
+        if provider.pool.keys:
+            self.hub.publish(provider.pool.fact())
         if self._nursery is not None:
             self._nursery.start_soon(provider.run)
 
@@ -242,9 +244,8 @@ class Bridge:
         for hint in hints:
             self.hub.publish(KeyChanged(provider, hint, KeyState.DISABLED, reason=REMOVED))
 
-    def _pool(self, name: str) -> KeyPool | None:
-        provider = self.providers.get(name)
-        return None if provider is None else provider.pool
+    def _pools(self) -> dict[str, KeyPool]:
+        return {name: provider.pool for name, provider in self.providers.items()}
 
     def health(self) -> dict[str, Any]:
         """What `/healthz` shows."""

@@ -72,7 +72,7 @@ def named(text: str) -> set[str]:
 
 def fields(cls: type[attrs.AttrsInstance]) -> set[str]:
     """The names of a class's fields."""
-    return {field.name for field in attrs.fields(cls) if not field.name.startswith("_")}
+    return {field.name.rstrip("_") for field in attrs.fields(cls) if not field.name.startswith("_")}
 
 
 def rows(text: str) -> dict[str, list[str]]:

@@ -71,6 +71,7 @@ class Unread:
     life = None
     complete = True
     answered = True
+    response_id: str | None = None
     failure: StreamFailure | None = None
     usage: tuple[Usage, ...] = ()
 

@@ -40,6 +40,8 @@ class RequestFacts:
     correlating_tool_call_id: str | None = None
     user_session: str | None = None  # the session in `metadata.user_id`
     session_hint: str | None = None  # `conversation`, else `prompt_cache_key`
+    previous_answer: str | None = None  # the id of the answer that this request goes on from
+    keeps_answer: bool = False  # later requests may go on from this one's answer by its id alone
     conversation: Conversation | None = field(default=None, eq=False, repr=False)  # None where it is not read
 
 
@@ -113,6 +115,10 @@ class Reader(Protocol):
     def answered(self) -> bool:
         """Whether all has come that an answer needs: a stream that then ends cleanly is complete, also where a server
         leaves the end mark out."""
+
+    @property
+    def response_id(self) -> str | None:
+        """The provider's name for the answer, once it was read."""
 
     @property
     def failure(self) -> StreamFailure | None:

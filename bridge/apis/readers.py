@@ -199,6 +199,11 @@ class AnswerReader:
         return self._accumulator.answered
 
     @property
+    def response_id(self) -> str | None:
+        """The provider's name for the answer."""
+        return self._accumulator.transcript.response_id
+
+    @property
     def failure(self) -> StreamFailure | None:
         """The error in the answer, if any."""
         return self._accumulator.failure

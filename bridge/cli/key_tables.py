@@ -7,10 +7,17 @@ from datetime import UTC, datetime
 from typing import Any
 
 from bridge.cli.paper import Colour, Paper, PrintedCell, PrintedColumn, table
-from bridge.events.values import KeyState
-from bridge.events.vocabulary import CircuitChanged, KeyChanged
-from bridge.events.wire import unstructure
+from bridge.events.describe import pool_in_words
+from bridge.events.entries import Resident
+from bridge.events.values import KeyRunway, KeyState
+from bridge.events.vocabulary import CircuitChanged, KeyChanged, PoolChanged
+from bridge.events.wire import Snapshot, as_json, unstructure
 from bridge.terminal_text import visible_start as visible
+
+HOMES = 3
+"""So many of those who live at a key are named in its row."""
+
+SESSION_CHARACTERS = 8
 
 COLUMNS = (
     PrintedColumn("PROVIDER", least=8),
@@ -18,9 +25,11 @@ COLUMNS = (
     PrintedColumn("STATE"),
     PrintedColumn("REASON", goes=1, least=8),
     PrintedColumn("COOLDOWN", right=True),
-    PrintedColumn("SOURCE", goes=4),
-    PrintedColumn("REQUESTS LEFT", right=True, goes=2),
-    PrintedColumn("TOKENS LEFT", right=True, goes=3),
+    PrintedColumn("SOURCE", goes=6),
+    PrintedColumn("REQUESTS LEFT", right=True, goes=4),
+    PrintedColumn("TOKENS LEFT", right=True, goes=5),
+    PrintedColumn("RUNWAY", goes=2),
+    PrintedColumn("SESSIONS", goes=3, least=8),
 )
 
 STATES: dict[KeyState, tuple[str, Colour]] = {
@@ -32,17 +41,60 @@ STATES: dict[KeyState, tuple[str, Colour]] = {
 """The monitor's words for how a key is."""
 
 
-def key_table(keys: Sequence[KeyChanged], on: Paper) -> Iterator[str]:
-    """Every key with its health."""
-    return table(COLUMNS, (_key_row(key) for key in keys), on)
+def key_table(found: Snapshot, on: Paper) -> Iterator[str]:
+    """Every key with its health, how long it lasts, and who is served with it."""
+    return table(COLUMNS, (_key_row(key, found) for key in found.keys), on)
 
 
-def _key_row(key: KeyChanged) -> tuple[PrintedCell, ...]:
+def pool_lines(pools: Sequence[PoolChanged]) -> Iterator[str]:
+    """Each provider's keys together."""
+    return (visible(f"{pool.provider}: {pool_in_words(pool)}") for pool in pools)
+
+
+def _key_row(key: KeyChanged, found: Snapshot) -> tuple[PrintedCell, ...]:
     left = [(gauge.remaining, gauge.limit) for gauge in (key.limits.requests, key.limits.tokens)]
     gauges = ["-" if remaining is None else f"{remaining}/{limit or '?'}" for remaining, limit in left]
     cooldown = f"{_seconds_left(key):.1f} s" if key.state is KeyState.TEMPORARY else "-"
-    rest = (key.reason or "-", cooldown, key.source or "-", *gauges)
+    use = (_runway_cell(runway_of(key, found)), _homes_cell(homes_at(key, found)))
+    rest = (key.reason or "-", cooldown, key.source or "-", *gauges, *use)
     return (visible(key.provider), visible(key.key), STATES[key.state], *map(visible, rest))
+
+
+def _runway_cell(runway: KeyRunway | None) -> str:
+    if runway is None:
+        return "-"
+    if runway.until is None:
+        return "lasts"
+    back = f", back {_clock(runway.back_at)}" if runway.back_at else ""
+    if runway.confidence == "headers":
+        return f"out{back}"
+    return f"~{_clock(runway.until)}{back}"
+
+
+def _clock(at: datetime) -> str:
+    return at.astimezone().strftime("%H:%M:%S")
+
+
+def _homes_cell(homes: Sequence[Resident]) -> str:
+    names = [home.session_id[:SESSION_CHARACTERS] + (f"/{home.agent_id}" if home.agent_id else "") for home in homes]
+    more = f" +{len(names) - HOMES}" if len(names) > HOMES else ""
+    return ", ".join(names[-HOMES:]) + more if names else "-"
+
+
+def runway_of(key: KeyChanged, found: Snapshot) -> KeyRunway | None:
+    """How long a key lasts, where that is known."""
+    runways = (runway for pool in found.pools if pool.provider == key.provider for runway in pool.keys)
+    return next((runway for runway in runways if runway.key == key.key), None)
+
+
+def homes_at(key: KeyChanged, found: Snapshot) -> list[Resident]:
+    """Who was served with a key last, those that were longest ago first."""
+    return [home for home in found.homes if (home.provider, home.key) == (key.provider, key.key)]
+
+
+def _group_of(key: KeyChanged, found: Snapshot) -> list[str]:
+    groups = (group for pool in found.pools if pool.provider == key.provider for group in pool.groups)
+    return next((group for group in groups if key.key in group), [])
 
 
 def _seconds_left(key: KeyChanged) -> float:
@@ -61,17 +113,27 @@ def circuit_table(circuits: Sequence[CircuitChanged], on: Paper) -> Iterator[str
     return table(head, (tuple(visible(cell) for cell in row) for row in rows), on)
 
 
-def key_lines(keys: Sequence[KeyChanged], circuits: Sequence[CircuitChanged], on: Paper) -> Iterator[str]:
-    """Both tables, the second where it has rows."""
-    yield from key_table(keys, on)
-    if circuits:
+def key_lines(found: Snapshot, on: Paper) -> Iterator[str]:
+    """The keys, the pools that they make up, and the circuits that are not closed, where there are any."""
+    yield from key_table(found, on)
+    if found.pools:
         yield ""
-        yield from circuit_table(circuits, on)
+        yield from pool_lines(found.pools)
+    if found.circuits:
+        yield ""
+        yield from circuit_table(found.circuits, on)
 
 
-def keys_json(keys: Sequence[KeyChanged]) -> list[dict[str, Any]]:
-    """The keys as `key.changed` says them, with the seconds that a cooldown still lasts."""
+def keys_json(found: Snapshot) -> list[dict[str, Any]]:
+    """The keys as `key.changed` says them, with the seconds that a cooldown still lasts, with whom they share limits,
+    how long they last, and who is served with them."""
     return [
-        {**unstructure(key), "cooldown_s": round(_seconds_left(key), 3) if key.state is KeyState.TEMPORARY else None}
-        for key in keys
+        {
+            **unstructure(key),
+            "cooldown_s": round(_seconds_left(key), 3) if key.state is KeyState.TEMPORARY else None,
+            "group": _group_of(key, found),
+            "runway": as_json(runway_of(key, found)),
+            "sessions": [as_json(home) for home in homes_at(key, found)],
+        }
+        for key in found.keys
     ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 import click
@@ -13,7 +14,7 @@ from bridge.events.picture import Picture
 from bridge.events.values import KeyState
 from bridge.events.wire import Envelope, Snapshot
 
-TYPES = ("key.changed", "circuit.changed")
+TYPES = ("key.changed", "key.moved", "pool.changed", "circuit.changed")
 
 SECOND = 1.0
 
@@ -43,7 +44,7 @@ def _is_cooling(picture: Picture) -> bool:
 
 def _show(picture: Picture, on: Paper) -> None:
     """Over what was shown before on a terminal that knows how, else below it."""
-    lines = list(key_lines(list(picture.keys.values()), list(picture.circuits.values()), on))
+    lines = list(key_lines(Snapshot.of(picture, 0, datetime.now(UTC)), on))
     if not on.moves:
         on.put([*lines, ""])
         return

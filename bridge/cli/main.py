@@ -131,16 +131,25 @@ def demo(context: click.Context, /, headless: bool, once: bool, seed: int, speed
 @click.option("--seed", default=1, show_default=True, help="Seed for ids and pauses.")
 @click.option("--speed", type=SPEED, default=1.0, show_default=True, help="How fast time goes.")
 @click.option("--mcp", type=PortOrStdio(), help="Also an MCP server on this port; stdio: that alone, on this input.")
+@click.option("--one-organization", is_flag=True, help="All keys are one organization's, and share limits.")
 @click.pass_context
 def simulate(
-    context: click.Context, /, scenario: Path | None, seed: int, speed: float, mcp: int | str | None, **_: Any
+    context: click.Context,
+    /,
+    scenario: Path | None,
+    seed: int,
+    speed: float,
+    mcp: int | str | None,
+    one_organization: bool,
+    **_: Any,
 ) -> None:
     """A simulated provider alone: a real server that speaks the providers' APIs."""
     from bridge.cli import simulate
 
     if isinstance(mcp, str):
         sys.exit(simulate.simulate_tools())
-    sys.exit(simulate.simulate(settings_from(context).settings, scenario, seed=seed, speed=speed, mcp=mcp))
+    settings = settings_from(context).settings
+    sys.exit(simulate.simulate(settings, scenario, seed=seed, speed=speed, mcp=mcp, one_organization=one_organization))
 
 
 @cli.command()
@@ -180,7 +189,9 @@ def tail(context: click.Context, /, as_json: bool, **_: Any) -> None:
 
 @cli.command()
 @common_options
-@click.option("--json", "as_json", is_flag=True, help="As a JSON list of the fields of `key.changed`.")
+@click.option(
+    "--json", "as_json", is_flag=True, help="As a JSON list of the fields of `key.changed`, and what else is known."
+)
 @click.option("--watch", is_flag=True, help="Go on showing it, until interrupted.")
 @click.pass_context
 def keys(context: click.Context, /, as_json: bool, watch: bool, **_: Any) -> None:
@@ -199,10 +210,10 @@ def keys(context: click.Context, /, as_json: bool, watch: bool, **_: Any) -> Non
         return
     found = read_snapshot(_socket(context))
     if as_json:
-        click.echo(orjson.dumps(keys_json(found.keys), option=orjson.OPT_INDENT_2).decode())
+        click.echo(orjson.dumps(keys_json(found), option=orjson.OPT_INDENT_2).decode())
         return
     on = paper()
-    on.put_whole(key_lines(found.keys, found.circuits, on))
+    on.put_whole(key_lines(found, on))
 
 
 @cli.command()

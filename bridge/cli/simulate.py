@@ -34,7 +34,15 @@ ROOTS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  # read, not bound
 """Where one calls who listens everywhere."""
 
 
-def simulate(settings: Settings, scenario: Path | None, *, seed: int, speed: float, mcp: int | None = None) -> int:
+def simulate(  # what the command's options say
+    settings: Settings,
+    scenario: Path | None,
+    *,
+    seed: int,
+    speed: float,
+    mcp: int | None = None,
+    one_organization: bool = False,
+) -> int:
     """The simulated provider, until it is interrupted; beside it the simulated MCP server on the port `mcp`."""
     logs.configure(settings.log.level, settings.log.format)
     try:
@@ -43,7 +51,7 @@ def simulate(settings: Settings, scenario: Path | None, *, seed: int, speed: flo
         raise ConfigurationError(str(error).splitlines()) from None
 
     async def run() -> int:
-        provider = SimulatedProvider(played, seed=seed, speed=speed)
+        provider = SimulatedProvider(played, seed=seed, speed=speed, one_organization=one_organization)
         with receiver(*HANDLED) as signals:
             async with AsyncExitStack() as stack:
                 host, port = settings.server.host, settings.server.port

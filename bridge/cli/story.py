@@ -31,6 +31,7 @@ def story_lines(story: RecordRow, room: int | None = None) -> Iterator[str]:
     for name, value in _facts(story):
         yield f"  {name:<12}{visible(value)}"
     yield from _attempts(story["attempts"])
+    yield from _moves(story["moves"])
     for result in story["results"]:
         yield from _paragraph(
             width, f"Brings the result of {result['tool_call_id'] or 'a tool'}{_size(result)}", _text(result)
@@ -131,6 +132,16 @@ def _attempts(attempts: list[RecordRow]) -> Iterator[str]:
         cooldown = f", cooling down for {attempt['cooldown_s']:g} s" if attempt["cooldown_s"] is not None else ""
         went = f"{attempt['status'] or 'no answer'} {attempt['reason'] or ''}".strip()
         yield visible(f"  {attempt['attempt']}. {attempt['key']}  {went}{cooldown}")
+
+
+def _moves(moves: list[RecordRow]) -> Iterator[str]:
+    if moves:
+        yield ""
+        yield "Moved to another key"
+    for move in moves:
+        agent = f", agent {move['agent_id']}" if move["agent_id"] else ""
+        lost = "" if move["cache_lost"] is None else f"; {move['cache_lost']:,} tokens of its cache are lost"
+        yield visible(f"  {move['from']} -> {move['to']}  {move['cause']}{agent}{lost}")
 
 
 def _paragraph(width: int, title: str, text: str | None) -> Iterator[str]:

@@ -110,8 +110,20 @@ def _without_pool_word(settings: Settings) -> tuple[Settings, list[tuple[str, st
         if keys != provider.keys:
             why = f"the word {POOL_WORD!r} is ignored: agents send it in the place of a key, and it is none"
             ignored.append((f"providers.{name}.keys", f"{why}; put the provider's own here"))
-        providers[name] = evolve(provider, keys=keys)
+        providers[name] = evolve(provider, keys=keys, groups=_renumbered(provider))
     return (evolve(settings, providers=providers), ignored) if ignored else (settings, [])
+
+
+def _renumbered(provider: ProviderSettings) -> tuple[tuple[int, ...], ...]:
+    """The groups by the places that keys have without the word, which is in no group."""
+    ignored = [place for place, key in enumerate(provider.keys, 1) if key.reveal() == POOL_WORD]
+    if not ignored:
+        return provider.groups
+    renumbered = (
+        tuple(place - sum(before < place for before in ignored) for place in group if place not in ignored)
+        for group in provider.groups
+    )
+    return tuple(group for group in renumbered if len(group) > 1)
 
 
 def _nothing(_source: str) -> list[Secret]:

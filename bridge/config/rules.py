@@ -116,6 +116,7 @@ def _provider(name: str, provider: ProviderSettings) -> Iterator[tuple[str, str]
     for key, count in Counter(provider.keys).items():
         if count > 1:
             yield ".keys", f"the key {key.hint} is given {count} times; once is enough"
+    yield from ((".groups", fault) for fault in _group_faults(provider))
     yield from ((".routes", fault) for route in provider.routes if (fault := _route_fault(route)))
     if 0 < provider.end_silent < 1:
         yield ".end_silent", "must be 0, which is never, or at least 1s"
@@ -169,6 +170,19 @@ def _tool_url_fault(url: str) -> str | None:
     if "@" in parts.netloc or parts.fragment:
         return "must not hold a user or a fragment; credentials belong into headers"
     return "port 0 can't be connected to" if port == 0 else None
+
+
+def _group_faults(provider: ProviderSettings) -> Iterator[str]:
+    places = Counter(place for group in provider.groups for place in group)
+    for group in provider.groups:
+        if len(group) < 2:
+            yield f"{list(group)} is no group: it takes two keys to share limits"
+    for place, count in places.items():
+        if count > 1:
+            yield f"the place {place} stands in it {count} times; a key is in one group"
+        if place < 1 or (provider.keys and place > len(provider.keys)):
+            most = f" to {len(provider.keys)}" if provider.keys else ""
+            yield f"there is no key in place {place}; places in keys are counted from 1{most}"
 
 
 def _expression_fault(text: str) -> str | None:

@@ -88,6 +88,8 @@ class ProviderSettings:
     routes: tuple[str, ...] = ()
     send_actor_headers: bool = False
     strategy: str = "fallback"
+    groups: tuple[tuple[int, ...], ...] = ()
+    affinity: bool = True
     wait_for_key: Seconds = Seconds(0)
     end_silent: Seconds = Seconds(0)
     reveal_thoughts: bool = False

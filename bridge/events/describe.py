@@ -25,8 +25,10 @@ from bridge.events.vocabulary import (
     InterceptionStarted,
     InterceptionWaiting,
     KeyChanged,
+    KeyMoved,
     ModelServed,
     Noted,
+    PoolChanged,
     PromptRecorded,
     RecordFailed,
     RecordRecovered,
@@ -76,7 +78,8 @@ def _(event: AttemptFailed) -> str:
 
 @_describe.register
 def _(event: InterceptionWaiting) -> str:
-    return f"all keys rest; waiting until {event.until.astimezone():%H:%M:%S}"
+    until = f"{event.until.astimezone():%H:%M:%S}"
+    return f"no key can be had; waiting until {until}, {event.lane} {event.place}"
 
 
 @_describe.register
@@ -191,6 +194,30 @@ def _(event: KeyChanged) -> str:
     left = [f"{gauge.remaining}/{gauge.limit or '?'} {name}" for name, gauge in gauges if gauge.remaining is not None]
     room = f", {' and '.join(left)} left" if left else ""
     return visible(f"{event.provider} {event.key} is {event.state.value}{why}{until}{room}")
+
+
+@_describe.register
+def _(event: KeyMoved) -> str:
+    whose = f"session {event.session_id}" if event.session_id else "a request"
+    agent = f", agent {event.agent_id}," if event.agent_id else ""
+    cost = f"; {event.cache_lost} tokens of cache are lost" if event.cache_lost else ""
+    return visible(f"{whose}{agent} moved from {event.from_} to {event.to} ({event.cause.value}){cost}")
+
+
+@_describe.register
+def _(event: PoolChanged) -> str:
+    return visible(f"{event.provider} {pool_in_words(event)}")
+
+
+def pool_in_words(pool: PoolChanged) -> str:
+    """How many of a provider's keys serve, when the next one does, how long they last, and which share limits."""
+    next_at = f", next at {pool.next_at.astimezone():%H:%M:%S}" if pool.next_at else ""
+    sure = "" if pool.confidence == "headers" else "about "
+    lasts = f", lasts till {sure}{pool.runway_until.astimezone():%H:%M:%S}" if pool.runway_until else ""
+    groups = "; ".join(" ".join(hints) for hints in pool.groups)
+    return f"{pool.valid} of {pool.total} keys serve{next_at}{lasts}" + (
+        f"; limits shared by {groups}" if groups else ""
+    )
 
 
 @_describe.register

@@ -280,6 +280,22 @@ class Interception:
         return evolve(self, **lists, tokens=tokens)
 
 
+@frozen
+class Resident:
+    """The key that an agent of a session was served with last, by its hint."""
+
+    provider: str
+    session_id: str
+    agent_id: str | None
+    key: str
+    at: datetime
+
+    @property
+    def name(self) -> tuple[str, str, str | None]:
+        """Whose it is."""
+        return self.provider, self.session_id, self.agent_id
+
+
 @define
 class Totals:
     """Counts since the bridge started."""

@@ -27,6 +27,7 @@ from bridge.events.entries import (
     Interception,
     Note,
     OpenSilence,
+    Resident,
     Result,
     Serving,
     Thought,
@@ -54,6 +55,7 @@ from bridge.events.vocabulary import (
     KeyChanged,
     ModelServed,
     Noted,
+    PoolChanged,
     PromptRecorded,
     ResponseStarted,
     ServerChanged,
@@ -88,6 +90,9 @@ class Picture:
     sessions: Sessions = Factory(Sessions)
     room: int | None = field(default=None, kw_only=True, eq=False)
     """What all interceptions may take, where that is less than usual."""
+    pools: dict[str, PoolChanged] = Factory(dict)
+    homes: dict[tuple[str, str, str | None], Resident] = Factory(dict)
+    """Who is served with which key; those that were served longest ago are forgotten first."""
     size: int = field(init=False)
     """What all interceptions take, about, as `LIMITS.picture_bytes` bounds it."""
     _ended: dict[str, None] = field(factory=dict, init=False)
@@ -110,6 +115,8 @@ class Picture:
             self._change_circuit(event)
         elif isinstance(event, ServerChanged):
             self._change_server(event)
+        elif isinstance(event, PoolChanged):
+            self._change_pool(event)
         else:
             interception = self.interceptions.get(getattr(event, "id", ""))
             if interception is not None and (interception.live or not isinstance(event, InterceptionEnded)):
@@ -128,6 +135,25 @@ class Picture:
             self.servers.pop(event.server, None)
         else:
             self.servers[event.server] = event
+
+    def _change_pool(self, event: PoolChanged) -> None:
+        if event.total:
+            self.pools[event.provider] = event
+        else:
+            self.pools.pop(event.provider, None)
+
+    def _settle(self, interception: Interception, attempt: Attempt, at: datetime) -> None:
+        """Remembers with which key of the pool an agent of a session was served."""
+        started = interception.started
+        if started.session_id is None or started.credential.kind != "centralized":
+            return
+        session = clip(started.session_id, LIMITS.label_characters)
+        agent = None if started.agent_id is None else clip(started.agent_id, LIMITS.label_characters)
+        home = Resident(started.provider, session, agent, attempt.key, at)
+        self.homes.pop(home.name, None)
+        self.homes[home.name] = home
+        while len(self.homes) > LIMITS.shown_homes:
+            del self.homes[next(iter(self.homes))]
 
     def _change_circuit(self, event: CircuitChanged) -> None:
         """Remembers the circuits that are not closed: these are what one wants to see."""
@@ -196,13 +222,15 @@ class Picture:
             interception.silence = None
 
     @_absorb.register
-    def _(self, event: ResponseStarted, interception: Interception, _at: datetime) -> None:
+    def _(self, event: ResponseStarted, interception: Interception, at: datetime) -> None:
         self.size -= json_size(interception.upstream_request_id)
         request_id = event.upstream_request_id
         interception.upstream_request_id = self._kept(interception, request_id) if request_id else request_id
         for place, attempt in enumerate(interception.attempts):
             if attempt.attempt == event.attempt:
                 interception.attempts[place] = evolve(attempt, status=event.status)
+                if event.status < 300:
+                    self._settle(interception, attempt, at)
 
     @_absorb.register
     def _(self, event: PromptRecorded, interception: Interception, _at: datetime) -> None:

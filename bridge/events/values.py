@@ -91,6 +91,21 @@ class WithheldReason(StrEnum):
     NOT_SUMMARIZED = "not_summarized"
 
 
+class MoveCause(StrEnum):
+    """Why an agent's requests are served with another key than before."""
+
+    RATE_LIMITED = "rate_limited"
+    QUOTA_EXHAUSTED = "quota_exhausted"
+    UNAUTHORIZED = "unauthorized"
+    FORBIDDEN = "forbidden"
+    OVERLOADED = "overloaded"
+    DISABLED = "disabled"  # its key was switched off by the owner
+    REMOVED = "removed"  # its key is no longer configured
+
+
+Lane = Literal["main", "subagent", "background"]
+"""Whose request it is, where keys are scarce: those of the first go before those of the next."""
+
 CircuitState = Literal["closed", "half_open", "open"]
 """Whether an endpoint is used, tried with a few requests, or left alone."""
 
@@ -145,6 +160,21 @@ class RateLimits:
     seven_days: LimitWindow | None = None
     status: str | None = None
     """Anthropic's own word for all of it: `allowed`, `allowed_warning`, `rejected`."""
+
+
+Confidence = Literal["headers", "estimate"]
+"""How a runway is known: the provider's headers say it, or it follows from them and from the last minutes' use."""
+
+
+@frozen
+class KeyRunway:
+    """How long a key lasts. `until` is when it runs out, and None where it does not before its limits are whole again;
+    `back_at` is when it has room again after that. `confidence` is None where nothing is known."""
+
+    key: str
+    until: datetime | None = None
+    back_at: datetime | None = None
+    confidence: Confidence | None = None
 
 
 @frozen

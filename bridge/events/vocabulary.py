@@ -17,12 +17,16 @@ from attrs import Factory, field, frozen
 from bridge.events.values import (
     Asked,
     CircuitState,
+    Confidence,
     Credential,
     DeadlineSource,
     ErrorType,
     FailureReason,
     KeyCause,
+    KeyRunway,
     KeyState,
+    Lane,
+    MoveCause,
     Outcome,
     RateLimits,
     ServerState,
@@ -93,6 +97,8 @@ class InterceptionWaiting(Event):
     type: ClassVar[str] = "interception.waiting"
     id: str
     until: datetime
+    lane: Lane = "main"
+    place: int = 1
 
 
 @frozen
@@ -291,6 +297,35 @@ class KeyChanged(Event):
 
 
 @frozen
+class KeyMoved(Event):
+    """A session's agent is served with another key now. On the wire the hints are called `from` and `to`."""
+
+    type: ClassVar[str] = "key.moved"
+    id: str
+    session_id: str | None
+    agent_id: str | None
+    from_: str
+    to: str
+    cause: MoveCause
+    cache_lost: int | None = None
+
+
+@frozen
+class PoolChanged(Event):
+    """A provider's keys together. `total` 0 is the last word on a pool that is gone."""
+
+    type: ClassVar[str] = "pool.changed"
+    provider: str
+    valid: int
+    total: int
+    next_at: datetime | None = None
+    runway_until: datetime | None = None
+    confidence: Confidence | None = None
+    groups: list[list[str]] = field(factory=list)
+    keys: list[KeyRunway] = field(factory=list)
+
+
+@frozen
 class CircuitChanged(Event):
     type: ClassVar[str] = "circuit.changed"
     provider: str
@@ -361,6 +396,8 @@ EVENT_TYPES: dict[str, type[Event]] = {
         TokensUsed,
         InterceptionEnded,
         KeyChanged,
+        KeyMoved,
+        PoolChanged,
         CircuitChanged,
         ServerChanged,
         RecordFailed,

@@ -12,12 +12,21 @@ from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, overrid
 from cattrs.preconf.orjson import make_converter
 
 from bridge.errors import ClearspanError
-from bridge.events.entries import Interception, Tool, Totals
+from bridge.events.entries import Interception, Resident, Tool, Totals
 from bridge.events.picture import Picture
 from bridge.events.sessions import Sessions, SessionTotals
 from bridge.events.times import format_time
-from bridge.events.values import RateLimits, ServerState
-from bridge.events.vocabulary import EVENT_TYPES, CircuitChanged, Event, KeyChanged, ServerChanged, ToolCalled
+from bridge.events.values import KeyRunway, RateLimits, ServerState
+from bridge.events.vocabulary import (
+    EVENT_TYPES,
+    CircuitChanged,
+    Event,
+    KeyChanged,
+    KeyMoved,
+    PoolChanged,
+    ServerChanged,
+    ToolCalled,
+)
 
 PROTOCOL = 1
 
@@ -65,6 +74,8 @@ class Snapshot:
     """Those that are not closed."""
     servers: list[ServerChanged] = Factory(list)
     sessions: list[SessionTotals] = Factory(list)
+    pools: list[PoolChanged] = Factory(list)
+    homes: list[Resident] = Factory(list)
 
     @classmethod
     def of(cls, picture: Picture, seq: int, at: datetime) -> Snapshot:
@@ -78,6 +89,8 @@ class Snapshot:
             list(picture.circuits.values()),
             list(picture.servers.values()),
             [session.copy() for session in picture.sessions.known.values()],
+            list(picture.pools.values()),
+            list(picture.homes.values()),
         )
 
     def picture(self) -> Picture:
@@ -89,6 +102,8 @@ class Snapshot:
             circuits={(circuit.provider, circuit.endpoint, circuit.model): circuit for circuit in self.circuits},
             servers={server.server: server for server in self.servers},
             sessions=Sessions({session.session_id: session.copy() for session in self.sessions}),
+            pools={pool.provider: pool for pool in self.pools},
+            homes={home.name: home for home in self.homes},
         )
 
 
@@ -188,6 +203,9 @@ _converter.register_unstructure_hook(
 _converter.register_structure_hook(
     RateLimits, make_dict_structure_fn(RateLimits, _converter, five_hours=_5H, seven_days=_7D)
 )
+_FROM = override(rename="from")  # no name that Python takes
+_converter.register_unstructure_hook(KeyMoved, make_dict_unstructure_fn(KeyMoved, _converter, from_=_FROM))
+_converter.register_structure_hook(KeyMoved, make_dict_structure_fn(KeyMoved, _converter, from_=_FROM))
 
 
 def _is_interception(kind: Any) -> bool:
@@ -206,6 +224,11 @@ def _gathering(_kind: Any) -> Callable[[dict[str, Any], Any], Interception]:
     """Reads what that wrote."""
     structure = make_dict_structure_fn(Interception, _converter)
     return lambda fields, kind: structure({**fields, "started": fields}, kind)
+
+
+def as_json(value: Resident | KeyRunway | None) -> Any:
+    """A part of a message as JSON values."""
+    return _converter.unstructure(value)
 
 
 def unstructure(event: Event) -> dict[str, Any]:
@@ -257,7 +280,7 @@ def encode_snapshot(snapshot: Snapshot) -> list[bytes]:
         if len(gathered) >= PIECE:
             pieces.append(bytes(gathered))
             gathered.clear()
-    named = ("totals", "circuits", "servers", "sessions")
+    named = ("totals", "circuits", "servers", "sessions", "pools", "homes")
     tail = _json({name: getattr(snapshot, name) for name in named})
     gathered += b"]," + tail[1:] + b"\n"
     return [*pieces, bytes(gathered)]

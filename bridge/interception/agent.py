@@ -12,6 +12,7 @@ import orjson
 from attrs import frozen
 
 from bridge.apis.protocol import RequestFacts
+from bridge.events.values import Lane
 from bridge.http.exchange import Exchange
 
 UNKNOWN = "Unknown"
@@ -115,6 +116,22 @@ def recognise(exchange: Exchange, facts: RequestFacts, sdk: str) -> Client:
         agent_type=header(b"x-claude-code-agent-type") or None,
         previous_tool_ms=_durations(header(b"x-claude-code-prev-tool-durations")),
     )
+
+
+BACKGROUND_CLASSES = frozenset({"auxiliary", "compaction", "title", "titles"})
+SUBAGENT_CLASSES = frozenset({"subagent", "workflow"})
+
+
+def lane_of(exchange: Exchange, client: Client) -> Lane:
+    """Whose request it is, where keys are scarce (docs/behaviour.md, Key pool)."""
+    kind = (client.request_class or "").strip().lower()
+    if kind in BACKGROUND_CLASSES or (exchange.header(b"x-app") or "").strip().lower() == "cli-bg":
+        return "background"
+    if kind in SUBAGENT_CLASSES:
+        return "subagent"
+    # Claude Code names an agent in requests of those alone that another one started; others name their first one too.
+    started = client.parent_agent_id or exchange.header(b"x-claude-code-agent-id")
+    return "subagent" if started and kind != "main" else "main"
 
 
 def _name(header: Header, sdk: str) -> str:

@@ -8,7 +8,7 @@ overloaded: as long as nothing but the opening of a stream has come, another key
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
 
@@ -18,15 +18,18 @@ from attrs import define, evolve, frozen
 from bridge.apis.protocol import Api, Opening, StreamFailure
 from bridge.apis.provider_errors import LONGEST_BODY, ProviderError
 from bridge.apis.sse import SseParser
+from bridge.apis.usage import Usage
 from bridge.errors import NO_RETRY, ErrorKind, Refused
 from bridge.events.hub import utc_now
-from bridge.events.values import FailureReason, KeyCause, KeyState
+from bridge.events.values import FailureReason, KeyCause, KeyState, Lane
 from bridge.interception.caller import Caller
 from bridge.interception.decoding import UndecodableError, decoder
 from bridge.interception.lifecycle import Reporter
+from bridge.keys.affinity import Asker
 from bridge.keys.key import Key
+from bridge.keys.pool import KeyPool
 from bridge.keys.verdict import Failure, judge, judge_stream_failure
-from bridge.keys.walk import Exhausted, Walk
+from bridge.keys.walk import SHORTEST_WAIT_S, Exhausted, Walk
 from bridge.observe.logs import redactor
 from bridge.providers.attempt import Call, Response
 from bridge.providers.circuit_breaker import Permit
@@ -92,7 +95,16 @@ class Served:
             return
         judged = judge_stream_failure(failure.reason, failure.message)
         if judged is not None:
-            self.walk.fail(self.key, judged)
+            self.walk.fail(self.key, judged, self.response.headers)
+
+    def answered(self, pool: KeyPool, usage: Sequence[Usage], name: str | None) -> None:
+        """The answer was read: `usage` is what it used, `name` what later requests may refer to it by."""
+        if self.walk is None or self.key is None:
+            return
+        tokens = sum(part.input + part.output + part.cache_read_input + part.cache_write_input for part in usage)
+        read = sum(part.cache_read_input for part in usage)
+        held = read + sum(part.cache_write_input for part in usage)
+        pool.answered(self.walk, self.key, tokens, (read, held) if usage else None, name)
 
 
 @define
@@ -105,6 +117,7 @@ class Failover:
     caller: Caller
     reporter: Reporter
     permit: Permit
+    asker: Asker
     streaming: bool = False
     """The request asks for a stream."""
 
@@ -121,37 +134,43 @@ class Failover:
             async with self._attempt(self.caller.own, self.caller.credential.hint or "") as response:
                 yield Served(response)
             return
-        walk = self.provider.pool.walk()
-        key = walk.next()
+        walk = self.provider.pool.walk(self.asker)
+        key = self._next(walk)
         last: Response | None = None
-        while True:
-            if key is None:
-                exhausted = self.provider.pool.exhaustion(walk)
-                if last is not None and self._relays_last(exhausted):
-                    yield Served(last)
-                    return
-                await self._wait(exhausted)
-                walk.resume()
-                key = walk.next()
-                continue
-            async with self._attempt((self.provider.kind.credential(key.secret),), key.hint) as received:
-                response, verdict = await self._judge(received)
-                if verdict is None:
-                    self._note_served(key, response)
-                    yield Served(response, walk, key)
-                    return
-                self._failed(walk, key, response, verdict)
-                if self._is_last_word(walk):
-                    yield Served(response)
-                    return
-                if _is_good_stream(response):
-                    key = walk.next()
-                    if key is None:
-                        yield Served(response)  # nobody can do better: as it came
+        try:
+            while True:
+                if key is None:
+                    later = await self._key_later(walk, last)
+                    if isinstance(later, Response):
+                        yield Served(later)
                         return
-                    continue
-                last = await _read_whole(response)
-            key = walk.next()
+                    key = later
+                async with self._attempt((self.provider.kind.credential(key.secret),), key.hint) as received:
+                    response, verdict = await self._judge(received)
+                    if verdict is None:
+                        self._note_served(walk, key, response)
+                        yield Served(response, walk, key)
+                        return
+                    self._failed(walk, key, response, verdict)
+                    if self._is_last_word(walk):
+                        yield Served(response)
+                        return
+                    if _is_good_stream(response):
+                        key = walk.next()
+                        if key is None:
+                            yield Served(response)  # nobody can do better: as it came
+                            return
+                        continue
+                    last = await _read_whole(response)
+                key = self._next(walk)
+        finally:
+            walk.close()
+
+    def _next(self, walk: Walk) -> Key | None:
+        """The key to try now; None where there is none, or where others wait for it before this request."""
+        patience = self.provider.settings.wait_for_key
+        may_wait = patience and trio.current_time() + SHORTEST_WAIT_S <= self.reporter.began + patience
+        return None if may_wait and self.provider.pool.turns.crowded() else walk.next()
 
     def _is_last_word(self, walk: Walk) -> bool:
         """Whether a failure goes to the client as it comes: the request can't be sent again, or not to anybody else."""
@@ -203,11 +222,11 @@ class Failover:
         failure = judge(response.status, response.headers, body, utc_now())
         return response, None if failure is None else Verdict(failure, ProviderError.from_body(body).message)
 
-    def _note_served(self, key: Key, response: Response) -> None:
+    def _note_served(self, walk: Walk, key: Key, response: Response) -> None:
         if response.status < 300:
-            self.provider.pool.succeed(key, response.headers)
+            self.provider.pool.succeed(key, response.headers, walk)
         else:
-            self.provider.pool.observe_limits(key, response.headers)
+            self.provider.pool.observe_limits(key, response.headers, walk)
         if response.status in SERVER_ERRORS:
             self.reporter.attempt_failed(key.hint, response.status, FailureReason.SERVER_ERROR)
 
@@ -222,13 +241,27 @@ class Failover:
         began = self.reporter.began if self.began is None else self.began
         return until is not None and bool(longest) and until <= began + longest
 
-    async def _wait(self, exhausted: Exhausted) -> None:
-        """Waits until a key may serve again, where that is allowed to take so long. Raises NoKeyLeft otherwise."""
-        until = exhausted.wait_until
-        if until is None or not self._may_wait(exhausted):
-            raise NoKeyLeft(exhausted, hopeless=not any(key.state is KeyState.VALID for key in self.provider.pool.keys))
-        self.reporter.waiting(utc_now() + timedelta(seconds=until - trio.current_time()))
-        await self.provider.wait_for_key(self.provider.pool.turn(until))
+    async def _key_later(self, walk: Walk, last: Response | None) -> Key | Response:
+        """The key that can be had, where that may be waited for; the `last` response where that is to be relayed.
+
+        Raises NoKeyLeft.
+        """
+        pool = self.provider.pool
+        exhausted = pool.exhaustion(walk)
+        if last is not None and self._relays_last(exhausted):
+            return last
+        if self._may_wait(exhausted):
+            deadline = self.reporter.began + self.provider.settings.wait_for_key
+            key = await self.provider.key_in_turn(walk, deadline, self._tell_waiting)
+            if key is not None:
+                return key
+            if last is not None and self._has_one_key:
+                return last
+            exhausted = pool.exhaustion(walk)
+        raise NoKeyLeft(exhausted, hopeless=not any(key.state is KeyState.VALID for key in pool.keys))
+
+    def _tell_waiting(self, until: float, lane: Lane, place: int) -> None:
+        self.reporter.waiting(utc_now() + timedelta(seconds=until - trio.current_time()), lane, place)
 
 
 def _is_good_stream(response: Response) -> bool:

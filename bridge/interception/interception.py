@@ -15,14 +15,14 @@ from attrs import AttrsInstance, Factory, evolve, fields, frozen
 
 from bridge.apis.conversation import Fingerprints
 from bridge.apis.injection import Injection
-from bridge.apis.protocol import ClientFilter, RequestFacts
+from bridge.apis.protocol import ClientFilter, Reader, RequestFacts
 from bridge.errors import NO_RETRY, ErrorKind, Refused
 from bridge.events.hub import Hub
 from bridge.events.values import ErrorType, Outcome, SilenceKind
 from bridge.events.vocabulary import ContextChanged, InterceptionStarted
 from bridge.http.exchange import ClientGone, Exchange
 from bridge.http.fields import RawHeaders
-from bridge.interception.agent import Client, recognise, session_of
+from bridge.interception.agent import Client, lane_of, recognise, session_of
 from bridge.interception.caller import Caller
 from bridge.interception.contexts import Comparison, Contexts, agent_key
 from bridge.interception.decoding import decoder, identity
@@ -37,6 +37,7 @@ from bridge.interception.routing import Route
 from bridge.interception.silence import Lull, SilenceWatch
 from bridge.interception.telling import Pricing
 from bridge.interception.tool_loop import ToolLoop, Use
+from bridge.keys.affinity import Asker
 from bridge.observe.logs import logger
 from bridge.providers.attempt import Call, Response
 from bridge.providers.circuit_breaker import Permit
@@ -90,6 +91,7 @@ class Interceptor:
         self._client: Client | None = None
         self._filter: ClientFilter | None = None
         self._unread: str | None = None
+        self._asker = Asker(exchange.id)
         self._injection: Injection | None = None
         self._toolset: Toolset | None = None
         self._comparison: Comparison | None = None
@@ -221,7 +223,14 @@ class Interceptor:
         return Origin(self._provider.kind.name, self._provider.settings.base_url, model or self._facts.model)
 
     def _started(self) -> InterceptionStarted:
-        self._client = recognise(self._exchange, self._facts, f"{self._provider.kind.title} SDK")
+        self._client = client = recognise(self._exchange, self._facts, f"{self._provider.kind.title} SDK")
+        self._asker = Asker(
+            self._exchange.id,
+            client.session_id,
+            client.agent_id,
+            () if self._facts.previous_answer is None else (self._facts.previous_answer,),
+            lane_of(self._exchange, client),
+        )
         return InterceptionStarted(
             id=self._exchange.id,
             provider=self._provider.name,
@@ -233,7 +242,7 @@ class Interceptor:
             initiator=self._caller.initiator,
             unread=self._unread,
             **_told(self._facts),
-            **_told(self._client),
+            **_told(client),
         )
 
     async def _run_tools(self, injection: Injection, toolset: Toolset, nursery: trio.Nursery) -> None:
@@ -248,6 +257,7 @@ class Interceptor:
             toolset=toolset,
             ask=self._ask_upstream,
             pass_on=lambda served: self._pass_on(served, nursery),
+            note_answer=self._note_answer,
             nursery=nursery,
         )
         try:
@@ -273,7 +283,15 @@ class Interceptor:
             if self._facts.streaming:
                 self._end_when_silent(limit)
             failover = Failover(
-                self._provider, self._api, call, self._caller, self._reporter, permit, self._facts.streaming, began
+                self._provider,
+                self._api,
+                call,
+                self._caller,
+                self._reporter,
+                permit,
+                self._asker,
+                self._facts.streaming,
+                began,
             )
             async with failover.response() as served:
                 if served.response.is_stream:
@@ -334,10 +352,16 @@ class Interceptor:
             await relay.run()
         finally:
             relay.finish()
-            served.failed_late(reader.failure)
+            self._note_answer(served, reader)
             if self._api.understood and (reader.complete or reader.failure is not None):
                 self._ending = evolve(relay.ending(), final=True)
         self._ending = evolve(relay.ending(), final=self._ending.final)
+
+    def _note_answer(self, served: Served, reader: Reader) -> None:
+        """What an answer that is over, however it ended, means for its key and for who is served with it."""
+        served.failed_late(reader.failure)
+        name = reader.response_id if self._facts.keeps_answer else None
+        served.answered(self._provider.pool, reader.usage, name)
 
     def _filter_for(self, response: Response) -> ClientFilter | None:
         """What takes our own doing out of the response: there is something only in a stream, and it must be legible."""

@@ -16,7 +16,7 @@ from attrs import define, frozen
 from bridge.apis.conversation import BroughtResult
 from bridge.apis.usage import Usage
 from bridge.events.hub import Hub, utc_now
-from bridge.events.values import ErrorType, FailureReason, Outcome
+from bridge.events.values import ErrorType, FailureReason, Lane, Outcome
 from bridge.events.vocabulary import (
     AttemptFailed,
     AttemptStarted,
@@ -195,9 +195,9 @@ class Reporter:
     def _heard(self, lull: Lull) -> None:
         self._publish(InterceptionHeard(self.id, lull.kind, _wall_time(lull.since)))
 
-    def waiting(self, until: datetime) -> None:
-        """All keys rest; one will do in time."""
-        self._publish(InterceptionWaiting(self.id, until))
+    def waiting(self, until: datetime, lane: Lane, place: int) -> None:
+        """No key is to be had for it just now; one will be in time."""
+        self._publish(InterceptionWaiting(self.id, until, lane, place))
 
     def response_started(self, status: int, upstream_request_id: str | None) -> None:
         """A response goes to the client."""

@@ -93,7 +93,8 @@ class _Arrival:
 
 @define(eq=False)
 class ToolLoop:
-    """All rounds of one request. `pass_on` relays a response that is no answer as it is."""
+    """All rounds of one request. `pass_on` relays a response that is no answer as it is; `note_answer` hears of each
+    answer when it is over."""
 
     _exchange: Exchange
     _api: Api
@@ -104,6 +105,7 @@ class ToolLoop:
     _toolset: Toolset
     _ask: Ask
     _pass_on: Use
+    _note_answer: Callable[[Served, Reader], None]
     _nursery: trio.Nursery
     ending: Ending | None = field(default=None, init=False)
     """What it comes to; None while that is for somebody else to say."""
@@ -197,7 +199,7 @@ class ToolLoop:
                 answer.finish()  # cancelled, a client may have left because it has all
             answer.close()
             self._told.end(reader)
-            served.failed_late(reader.failure)
+            self._note_answer(served, reader)
             if reader.failure is not None or (reader.complete and not answer.turn.calls):
                 self.ending = evolve(_ending(reader, answer.turn), final=True)
         self._turn = answer.turn if reader.failure is None else evolve(answer.turn, calls=())

@@ -12,10 +12,15 @@ raises: the key works on while a check finds out whether the provider refuses th
 
 from __future__ import annotations
 
+from datetime import datetime
+from math import inf
+
 from attrs import Factory, define, field, frozen
 
 from bridge.events.values import DeadlineSource, FailureReason, KeyCause, KeyState, RateLimits
+from bridge.keys.groups import Account
 from bridge.keys.secret import Secret
+from bridge.keys.use import Usage10m
 from bridge.keys.verdict import Failure
 
 CHECKS_S = (60.0, 120.0, 300.0, 600.0, 1200.0, 2400.0, 3600.0)
@@ -26,6 +31,10 @@ PROBE_S = 600.0
 was forbidden: it may be one that must not list models."""
 
 
+WIDEST = 64
+"""A window that has grown so wide is open."""
+
+
 @frozen
 class Cooldown:
     """A rest until the monotonic time `until`, why, and by whose word."""
@@ -34,6 +43,9 @@ class Cooldown:
     reason: FailureReason
     source: DeadlineSource
     cause: KeyCause | None = None
+    shared: int | None = None
+    """Of the keys that rest for the same limit, one probes for all and its success ends the rest of all; this number is
+    theirs."""
 
 
 @define(eq=False)
@@ -50,6 +62,15 @@ class Key:
     limits: RateLimits = Factory(RateLimits)
     retired: bool = field(default=False, repr=False)
     """No longer in the pool: requests that still use it change nothing."""
+
+    account: Account = field(factory=Account, repr=False)
+    """Whose it is: with whom it shares limits."""
+    use: Usage10m = field(factory=Usage10m, repr=False)
+    unproven: int = field(default=0, repr=False)
+    """Requests that are on it and may yet be told that it is limited."""
+    window: float = field(default=inf, repr=False)
+    """As many of these may be on it at a time, for requests that could wait. After a rest it begins with one, and each
+    that is not refused makes room for another."""
 
     checks: int = field(default=0, repr=False)
     check_at: float | None = field(default=None, repr=False)
@@ -99,6 +120,16 @@ class Key:
             times.append(self.check_at)
         return min(times, default=None)
 
+    @property
+    def admitted_at(self) -> float | None:
+        """When a request may use it at the latest, if nothing else happens; None where that is never."""
+        if self.disabled:
+            return None
+        times = [self.probe_at] if self._may_be_probed and self.probe_at is not None else []
+        if self.refusal is None:
+            times.append(self.cooldown.until if self.cooldown is not None else 0.0)
+        return min(times, default=None)
+
     def admits(self, now: float) -> bool:
         """Whether a request may use it now: it is valid, or out so long that one may look whether it still must be."""
         if self.disabled:
@@ -106,6 +137,25 @@ class Key:
         if self.refusal is None and (self.cooldown is None or self.cooldown.until <= now):
             return True
         return self._may_be_probed and self.probe_at is not None and self.probe_at <= now
+
+    def room(self, wall: datetime) -> float:
+        """How many more requests it can be expected to serve: as many as its gauges have left, and its window allows.
+
+        One at a time may always look, since gauges are those of the last answer.
+        """
+        room = self.window
+        requests, tokens = self.limits.requests, self.limits.tokens
+        if requests.remaining is not None:
+            reset = requests.reset_at is not None and requests.reset_at <= wall
+            left = requests.limit if reset else requests.remaining
+            room = room if left is None else min(room, left)
+        if tokens.remaining == 0 and not (tokens.reset_at is not None and tokens.reset_at <= wall):
+            room = 0
+        return max(room, 1) - self.unproven
+
+    def prove(self) -> None:
+        """A request that was on it was not refused."""
+        self.window = self.window + 1 if self.window < WIDEST else inf
 
     def take(self, now: float) -> None:
         """A request is about to use it. If only as the one that probes, the next one's turn is set."""
@@ -118,15 +168,16 @@ class Key:
         if self.cooldown is not None and self.cooldown.until <= now:
             self._warm_up()
 
-    def fail(self, failure: Failure, now: float, cause: KeyCause | None = None) -> None:
-        """Takes in what a response said against it."""
+    def fail(self, failure: Failure, now: float, cause: KeyCause | None = None, shared: int | None = None) -> None:
+        """Takes in what a response said against it; `shared` numbers a limit that others rest for too."""
         self.probing = False
         if failure.permanent:
             self._refuse(failure.reason, now, cause)
         elif failure.recheck:
             self._suspect(now, cause)
         elif failure.cooldown_s is not None:
-            self._cool(Cooldown(now + failure.cooldown_s, failure.reason, failure.source or "default", cause), now)
+            until = now + failure.cooldown_s
+            self._cool(Cooldown(until, failure.reason, failure.source or "default", cause, shared), now)
 
     def succeed(self) -> None:
         """A request was answered well: what was being probed is over, a suspicion unfounded."""
@@ -186,6 +237,19 @@ class Key:
         self.check_at = check_at
         self._plan_probe(now)
 
+    def rest(self, cooldown: Cooldown, now: float) -> None:
+        """Rests for a limit that another key met."""
+        self._cool(cooldown, now)
+
+    def end_rest(self) -> None:
+        """The limit for which it rests is over."""
+        self._warm_up()
+
+    def delay_probe(self, now: float) -> None:
+        """Another key that rests for the same limit probes it just now."""
+        if self.refusal is None:
+            self._plan_probe(now)
+
     def restore_cooldown(self, cooldown: Cooldown, now: float) -> None:
         """Had to rest before the bridge's restart already, and has to for the remainder."""
         self._cool(cooldown, now)
@@ -196,6 +260,8 @@ class Key:
             self._plan_probe(now)
 
     def _warm_up(self) -> None:
+        if self.cooldown is not None:
+            self.window = 1
         self.cooldown = None
         if self.refusal is None:  # what one that is refused may be tried for is not over
             self.probe_at = None

@@ -1,6 +1,7 @@
 """Key states as rows that outlive the bridge: by fingerprint, never by key, times by the wall clock.
 
-A row holds what keeps a key out; a key that is simply valid has none. What comes back is read with distrust: a row that
+A row holds what keeps a key out, and whose answers said it is; a key that is simply valid and of which no answer said
+whose it is has none. What comes back is read with distrust: a row that
 makes no sense is skipped, and no cooldown comes back longer than it was when it was saved, whatever the clock says.
 """
 
@@ -13,7 +14,10 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, get_args
 
+from attrs import asdict, evolve
+
 from bridge.events.values import DeadlineSource, FailureReason
+from bridge.keys.groups import Account
 from bridge.keys.key import CHECKS_S, Cooldown, Key
 from bridge.keys.rate_limits import LONGEST_S
 from bridge.keys.secret import Secret
@@ -31,7 +35,8 @@ def save(provider: str, keys: Iterable[Key], salt: bytes, now: float, wall: date
     """Rows of all keys that something keeps out. `now` is monotonic, `wall` the aware time of the same moment."""
     rows: list[Row] = []
     for key in keys:
-        if not key.disabled and key.refusal is None and key.cooldown is None:
+        learned = evolve(key.account, configured=None)
+        if not key.disabled and key.refusal is None and key.cooldown is None and learned == Account():
             continue
         row: Row = {"fingerprint": fingerprint(provider, key.secret, salt), "disabled": key.disabled}
         if key.refusal is not None:
@@ -41,6 +46,7 @@ def save(provider: str, keys: Iterable[Key], salt: bytes, now: float, wall: date
             left = key.cooldown.until - now
             row |= {"cooldown_reason": str(key.cooldown.reason), "cooldown_source": key.cooldown.source}
             row |= {"cooldown_until": _stamp(wall, left), "cooldown_s": left}
+        row |= {name: value for name, value in asdict(learned).items() if value is not None}
         rows.append(row)
     return rows
 
@@ -54,6 +60,8 @@ def restore(
         key = by_fingerprint.get(str(row.get("fingerprint")))
         if key is None:
             continue
+        organization, project = (_text(row.get(name)) for name in ("organization", "project"))
+        key.account = evolve(key.account, organization=organization, project=project)
         key.disabled = row.get("disabled") in (True, 1)  # a table may hold 1
         refusal = _member(row.get("refusal"))
         if refusal is not None:
@@ -89,6 +97,10 @@ def _seconds_until(stamp: object, wall: datetime) -> float | None:
     except ValueError:
         return None
     return None if moment.tzinfo is None else (moment - wall).total_seconds()
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) and value else None
 
 
 def _member(value: object) -> FailureReason | None:

@@ -9,25 +9,30 @@ call `expire` and `due_checks`. docs/behaviour.md, Key pool, has the rules.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from collections.abc import Set as AbstractSet
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
-from bridge.events.values import DeadlineSource, FailureReason, KeyCause, KeyState, RateLimits
-from bridge.events.vocabulary import Event, KeyChanged
+from attrs import evolve
+
+from bridge.events.values import KeyCause, KeyState
+from bridge.events.vocabulary import Event, KeyChanged, PoolChanged
 from bridge.keys import persistence
+from bridge.keys.affinity import Asker
+from bridge.keys.groups import read_account
 from bridge.keys.key import Cooldown, Key
+from bridge.keys.key_fact import Visible, key_event, visible
+from bridge.keys.pool_fact import PoolFact
 from bridge.keys.rate_limits import Headers, read_limits
+from bridge.keys.residence import Residence
 from bridge.keys.secret import Secret
+from bridge.keys.shared_rest import limited_too, resting_for
 from bridge.keys.strategy import in_order, strategy_named
+from bridge.keys.turns import KeyTurns
 from bridge.keys.verdict import Failure
 from bridge.keys.walk import Exhausted, Walk, exhausted
 
-TURN_S = 0.01
-LAST_TURN_S = 1.0
-
-Visible = tuple[KeyState, FailureReason | None, Cooldown | None, float | None, KeyCause | None, RateLimits]
-"""All of a key that subscribers can see; the number is a dead key's next check."""
+Groups = Sequence[Sequence[int]]
+"""Keys that share limits as the owner says, by their place in the pool, from 1."""
 
 
 class UnknownKey(LookupError):
@@ -42,7 +47,7 @@ class KeyPool:
     given twice.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # what the configuration says of them
         self,
         provider: str,
         keys: Sequence[Secret],
@@ -51,6 +56,8 @@ class KeyPool:
         clock: Callable[[], float],
         wall: Callable[[], datetime],
         strategy: str = "fallback",
+        groups: Groups = (),
+        affinity: bool = True,
     ) -> None:
         self.provider = provider
         self.on_reschedule: Callable[[], None] = _nothing
@@ -65,9 +72,14 @@ class KeyPool:
         self._last: Key | None = None
         self._published: dict[Key, Visible] = {}
         self._announced: float | None = None
-        self._turn = (0.0, 0)
+        self._limits_met = 0
+        self.turns = KeyTurns(lambda: self._keys, clock, wall, self._reschedule)
+        self.residence = Residence(provider, publish, clock)
+        self._fact = PoolFact(provider, publish, clock, wall)
+        self._affine = affinity
         for key in self._adopt(keys):
-            self._published[key] = _visible(key)
+            self._published[key] = visible(key)
+        self._group(groups)
 
     @property
     def keys(self) -> tuple[Key, ...]:
@@ -76,23 +88,32 @@ class KeyPool:
 
     # A request's way
 
-    def walk(self) -> Walk:
-        """A new interception's walk."""
-        return Walk(self.pick, self.fail)
+    def walk(self, asker: Asker | None = None) -> Walk:
+        """A new interception's walk, on behalf of that asker."""
+        return Walk(self._pick, self._fail, self._end, asker or Asker())
 
-    def pick(self, tried: AbstractSet[Key]) -> Key | None:
-        """The first key, by the pool's strategy, that is valid now and not among those tried."""
+    def _pick(self, walk: Walk) -> Key | None:
+        """The first key that is valid now and was not tried: where its asker lives, else by the pool's strategy."""
         self.expire()
         now = self._clock()
-        for key in in_order(self._keys, self._strategy, self._last, self._wall()):
-            if key not in tried and key.admits(now):
+        home = self.residence.home(walk.asker, self._keys) if self._affine else None
+        order = in_order(self._keys, self._strategy, self._last, self._wall())
+        for key in order if home is None else self.residence.in_order(home, order):
+            if key not in walk.tried and key.admits(now):
                 key.take(now)
-                self._last = key
+                if key.probing and key.cooldown is not None:
+                    for other in resting_for(key.cooldown, self._keys):
+                        other.delay_probe(now)
+                if home is None or home.key is not key:
+                    self._last = key
+                if self._affine:
+                    self.residence.head_for(walk, home, key)
+                self.turns.begin(walk, key)
                 return key
         return None
 
     def fail(self, key: Key, failure: Failure, headers: Headers = (), cause: KeyCause | None = None) -> float | None:
-        """Applies a failure, and the rate-limit headers that came with it.
+        """Applies a failure, and the headers that came with it; a limit that others share rests them too.
 
         Returns the seconds the key rests now, which may be more than this failure asked for; None where it does not
         rest, or not for a set time.
@@ -102,42 +123,82 @@ class KeyPool:
             return failure.cooldown_s
         now = self._clock()
         before = key.cooldown
-        key.fail(failure, now, cause)
-        key.limits = read_limits(headers, key.limits, self._wall())
-        self._changed(key)
+        self._read(key, headers)
+        akin = limited_too(key, self._keys, failure, headers)
+        self._limits_met += bool(akin)
+        shared = self._limits_met if akin else None
+        key.fail(failure, now, cause, shared)
+        if failure.cooldown_s is not None:
+            rest = Cooldown(now + failure.cooldown_s, failure.reason, failure.source or "default", cause, shared)
+            for other in akin:
+                other.rest(rest, now)
+        for changed in (key, *akin):  # not before all of them rest: who is woken must not be handed one of these
+            self._changed(changed)
         if failure.cooldown_s is None or key.refusal is not None:
             return None
         if key.cooldown is None or key.cooldown is not before:
             return failure.cooldown_s
         return key.cooldown.until - now
 
-    def succeed(self, key: Key, headers: Headers = ()) -> None:
-        """A good response (2xx): ends a long cooldown that was being probed, clears suspicion; reads the limits."""
+    def _fail(self, walk: Walk, key: Key, failure: Failure, headers: Headers, cause: KeyCause | None) -> float | None:
+        cooldown_s = self.fail(key, failure, headers, cause)
+        self.residence.failed(walk, key)
+        self.turns.end(walk)
+        return cooldown_s
+
+    def _end(self, walk: Walk) -> None:
+        self.turns.end(walk)
+        self.residence.closed(walk)
+
+    def succeed(self, key: Key, headers: Headers = (), walk: Walk | None = None) -> None:
+        """A good response (2xx): ends a long cooldown that was being probed, clears suspicion; reads the limits.
+
+        The asker of that walk lives here from now on.
+        """
         self.expire()
         if not key.retired:
+            rest = key.cooldown
             key.succeed()
-            key.limits = read_limits(headers, key.limits, self._wall())
+            key.use.note(self._clock(), requests=1)
+            self._read(key, headers)
+            if rest is not None and key.cooldown is None:
+                for other in resting_for(rest, self._keys):
+                    other.end_rest()
+                    self._changed(other)
             self._changed(key)
+        if walk is not None:
+            if self._affine and not key.retired:
+                self.residence.served(walk, key)
+            self.turns.end(walk, proven=True)
 
-    def observe_limits(self, key: Key, headers: Headers) -> None:
+    def answered(self, walk: Walk, key: Key, tokens: int, cached: tuple[int, int] | None, name: str | None) -> None:
+        """The whole answer is there. `tokens` is what it used; `cached` what of its prompt was read from a cache, and
+        what that holds now; `name` what later requests may refer to it by."""
+        if not key.retired:
+            key.use.note(self._clock(), tokens=tokens)
+            if self._affine:
+                self.residence.answered(walk, key, cached, name)
+
+    def observe_limits(self, key: Key, headers: Headers, walk: Walk | None = None) -> None:
         """Reads the rate-limit headers of any response."""
         self.expire()
         if not key.retired:
-            key.limits = read_limits(headers, key.limits, self._wall())
+            self._read(key, headers)
             self._changed(key)
+        if walk is not None:
+            self.turns.end(walk, proven=True)
+
+    def _read(self, key: Key, headers: Headers) -> None:
+        key.account = read_account(headers, key.account)
+        limits = read_limits(headers, key.limits, self._wall())
+        if limits is not key.limits:
+            key.limits = limits
+            key.use.note_windows(self._clock(), limits)
 
     def exhaustion(self, walk: Walk) -> Exhausted:
         """What to tell the client of a walk whose `next` gave None."""
         self.expire()
-        return exhausted(self.provider, self._keys, walk.failures, self._clock())
-
-    def turn(self, until: float) -> float:
-        """When one more of the requests that wait until then may go on: the first at once, each after it 10 ms later
-        (a second at most), so that those behind see how the first ones fare."""
-        waiting_for, count = self._turn
-        count = count + 1 if waiting_for == until else 0
-        self._turn = (until, count)
-        return until + min(count * TURN_S, LAST_TURN_S)
+        return exhausted(self.provider, self._keys, walk, self._clock())
 
     # Time
 
@@ -148,10 +209,13 @@ class KeyPool:
             if key.cooldown is not None and key.cooldown.until <= now:
                 key.settle(now)
                 self._changed(key)
+        self.turns.expire()
 
     def next_deadline(self) -> float | None:
         """The monotonic time when `expire` and `due_checks` have something to do again; may have passed."""
-        return min((key.wakes_at for key in self._keys if key.wakes_at is not None), default=None)
+        times = [key.wakes_at for key in self._keys if key.wakes_at is not None]
+        room = self.turns.next_deadline()
+        return min(times if room is None else [*times, room], default=None)
 
     def due_checks(self) -> list[Key]:
         """The keys to be checked now. Each is handed out once: `checked` must follow, whatever becomes of it."""
@@ -202,7 +266,9 @@ class KeyPool:
         known = ", ".join(key.hint for key in self._keys) or "none"
         raise UnknownKey(f"{self.provider} has no such key; its keys: {known}")
 
-    def replace(self, keys: Sequence[Secret], strategy: str = "fallback") -> None:
+    def replace(
+        self, keys: Sequence[Secret], strategy: str = "fallback", *, groups: Groups = (), affinity: bool = True
+    ) -> None:
         """Takes over a new configuration: keys that stay keep their health and hint, the others go or begin valid.
 
         Walks under way go on with the new keys. Raises ValueError, with nothing changed, as the constructor does.
@@ -211,14 +277,23 @@ class KeyPool:
         known = strategy_named(strategy)
         new = self._adopt(keys)
         self._strategy = known
+        self._affine = affinity
+        self._group(groups)
         for key in new:
             self._changed(key)
+        self.turns.release()
+        self._fact.tell(self._keys)
         self._reschedule()
 
     def snapshot(self) -> list[KeyChanged]:
         """All keys as they are now."""
         self.expire()
-        return [self._event(key) for key in self._keys]
+        return [key_event(self.provider, key, self._clock(), self._wall()) for key in self._keys]
+
+    def fact(self) -> PoolChanged:
+        """All of them together, as they are now."""
+        self.expire()
+        return self._fact.say(self._keys)
 
     def export_state(self, salt: bytes) -> list[persistence.Row]:
         """What a restart must not forget, by salted fingerprint; replaces whatever was exported before."""
@@ -228,7 +303,7 @@ class KeyPool:
     def restore_state(self, rows: Iterable[Mapping[str, Any]], salt: bytes) -> None:
         """Takes exported states up again, for a new pool whose snapshot is yet to be told: publishes nothing."""
         persistence.restore(self.provider, self._keys, rows, salt, self._clock(), self._wall())
-        self._published = {key: _visible(key) for key in self._keys}
+        self._published = {key: visible(key) for key in self._keys}
         self._reschedule()
 
     # What follows a change
@@ -255,13 +330,21 @@ class KeyPool:
         self._keys = tuple(keys)
         return new
 
+    def _group(self, groups: Groups) -> None:
+        """Takes over which keys the owner says share limits."""
+        numbers = {place: number for number, places in enumerate(groups) for place in places}
+        for place, key in enumerate(self._keys, 1):
+            key.account = evolve(key.account, configured=numbers.get(place))
+
     def _changed(self, key: Key) -> None:
-        before, seen = self._published.get(key), _visible(key)
+        before, seen = self._published.get(key), visible(key)
         if before != seen:
             self._published[key] = seen
-            self._publish(self._event(key))
+            self._publish(key_event(self.provider, key, self._clock(), self._wall()))
             if key.state is KeyState.VALID and (before is None or before[0] is not KeyState.VALID):
                 self.on_valid()
+        self._fact.tell(self._keys)
+        self.turns.release()
         self._reschedule()
 
     def _reschedule(self) -> None:
@@ -269,34 +352,6 @@ class KeyPool:
         if deadline != self._announced:
             self._announced = deadline
             self.on_reschedule()
-
-    def _event(self, key: Key) -> KeyChanged:
-        at, source = _retry_at(key)
-        return KeyChanged(
-            provider=self.provider,
-            key=key.hint,
-            state=key.state,
-            reason=key.reason,
-            retry_at=None if at is None else self._wall() + timedelta(seconds=at - self._clock()),
-            source=source,
-            cause=key.cause,
-            limits=key.limits,
-        )
-
-
-def _retry_at(key: Key) -> tuple[float | None, DeadlineSource | None]:
-    """When a key that is out may serve again, or is checked; and who says so."""
-    if key.cooling is not None:
-        return key.cooling.until, key.cooling.source
-    if key.state is KeyState.PERMANENT and key.check_at is not None:
-        return key.check_at, "check"
-    return None, None
-
-
-def _visible(key: Key) -> Visible:
-    # Not the event: its `retry_at` follows a wall clock that may be set, and would differ each time.
-    check_at = key.check_at if key.state is KeyState.PERMANENT else None
-    return (key.state, key.reason, key.cooling, check_at, key.cause, key.limits)
 
 
 def _distinct(hint: str, taken: set[str]) -> str:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from datetime import datetime
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from bridge.apis.provider_errors import ProviderError
 from bridge.events.values import DeadlineSource, FailureReason
+from bridge.keys.groups import LimitScope, scope_of
 from bridge.keys.rate_limits import DURATION, Headers, duration_s, retry_after, within_bounds
 
 RATE_LIMIT_S = 60.0
@@ -22,7 +23,8 @@ class Failure:
     """An attempt failed because of its key.
 
     `cooldown_s`: seconds of rest, by the word of `source`; None means no mark. `permanent`: refused until a check
-    says otherwise. `recheck`: the key stays as it is, but a check is wanted at once.
+    says otherwise. `recheck`: the key stays as it is, but a check is wanted at once. `scope`: whose limit it is, where
+    the response says so.
     """
 
     reason: FailureReason
@@ -30,6 +32,7 @@ class Failure:
     source: DeadlineSource | None = None
     permanent: bool = False
     recheck: bool = False
+    scope: LimitScope | None = None
 
 
 def judge(status: int, headers: Headers, body: bytes, now: datetime) -> Failure | None:
@@ -54,6 +57,8 @@ def judge(status: int, headers: Headers, body: bytes, now: datetime) -> Failure 
         failure = _limited(retry_after(headers, now), error.message, quota=False)
     elif status == 403:
         failure = Failure(FailureReason.FORBIDDEN, recheck=True)
+    if failure is not None and failure.cooldown_s is not None:
+        failure = evolve(failure, scope=scope_of(error.codes, error.message))
     return failure
 
 
@@ -71,7 +76,8 @@ def judge_stream_failure(reason: FailureReason | None, message: str = "") -> Fai
     """
     match reason:
         case FailureReason.RATE_LIMITED | FailureReason.QUOTA_EXHAUSTED:
-            return _limited(None, message, quota=reason is FailureReason.QUOTA_EXHAUSTED)
+            limited = _limited(None, message, quota=reason is FailureReason.QUOTA_EXHAUSTED)
+            return evolve(limited, scope=scope_of((), message))
         case FailureReason.OVERLOADED:
             return Failure(FailureReason.OVERLOADED)
         case FailureReason.UNAUTHORIZED:

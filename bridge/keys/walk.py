@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from collections.abc import Set as AbstractSet
 from typing import Literal
 
 from attrs import Factory, define, field, frozen
 
-from bridge.events.values import FailureReason, KeyCause, KeyState
+from bridge.events.values import FailureReason, KeyCause, KeyState, MoveCause
+from bridge.keys.affinity import Asker, Move
 from bridge.keys.key import Key
 from bridge.keys.rate_limits import Headers
 from bridge.keys.verdict import Failure
@@ -20,41 +20,61 @@ from bridge.keys.verdict import Failure
 SHORTEST_WAIT_S = 0.1
 """Also a provider that says "again in 1 ms" to each request gets no more requests from one that waits."""
 
-Pick = Callable[[AbstractSet[Key]], Key | None]
-"""The key to try next, other than those."""
+CROWDED = "the API keys of {} are at their limits, and other requests wait for them before this one"
 
-Apply = Callable[[Key, Failure, Headers, KeyCause | None], float | None]
+Pick = Callable[["Walk"], Key | None]
+"""The key that a walk is to try next, other than those it has tried."""
+
+Apply = Callable[["Walk", Key, Failure, Headers, KeyCause | None], float | None]
 """What a failure does to a key; see `KeyPool.fail`."""
 
-ExhaustedKind = Literal["cooling", "relay", "dead", "no_keys"]
+Over = Callable[["Walk"], None]
+"""A walk has ended."""
+
+ExhaustedKind = Literal["cooling", "crowded", "relay", "dead", "no_keys"]
 
 
 @define(eq=False)
 class Walk:
-    """Hands out keys until one serves: each at most once, and none that is not valid at that moment."""
+    """Hands out keys until one serves: each at most once, and none that is not valid at that moment.
+
+    However it goes, `close` ends it.
+    """
 
     _pick: Pick = field(repr=False)
     _apply: Apply = field(repr=False)
+    _over: Over = field(repr=False)
+    asker: Asker = Factory(Asker)
     failures: list[tuple[Key, Failure]] = Factory(list)
     """What this interception met, in order."""
 
-    _tried: set[Key] = field(factory=set, init=False)
+    tried: set[Key] = field(factory=set, init=False)
+    left: tuple[Key, MoveCause] | None = field(default=None, init=False)
+    """The key that its asker was served with before, where it had to go to another, and why."""
+    move: Move | None = field(default=None, init=False)
+    """Its asker is served with another key now, which is told once it is known what that cost."""
+    waited: bool = field(default=False, init=False)
 
     def next(self) -> Key | None:
         """The key to try now; None when there is none: `KeyPool.exhaustion` says why."""
-        key = self._pick(self._tried)
+        key = self._pick(self)
         if key is not None:
-            self._tried.add(key)
+            self.tried.add(key)
         return key
 
     def fail(self, key: Key, failure: Failure, headers: Headers = (), cause: KeyCause | None = None) -> float | None:
         """Remembers the failure and hands it to the pool; see `KeyPool.fail`."""
         self.failures.append((key, failure))
-        return self._apply(key, failure, headers, cause)
+        return self._apply(self, key, failure, headers, cause)
 
     def resume(self) -> None:
         """After a wait for `Exhausted.wait_until`: keys that had to rest may be tried again once they are valid."""
-        self._tried -= {key for key, failure in self.failures if failure.cooldown_s is not None}
+        self.waited = True
+        self.tried -= {key for key, failure in self.failures if failure.cooldown_s is not None}
+
+    def close(self) -> None:
+        """It is over: what it held is given back, what it has to tell is told. Does nothing the second time."""
+        self._over(self)
 
 
 @frozen
@@ -62,8 +82,9 @@ class Exhausted:
     """Why there is no key for an interception, and what follows.
 
     `cooling`: some key comes back by itself; wait until the monotonic time `wait_until`, or answer 429 with
-    `Retry-After: retry_after_s`. `relay`: the keys are well, it is the request or the provider; relay the last response
-    as it came. `dead`, `no_keys`: 502. `message` names the keys by hint alone.
+    `Retry-After: retry_after_s`. `crowded`: keys serve, but others wait for them before this request; the same.
+    `relay`: the keys are well, it is the request or the provider; relay the last response as it came. `dead`,
+    `no_keys`: 502. `message` names the keys by hint alone.
     """
 
     kind: ExhaustedKind
@@ -72,10 +93,13 @@ class Exhausted:
     wait_until: float | None = None
 
 
-def exhausted(provider: str, keys: Sequence[Key], failures: Sequence[tuple[Key, Failure]], now: float) -> Exhausted:
-    """The end of one interception's walk: the pool's `keys` as they are, and its own `failures` in order."""
+def exhausted(provider: str, keys: Sequence[Key], walk: Walk, now: float) -> Exhausted:
+    """The end of one interception's walk: the pool's `keys` as they are, and its own failures in order."""
+    failures = walk.failures
     if not keys:
         return Exhausted("no_keys", f"{provider} has no API key configured; add one to providers.{provider}.keys")
+    if any(key.admits(now) and key not in walk.tried for key in keys):
+        return Exhausted("crowded", CROWDED.format(provider), retry_after_s=1, wait_until=now + SHORTEST_WAIT_S)
     message = _message(provider, keys, dict(failures), now)
     ends = [key.cooling.until for key in keys if key.cooling]
     # A rest that has passed since: the next request may have the key.

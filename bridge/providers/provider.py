@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
+from datetime import datetime
 from math import inf
 
 import trio
@@ -11,14 +13,20 @@ import trio
 from bridge.apis.protocol import Api
 from bridge.config.settings import ProviderSettings
 from bridge.events.hub import Hub, utc_now
+from bridge.events.values import Lane
 from bridge.keys.key import Key
+from bridge.keys.lanes import LanesFull
 from bridge.keys.pool import KeyPool
+from bridge.keys.walk import SHORTEST_WAIT_S, Walk
 from bridge.observe.logs import logger
 from bridge.providers.attempt import Call, Dumping, Response, Upstream
 from bridge.providers.circuit_breaker import Circuits
 from bridge.providers.faults import UpstreamError
 
 log = logger("keys")
+
+Tell = Callable[[float, Lane, int], None]
+"""Says that a request waits: until when a key may serve again, in which lane, in which place of it."""
 
 CHECK_S = 30.0
 """How long a key's check may take."""
@@ -30,7 +38,14 @@ SWEEP_S = 30.0
 class Provider:
     """One upstream with its key pool. It is served while `run` runs."""
 
-    def __init__(self, name: str, settings: ProviderSettings, hub: Hub, dumps: Dumping | None = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        settings: ProviderSettings,
+        hub: Hub,
+        dumps: Dumping | None = None,
+        wall: Callable[[], datetime] = utc_now,
+    ) -> None:
         self.name = name
         self.settings = settings
         self.kind = settings.kind
@@ -40,8 +55,10 @@ class Provider:
             settings.keys,
             publish=hub.publish,
             clock=trio.current_time,
-            wall=utc_now,
+            wall=wall,
             strategy=settings.strategy,
+            groups=settings.groups,
+            affinity=settings.affinity,
         )
         self.circuits = Circuits(
             name,
@@ -53,8 +70,6 @@ class Provider:
         self.upstream = Upstream(settings.base_url, connect_timeout=settings.connect_timeout)
         self._dumps = dumps
         self._served = trio.CancelScope()
-        self._key_is_valid = trio.Event()
-        self.pool.on_valid = self._wake_waiting
 
     async def run(self) -> None:
         """Ends cooldowns in time, checks refused keys, closes idle connections; until cancelled or retired.
@@ -84,7 +99,7 @@ class Provider:
     def reconfigure(self, settings: ProviderSettings) -> list[str]:
         """Takes over changed settings; returns the hints of the keys that are gone."""
         before = {key.hint for key in self.pool.keys}
-        self.pool.replace(settings.keys, settings.strategy)
+        self.pool.replace(settings.keys, settings.strategy, groups=settings.groups, affinity=settings.affinity)
         self.settings = settings
         self._routes = _compiled(settings)
         return sorted(before - {key.hint for key in self.pool.keys})
@@ -99,14 +114,37 @@ class Provider:
             return self.upstream.attempt(call)
         return self._dumps.attempt(interception_id, self.upstream, call, self.settings.extra_headers)
 
-    async def wait_for_key(self, until: float) -> None:
-        """Waits until that time (Trio's), or until a key becomes valid before it."""
-        with trio.move_on_at(until):
-            await self._key_is_valid.wait()
+    async def key_in_turn(self, walk: Walk, deadline: float, tell: Tell) -> Key | None:
+        """Waits for the walk's turn, and takes its next key; None where no key can be had for it until then (Trio's
+        time). `tell` is called with each wait, before it."""
+        while (until := self._can_wait_until(walk, deadline)) is not None:
+            woken = trio.Event()
+            try:
+                ticket = self.pool.turns.join(walk.asker, deadline, woken.set, again=walk.waited)
+            except LanesFull:
+                return None
+            try:
+                if not ticket.granted:
+                    tell(until, ticket.lane, self.pool.turns.lanes.place(ticket))
+                if walk.failures and until <= trio.current_time() + SHORTEST_WAIT_S:
+                    await trio.sleep_until(until)  # it was refused just now
+                with trio.move_on_at(deadline):
+                    await woken.wait()
+                if not ticket.granted:
+                    return None
+                walk.resume()
+                key = walk.next()
+                if key is not None:
+                    return key
+            finally:
+                self.pool.turns.leave(ticket)
+            if (until := self._can_wait_until(walk, deadline)) is not None:
+                await trio.sleep_until(until)  # there is room on keys that had refused this one alone
+        return None
 
-    def _wake_waiting(self) -> None:
-        self._key_is_valid.set()
-        self._key_is_valid = trio.Event()
+    def _can_wait_until(self, walk: Walk, deadline: float) -> float | None:
+        until = self.pool.exhaustion(walk).wait_until
+        return until if until is not None and until <= deadline else None
 
     async def _run_key_checks(self, nursery: trio.Nursery) -> None:
         """Deadlines are the pool's; this only wakes it up in time, and asks the provider where a check is due."""

@@ -13,13 +13,23 @@ from datetime import datetime, timedelta
 from attrs import fields
 
 from bridge.events.entries import TOOL_FIELDS
-from bridge.events.values import Asked, Credential, ErrorType, FailureReason, Outcome, ThoughtSource, WithheldReason
+from bridge.events.values import (
+    Asked,
+    Credential,
+    ErrorType,
+    FailureReason,
+    MoveCause,
+    Outcome,
+    ThoughtSource,
+    WithheldReason,
+)
 from bridge.events.vocabulary import (
     AttemptFailed,
     AttemptStarted,
     Event,
     InterceptionEnded,
     InterceptionStarted,
+    KeyMoved,
     ModelServed,
     Noted,
     PromptRecorded,
@@ -118,8 +128,14 @@ def _found(name: str, interception: Fields) -> Iterator[Timed]:
         yield _at(tool), ToolCalled(name, **{field: tool[field] for field in TOOL_FIELDS})
     for note in interception["notes"]:
         yield _at(note), Noted(name, note["kind"], note["text"])
+    yield from (_moved(name, move) for move in interception["moves"])
     for used in interception["tokens"]:
         yield _at(used), TokensUsed(name, **{field: used[field] for field in TOKEN_FIELDS})
+
+
+def _moved(name: str, move: Fields) -> Timed:
+    cause, whose = MoveCause(move["cause"]), (move["session_id"], move["agent_id"])
+    return _at(move), KeyMoved(name, *whose, move["from"], move["to"], cause, move["cache_lost"])
 
 
 def _at(part: Fields) -> datetime:

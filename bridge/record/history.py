@@ -33,6 +33,7 @@ PARTS = {
     "tools": ("tool_calls", "rowid"),
     "results": ("tool_results", "rowid"),
     "notes": ("notes", "rowid"),
+    "moves": ("key_moves", "rowid"),
     "tokens": ("token_usages", "rowid"),
 }
 """The parts of an interception, as a snapshot calls them, with their tables and order."""

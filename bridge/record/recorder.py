@@ -20,11 +20,12 @@ import trio
 
 from bridge.config.settings import RecordSettings
 from bridge.events.hub import Hub, utc_now
+from bridge.events.times import format_time
 from bridge.events.vocabulary import RecordFailed, RecordRecovered
 from bridge.events.wire import Envelope
 from bridge.limits import LIMITS
 from bridge.observe.logs import logger
-from bridge.record import key_states, runs, spill
+from bridge.record import homes, key_states, runs, spill
 from bridge.record.database import RecordError, is_damage, move_aside, open_for_writing
 from bridge.record.key_states import KeyStates, SavedKeys
 from bridge.record.pruning import Pruning
@@ -78,6 +79,8 @@ class Recorder:
         self._failing = False
         self._loss_told = False
         self._moved_aside_at = -MOVE_ASIDE_EVERY_S
+        self.saved_homes: homes.SavedHomes = {}
+        """What a former bridge knew of who is served with which key; read before `run` says that it has started."""
         self.salt = b""
         """For fingerprints of keys; empty until the record could be opened."""
 
@@ -90,6 +93,10 @@ class Recorder:
     def save_keys(self, provider: str, rows: Sequence[Mapping[str, Any]]) -> None:
         """Queues the states of a provider's keys, in the place of those saved before."""
         self._put(KeyStates(provider, rows))
+
+    def save_homes(self, provider: str, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Queues with which keys of a provider some are served now."""
+        self._put(homes.statements(provider, rows, format_time(utc_now())))
 
     async def run(self, task_status: trio.TaskStatus[SavedKeys] = trio.TASK_STATUS_IGNORED) -> None:
         """Runs until cancelled, then writes what is queued. `task_status` gets the saved states of keys.
@@ -213,6 +220,7 @@ class Recorder:
                     log.warning("another bridge writes to the same record", pid=pid, record=str(self._path))
             self._take_in_spills(database)
             self.salt = key_states.salt(database)
+            self.saved_homes = homes.saved_homes(database)
             return key_states.saved_keys(database)
         except BaseException:
             self._drop_connection()

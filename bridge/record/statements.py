@@ -17,6 +17,7 @@ from bridge.events.vocabulary import (
     Event,
     InterceptionEnded,
     InterceptionStarted,
+    KeyMoved,
     ModelServed,
     Noted,
     PromptRecorded,
@@ -109,6 +110,7 @@ class Statements:
             ModelServed,
             Noted,
             TokensUsed,
+            KeyMoved,
             InterceptionEnded,
         )
     )
@@ -233,6 +235,18 @@ def _(event: Noted, _run: int, at: str) -> list[Statement]:
 def _(event: TokensUsed, _run: int, at: str) -> list[Statement]:
     values = {name: getattr(event, name) for name in USED}
     return [_insert("token_usages", interception_id=event.id, **values, extra=_json(event.extra), at=at)]
+
+
+@_of.register
+def _(event: KeyMoved, _run: int, at: str) -> list[Statement]:
+    values: dict[str, Any] = {
+        "session_id": event.session_id,
+        "agent_id": event.agent_id,
+        "from": event.from_,
+        "to": event.to,
+    }
+    values |= {"cause": event.cause.value, "cache_lost": event.cache_lost, "at": at}
+    return [_insert("key_moves", interception_id=event.id, **values)]
 
 
 @_of.register

@@ -25,7 +25,8 @@ class KeyAccount:
     """One key's account. `now` everywhere is a monotonic clock in seconds. Windows and the times in refusals are
     divided by `speed`; what a fate has to wait is left to whoever waits."""
 
-    def __init__(self, script: KeyScript, speed: float) -> None:
+    def __init__(self, script: KeyScript, speed: float, organization: str) -> None:
+        self.organization = script.organization or organization
         self._script = script
         self._speed = speed
         self._used = 0

@@ -62,6 +62,8 @@ class KeyScript:
     requests: int | None = field(default=None, validator=optional(ge(0)))
     tokens: int | None = field(default=None, validator=optional(ge(0)))
     per: float = field(default=60.0, validator=gt(0))
+    organization: str | None = None
+    """Whose the key is, as answers name it; None: whose nobody else's is."""
 
 
 def parse_fates(text: str) -> tuple[Fate, ...]:

@@ -37,6 +37,9 @@ _JSON = (b"content-type", b"application/json")
 _EVENT_STREAM = (b"content-type", b"text/event-stream; charset=utf-8")
 
 
+ORGANIZATION = "org-simulated"
+
+
 @frozen
 class SimulatedExchange:
     """A request and what became of it, for whoever keeps count: tests, and the `simulate` command's log.
@@ -54,7 +57,8 @@ class SimulatedProvider:
     """An ASGI 3 application for Trio.
 
     `speed` divides every scripted time. `clock` gives the wall time that appears in answers, in seconds since the
-    epoch. `on_exchange` is told of each request when its reply has ended.
+    epoch. `on_exchange` is told of each request when its reply has ended. With `one_organization` all keys for which
+    the scenario names none are of the same, and a bridge rests them together; else each is of one of its own.
     """
 
     def __init__(
@@ -65,6 +69,7 @@ class SimulatedProvider:
         speed: float = 1.0,
         clock: Callable[[], float] = time.time,
         on_exchange: Callable[[SimulatedExchange], None] | None = None,
+        one_organization: bool = False,
     ) -> None:
         if speed <= 0:
             raise ValueError("the speed must be above 0")
@@ -74,7 +79,10 @@ class SimulatedProvider:
         self._clock = clock
         self._on_exchange = on_exchange
         self._turns = Turns(self._scenario)
-        self._accounts = {script.key: KeyAccount(script, speed) for script in self._scenario.keys}
+        self._one_organization = one_organization
+        self._accounts: dict[str, KeyAccount] = {}
+        for script in self._scenario.keys:
+            self._open(script)
         self._number = 0
 
     async def __call__(self, scope: dict[str, Any], receive: AsgiReceive, send: AsgiSend) -> None:
@@ -109,13 +117,18 @@ class SimulatedProvider:
             status, headers, body = route.http.refuse(refusal, self._clock())
             reply = PlannedReply(status, [_JSON, _length(body), *headers], [Chunk(body)])
         gauges = account.gauges(now) if account else None
-        usual = route.http.headers(self._chance("headers"), gauges, self._clock())
+        organization = account.organization if account else ORGANIZATION
+        usual = route.http.headers(self._chance("headers"), gauges, self._clock(), organization)
         return evolve(reply, headers=[*reply.headers, *usual])
 
     def _account(self, key: str | None) -> KeyAccount | None:
         if key is not None and key not in self._accounts:
-            self._accounts[key] = KeyAccount(KeyScript(key, self._scenario.other_keys), self._speed)
+            self._open(KeyScript(key, self._scenario.other_keys))
         return self._accounts[key] if key is not None else None
+
+    def _open(self, script: KeyScript) -> None:
+        number = "" if self._one_organization else f"-{len(self._accounts) + 1}"
+        self._accounts[script.key] = KeyAccount(script, self._speed, f"{ORGANIZATION}{number}")
 
     def _reply(
         self, route: SimulatedRoute, account: KeyAccount | None, request: IncomingRequest, now: float

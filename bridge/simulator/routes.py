@@ -45,7 +45,9 @@ class Http(Protocol):
     def refuse(self, refusal: Refusal, wall_time: float) -> tuple[int, ResponseHeaders, bytes]:
         """Status, headers and body of an error."""
 
-    def headers(self, chance: Chance, gauges: tuple[Gauge, Gauge] | None, wall_time: float, /) -> ResponseHeaders:
+    def headers(
+        self, chance: Chance, gauges: tuple[Gauge, Gauge] | None, wall_time: float, organization: str, /
+    ) -> ResponseHeaders:
         """The headers of every response."""
 
 

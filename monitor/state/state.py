@@ -126,7 +126,15 @@ class MonitorState:
         unknown = [(id_, request) for id_, request in self.earlier.items() if id_ not in picture.interceptions]
         self.earlier = dict(unknown[-room:] if room > 0 else [])
         together = {**self.earlier, **picture.interceptions}
-        return Picture(picture.keys, together, picture.totals, picture.circuits, picture.servers)
+        return Picture(
+            picture.keys,
+            together,
+            picture.totals,
+            picture.circuits,
+            picture.servers,
+            pools=picture.pools,
+            homes=picture.homes,
+        )
 
     def _replace(self, snapshot: Snapshot, now: datetime) -> None:
         if self.status is not Status.LIVE:

@@ -64,8 +64,14 @@ def facts(**request: Any) -> RequestFacts:
 def test_a_request() -> None:
     assert facts(
         model="gpt-5", stream=True, input="hi", prompt_cache_key="session-1", unknown={"x": [1]}
-    ) == RequestFacts(model="gpt-5", streaming=True, prompt="hi", session_hint="session-1")
-    assert facts(background=True) == RequestFacts(background=True)
+    ) == RequestFacts(model="gpt-5", streaming=True, prompt="hi", session_hint="session-1", keeps_answer=True)
+    assert facts(background=True) == RequestFacts(background=True, keeps_answer=True)
+
+
+def test_a_request_that_goes_on_from_an_answer_names_it() -> None:
+    assert facts(previous_response_id="resp_1").previous_answer == "resp_1"
+    assert facts(previous_response_id=7).previous_answer is None
+    assert not facts(store=False).keeps_answer
 
 
 @pytest.mark.parametrize(
@@ -116,7 +122,7 @@ def test_a_tool_result_names_its_call(kind: str) -> None:
 
 @pytest.mark.parametrize("odd", [{"model": 7}, {"stream": "yes"}, {"input": [[]]}, {"prompt_cache_key": {}}])
 def test_odd_fields_are_forgiven(odd: dict[str, Any]) -> None:
-    assert facts(**odd) == RequestFacts()
+    assert facts(**odd) == RequestFacts(keeps_answer=True)
 
 
 def test_a_lone_surrogate_in_a_request_is_no_fault() -> None:

@@ -150,6 +150,17 @@ def test_the_word_for_the_pool_is_no_key_of_it(tmp_path: Path) -> None:
     assert [warning.split(":")[0] for warning in found.warnings] == ["OPENAI_API_KEY", "ANTHROPIC_API_KEYS"]
 
 
+def test_groups_keep_their_keys_where_the_word_for_the_pool_is_left_out(tmp_path: Path) -> None:
+    file = tmp_path / "config.toml"
+    keys = '["clearspan", "sk-first-key", "sk-second-key", "sk-third-key", "sk-fourth-key"]'
+    file.write_text(f"[providers.openai]\ntype = 'openai'\nkeys = {keys}\ngroups = [[2, 4], [5, 3]]\n")
+
+    provider = load(Options(config=file), {}).settings.providers["openai"]
+
+    groups = [[provider.keys[place - 1].reveal() for place in group] for group in provider.groups]
+    assert groups == [["sk-first-key", "sk-third-key"], ["sk-fourth-key", "sk-second-key"]]
+
+
 def test_a_token_opens_other_addresses(tmp_path: Path) -> None:
     text = '[server]\nhost = "0.0.0.0"\nclient_tokens = { ann = "env:TOKEN" }\n'
     settings = loaded(text, tmp_path, {"TOKEN": "tok-1"}).settings

@@ -13,7 +13,7 @@ from bridge.events.vocabulary import InterceptionStarted
 from bridge.events.wire import Envelope, decode, encode
 from bridge.http.engine import Message
 from bridge.http.exchange import Exchange
-from bridge.interception.agent import SESSION_HEADERS, SIGNS, Client, recognise
+from bridge.interception.agent import SESSION_HEADERS, SIGNS, Client, lane_of, recognise
 
 Headers = dict[str, str]
 STAINLESS = {"x-stainless-lang": "js", "x-stainless-package-version": "6.9.1", "x-stainless-runtime": "node"}
@@ -26,6 +26,11 @@ def caller(facts: RequestFacts | None = None, **headers: str) -> Client:
 
 def recognised(headers: Headers, facts: RequestFacts | None = None, sdk: str = "OpenAI SDK") -> Client:
     """The client of a request with these headers, whose body says that."""
+    return recognise(sent(headers), facts or RequestFacts(), sdk)
+
+
+def sent(headers: Headers) -> Exchange:
+    """A request with these headers."""
 
     async def receive() -> Message:
         raise AssertionError
@@ -35,7 +40,7 @@ def recognised(headers: Headers, facts: RequestFacts | None = None, sdk: str = "
 
     raw = [(name.encode(), value.encode("latin-1")) for name, value in headers.items()]
     scope = {"method": "POST", "raw_path": b"/", "query_string": b"", "headers": raw}
-    return recognise(Exchange(scope, receive, send), facts or RequestFacts(), sdk)
+    return Exchange(scope, receive, send)
 
 
 QUIET = RequestFacts()
@@ -271,3 +276,27 @@ def test_whatever_a_client_says_can_be_told(agent: str, durations: str) -> None:
     told = decode(encode(Envelope(1, utc_now(), started)))
     assert isinstance(told, Envelope)
     assert told.event == started
+
+
+@pytest.mark.parametrize(
+    ("headers", "lane"),
+    [
+        ({}, "main"),
+        ({"x-app": "cli"}, "main"),
+        ({"x-app": "cli-bg"}, "background"),
+        ({"x-claude-code-request-class": "compaction"}, "background"),
+        ({"x-claude-code-request-class": "Auxiliary"}, "background"),
+        ({"x-claude-code-request-class": "titles", "x-claude-code-agent-id": "a"}, "background"),
+        ({"x-claude-code-request-class": "subagent"}, "subagent"),
+        ({"x-claude-code-request-class": "workflow"}, "subagent"),
+        ({"x-claude-code-agent-id": "a"}, "subagent"),
+        ({"x-claude-code-parent-agent-id": "p"}, "subagent"),
+        ({"x-claude-code-request-class": "main", "x-claude-code-agent-id": "a"}, "main"),
+        ({"x-grok-session-id": "s", "x-grok-agent-id": "a"}, "main"),
+        ({"x-claude-code-request-class": "something new"}, "main"),
+    ],
+)
+def test_whose_request_it_is_where_keys_are_scarce(headers: dict[str, str], lane: str) -> None:
+    exchange = sent(headers)
+
+    assert lane_of(exchange, recognise(exchange, RequestFacts(), "an SDK")) == lane

@@ -41,16 +41,29 @@ class Bench:
     events: list[KeyChanged]
     pokes: list[float | None] = field(factory=list)
     became_valid: int = 0
+    others: list[Event] = field(factory=list)
+    """What it told of more than one key."""
 
     @classmethod
-    def of(cls, *secrets: Secret, strategy: str = "fallback", clocks: Clocks | None = None) -> Bench:
+    def of(
+        cls,
+        *secrets: Secret,
+        strategy: str = "fallback",
+        clocks: Clocks | None = None,
+        groups: Sequence[Sequence[int]] = (),
+        affinity: bool = True,
+    ) -> Bench:
         """A pool of these keys under its own clocks."""
         clocks = clocks or Clocks()
         events: list[KeyChanged] = []
 
+        others: list[Event] = []
+
         def publish(event: Event) -> None:
-            assert isinstance(event, KeyChanged)
-            events.append(event)
+            if isinstance(event, KeyChanged):
+                events.append(event)
+            else:
+                others.append(event)
 
         pool = KeyPool(
             "openai",
@@ -59,8 +72,10 @@ class Bench:
             clock=lambda: clocks.monotonic,
             wall=lambda: clocks.wall,
             strategy=strategy,
+            groups=groups,
+            affinity=affinity,
         )
-        bench = cls(clocks, pool, events)
+        bench = cls(clocks, pool, events, others=others)
 
         def poked() -> None:
             bench.pokes.append(pool.next_deadline())

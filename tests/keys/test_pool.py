@@ -143,15 +143,6 @@ def test_next_deadline_is_the_earliest_thing_to_do(bench: Bench) -> None:
     assert bench.pokes == [start + 60, start + 7, start + 60]
 
 
-def test_waiting_requests_go_on_in_turn(bench: Bench) -> None:
-    turns = [bench.pool.turn(100.0) for _ in range(200)]
-    assert turns[0] == 100.0
-    assert turns == sorted(turns)
-    assert turns[5] == pytest.approx(100.05)
-    assert turns[-1] == 101.0
-    assert bench.pool.turn(200.0) == 200.0
-
-
 def test_a_new_configuration_keeps_the_health_of_keys_that_stay(bench: Bench) -> None:
     first, second, third = bench.pool.keys
     bench.pool.fail(first, limited(7))

@@ -14,7 +14,7 @@ import pytest
 import trio
 from attrs import evolve, fields
 
-from bridge.events.values import Asked, Credential, FailureReason, ThoughtSource, WithheldReason
+from bridge.events.values import Asked, Credential, FailureReason, MoveCause, ThoughtSource, WithheldReason
 from bridge.events.vocabulary import (
     EVENT_TYPES,
     AnswerDelta,
@@ -23,6 +23,7 @@ from bridge.events.vocabulary import (
     Event,
     InterceptionEnded,
     InterceptionStarted,
+    KeyMoved,
     ModelServed,
     Noted,
     PromptRecorded,
@@ -63,6 +64,19 @@ START = InterceptionStarted(
 ATTEMPT = AttemptStarted("i", 1, "sk...1")
 
 LEAVES: dict[type[Event], tuple[Event, str, dict[str, Any]]] = {
+    KeyMoved: (
+        KeyMoved("i", "s", "a", "sk...1", "sk...2", MoveCause.RATE_LIMITED, 7),
+        "key_moves",
+        {
+            "session_id": "s",
+            "agent_id": "a",
+            "from": "sk...1",
+            "to": "sk...2",
+            "cause": "rate_limited",
+            "cache_lost": 7,
+            "at": STAMP,
+        },
+    ),
     InterceptionEnded: (
         evolve(ended("i"), bytes_in=70, request_equal=False, answer_equal=True, added=["thoughts"]),
         "interceptions",
@@ -213,7 +227,7 @@ async def test_an_attempt_that_failed_keeps_its_own_end(tmp_path: Path) -> None:
 async def test_columns_are_named_as_the_fields(tmp_path: Path) -> None:
     async with desk(tmp_path / "r.db") as here:
         here.publish(START, ATTEMPT, *(event for event, _, _ in LEAVES.values()))
-    renamed = {"id": "interception_id"}
+    renamed = {"id": "interception_id", "from_": "from"}
     served = {"model": "served_model"}  # `model` is what was asked for
     for kind, (_, table, _) in LEAVES.items():
         columns = set(rows(tmp_path / "r.db", table)[0])

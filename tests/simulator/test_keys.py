@@ -95,3 +95,17 @@ def test_the_list_of_models_tells_whether_the_key_is_dead_and_uses_nothing_up() 
     app = provider(scenario('[[keys]]\nkey = "sk-1"\nfates = ["ok", "401", "401", "403", "403:model", "429:7", "ok"]'))
     seen = [(models(app), *statuses(app, 1)) for _ in range(7)]
     assert seen == [(200, 200), (401, 401), (401, 401), (403, 403), (200, 403), (200, 429), (200, 200)]
+
+
+def organization(app: SimulatedProvider, key: str) -> str | None:
+    return header_of(app.plan(request(key=key), 0.0), "openai-organization")
+
+
+def test_each_key_is_of_an_organization_of_its_own_unless_somebody_says_otherwise() -> None:
+    named = scenario('[[keys]]\nkey = "sk-1"\norganization = "org-7"\n[[keys]]\nkey = "sk-2"\norganization = "org-7"')
+
+    apart, together = provider(scenario("")), provider(scenario(""), one_organization=True)
+
+    assert len({organization(apart, key) for key in ("sk-1", "sk-2", "sk-3")}) == 3
+    assert {organization(together, key) for key in ("sk-1", "sk-2")} == {"org-simulated"}
+    assert {organization(provider(named), key) for key in ("sk-1", "sk-2")} == {"org-7"}

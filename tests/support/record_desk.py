@@ -25,7 +25,17 @@ AT = datetime(2026, 11, 24, 12, 0, 0, 250_000, tzinfo=UTC)
 STAMP = format_time(AT)
 FOR_EVER = 100 * 365 * 86_400.0
 """Time passes, and AT with it."""
-TABLES = ("interceptions", "attempts", "prompts", "thoughts", "tool_calls", "tool_results", "notes", "token_usages")
+TABLES = (
+    "interceptions",
+    "attempts",
+    "prompts",
+    "thoughts",
+    "tool_calls",
+    "tool_results",
+    "notes",
+    "key_moves",
+    "token_usages",
+)
 
 
 def started(name: str, **fields: Any) -> InterceptionStarted:

@@ -41,6 +41,8 @@ class Messages:
         last = last_of(messages)
         content = last.get("content") if last.get("role") == "user" else None
         results = _results(content)
+        asked = request.get("diagnostics")
+        diagnostics = asked if isinstance(asked, dict) else {}
         return RequestFacts(
             model=string(request.get("model")),
             service_tier=string(request.get("service_tier")),
@@ -52,6 +54,8 @@ class Messages:
             conversation=Conversation(
                 messages, request.get("system"), request.get("tools"), _new_results(messages), plain=plain
             ),
+            previous_answer=string(diagnostics.get("previous_message_id") or request.get("previous_message_id")),
+            keeps_answer="diagnostics" in request,
         )
 
     def reveal_thoughts(self, body: bytes) -> bytes | None:

@@ -41,6 +41,7 @@ class Responses:
         items = items_of(given)
         last = last_of(items)
         conversation = _conversation(request.get("conversation"))
+        previous_answer = string(request.get("previous_response_id"))
         prompt = joined_texts(last.get("content"), "input_text") if last.get("role") == "user" else None
         return RequestFacts(
             model=string(request.get("model")),
@@ -50,13 +51,15 @@ class Responses:
             prompt=string(given) or prompt,
             correlating_tool_call_id=string(last.get("call_id")) if last.get("type") in _TOOL_OUTPUTS else None,
             user_session=user_session(request.get("metadata")),
+            previous_answer=previous_answer,
+            keeps_answer=request.get("store") is not False,
             session_hint=conversation or string(request.get("prompt_cache_key")),
             conversation=Conversation(
                 items,
                 request.get("instructions"),
                 request.get("tools"),
                 _results(items),
-                continues=conversation is not None or string(request.get("previous_response_id")) is not None,
+                continues=conversation is not None or previous_answer is not None,
             ),
         )
 

@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import NAMESPACE_URL, uuid5
 
 import orjson
 
@@ -68,14 +69,14 @@ def refuse(refusal: Refusal, wall_time: float) -> tuple[int, ResponseHeaders, by
     return status, headers, orjson.dumps({"type": "error", "error": error})
 
 
-def headers(chance: Chance, gauges: tuple[Gauge, Gauge] | None, wall_time: float) -> ResponseHeaders:
+def headers(chance: Chance, gauges: tuple[Gauge, Gauge] | None, wall_time: float, organization: str) -> ResponseHeaders:
     """What every response has: request id, organization and, for a known key, what its rate limits have left.
 
     Tokens are reported three times, as the API does: in all, of input and of output.
     """
     made = [
         (b"request-id", f"req_011{chance.alphanumeric(21)}".encode()),
-        (b"anthropic-organization-id", b"00000000-0000-4000-8000-000000000000"),
+        (b"anthropic-organization-id", str(uuid5(NAMESPACE_URL, organization)).encode()),
     ]
     if gauges is not None:
         requests, tokens = gauges

@@ -92,12 +92,15 @@ def retry_after(seconds: float, form: str, wall_time: float) -> ResponseHeaders:
     return whole if seconds == math.ceil(seconds) else [*whole, *headers]
 
 
-def headers(chance: Chance, gauges: tuple[Gauge, Gauge] | None, _wall_time: float) -> ResponseHeaders:
-    """What every response has: request id, processing time and, for a known key, what its rate limits have left."""
+def headers(
+    chance: Chance, gauges: tuple[Gauge, Gauge] | None, _wall_time: float, organization: str
+) -> ResponseHeaders:
+    """What every response has: request id, organization, processing time and, for a known key, what its rate limits
+    have left."""
     made = [
         (b"x-request-id", f"req_{chance.hex(32)}".encode()),
         (b"openai-version", b"2020-10-01"),
-        (b"openai-organization", b"org-simulated"),
+        (b"openai-organization", organization.encode()),
         (b"openai-processing-ms", str(round(chance.between(40, 400))).encode()),
     ]
     for name, gauge in zip(("requests", "tokens"), gauges or (), strict=False):
