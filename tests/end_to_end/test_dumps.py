@@ -288,7 +288,9 @@ async def test_what_is_encoded_is_printed_undone(tmp_path: Path) -> None:
     assert request(asked).header("content-encoding") is answer(heard).header("content-encoding") is None
 
 
-@pytest.mark.parametrize("body", [gzip.compress(b"x" * 1000)[:-20], b"\xff" * 100])
+@pytest.mark.parametrize(
+    "body", [gzip.compress(b"x" * 1000, mtime=0)[:-20], b"\xff" * 100], ids=["cut short", "no gzip"]
+)
 async def test_what_cannot_be_undone_is_left_out(body: bytes, tmp_path: Path) -> None:
     async def answer_encoded(_asked: Asked, reply: Reply) -> None:
         await reply.whole(200, body, [("content-encoding", "x-unknown")])
