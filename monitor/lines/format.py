@@ -115,6 +115,28 @@ def age(seconds: float) -> str:
     return f"{whole}s"
 
 
+DATED_S = 20 * 3600
+"""Seconds from which on a time of day alone could be taken for another day's."""
+
+
+def moment(when: datetime, now: datetime) -> str:
+    """A time where the person is, with its date where it is far: 17:25:08, Mon 30 Nov 09:02."""
+    there = when.astimezone(now.tzinfo)
+    far = abs((when - now).total_seconds()) >= DATED_S
+    return f"{there:%a %d %b %H:%M}" if far else f"{there:%H:%M:%S}"
+
+
+def minute(when: datetime, now: datetime) -> str:
+    """The same to the minute, for what is a rough time: 17:25, Mon 30 Nov 09:02."""
+    text = moment(when, now)
+    return text if abs((when - now).total_seconds()) >= DATED_S else text[:-3]
+
+
+def key_tail(hint: str) -> str:
+    """The end of a key's hint, by which one tells the keys of a provider apart: …QxV7."""
+    return "…" + one_line(hint).rpartition("...")[2]
+
+
 def tokens(count: int | None) -> str:
     """At most five cells: 0, 999, 1.0k, 12.3k, 123k, 1.2M."""
     if count is None:

@@ -10,7 +10,7 @@ look in one place only; a leading `!` keeps out what matches.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from datetime import datetime
 
 from attrs import Factory, define, frozen
@@ -93,20 +93,23 @@ class Word:
 
     def matches(self, request: Interception) -> bool:
         """Whether the request meets it."""
-        found = any(text and self.text in text.lower() for place in self.places for text in PLACES[place](request))
-        return found is not self.negated
+        return self.is_met_by(text for place in self.places for text in PLACES[place](request))
+
+    def is_met_by(self, texts: Iterable[str | None]) -> bool:
+        """Whether what is found in its places meets it."""
+        return any(text and self.text in text.lower() for text in texts) is not self.negated
 
 
-def words(query: str) -> list[Word]:
+def words(query: str, places: Collection[str] = PLACES) -> list[Word]:
     """The conditions in what was typed. A bare `!` or `client:` is a word that is still being typed: none yet."""
     parsed = []
     for typed in query.split():
         rest, negated = (typed[1:], True) if typed.startswith("!") else (typed, False)
         place, colon, wanted = rest.partition(":")
-        named = colon and place in PLACES
+        named = colon and place in places
         text = wanted if named else rest
         if text:
-            parsed.append(Word(text.lower(), (place,) if named else tuple(PLACES), negated))
+            parsed.append(Word(text.lower(), (place,) if named else tuple(places), negated))
     return parsed
 
 

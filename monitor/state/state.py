@@ -31,6 +31,7 @@ from bridge.events.vocabulary import (
 )
 from bridge.events.wire import Envelope, Hello, History, Message, Reply, Snapshot
 from bridge.limits import LIMITS
+from monitor.state.key_ledger import KeyLedger
 from monitor.state.trace import Trace
 from monitor.state.usage import UsageHistory
 
@@ -81,6 +82,7 @@ class MonitorState:
     first_token_at: dict[str, datetime] = Factory(dict)
     traces: dict[str, Trace] = Factory(dict)
     usage: UsageHistory = Factory(UsageHistory)
+    ledger: KeyLedger = Factory(KeyLedger)
     earlier: dict[str, Interception] = Factory(dict)
     """Requests of bridges that are gone, which the one that runs knows nothing of."""
 
@@ -106,6 +108,7 @@ class MonitorState:
         if known is None or (known.pid, known.started_at) != (hello.pid, hello.started_at):
             self.record_failure = None
             self.key_changed_at.clear()
+            self.ledger.restart()
             self.dropped = self.bad_lines = 0
             self._outlive()
         self.hello = hello
@@ -143,6 +146,7 @@ class MonitorState:
         self.picture = snapshot.picture()
         self.seq, self.gap = snapshot.seq, False
         self.usage.catch_up(known, self.picture, snapshot.at)
+        self.ledger.catch_up(known, self.picture)
         if self.earlier:
             self.picture = self._with_earlier(self.picture)
         self.traces = {id_: self.traces.get(id_) or Trace() for id_ in self.picture.interceptions}
@@ -166,6 +170,7 @@ class MonitorState:
         self._note(event, envelope.at)
         self._trace(event, envelope.at)
         self.usage.note(event, envelope.at, self.picture)
+        self.ledger.note(event, envelope.at, self.picture)
         if isinstance(event, BridgeStopping):
             self.status, self.since, self.problem = Status.STOPPING, now, event.reason
 

@@ -102,6 +102,8 @@ class UsageHistory:
     today: Breakdown = Factory(Breakdown)
     since: datetime | None = None
     keys: dict[tuple[str, str], Buckets[KeyUses]] = Factory(dict)
+    _key_tokens: dict[tuple[str, str], Tokens] = Factory(dict)
+    """What was used with each key today, by provider and hint."""
 
     def note(self, event: Event, at: datetime, picture: Picture) -> None:
         """Counts an event that the picture has taken in already."""
@@ -119,6 +121,7 @@ class UsageHistory:
                 self._use(request, event.key, at, KeyUses(0, 1))
             case TokensUsed():
                 self._count(request, at, Totals(tokens=Tokens.of(event)))
+                self._spend(request, at, Tokens.of(event))
             case InterceptionEnded():
                 self._count(request, at, _ending(event.outcome))
 
@@ -140,7 +143,9 @@ class UsageHistory:
                     self._use(request, attempt.key, attempt.started_at, KeyUses(0, 1))
             ended = request.ended_at or at
             if request.tokens is not None:
-                self._count(request, ended, Totals(tokens=_difference(request.tokens, known.tokens if known else None)))
+                used = _difference(request.tokens, known.tokens if known else None)
+                self._count(request, ended, Totals(tokens=used))
+                self._spend(request, ended, used)
             if request.outcome is not None and (known is None or known.outcome is None):
                 self._count(request, ended, _ending(request.outcome))
 
@@ -156,10 +161,22 @@ class UsageHistory:
         """The sums of today."""
         return self.today if now.astimezone(self.zone).date() == self.day else Breakdown()
 
+    def key_tokens(self, name: tuple[str, str], now: datetime) -> Tokens | None:
+        """What was used with a key today; None where nothing was."""
+        return self._key_tokens.get(name) if now.astimezone(self.zone).date() == self.day else None
+
+    def _spend(self, request: Interception, at: datetime, used: Tokens) -> None:
+        """Counts tokens for the key that served; `_count` has seen to it that the day is that of the latest."""
+        if request.attempts and at.astimezone(self.zone).date() == self.day:
+            name = (request.started.provider, request.attempts[-1].key)
+            if name in self._key_tokens or len(self._key_tokens) < KEYS:
+                self._key_tokens.setdefault(name, Tokens()).add(used)
+
     def _count(self, request: Interception, at: datetime, counted: Totals) -> None:
         day = at.astimezone(self.zone).date()
         if self.day is None or day > self.day:
             self.day, self.today = day, Breakdown()
+            self._key_tokens.clear()
         self.since = at if self.since is None else min(self.since, at)
         breakdowns = [self.short.at(at), self.long.at(at), self.today if day == self.day else None]
         for breakdown in breakdowns:

@@ -1,0 +1,220 @@
+"""What happened to keys: folded from events, made whole from snapshots as far as these tell, and shown as lines."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.cells import cell_len
+
+from bridge.events.picture import Picture
+from bridge.events.values import FailureReason, KeyCause, KeyRunway, KeyState, MoveCause, RateLimit, RateLimits
+from bridge.events.vocabulary import (
+    AttemptFailed,
+    AttemptStarted,
+    Event,
+    KeyChanged,
+    KeyMoved,
+    PoolChanged,
+    ResponseStarted,
+)
+from bridge.events.wire import Envelope, Snapshot
+from monitor.lines import key_details
+from monitor.state.key_ledger import KEYS, LENGTH, LONGEST, KeyLedger, LedgerEntry
+from monitor.state.state import MonitorState
+from tests.support.folds import after, envelopes, fold, plain, snapshot_after, travelled
+from tests.support.many_keys import WORDS, morning
+from tests.support.play import HELLO, START, ended, started
+
+A, B = ("openai", "sk-p...aaaa"), ("openai", "sk-p...bbbb")
+UNTIL = START + timedelta(seconds=31)
+
+
+def changed(name: tuple[str, str], state: KeyState, reason: str | None = None, **fields: object) -> KeyChanged:
+    return KeyChanged(*name, state, reason, **fields)  # type: ignore[arg-type]
+
+
+def benched(request: str = "r1", name: tuple[str, str] = A) -> list[Event]:
+    """A request that is rate limited with one key, and goes on with the other: in the order in which a bridge tells."""
+    cause = KeyCause(request, 429, WORDS)
+    return [
+        started(request),
+        AttemptStarted(request, 1, name[1]),
+        changed(name, KeyState.TEMPORARY, "rate_limited", retry_at=UNTIL, source="header", cause=cause),
+        AttemptFailed(request, 1, name[1], 429, FailureReason.RATE_LIMITED, 31.0),
+        AttemptStarted(request, 2, B[1]),
+    ]
+
+
+WELL: list[KeyChanged] = [changed(A, KeyState.VALID), changed(B, KeyState.VALID)]
+
+
+def test_an_entry_says_when_why_in_whose_words_until_when_whose_request_and_where_it_went() -> None:
+    (entry,) = after(*WELL, *benched()).ledger.of(A)
+    assert entry == LedgerEntry(
+        START, KeyState.TEMPORARY, "rate_limited", 429, WORDS, UNTIL, "header", "r1", "Codex", "019a4c1e-7d", B[1]
+    )
+    assert after(*WELL, *benched()).ledger.of(B) == []
+
+
+def test_a_snapshot_tells_the_same_of_the_last_thing_that_happened() -> None:
+    events = [*WELL, *benched()]
+    lived = fold(HELLO, snapshot_after([]), *envelopes(events))
+    joined = fold(HELLO, travelled(snapshot_after(envelopes(events))))
+    (seen,), (told,) = lived.ledger.of(A), joined.ledger.of(A)
+    assert told.at == START + timedelta(seconds=4)  # that of the attempt
+    told.at = seen.at
+    assert told == seen
+
+
+@given(st.integers(0, 7))
+def test_nothing_is_told_twice_when_a_snapshot_comes_in_between(cut: int) -> None:
+    sent = envelopes([*WELL, *benched()])
+    state = fold(HELLO, snapshot_after([]), *sent[:cut], snapshot_after(sent), *sent[cut:], snapshot_after(sent))
+    (entry,) = state.ledger.of(A)
+    assert (entry.state, entry.request, entry.moved_to) == (KeyState.TEMPORARY, "r1", B[1])
+
+
+def test_a_key_that_shares_a_limit_says_so_too_and_no_failure_is_told_twice() -> None:
+    shared = changed(B, KeyState.TEMPORARY, "rate_limited", retry_at=UNTIL, cause=KeyCause("r1", 429, WORDS))
+    events = benched()
+    state = after(*WELL, *events[:3], shared, events[3], AttemptStarted("r1", 2, "sk-p...cccc"))
+    for name in (A, B):
+        (entry,) = state.ledger.of(name)
+        assert (entry.text, entry.moved_to) == (WORDS, "sk-p...cccc")
+
+
+def test_a_failure_that_benches_nobody_is_told() -> None:
+    failed = AttemptFailed("r1", 1, A[1], 500, FailureReason.SERVER_ERROR, None)
+    (entry,) = after(*WELL, started("r1"), AttemptStarted("r1", 1, A[1]), failed, ended("r1")).ledger.of(A)
+    assert (entry.state, entry.status, entry.reason, entry.moved_to) == (None, 500, "server_error", None)
+
+
+def test_what_is_left_on_a_key_is_no_news_and_a_check_moves_only_its_deadline() -> None:
+    cause = KeyCause("r1", 401, "no")
+    later = UNTIL + timedelta(seconds=120)
+    dead = changed(A, KeyState.PERMANENT, "unauthorized", retry_at=UNTIL, source="check", cause=cause)
+    state = after(
+        *WELL,
+        changed(A, KeyState.VALID, limits=RateLimits(RateLimit(500, 3))),
+        dead,
+        changed(A, KeyState.PERMANENT, "unauthorized", retry_at=later, source="check", cause=cause),
+    )
+    (entry,) = state.ledger.of(A)
+    assert (entry.state, entry.until) == (KeyState.PERMANENT, later)
+    state.apply(Envelope(9, START + timedelta(seconds=60), changed(A, KeyState.VALID)), START)
+    assert [entry.state for entry in state.ledger.of(A)] == [KeyState.VALID, KeyState.PERMANENT]
+
+
+def test_a_key_has_been_dead_since_it_died_whatever_was_told_later() -> None:
+    state = after(*WELL)
+    for seconds, check in ((10, 60), (70, 190)):
+        at = START + timedelta(seconds=seconds)
+        dead = changed(A, KeyState.PERMANENT, "unauthorized", retry_at=START + timedelta(seconds=check), source="check")
+        state.apply(Envelope(state.seq + 1, at, dead), at)
+    assert state.ledger.since[A] == START + timedelta(seconds=10)
+
+
+def test_of_what_came_before_the_monitor_only_the_fact_is_known() -> None:
+    picture = Picture()
+    picture.apply(changed(A, KeyState.PERMANENT, "unauthorized", cause=KeyCause("gone", 401, "no")), START)
+    state = MonitorState()
+    state.apply(HELLO, START)
+    state.apply(Snapshot.of(picture, 1, START), START)
+    (entry,) = state.ledger.of(A)
+    assert (entry.at, entry.status, entry.text, entry.request) == (None, 401, "no", "gone")
+    assert A not in state.ledger.since
+    assert plain(key_details.ledger([entry], START, 80).lines[0]).startswith("before    401 unauthorized, dead")
+
+
+def test_another_bridge_begins_anew_and_a_key_that_is_gone_is_forgotten() -> None:
+    state = after(*WELL, *benched())
+    state.apply(Envelope(state.seq + 1, START, changed(A, KeyState.VALID, "removed")), START)
+    assert state.ledger.of(A) == []
+    state.ledger.restart()
+    assert state.ledger.since == {}
+
+
+def test_an_agent_that_moves_is_told_with_what_its_cache_held() -> None:
+    moved = KeyMoved("r1", "019a4c1e-7d", None, A[1], B[1], MoveCause.RATE_LIMITED, 18_432)
+    (entry,) = after(*WELL, *benched(), moved, ended("r1")).ledger.of(A)
+    assert (entry.status, entry.agent_moved, entry.cache_lost) == (429, True, 18_432)
+    assert "18.4k of cache lost" in plain(key_details.ledger([entry], START, 150).lines[0])
+    left = KeyMoved("r2", "019a4c1e-7d", None, A[1], B[1], MoveCause.DISABLED)
+    entry = after(*WELL, *benched(), started("r2"), AttemptStarted("r2", 1, B[1]), left).ledger.of(A)[0]
+    (line,) = key_details.ledger([entry], START, 150).lines
+    assert plain(line).rstrip() == "03:04:05  disabled, an agent moved · Codex 019a4c1e → …bbbb r2"
+    assert after(*WELL, KeyMoved("gone", None, None, A[1], B[1], MoveCause.REMOVED)).ledger.of(A) == []
+
+
+def test_the_facts_say_who_shares_its_limits_and_how_long_it_lasts() -> None:
+    pool = PoolChanged(
+        "openai", 2, 2, None, None, None, [[A[1], B[1]]], [KeyRunway(A[1], START + timedelta(hours=1), None, "headers")]
+    )
+    shown = [plain(line).rstrip() for line in key_details.facts(WELL[0], after(*WELL, pool), START, 100)]
+    assert "  lasts till 04:04 · shares its limits with …bbbb" in shown
+    answered = [*benched(), ResponseStarted("r1", 2, 200)]
+    shown = [plain(line).rstrip() for line in key_details.facts(WELL[1], after(*WELL, *answered), START, 100)]
+    assert "  home of 1 agent" in shown
+
+
+def test_memory_is_bounded() -> None:
+    ledger, picture = KeyLedger(), Picture()
+    for number in range(3 * LENGTH):
+        cause = KeyCause(None, 429, "x" * 10_000)
+        state = KeyState.TEMPORARY if number % 2 else KeyState.VALID
+        ledger.note(changed(A, state, str(number), cause=cause), START, picture)
+    assert len(ledger.of(A)) == LENGTH
+    assert max(len(entry.text or "") for entry in ledger.of(A)) == LONGEST
+    for number in range(2 * KEYS):
+        key = changed(("openai", f"k{number}"), KeyState.TEMPORARY)
+        ledger.note(key, START, picture)
+    assert len(ledger._entries) == KEYS
+
+
+@pytest.mark.parametrize("width", [37, 57, 77, 117, 157, 197])
+def test_its_lines_fit_and_each_belongs_to_an_entry(width: int) -> None:
+    state = after()
+    for number, (seconds, event) in enumerate(morning(), 1):
+        at = START + timedelta(seconds=seconds)
+        state.apply(Envelope(number, at, event), at)
+    for name, key in state.picture.keys.items():
+        for now in (START + timedelta(seconds=120), START + timedelta(days=2)):
+            shown = key_details.ledger(state.ledger.of(name), now, width)
+            assert all(cell_len(plain(line)) <= width for line in shown.lines)
+            rows = [row for place in shown.places for row in place]
+            assert rows == (list(range(len(shown.lines))) if state.ledger.of(name) else [])
+            facts = key_details.facts(key, state, now, width)
+            assert all(cell_len(plain(line)) <= width for line in facts)
+
+
+def lines(now: datetime, width: int) -> list[str]:
+    shown = key_details.ledger(after(*WELL, *benched()).ledger.of(A), now, width)
+    return [plain(line).rstrip() for line in shown.lines]
+
+
+def test_an_entry_reads_as_a_sentence() -> None:
+    assert lines(START, 150) == [
+        "03:04:05  429 rate limited, cooling · until 03:04:36 (header) · Codex 019a4c1e → …bbbb r1",
+        "          “" + WORDS + "”",
+    ]
+    assert lines(START, 60)[:3] == [
+        "03:04:05  429 rate limited, cooling",
+        "          until 03:04:36 (header)",
+        "          Codex 019a4c1e → …bbbb r1",
+    ]
+    assert lines(START + timedelta(days=1), 150)[0].startswith("Fri 02 Jan 03:04  429")
+
+
+def test_the_facts_say_how_long_and_what_is_left() -> None:
+    limits = RateLimits(RateLimit(500, 37, UNTIL), RateLimit(200_000, 154_000, START))
+    cause = KeyCause("r1", 429, WORDS)
+    key = changed(A, KeyState.TEMPORARY, "rate_limited", retry_at=UNTIL, source="header", cause=cause, limits=limits)
+    shown = [plain(line).rstrip() for line in key_details.facts(key, after(*WELL, key), START, 150)]
+    assert shown == [
+        "◐ cooling, rate limited since 03:04:05 · cools until 03:04:36 (31s) · as the provider's headers say",
+        "  requests ━─────────── 37/500 ↻ 31s · tokens ━━━━━━━━━━━━ ~200k/200k",
+        "  0 uses in 10 min",
+    ]
