@@ -220,8 +220,13 @@ class MonitorApp(App[None]):
         self.action_view("reasoning")
 
     @on(KeysScreen.SendCommand)
-    def _send_key_command(self, message: KeysScreen.SendCommand) -> None:
-        self.run_worker(self._send(message.command, message.done), name="key")
+    def _send_key_commands(self, message: KeysScreen.SendCommand) -> None:
+        self.run_worker(self._send_all(message.commands, message.done), name="key")
+
+    @on(KeysScreen.Open)
+    def _open_request_of_key(self, message: KeysScreen.Open) -> None:
+        self.request.open(message.request)
+        self.action_view("request")
 
     @on(RequestScreen.Export)
     def _export_request(self, message: RequestScreen.Export) -> None:
@@ -297,11 +302,17 @@ class MonitorApp(App[None]):
 
     async def _send(self, command: Command, done: str) -> None:
         """Sends a command and says what came of it."""
-        reply = await self.source.send(command)
-        if reply.ok:
-            self.show_message(done, "good")
-        else:
-            self.show_message(f"could not {command.command.removeprefix('key.')}: {reply.error}", "bad")
+        await self._send_all([command], done)
+
+    async def _send_all(self, commands: Sequence[Command], done: str) -> None:
+        """Sends commands one after the other, each whatever became of the one before, and says what came of them."""
+        errors = [
+            f"could not {command.command.removeprefix('key.')}: {reply.error}"
+            for command in commands
+            if not (reply := await self.source.send(command)).ok
+        ]
+        more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
+        self.show_message(*((f"{errors[0]}{more}", "bad") if errors else (done, "good")))
 
     def show_message(self, text: str, tone: Tone) -> None:
         """Tells something in the last line for a few seconds."""

@@ -24,7 +24,7 @@ from bridge.events.vocabulary import (
     TokensUsed,
     ToolCalled,
 )
-from monitor.lines import key_table, request_row
+from monitor.lines import key_panel, request_row
 from monitor.lines.request_story import WITHHELD, story_blocks, title
 from monitor.lines.tool_arguments import arguments
 from monitor.state.phase import phase_label
@@ -174,7 +174,7 @@ def test_more_room_shows_more_columns() -> None:
 
 
 def shown_keys(state: MonitorState, seconds: float, width: int, room: int = 20) -> list[str]:
-    return [plain(line).rstrip() for line in key_table.panel(state, START + timedelta(seconds=seconds), width, room)]
+    return [plain(line).rstrip() for line in key_panel.panel(state, START + timedelta(seconds=seconds), width, room)]
 
 
 def test_a_cooldown_runs_down() -> None:
@@ -208,4 +208,4 @@ def test_keys_in_trouble_are_seen_where_there_is_little_room() -> None:
 
 
 def test_the_summary_counts_each_health() -> None:
-    assert key_table.summary(after(*keys())) == "2 valid · 1 cooling · 1 dead"
+    assert key_panel.summary(after(*keys()), START) == "2 valid · 1 cooling · 1 dead"

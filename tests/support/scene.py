@@ -5,7 +5,16 @@ from __future__ import annotations
 from datetime import timedelta
 
 from bridge.events.picture import Picture
-from bridge.events.values import FailureReason, KeyState, Outcome, RateLimit, RateLimits, ThoughtSource, WithheldReason
+from bridge.events.values import (
+    FailureReason,
+    KeyCause,
+    KeyState,
+    Outcome,
+    RateLimit,
+    RateLimits,
+    ThoughtSource,
+    WithheldReason,
+)
 from bridge.events.vocabulary import (
     AnswerDelta,
     AttemptFailed,
@@ -23,6 +32,7 @@ from bridge.events.vocabulary import (
 )
 from bridge.events.wire import Envelope, Snapshot, encode
 from monitor.sources.event_log import LogEntry
+from tests.support.many_keys import morning
 from tests.support.play import HELLO, START, Stage, ended, keys, spent, started, story
 
 CLAUDE = {"client": "Claude Code", "provider": "anthropic", "api": "messages", "model": "claude-opus-4-5"}
@@ -91,13 +101,23 @@ def strained_keys(stage: Stage) -> None:
     two_sessions(stage)
     reset = stage.clock.now + timedelta(seconds=40)
     limits = RateLimits(RateLimit(500, 37, reset), RateLimit(200_000, 154_000, reset))
+    cause = KeyCause("4f506172", 529, "Overloaded: too many requests wait for this model just now.")
     stage.tell(
         KeyChanged("openai", "sk-p...3f2a", KeyState.VALID, limits=limits),
-        KeyChanged("anthropic", CLAUDE_KEY, KeyState.TEMPORARY, "overloaded", reset, "header", limits),
+        KeyChanged("anthropic", CLAUDE_KEY, KeyState.TEMPORARY, "overloaded", reset, "header", limits, cause),
         KeyChanged("openai", "sk-p...c0de", KeyState.DISABLED, "by the owner"),
         CircuitChanged("anthropic", "/v1/messages", "claude-opus-4-5", "open"),
     )
     stage.clock.forward(12)
+
+
+def fifty_keys(stage: Stage) -> None:
+    """Fifty keys of eight providers after a morning's work, some in every state."""
+    stage.greet()
+    for seconds, event in morning():
+        stage.clock.now = max(stage.clock.now, START + timedelta(seconds=seconds))
+        stage.tell(event)
+    stage.clock.forward(20)
 
 
 def recorded_scene() -> list[LogEntry]:
