@@ -1,16 +1,18 @@
-"""The top line: which bridge, how the connection stands, and the totals."""
+"""The top line: which bridge, how the connection stands, which keys are ready, and the totals."""
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from rich.cells import cell_len
-from textual.strip import Strip
 
 from monitor.lines import format as fmt
-from monitor.lines.span import Line, Span
+from monitor.lines import key_looks as looks
+from monitor.lines.span import Line, Span, Tone
+from monitor.state.key_health import PoolHealth, by_provider
 from monitor.state.state import MonitorState, Status
 from monitor.state.usage import errors
 from monitor.widgets.line_bar import LineBar
-from monitor.widgets.paint import paint
 
 CONNECTION: dict[Status, Span] = {
     Status.CONNECTING: ("◌", "warn"),
@@ -26,64 +28,93 @@ class HeaderBar(LineBar):
 
     def __init__(self) -> None:
         super().__init__()
-        self._left: Line = ()
-        self._right: Line = ()
+        self._known: tuple[MonitorState, datetime, str | None] | None = None
 
-    def show(self, state: MonitorState, url: str | None) -> None:
+    def show(self, state: MonitorState, now: datetime, url: str | None) -> None:
         """Takes over what is known; paints only what changed."""
-        left, right = _left(state, url), _totals(state, roomy=self.size.width >= 110)
-        if (left, right) != (self._left, self._right):
-            self._left, self._right = left, right
-            self.refresh()
+        self._known = (state, now, url)
+        self.put(line(state, now, url, self.size.width))
 
-    def render_line(self, y: int) -> Strip:
-        return paint(self, self._fitted(self.size.width) if y == 0 else (), self.size.width)
-
-    def _fitted(self, width: int) -> Line:
-        left, right = _cells(self._left), _cells(self._right)
-        if left + right + 2 > width:  # the connection's state matters more than the address
-            return (*self._left[:1], (" ", "plain"), *self._left[-1:], ("  ", "plain"), *self._right)
-        return (*self._left, (" " * (width - left - right), "plain"), *self._right)
+    def on_resize(self) -> None:
+        if self._known is not None:
+            state, now, url = self._known
+            self.put(line(state, now, url, self.size.width))
 
 
-def _left(state: MonitorState, url: str | None) -> Line:
+def line(state: MonitorState, now: datetime, url: str | None, width: int) -> Line:
+    """The header for that width. Where there is no room for all, what says least about the next minutes goes first."""
+    parts = [*_left(state, url), *_keys(state, now), *_totals(state, in_words=True)]
+    if _cells(parts) > width:
+        parts = [*_left(state, url), *_keys(state, now), *_totals(state, in_words=False)]
+    for name in DROPPED:
+        if _cells(parts) <= width:
+            break
+        parts = [part for part in parts if part[0] != name]
+    left = [part[1] for part in parts if part[0] in LEFT]
+    right = [part[1] for part in parts if part[0] not in LEFT]
+    spans = [span for said in right for span in (said, GAP)]
+    between = width - _cells(parts) + (len(GAP[0]) if right else 0)
+    return (*left, (" " * max(1, between), "plain"), *spans)
+
+
+Said = tuple[str, Span]
+"""Something that the header says, under a name of its own."""
+
+GAP: Span = ("  ", "plain")
+
+LEFT = ("name", "address", "status")
+
+DROPPED = ("tokens", "requests", "address", "name", "unreadable", "dropped", "failovers", "errors", "cost", "live")
+"""What is left out first; the connection's state and the keys always stay."""
+
+
+def _left(state: MonitorState, url: str | None) -> list[Said]:
     glyph, tone = CONNECTION[state.status]
     address = fmt.one_line(url, default="")
-    return (
-        (" Clearspan ", "strong"),
-        (f" {address.removeprefix('http://')} " if address else "", "muted"),
-        (f" {glyph} {state.status}", tone),
-    )
+    parts: list[Said] = [("name", (" Clearspan ", "strong"))]
+    if address:
+        parts.append(("address", (f" {address.removeprefix('http://')} ", "muted")))
+    return [*parts, ("status", (f" {glyph} {state.status}", tone))]
 
 
-def _totals(state: MonitorState, *, roomy: bool) -> Line:
+def _keys(state: MonitorState, now: datetime) -> list[Said]:
+    """How many keys are ready, and when the next one is."""
+    pools = [PoolHealth.of(keys, now) for keys in by_provider(state.picture.keys.values()).values()]
+    if not pools:
+        return []
+    whole = PoolHealth.together(pools)
+    tone: Tone = "bad" if any(pool.is_out for pool in pools) else "warn" if whole.ready < whole.total else "good"
+    soon = f" · next {looks.countdown(now, whole.next_at)}" if whole.next_at and whole.ready < whole.total else ""
+    return [("keys", (f"keys {whole.ready}/{whole.total}{soon}", tone))]
+
+
+def _totals(state: MonitorState, *, in_words: bool) -> list[Said]:
     if state.hello is None:
-        return ()
+        return []
     totals = state.picture.totals
     used = totals.tokens
     live = sum(request.live for request in state.picture.interceptions.values())
     failed = errors(totals)
     tokens_in = fmt.tokens(used.total_input)
-    spans: list[Span] = [(f"{live} live", "live" if live else "muted")]
-    if roomy:
-        spans.append((fmt.plural(totals.interceptions, "request"), "plain"))
-        spans.append((f"{tokens_in} in {fmt.tokens(used.output)} out", "plain"))
+    parts: list[Said] = [("live", (f"{live} live", "live" if live else "muted"))]
+    if in_words:
+        parts.append(("requests", (fmt.plural(totals.interceptions, "request"), "plain")))
+        parts.append(("tokens", (f"{tokens_in} in {fmt.tokens(used.output)} out", "plain")))
     else:
-        spans.append((f"↑{tokens_in} ↓{fmt.tokens(used.output)}", "plain"))
+        parts.append(("tokens", (f"↑{tokens_in} ↓{fmt.tokens(used.output)}", "plain")))
     if used.cost_usd is not None:
-        spans.append((fmt.spent(used), "plain"))
-    failovers = fmt.plural(totals.failovers, "failover") if roomy else f"↻{totals.failovers}"
-    spans.append((failovers, "warn" if totals.failovers else "muted"))
-    spans.append((fmt.plural(failed, "error") if roomy else f"✗{failed}", "bad" if failed else "muted"))
+        parts.append(("cost", (fmt.spent(used), "plain")))
+    failovers = fmt.plural(totals.failovers, "failover") if in_words else f"↻{totals.failovers}"
+    parts.append(("failovers", (failovers, "warn" if totals.failovers else "muted")))
+    parts.append(("errors", (fmt.plural(failed, "error") if in_words else f"✗{failed}", "bad" if failed else "muted")))
     if state.dropped:
-        spans.append((f"{state.dropped} dropped" if roomy else f"-{state.dropped}", "warn"))
+        parts.append(("dropped", (f"{state.dropped} dropped" if in_words else f"-{state.dropped}", "warn")))
     if state.bad_lines:
-        spans.append((f"{state.bad_lines} unreadable" if roomy else f"?{state.bad_lines}", "warn"))
-    line: list[Span] = []
-    for span in spans:
-        line += [span, ("  ", "plain")]
-    return tuple(line)
+        parts.append(("unreadable", (f"{state.bad_lines} unreadable" if in_words else f"?{state.bad_lines}", "warn")))
+    return parts
 
 
-def _cells(line: Line) -> int:
-    return sum(cell_len(text) for text, _tone in line)
+def _cells(parts: list[Said]) -> int:
+    """Cells that the parts take, with what stands behind each on the right, and before all of these."""
+    right = sum(name not in LEFT for name, _span in parts)
+    return sum(cell_len(text) for _name, (text, _tone) in parts) + 2 * right + (2 if right else 0)

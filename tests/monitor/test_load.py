@@ -53,4 +53,4 @@ def test_after_a_flood_every_number_is_the_folds_and_nothing_has_grown() -> None
         gc.collect()
         assert len(gc.get_objects()) < settled * 1.1
 
-    play((120, 36), act)
+    play((160, 36), act)  # as wide as it takes to have all of it in words
