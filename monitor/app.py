@@ -42,6 +42,7 @@ from monitor.screens.totals import TotalsScreen
 from monitor.screens.view import STATUS_S, Frame, View
 from monitor.screens.walkthrough import WalkthroughScreen
 from monitor.sources.bridge_socket import Source
+from monitor.state.alerts import Alerts
 from monitor.state.request_list import Listing
 from monitor.state.state import Incoming, MonitorState
 from monitor.styles import colours, themes
@@ -71,6 +72,7 @@ class MonitorApp(App[None]):
         Binding("T", "next_theme", "Next theme", show=False),
         Binding("ctrl+l", "redraw", "Draw it all anew", show=False),
         Binding("ctrl+z", "suspend_process", "Suspend", show=False),
+        Binding("b", "alerts", "Bell", show=False),
         Binding("question_mark", "help", "Help", key_display="?"),
         Binding("q", "quit", "Quit"),
     ]
@@ -90,6 +92,7 @@ class MonitorApp(App[None]):
         self.clock = clock
         self.state = MonitorState()
         self.listing = Listing()
+        self.alerts = Alerts()
         self.live = LiveScreen(self.listing)
         self.reasoning = ReasoningScreen()
         self.keys = KeysScreen()
@@ -167,6 +170,21 @@ class MonitorApp(App[None]):
         view = self.view
         if view is not None and view.is_mounted:
             view.draw(frame)
+        for provider in self.alerts.due(self.state, frame.now):
+            self._alert(f"all keys of {provider} are out")
+
+    def _alert(self, text: str) -> None:
+        """Rings, and says why to a terminal that shows notifications (OSC 9)."""
+        shown = neutralise(text).replace("\n", " ")
+        self.show_message(shown, "bad")
+        if self._driver is not None:
+            self._driver.write(f"\a\x1b]9;{shown}\a")
+
+    def action_alerts(self) -> None:
+        """Rings from now on when all keys of a provider are out, or does so no more."""
+        self.alerts.switch(self.state, self.clock())
+        wanted = self.alerts.wanted
+        self.show_message("bell when all keys of a provider are out" if wanted else "no bell", "good")
 
     @property
     def view(self) -> View | None:

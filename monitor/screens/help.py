@@ -26,6 +26,7 @@ COMMON: dict[str, KeyHelp] = {
         ("t", "step through the request"),
         ("T", "next theme"),
         ("Ctrl+L Ctrl+Z", "draw anew; suspend, `fg` comes back"),
+        ("b", "bell when all keys are out; or no bell"),
         ("Ctrl+P", "all commands, themes"),
         ("? q", "this help; quit"),
     ),

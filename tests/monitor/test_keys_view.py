@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from textual.pilot import Pilot
 
+from bridge.events.values import KeyState
+from bridge.events.vocabulary import KeyChanged
 from bridge.events.wire import Command, Reply
 from monitor.screens.confirm import ConfirmScreen
 from monitor.state.state import Lost
 from tests.support.hands import play, press, settle, view
 from tests.support.many_keys import names
-from tests.support.play import Stage, widget_text
+from tests.support.play import START, Stage, widget_text
 from tests.support.scene import fifty_keys
 
 SMALL = (80, 24)
@@ -215,5 +218,35 @@ def test_a_filter_that_nothing_matches_says_so_and_selects_nothing() -> None:
         await press(stage, pilot, "enter", "space", "d", "r", "j", "enter")
         assert stage.commands == []
         assert "k000" in await press(stage, pilot, "slash", "escape")
+
+    play(SMALL, act)
+
+
+def test_the_bell_rings_when_the_last_key_is_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def act(stage: Stage, pilot: Pilot[None]) -> None:
+        written: list[str] = []
+        driver = stage.app._driver
+        assert driver is not None
+        monkeypatch.setattr(driver, "write", lambda text: written.extend([text] if "\a" in text[:1] else []))
+        stage.greet()
+        hostile = "open\x1bai"
+        stage.tell(KeyChanged(hostile, "a", KeyState.VALID), KeyChanged("other", "b", KeyState.DISABLED))
+        out = KeyChanged(hostile, "a", KeyState.TEMPORARY, "rate_limited", START + timedelta(seconds=60))
+        stage.tell(out)
+        await stage.paint(pilot)
+        stage.tell(KeyChanged(hostile, "a", KeyState.VALID))
+        await pilot.press("b")
+        await stage.until(pilot, "bell when all keys of a provider are out")
+        assert written == []
+        stage.tell(out)
+        await stage.until(pilot, "all keys of open␛ai are out")
+        await stage.paint(pilot)
+        assert written == ["\a\x1b]9;all keys of open␛ai are out\a"]
+        stage.tell(KeyChanged(hostile, "a", KeyState.VALID))
+        await pilot.press("b")
+        await stage.until(pilot, "no bell")
+        stage.tell(out)
+        await stage.paint(pilot)
+        assert len(written) == 1
 
     play(SMALL, act)
