@@ -10,24 +10,31 @@ from textual.pilot import Pilot
 from monitor.app import MonitorApp
 from tests.support.hands import Compare, settle
 from tests.support.play import PLACE, Stage
-from tests.support.scene import busy, strained_keys, two_sessions
+from tests.support.scene import busy, fifty_keys, strained_keys, two_sessions
 
 SHOTS: dict[str, tuple[Callable[[Stage], None], tuple[str, ...]]] = {
     "filter": (busy, ("slash", "c", "l", "a", "u", "d", "e")),
     "reasoning": (two_sessions, ("2",)),
     "search": (two_sessions, ("2", "slash", "i", "n", "d", "e", "x", "enter")),
     "keys": (strained_keys, ("3",)),
+    "fifty-keys": (fifty_keys, ("3", "j", "j", "j", "j")),
     "disable": (strained_keys, ("3", "d")),
     "request": (two_sessions, ("j", "enter")),
     "totals": (strained_keys, ("5",)),
 }
-ONE_SIZE = {"filter", "search", "disable"}
-"""What looks much the same at every size."""
+ONE_SIZE = {"filter", "search", "disable", "fifty-keys"}
+"""What looks much the same at every size, or is there for its size alone."""
+
+SIZES = {
+    "keys": [(60, 20), (80, 24), (120, 36), (160, 45), (200, 60)],
+    "fifty-keys": [(60, 20), (120, 60), (200, 60)],
+}
+"""At which sizes the keys are to be seen, whose columns come and go with the width."""
 
 CASES = [
     pytest.param(size, shot, id=f"{shot}-{size[0]}x{size[1]}")
     for shot in SHOTS
-    for size in ([(120, 36)] if shot in ONE_SIZE else [(80, 24), (120, 36), (200, 60)])
+    for size in SIZES.get(shot, [(120, 36)] if shot in ONE_SIZE else [(80, 24), (120, 36), (200, 60)])
 ]
 
 
