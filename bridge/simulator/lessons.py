@@ -16,7 +16,16 @@ import trio
 from attrs import Factory, evolve, frozen
 
 from bridge.simulator.agents import WholeBody, headers_of, user_input
-from bridge.simulator.answers import HiddenThought, Mishap, Part, ScriptedAnswer, ScriptedThought, Silence, Text
+from bridge.simulator.answers import (
+    HiddenThought,
+    Mishap,
+    Part,
+    ScriptedAnswer,
+    ScriptedThought,
+    Silence,
+    Text,
+    ToolCall,
+)
 from bridge.simulator.delivery import AsgiReceive, AsgiSend
 from bridge.simulator.demo import demo_keys
 from bridge.simulator.fates import Fate, KeyScript, parse_fates
@@ -25,11 +34,15 @@ from bridge.simulator.request import JsonObject
 from bridge.simulator.scenario.file import everyday
 from bridge.simulator.scenario.scenario import Scenario
 from bridge.simulator.streaming import Pace
+from bridge.simulator.tools import ANY_INJECTED
 
 KEYS = tuple(demo_keys())
 
 WAIT_FOR_KEY_S = 8.0
 """How long a request may wait for a key in the chapters: longer than the first rest there, shorter than the others."""
+
+TOOLS_HEADER = "x-clearspan-tools"
+"""With `off` in it, a request goes out without the bridge's tools."""
 
 LONG_S = 3600.0
 """A person may look at one step for as long as that."""
@@ -37,7 +50,8 @@ LONG_S = 3600.0
 
 @frozen
 class Act:
-    """One request of a chapter. `fates` are the keys', one each; `stepped` says that it waits for steps."""
+    """One request of a chapter. `fates` are the keys', one each; `stepped` says that it waits for steps. `then` is what
+    the model answers to a tool's result; only such an act takes the tools that a bridge offers."""
 
     prompt: str
     parts: tuple[Part, ...]
@@ -45,15 +59,16 @@ class Act:
     mishap: Mishap = Factory(Mishap)
     stepped: bool = True
     leaves: bool = False
+    then: tuple[Part, ...] = ()
 
     def scenario(self) -> Scenario:
         """What the simulated provider plays for it."""
         scripts = tuple(KeyScript(key, _fates(fate)) for key, fate in zip(KEYS, self.fates, strict=True))
         return evolve(
             everyday(),
-            answers={"act": ScriptedAnswer(self.parts, self.mishap)},
+            answers={"act": ScriptedAnswer(self.parts, self.mishap), "then": ScriptedAnswer(self.then or self.parts)},
             turns=("act",),
-            after_tools=("act",),
+            after_tools=("then",),
             keys=scripts,
             pace=Pace(first_token=0.1, tokens_per_second=200),
         )
@@ -71,6 +86,10 @@ _ANSWER = Text("""\
 The test adds three working days to today and forgets the weekend. I would fix the date in the test.""")
 _PARTS: tuple[Part, ...] = (_THOUGHT, _ANSWER)
 
+_CALL = (
+    ScriptedThought("**Adding up**\n\nThere is a tool that adds; I trust it more than my head."),
+    ToolCall(ANY_INJECTED, {"a": 1234.5, "b": 99}),
+)
 _PROMPT = "why does test_due_date fail on Fridays?"
 _STUCK = Mishap(silence=Silence(LONG_S, "response.output_text.done"))
 
@@ -84,6 +103,7 @@ LESSONS: tuple[tuple[Act, ...], ...] = (
     ),
     (Act(_PROMPT, _PARTS, mishap=_STUCK, leaves=True),),
     (Act(_PROMPT, (HiddenThought(1_800), _ANSWER)),),
+    (Act("what do the two invoices come to?", _CALL, then=(Text("1,234.50 and 99 come to 1,333.50."),)),),
 )
 """The acts of each chapter, in the order of the chapters. Every act begins with keys that are well."""
 
@@ -141,6 +161,8 @@ async def perform(act: Act, url: str, session: str, gate: Gate) -> None:
     async with httpx.AsyncClient(timeout=LONG_S, trust_env=False) as client:
         body = orjson.dumps(_body(act, session))
         headers = {**headers_of("codex", session), "authorization": "Bearer clearspan"}
+        if not act.then:
+            headers[TOOLS_HEADER] = "off"
         request = client.build_request("POST", f"{url}/responses", headers=headers, content=body)
         request.stream = WholeBody(body)
         try:
