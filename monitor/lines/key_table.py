@@ -75,11 +75,11 @@ def table(state: MonitorState, now: datetime, width: int) -> Table:
             lines += _key(key, state, now, width)
             places.append(((key.provider, key.key), range(begin, len(lines))))
         lines += [_circuit(circuit) for circuit in opened]
-    lines += _servers(state, width)
+    lines += tool_servers(state, width)
     return Table(tuple(lines), tuple(places))
 
 
-def _servers(state: MonitorState, width: int) -> Iterator[Line]:
+def tool_servers(state: MonitorState, width: int) -> Iterator[Line]:
     """MCP servers below all keys, a line each; nothing where there is none."""
     servers = sorted(state.picture.servers.values(), key=lambda server: server.server)
     if not servers:
