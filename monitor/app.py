@@ -42,6 +42,7 @@ from monitor.screens.totals import TotalsScreen
 from monitor.screens.view import STATUS_S, Frame, View
 from monitor.screens.walkthrough import WalkthroughScreen
 from monitor.sources.bridge_socket import Source
+from monitor.sources.lessons import Lessons
 from monitor.state.alerts import Alerts
 from monitor.state.request_list import Listing
 from monitor.state.state import Incoming, MonitorState
@@ -84,7 +85,7 @@ class MonitorApp(App[None]):
         *,
         clock: Callable[[], datetime] = wall_clock,
         theme: str | None = None,
-        step: bool = False,
+        lessons: Lessons | None = None,
     ) -> None:
         super().__init__()
         self.source = source
@@ -107,7 +108,7 @@ class MonitorApp(App[None]):
         self._came_from = self.live.NAME
         self.places = [Path.cwd(), platformdirs.user_data_path("clearspan")]
         self._theme = theme or themes.DARK
-        self._step = step
+        self._lessons = lessons
         self._frame_timer: Timer | None = None
         self._painted_at = float("-inf")
         self._snapshot_requested = False
@@ -122,8 +123,8 @@ class MonitorApp(App[None]):
         for theme in colours.THEMES.values():
             self.register_theme(theme)
         self.theme = self._theme
-        if self._step:
-            self.push_screen(WalkthroughScreen())
+        if self._lessons is not None:
+            self.push_screen(WalkthroughScreen(lessons=self._lessons))
         self.call_after_refresh(self.paint)
         self.run_worker(self.source.run(self.receive), name="source")
         self.set_interval(TICK_S, self.paint)
@@ -264,9 +265,11 @@ class MonitorApp(App[None]):
         self.show_message(f"copied {message.what}, {len(message.text):,} characters", "good")
 
     def action_walkthrough(self) -> None:
-        """Goes through the selected request step by step."""
-        request = self.listing.selected
-        if request is not None and isinstance(self.screen, View) and not isinstance(self.screen, WalkthroughScreen):
+        """Goes step by step through the request at hand, else through the one that is selected."""
+        if not isinstance(self.screen, View) or isinstance(self.screen, WalkthroughScreen):
+            return
+        request = self.screen.at_hand or self.listing.selected
+        if request is not None:
             self.push_screen(WalkthroughScreen(request))
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:

@@ -29,19 +29,21 @@ class MonitorError(Exception):
 
 @frozen
 class MonitorOptions:
-    """What to show. `socket` is the bridge's; `replay` a log to play in its place; `step` opens the walkthrough."""
+    """What to show. `socket` is the bridge's; `replay` a log to play in its place; `lessons` where the
+    demo takes what to play, an open file's number: then the walkthrough has chapters."""
 
     socket: Path
     replay: Path | None = None
     speed: float = 1.0
     theme: str | None = None
-    step: bool = False
+    lessons: int | None = None
 
 
 def show(options: MonitorOptions) -> int:
     """Shows the dashboard in this terminal until a person quits; the exit code. Raises MonitorError."""
     from monitor.app import MonitorApp
     from monitor.sources.bridge_socket import BridgeSource
+    from monitor.sources.lessons import Lessons
 
     try:
         theme = themes.chosen(options.theme, os.environ)
@@ -51,7 +53,8 @@ def show(options: MonitorOptions) -> int:
     if options.replay is not None:
         app = _replaying(options.replay, options.speed, theme)
     else:
-        app = MonitorApp(BridgeSource(options.socket), str(options.socket), theme=theme, step=options.step)
+        lessons = None if options.lessons is None else Lessons(options.lessons)
+        app = MonitorApp(BridgeSource(options.socket), str(options.socket), theme=theme, lessons=lessons)
     with ending.watched(app.end):
         app.run()
     return app.return_code or 0
@@ -75,8 +78,8 @@ def command_line(options: MonitorOptions) -> list[str]:
         command += ["--replay", str(options.replay), "--speed", str(options.speed)]
     if options.theme is not None:
         command += ["--theme", options.theme]
-    if options.step:
-        command.append("--step")
+    if options.lessons is not None:
+        command += ["--lessons", str(options.lessons)]
     return command
 
 
@@ -94,12 +97,12 @@ def socket_path() -> Path:
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--socket", type=PATH, help="The bridge's event socket.")
 @monitor_options("a log of `clearspan tail --json`")
-@click.option("--step", is_flag=True, help="Go through each request step by step.")
-def monitor(socket: Path | None, replay: Path | None, speed: float, theme: str | None, step: bool) -> int:
+@click.option("--lessons", type=click.IntRange(min=0), hidden=True, help="Where the demo is told what to play.")
+def monitor(socket: Path | None, replay: Path | None, speed: float, theme: str | None, lessons: int | None) -> int:
     """The terminal dashboard."""
     if not has_terminal():
         raise click.UsageError("the monitor needs a terminal; `clearspan tail` prints events as lines")
-    return show(MonitorOptions(socket or socket_path(), replay, speed, theme, step))
+    return show(MonitorOptions(socket or socket_path(), replay, speed, theme, lessons))
 
 
 def main(argv: list[str] | None = None) -> NoReturn:

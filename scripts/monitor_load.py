@@ -72,7 +72,9 @@ HANDS = {
     "keys": Hand("3", ("j", "k"), lambda app: app.keys.selected_name),
     "request": Hand("4", ("h", "h"), lambda app: app.request.request and app.request.request.id),
     "totals": Hand("5", ("l", "h"), lambda app: app.totals.window),
-    "walkthrough": Hand("t", ("n", "b"), lambda app: isinstance(app.view, WalkthroughScreen) and app.view.current),
+    "walkthrough": Hand(
+        "t", ("n", "b"), lambda app: isinstance(app.view, WalkthroughScreen) and app.view.course.current
+    ),
     "help": Hand("question_mark", ("j", "k"), lambda app: app.screen.query_one("#help").scroll_offset.y),
 }
 

@@ -187,7 +187,7 @@ def _keys() -> Iterator[Timed]:
     yield 64.4, KeyChanged("anthropic", RESERVE, KeyState.VALID)
     yield 113.0, KeyChanged("anthropic", CLAUDE, KeyState.VALID, limits=left(141, 58_900, 200))
     yield (
-        115.8,
+        115.78,
         KeyChanged(
             "openai", FIRST, KeyState.TEMPORARY, "rate_limited", _time(NOW_S + 140.8), "header", left(0, 18_200)
         ),

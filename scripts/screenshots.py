@@ -36,7 +36,7 @@ SHOTS: dict[str, tuple[str, ...]] = {
     "keys": ("3",),
     "request": ("4",),
     "totals": ("5",),
-    "walkthrough": ("t", *["space"] * 4),
+    "walkthrough": ("t", "f"),
     "palette": ("ctrl+p",),
     **dict.fromkeys(THEMES, ()),
 }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import tempfile
 from collections.abc import Mapping
 from functools import partial
@@ -13,10 +12,12 @@ from typing import Any
 import trio
 from attrs import evolve
 
+from bridge.cli.lessons import teach
 from bridge.cli.paper import paper
 from bridge.cli.serve import (
     Beside,
     announce,
+    end_on_hangup,
     keep_quiet,
     log_to_file,
     print_events,
@@ -29,7 +30,6 @@ from bridge.cli.summary import summary
 from bridge.config.settings import ProviderSettings, Settings
 from bridge.keys.secret import Secret
 from bridge.observe import logs
-from bridge.process.receiver import receiver
 from bridge.providers.openai import OPENAI
 from bridge.server import Bridge
 from bridge.simulator.agents import run_agents
@@ -55,17 +55,19 @@ def demo(  # noqa: PLR0913  # what the command's options say
     """Bridge, simulated provider, scripted agents and a view of them, beside the user's own bridge if there is one.
 
     Its record goes with it, so that no made-up request is ever counted with real ones; `keep` writes it all the same.
-    `step` shows each request step by step. `explicit` says where it is to listen: else on a free port, with a socket of
-    its own.
+    `step` plays the walkthrough's chapters in the place of agents. `explicit` says where it is to listen: else on a
+    free port, with a socket of its own.
     """
     headless = headless or not has_terminal()
     if headless:
         logs.configure("warning", settings.log.format)
     else:
         log_to_file(settings)
+    if step:
+        return until_it_ends(partial(teach, settings, explicit, keep=keep))
     pace = speed * ONCE_SPEED if once else speed
     rounds = 1 if once else None
-    view = print_events if headless else partial(show_monitor, step=step)
+    view = print_events if headless else show_monitor
     return until_it_ends(
         partial(_demo, settings, view, rounds=rounds, seed=seed, speed=pace, keep=keep, explicit=explicit)
     )
@@ -95,7 +97,7 @@ async def _demo(  # what the command's options say
             async def play(bridge: Bridge) -> None:
                 nonlocal done
                 async with trio.open_nursery() as nursery:
-                    nursery.start_soon(_end_on_hangup, nursery)
+                    nursery.start_soon(end_on_hangup, nursery)
                     nursery.start_soon(_show_then_stop, view, bridge, nursery)
                     await run_agents(
                         f"{bridge.url}/{OPENAI.name}{OPENAI.base_path}", rounds=rounds, speed=speed, seed=seed
@@ -108,13 +110,6 @@ async def _demo(  # what the command's options say
     if done and view is print_events:
         paper().put([done])
     return code
-
-
-async def _end_on_hangup(nursery: trio.Nursery) -> None:
-    """The terminal was closed: nobody watches any more."""
-    with receiver(signal.SIGHUP) as hangups:
-        await anext(hangups)
-        nursery.cancel_scope.cancel()
 
 
 async def _show_then_stop(show: Beside, bridge: Bridge, nursery: trio.Nursery) -> None:

@@ -107,7 +107,7 @@ def monitor(
 @click.option("--once", is_flag=True, help="Run every scenario once, then stop.")
 @click.option("--seed", default=1, show_default=True, help="Seed for everything that varies.")
 @click.option("--speed", type=SPEED, default=1.0, show_default=True, help="How fast time goes in the simulation.")
-@click.option("--step", is_flag=True, help="Go through each request on its way over the bridge, step by step.")
+@click.option("--step", is_flag=True, help="A walkthrough in chapters: requests on their way, step by step.")
 @click.pass_context
 def demo(context: click.Context, /, headless: bool, once: bool, seed: int, speed: float, step: bool, **_: Any) -> None:
     """Bridge, simulated provider, scripted agents and monitor: no key, no network."""
@@ -115,6 +115,8 @@ def demo(context: click.Context, /, headless: bool, once: bool, seed: int, speed
 
     if step and (headless or not has_terminal()):
         raise click.UsageError("--step shows the monitor, which needs a terminal")
+    if step and (once or (seed, speed) != (1, 1.0)):
+        raise click.UsageError("--step goes at the pace of whoever reads: it takes no --once, --seed and --speed")
     settings = settings_from(context).settings
     keep = explicit_options(context)["data_dir"] is not None  # whoever names a place wants to find something there
     explicit = _place(context)

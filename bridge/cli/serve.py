@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Awaitable, Callable
 from functools import partial
 
@@ -20,6 +21,7 @@ from bridge.observe import logs
 from bridge.process import garbage, heap
 from bridge.process.collector import tend_garbage
 from bridge.process.parent import is_orphan
+from bridge.process.receiver import receiver
 from bridge.process.signals import kept
 from bridge.server import Bridge, run_until_signalled
 from monitor.options import has_terminal
@@ -115,12 +117,19 @@ async def orphaned() -> None:
         await trio.sleep(LOOK_S)
 
 
-async def show_monitor(bridge: Bridge, *, step: bool = False) -> None:
+async def show_monitor(bridge: Bridge) -> None:
     """The dashboard in this terminal, as a process of its own; returns when it is closed."""
     from monitor.command import MonitorOptions, command_line, environment
 
-    options = MonitorOptions(bridge.socket, step=step)
+    options = MonitorOptions(bridge.socket)
     await trio.run_process(command_line(options), stdin=None, check=False, env=environment(os.environ))
+
+
+async def end_on_hangup(nursery: trio.Nursery) -> None:
+    """Cancels the nursery when the terminal is closed: nobody watches any more."""
+    with receiver(signal.SIGHUP) as hangups:
+        await anext(hangups)
+        nursery.cancel_scope.cancel()
 
 
 async def print_events(bridge: Bridge) -> None:

@@ -72,7 +72,7 @@ class _Agent:
 
     async def _live(self, story: Story | Subagent, session: str, agent: str | None) -> None:
         """One piece of work of a session's agent. It is given up where no answer is to be had."""
-        conversation: list[JsonObject] = [_user(story.prompt)]
+        conversation: list[JsonObject] = [user_input(story.prompt)]
         for step in story.steps:
             output = await self._request(session, agent, conversation)
             calls = [item for item in output or () if str(item.get("type")).endswith("_call")]
@@ -90,10 +90,10 @@ class _Agent:
     ) -> list[JsonObject] | None:
         """The output items of the answer; None where there is none after several tries."""
         body = orjson.dumps(_body(self._role, session, conversation))
-        headers = {**_headers(self._role.name, session, agent), "authorization": f"Bearer {self._credential}"}
+        headers = {**headers_of(self._role.name, session, agent), "authorization": f"Bearer {self._credential}"}
         for _ in range(_TRIES):
             request = self._client.build_request("POST", self._url, headers=headers, content=body)
-            request.stream = _Body(body)
+            request.stream = WholeBody(body)
             try:
                 async with aclosing(await self._client.send(request, stream=True)) as response:
                     output = await _read(response) if response.status_code == 200 else None
@@ -112,7 +112,7 @@ class _Agent:
         await trio.sleep(self._chance.between(low, high) / self._speed)
 
 
-class _Body(httpx.AsyncByteStream):
+class WholeBody(httpx.AsyncByteStream):
     """A request's body, all at once. httpx's own is an async generator, which a cancelled request leaves unfinished
     to the garbage collector."""
 
@@ -148,7 +148,8 @@ def _retry_after(response: httpx.Response) -> float | None:
         return None
 
 
-def _user(text: str) -> JsonObject:
+def user_input(text: str) -> JsonObject:
+    """What a person says, as an item of a request's input."""
     return {"type": "message", "role": "user", "content": [{"type": "input_text", "text": text}]}
 
 
@@ -185,7 +186,7 @@ def _tools(role: Role) -> Iterator[JsonObject]:
             yield {"type": "function", "name": name, "parameters": parameters, "strict": False}
 
 
-def _headers(name: str, session: str, agent: str | None) -> dict[str, str]:
+def headers_of(name: str, session: str, agent: str | None = None) -> dict[str, str]:
     """What the real one of this name sends, as far as it tells who is calling."""
     common = {"content-type": "application/json", "accept": "text/event-stream"}
     match name:

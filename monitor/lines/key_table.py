@@ -57,7 +57,7 @@ def table(state: MonitorState, listing: KeyList, now: datetime, width: int, room
             part.append((key_row.row(key, page, marked=name in listing.marks), name))
         part += [(_circuit(circuit, width), None) for circuit in circuits if circuit.provider == provider]
         parts.append(part)
-    servers = [] if listing.query.strip() else list(_servers(state, width))
+    servers = [] if listing.query.strip() else list(tool_servers(state, width))
     if servers:
         parts.append([(line, None) for line in servers])
     spaced = sum(map(len, parts)) + len(parts) <= room
@@ -109,7 +109,7 @@ def _circuit(circuit: CircuitChanged, width: int) -> Line:
     )
 
 
-def _servers(state: MonitorState, width: int) -> Iterator[Line]:
+def tool_servers(state: MonitorState, width: int) -> Iterator[Line]:
     """MCP servers below all keys, a line each; nothing where there is none."""
     servers = sorted(state.picture.servers.values(), key=lambda server: server.server)
     if not servers:

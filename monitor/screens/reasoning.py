@@ -10,6 +10,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import Container
 from textual.message import Message
 
+from bridge.events.entries import Interception
 from monitor.lines import format as fmt
 from monitor.lines.session_story import StoryReader, is_tool, plain, request_of, session_name
 from monitor.screens.view import Frame, View
@@ -138,6 +139,13 @@ class ReasoningScreen(View):
         elif self.panes.follow and len(self.panes.open) < len(self._found):
             parts.append("following")
         pane.entitle(" · ".join(parts) + pane.more())
+
+    @property
+    def at_hand(self) -> Interception | None:
+        block = self.pane.block
+        if block is None or self.frame is None:
+            return None
+        return self.frame.state.picture.interceptions.get(request_of(block.key))
 
     @property
     def pane(self) -> SessionView:

@@ -78,6 +78,10 @@ class RequestScreen(View):
             yield self.events
             yield self.facts
 
+    @property
+    def at_hand(self) -> Interception | None:
+        return self.request
+
     def open(self, request: str | None) -> None:
         """Shows that request from the next frame on; None leaves what is shown."""
         self._wanted = request or self._wanted

@@ -96,6 +96,11 @@ class View(Screen[None]):
         """Brings them to the state; each paints only what changed in it."""
         raise NotImplementedError
 
+    @property
+    def at_hand(self) -> Interception | None:
+        """The request that a person looks at here, where the view has one of its own."""
+        return None
+
     def compose(self) -> ComposeResult:
         yield self.header
         yield self.banner

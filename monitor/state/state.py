@@ -31,6 +31,7 @@ from bridge.events.vocabulary import (
 )
 from bridge.events.wire import Envelope, Hello, History, Message, Reply, Snapshot
 from bridge.limits import LIMITS
+from monitor.state.key_history import KeyHistory
 from monitor.state.key_ledger import KeyLedger
 from monitor.state.trace import Trace
 from monitor.state.usage import UsageHistory
@@ -79,6 +80,7 @@ class MonitorState:
     bad_lines: int = 0
     record_failure: RecordFailed | None = None
     key_changed_at: dict[tuple[str, str], datetime] = Factory(dict)
+    key_history: KeyHistory = Factory(KeyHistory)
     first_token_at: dict[str, datetime] = Factory(dict)
     traces: dict[str, Trace] = Factory(dict)
     usage: UsageHistory = Factory(UsageHistory)
@@ -155,6 +157,7 @@ class MonitorState:
         for name, key in self.picture.keys.items():
             if before.get(name) != key or name not in self.key_changed_at:
                 self.key_changed_at[name] = snapshot.at
+                self.key_history.note(key, snapshot.at)
         self.first_token_at = {id_: at for id_, at in self.first_token_at.items() if id_ in self.picture.interceptions}
 
     def _take(self, envelope: Envelope, now: datetime) -> None:
@@ -168,18 +171,18 @@ class MonitorState:
         self.seq = envelope.seq
         self.picture.apply(event, envelope.at)
         self._note(event, envelope.at)
-        self._trace(event, envelope.at)
+        self._trace(event, envelope.at, envelope.seq)
         self.usage.note(event, envelope.at, self.picture)
         self.ledger.note(event, envelope.at, self.picture)
         if isinstance(event, BridgeStopping):
             self.status, self.since, self.problem = Status.STOPPING, now, event.reason
 
-    def _trace(self, event: Event, at: datetime) -> None:
+    def _trace(self, event: Event, at: datetime, seq: int) -> None:
         """Keeps what happened to each request that the picture knows, for as long as it does."""
         id_ = getattr(event, "id", "")
         if id_ not in self.picture.interceptions:
             return
-        self.traces.setdefault(id_, Trace()).note(event, at)
+        self.traces.setdefault(id_, Trace()).note(event, at, seq)
         if isinstance(event, InterceptionEnded) and len(self.traces) > len(self.picture.interceptions):
             self.traces = {id_: kept for id_, kept in self.traces.items() if id_ in self.picture.interceptions}
 
@@ -192,6 +195,7 @@ class MonitorState:
         match event:
             case KeyChanged():
                 self.key_changed_at[event.provider, event.key] = at
+                self.key_history.note(event, at)
             case RecordFailed():
                 self.record_failure = event
             case RecordRecovered():

@@ -11,7 +11,8 @@ import json
 from datetime import datetime
 from typing import Any
 
-from attrs import Factory, define
+import orjson
+from attrs import Factory, define, evolve, fields
 
 from bridge.events.entries import Attempt, Interception, Tokens
 from bridge.events.vocabulary import (
@@ -56,6 +57,9 @@ class TraceEntry:
     text: str = ""
     count: int = 1
     size: int = 0
+    event: Event | None = None
+    """What was said, its texts cut; None where only a snapshot tells of it."""
+    seq: int = 0
 
 
 @define
@@ -66,7 +70,7 @@ class Trace:
     whole: bool = True
     left_out: int = 0
 
-    def note(self, event: Event, at: datetime) -> None:
+    def note(self, event: Event, at: datetime, seq: int = 0) -> None:
         """Takes one event in."""
         entry = _entry(event, at)
         last = self.entries[-1] if self.entries else None
@@ -77,6 +81,7 @@ class Trace:
             last.size += entry.size
             last.text = (last.text + entry.text)[:TEXT] if len(last.text) < TEXT else last.text
             return
+        entry.event, entry.seq = shortened(event), seq
         self._add(entry)
 
     def catch_up(self, request: Interception) -> None:
@@ -108,6 +113,23 @@ class Trace:
     def first(self, *kinds: str) -> datetime | None:
         """When the first entry of these kinds began."""
         return next((entry.at for entry in self.entries if entry.kind in kinds), None)
+
+
+def shortened(event: Event) -> Event:
+    """The event with at most `TEXT` characters of each text, so that it can be kept; what is cut says so."""
+    cut: dict[str, Any] = {}
+    for each in fields(type(event)):
+        value = getattr(event, each.name)
+        if not isinstance(value, str):
+            value = "" if value is None or isinstance(value, int | float) else _text(value)
+        if len(value) > TEXT:
+            cut[each.name] = f"{value[:TEXT]}… {len(value) - TEXT:,} more"
+    return evolve(event, **cut) if cut else event
+
+
+def _text(value: Any) -> str:
+    """What may be long and is no text: a tool's arguments, the times of tools."""
+    return orjson.dumps(value, option=orjson.OPT_NON_STR_KEYS).decode() if isinstance(value, dict | list) else ""
 
 
 def _route(started: InterceptionStarted) -> str:

@@ -78,10 +78,11 @@ async def on_a_terminal(here: Home, *words: str) -> AsyncIterator[trio.Process]:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
-async def test_demo_and_its_monitor(number: signal.Signals) -> None:
+@pytest.mark.parametrize("words", [("demo",), ("demo", "--step")], ids=["demo", "step"])
+async def test_demo_and_its_monitor(number: signal.Signals, words: tuple[str, ...]) -> None:
     with home(OPENAI_API_KEY=KEYS[0]) as here:
         here.configure('[server]\nshutdown_grace = "100ms"\n')
-        async with on_a_terminal(here, "demo") as demo:
+        async with on_a_terminal(here, *words) as demo:
             (monitor,) = descendants(demo.pid)
             assert b"API_KEY" not in told(monitor, "environ")
             demo.send_signal(number)

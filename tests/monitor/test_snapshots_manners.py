@@ -40,14 +40,16 @@ def test_themes(snap_compare: Compare, theme: str) -> None:
     assert snap_compare(stage.app, terminal_size=(120, 36), run_before=before)
 
 
-@sizes
+@pytest.mark.parametrize(
+    "size", [(60, 20), (80, 24), (120, 36), (160, 45), (200, 60)], ids=["60x20", "80x24", "120x36", "160x45", "200x60"]
+)
 def test_walkthrough(snap_compare: Compare, size: tuple[int, int]) -> None:
     stage = Stage()
     stage.app.animation_level = "none"
 
     async def before(pilot: Pilot[None]) -> None:
         busy(stage)
-        await settle(stage, pilot, "t", "end", "left", "left", "left")
+        await settle(stage, pilot, "t", "f")
 
     assert snap_compare(stage.app, terminal_size=size, run_before=before)
 

@@ -2,33 +2,39 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
+import importlib
+import os
+from datetime import timedelta
+from pathlib import Path
+from typing import get_args
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from rich.cells import cell_len
 from textual.pilot import Pilot
 
 from bridge.events.entries import Interception
 from bridge.events.picture import Picture
-from bridge.events.values import Credential, FailureReason, Outcome, WithheldReason
+from bridge.events.values import Credential, FailureReason, KeyState, Outcome, ServerState, WithheldReason
 from bridge.events.vocabulary import (
     AnswerDelta,
     AttemptFailed,
     AttemptStarted,
     Event,
     InterceptionWaiting,
+    KeyChanged,
     ResponseStarted,
+    ServerChanged,
     ThoughtWithheld,
 )
 from bridge.events.wire import Snapshot
-from monitor.lines.span import Line
-from monitor.lines.walkthrough import Place, steps
-from monitor.lines.walkthrough_picture import HEIGHT, NARROWEST, WIDEST, draw, explanation, overview, plan
+from monitor.lines.chapters import CHAPTERS
+from monitor.lines.walkthrough import steps
+from monitor.lines.walkthrough_reasons import REASONS, Kind
 from monitor.screens.walkthrough import WalkthroughScreen
+from monitor.sources.lessons import Lessons
 from tests.support.hands import five_requests, play, sizes
 from tests.support.play import START, Stage, ended, spent, started, story
+
+ROOT = Path(__file__).parents[2]
 
 
 def request(*events: Event) -> Interception:
@@ -40,10 +46,6 @@ def request(*events: Event) -> Interception:
 
 def whole() -> Interception:
     return request(*story("a"), spent("a"), ended("a"))
-
-
-def plain(lines: list[Line]) -> str:
-    return "\n".join("".join(text for text, _tone in line) for line in lines)
 
 
 def test_every_step_of_a_request_is_told_in_order() -> None:
@@ -98,45 +100,16 @@ def test_steps_that_were_told_keep_their_names_while_more_come() -> None:
         before = names
 
 
-@given(st.integers(20, 260), st.integers(0, 18), st.floats(0, 1))
-def test_a_picture_has_its_size_whatever_the_terminals(width: int, current: int, hop: float) -> None:
-    taken = steps(whole())
-    lines = draw(width, taken, min(current, len(taken) - 1), hop)
-    assert len(lines) == HEIGHT
-    assert len({sum(cell_len(text) for text, _tone in line) for line in lines}) == 1
-    assert NARROWEST - 4 <= sum(cell_len(text) for text, _tone in lines[0]) <= WIDEST
-
-
-@pytest.mark.parametrize("width", [74, 92, 116])
-def test_every_step_to_another_place_has_a_way_that_is_not_broken(width: int) -> None:
-    there = plan(width)
-    places = [step.place for step in steps(whole())]
-    for start, other in pairwise(places):
-        way = there.way(start, other)
-        if start is other or (start, other) == (Place.EVENTS, Place.CLIENT):
-            continue
-        assert way, (start, other)
-        for (x, y), (next_x, next_y) in pairwise(way):
-            inside = any(box.x <= x <= box.right and box.y == y for box in there.boxes.values())
-            assert abs(x - next_x) + abs(y - next_y) == 1 or inside
-
-
-def test_the_request_is_seen_on_its_way() -> None:
-    taken = steps(whole())
-    assert "●" in plain(draw(76, taken, 1, 0.5))
-    assert "●" not in plain(draw(76, taken, 1))
-    assert "║ guard ║" in plain(draw(76, taken, 1))
-    assert "attempt 2" in plain(draw(76, taken, 8))
-
-
-def test_words_stay_in_the_room_there_is() -> None:
-    taken = steps(whole())
-    for current in range(len(taken)):
-        lines = explanation(taken, current, (40, 12), "x" * 99)
-        assert all(sum(cell_len(text) for text, _tone in line) <= 60 for line in lines)
-        rows = overview(taken, current, 5)
-        assert len(rows) == 5
-        assert sum("▶" in plain([row]) for row in rows) == 1
+def test_every_step_says_why_and_names_code_that_exists() -> None:
+    assert set(REASONS) == set(get_args(Kind))
+    for kind, reason in REASONS.items():
+        module, _, names = reason.code.partition(":")
+        here: object = importlib.import_module(module)
+        for name in names.split("."):
+            here = getattr(here, name, None)
+        assert callable(here), f"{kind}: there is no {reason.code}"
+        assert (ROOT / reason.place.partition(" ")[0]).is_file()
+        assert reason.why.endswith(".")
 
 
 def walkthrough(stage: Stage) -> WalkthroughScreen:
@@ -154,18 +127,16 @@ def test_keys_go_through_the_steps(size: tuple[int, int]) -> None:
         await pilot.press("space", "right", "n")
         assert "attempt.started" in await stage.paint(pilot)
         await pilot.press("left", "b")
-        assert walkthrough(stage).current == 1
+        assert walkthrough(stage).course.current == 1
         await pilot.press("end")
         assert "The client has its whole answer" in await stage.paint(pilot)
         await pilot.press("home")
         assert "1 of 19" in await stage.paint(pilot)
         await pilot.press("end", "space")  # on to the request after it
-        assert (walkthrough(stage).current, walkthrough(stage).request) == (
-            0,
-            stage.app.state.picture.interceptions["b"],
-        )
-        await pilot.press("k")
-        assert walkthrough(stage).request == stage.app.state.picture.interceptions["a"]
+        assert walkthrough(stage).course.current == 0
+        assert walkthrough(stage).course.request == stage.app.state.picture.interceptions["b"]
+        await pilot.press("up")
+        assert walkthrough(stage).course.request == stage.app.state.picture.interceptions["a"]
         await pilot.press("escape")
         assert stage.app.screen is stage.app.live
 
@@ -177,12 +148,13 @@ def test_what_comes_meanwhile_waits_for_the_person() -> None:
         stage.app.animation_level = "none"
         await five_requests(stage, pilot)
         await pilot.press("t", "end")
-        key = walkthrough(stage).steps[walkthrough(stage).current].key
+        course = walkthrough(stage).course
+        key = course.step.key
         assert "still running" in await stage.paint(pilot)
         stage.tell(AnswerDelta("e", "more"), spent("e"), ended("e"))
         await stage.paint(pilot)
-        assert walkthrough(stage).steps[walkthrough(stage).current].key == key
-        assert walkthrough(stage).current < len(walkthrough(stage).steps) - 1
+        assert course.step.key == key
+        assert not course.at_end
         stage.deliver(Snapshot.of(Picture(), stage.seq, stage.clock.now))  # forgotten by the bridge, not by the view
         assert "events" in await stage.paint(pilot)
 
@@ -213,13 +185,112 @@ def test_a_view_key_leaves_it() -> None:
     play((120, 36), act)
 
 
-def test_step_mode_waits_for_the_first_request() -> None:
+def test_any_view_opens_it_for_the_request_at_hand() -> None:
     async def act(stage: Stage, pilot: Pilot[None]) -> None:
-        stage.app.push_screen(WalkthroughScreen())
-        stage.greet()
-        await pilot.press("space", "j", "t")
-        await stage.until(pilot, "Waiting for the first request")
-        stage.tell(*story("a"))
-        await stage.until(pilot, "Codex asks for an answer of gpt-5.1-codex")
+        await five_requests(stage, pilot)
+        await pilot.press("2")
+        await stage.paint(pilot)
+        await pilot.press("g", "t")
+        await stage.paint(pilot)
+        assert walkthrough(stage).course.request is stage.app.reasoning.at_hand
+        await pilot.press("escape", "1", "enter")
+        await stage.paint(pilot)
+        stage.tell(
+            ended("e"), *(event for number in range(210) for event in (started(f"r{number}"), ended(f"r{number}")))
+        )
+        await stage.paint(pilot)
+        await pilot.press("t")  # on what the request view alone remembers
+        shown = walkthrough(stage).course.request
+        assert shown is not None
+        assert shown.id == "e"
+        assert shown is not stage.app.listing.selected
+        await pilot.press("escape")
+        assert stage.app.screen is stage.app.request
+        await pilot.press("3")
+        await pilot.press("t")
+        assert walkthrough(stage).course.request is stage.app.listing.selected
+
+    play((120, 36), act)
+
+
+def test_f_goes_to_the_next_attempt_that_failed() -> None:
+    async def act(stage: Stage, pilot: Pilot[None]) -> None:
+        stage.app.animation_level = "none"
+        await five_requests(stage, pilot)
+        await pilot.press("G", "t", "f")
+        assert walkthrough(stage).course.step.failed
+        assert "✗" in await stage.paint(pilot)
+        for id_ in "bcde":
+            await pilot.press("f")
+            assert (walkthrough(stage).course.request or request()).id == id_
+            assert walkthrough(stage).course.step.failed
+        await pilot.press("f")
+        assert "no attempt has failed after this one" in await stage.paint(pilot)
 
     play((80, 24), act)
+
+
+def test_the_event_is_shown_as_subscribers_get_it() -> None:
+    async def act(stage: Stage, pilot: Pilot[None]) -> None:
+        stage.app.animation_level = "none"
+        await five_requests(stage, pilot)
+        await pilot.press("G", "t", "f", "j")
+        shown = await stage.paint(pilot)
+        assert '"type": "attempt.failed"' in shown
+        assert '"cooldown_s": 7.0' in shown
+        await pilot.press("right")
+        assert "No event says so" in await stage.paint(pilot)
+        await pilot.press("j")
+        assert "Why: " in await stage.paint(pilot)
+
+    play((120, 36), act)
+
+
+def test_the_pool_is_shown_as_it_was() -> None:
+    async def act(stage: Stage, pilot: Pilot[None]) -> None:
+        stage.app.animation_level = "none"
+        stage.greet()
+        stage.tell(KeyChanged("openai", "k1", KeyState.VALID), KeyChanged("openai", "k2", KeyState.VALID))
+        stage.tell(started("a"), AttemptStarted("a", 1, "k1"))
+        stage.clock.forward(1)
+        cools = KeyChanged("openai", "k1", KeyState.TEMPORARY, "rate_limited", START + timedelta(seconds=31))
+        stage.tell(cools, AttemptFailed("a", 1, "k1", 429, FailureReason.RATE_LIMITED, 30.0))
+        stage.tell(AttemptStarted("a", 2, "k2"), ResponseStarted("a", 2, 200))
+        stage.clock.forward(60)
+        stage.tell(KeyChanged("openai", "k1", KeyState.VALID), ended("a", attempts=2))
+        await stage.paint(pilot)
+        await pilot.press("t", "f")
+        shown = await stage.paint(pilot)
+        assert "1 of 2 ready" in shown
+        assert "30s" in shown
+        assert "has seen 0 bytes" in shown
+        await pilot.press("end")
+        shown = await stage.paint(pilot)
+        assert "2 of 2 ready" in shown
+        assert "has seen 48.2 kB" in shown
+        assert "429" in shown  # the failed attempt stays
+
+    play((80, 24), act)
+
+
+def test_a_chapter_about_tools_waits_for_a_server_and_says_how_it_is() -> None:
+    commands, its_end = os.pipe()
+
+    async def act(stage: Stage, pilot: Pilot[None]) -> None:
+        stage.app.animation_level = "none"
+        stage.app.push_screen(WalkthroughScreen(lessons=Lessons(its_end)))
+        stage.greet()
+        stage.tell(ServerChanged("simulated", ServerState.FAILED, 0, "the library is not installed"))
+        await stage.paint(pilot)
+        await pilot.press(*["right_square_bracket"] * (len(CHAPTERS) + 1))  # it ends with the last
+        assert "the library is not installed" in await stage.paint(pilot)
+        assert f"play {len(CHAPTERS)}" not in os.read(commands, 4096).decode()
+        stage.tell(ServerChanged("simulated", ServerState.READY, 1))
+        await stage.paint(pilot)
+        assert f"play {len(CHAPTERS)}" in os.read(commands, 4096).decode()
+
+    try:
+        play((80, 24), act)
+    finally:
+        os.close(commands)
+        os.close(its_end)

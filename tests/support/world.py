@@ -18,7 +18,14 @@ import orjson
 import trio
 from attrs import define, evolve, field, frozen
 
-from bridge.config.settings import ProviderSettings, RecordSettings, Seconds, ServerSettings, Settings
+from bridge.config.settings import (
+    McpServerSettings,
+    ProviderSettings,
+    RecordSettings,
+    Seconds,
+    ServerSettings,
+    Settings,
+)
 from bridge.events.wire import Envelope
 from bridge.keys.secret import Secret
 from bridge.server import Bridge
@@ -193,6 +200,7 @@ async def running(
     server: dict[str, Any] | None = None,
     record: RecordSettings | None = None,
     grace: float = 1.0,
+    mcp_servers: dict[str, McpServerSettings] | None = None,
 ) -> AsyncIterator[World]:
     """A bridge with these providers, and a record that goes with it unless one is named."""
     with tempfile.TemporaryDirectory(prefix="clearspan-test-") as place:
@@ -201,6 +209,7 @@ async def running(
             server=ServerSettings(port=0, socket=socket, shutdown_grace=Seconds(grace), **(server or {})),
             record=record or RecordSettings(path=Path(place) / "clearspan.db"),
             providers=providers,
+            mcp_servers=mcp_servers or {},
             data_dir=Path(place),
         )
         bridge = Bridge(settings)
