@@ -17,6 +17,7 @@ from bridge.providers.connections import UpstreamConnection
 from bridge.proving.captures import Capture, NotACapture, captures
 from bridge.proving.trial import Tried, trial
 from tests.support.dialects import DIALECTS
+from tests.support.log_setup import logging_put_back
 
 SECRET = "sk-captured-canary-0001"
 AGENTS = {
@@ -59,7 +60,8 @@ def folder(place: Path) -> Path:
 
 def prove(place: Path) -> tuple[int, str]:
     """`clearspan prove`: its exit code, and what it prints."""
-    result = CliRunner().invoke(cli, ["prove", str(place)])
+    with logging_put_back():
+        result = CliRunner().invoke(cli, ["prove", str(place)])
     return result.exit_code, result.output
 
 
