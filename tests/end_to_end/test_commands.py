@@ -34,8 +34,9 @@ async def test_the_demo_shows_a_failover_thoughts_tools_and_tokens() -> None:
 
 
 def _is_the_demo(said: Said) -> None:
-    first, *lines = said.out.splitlines()
+    first, *lines, last = said.out.splitlines()
     assert first.startswith("listening on http://127.0.0.1:")
+    assert re.fullmatch(r"\d+ requests, \d+ failovers, 1 key died, \d+ failed on purpose, \$\d\.\d+", last)
     assert all(LINE.match(line) for line in lines)
     assert re.search(r"attempt\.failed +attempt \d with sk-d\S+ failed: 429 rate_limited; the key cools down", said.out)
     assert re.search(r"attempt\.failed +attempt \d with sk-d\S+ failed: 401 unauthorized", said.out)

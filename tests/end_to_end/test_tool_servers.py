@@ -64,7 +64,7 @@ async def test_tools_come_from_the_running_bridge() -> None:
                 ],
             }
             shown = (await clearspan(here, "tools")).out
-            assert "docs    ready  1/2    stdio:docs  -" in shown
+            assert "docs    ready    1/2  stdio:docs  -" in shown
             assert "bmcp_docs_find  docs    find  yes" in shown
             assert marker.read_text() == first  # none was started for it
             assert b"has no effect" not in bridge.err
