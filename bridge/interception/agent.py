@@ -12,7 +12,7 @@ import orjson
 from attrs import frozen
 
 from bridge.apis.protocol import RequestFacts
-from bridge.events.values import Lane
+from bridge.events.values import Lane, is_beside
 from bridge.http.exchange import Exchange
 
 UNKNOWN = "Unknown"
@@ -119,13 +119,7 @@ def recognise(exchange: Exchange, facts: RequestFacts, sdk: str) -> Client:
     )
 
 
-BACKGROUND_CLASSES = frozenset({"auxiliary", "compaction", "title", "titles"})
 SUBAGENT_CLASSES = frozenset({"subagent", "workflow"})
-
-
-def is_beside(request_class: str | None) -> bool:
-    """Whether a request of that class is none of its agent's conversation, but one about it: a title, a summary."""
-    return (request_class or "").strip().lower() in BACKGROUND_CLASSES
 
 
 def lane_of(exchange: Exchange, client: Client) -> Lane:

@@ -35,8 +35,8 @@ class Contexts:
         """Bytes that all take, about."""
 
     def changed(self, agent: int, id_: str, now: Fingerprints) -> ContextChanged | None:
-        """What the interception of that id changes; None for an agent's first, for what it asks beside its conversation,
-        and for what is too long to keep."""
+        """What the interception of that id changes; None for an agent's first, and for what it asks beside its
+        conversation, or is too long to keep."""
         before = self._known.get(agent)
         if before is not None and of_two(before, now):
             if before.has_tools:

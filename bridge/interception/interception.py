@@ -18,11 +18,11 @@ from bridge.apis.injection import Injection
 from bridge.apis.protocol import ClientFilter, Reader, RequestFacts
 from bridge.errors import NO_RETRY, ErrorKind, Refused
 from bridge.events.hub import Hub
-from bridge.events.values import ErrorType, Outcome, SilenceKind
+from bridge.events.values import ErrorType, Outcome, SilenceKind, is_beside
 from bridge.events.vocabulary import ContextChanged, InterceptionStarted
 from bridge.http.exchange import ClientGone, Exchange
 from bridge.http.fields import RawHeaders
-from bridge.interception.agent import CLASS_HEADER, Client, is_beside, lane_of, recognise, session_of
+from bridge.interception.agent import CLASS_HEADER, Client, lane_of, recognise, session_of
 from bridge.interception.caller import Caller
 from bridge.interception.contexts import Comparison, Contexts, agent_key
 from bridge.interception.decoding import decoder, identity
