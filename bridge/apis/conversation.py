@@ -45,6 +45,7 @@ class Fingerprints:
     system: int
     tools: int
     continues: bool
+    has_tools: bool
 
 
 @define(eq=False)
@@ -80,7 +81,15 @@ class Conversation:
         leading = next((place for place, message in enumerate(messages) if not _is_system(message)), len(messages))
         prints = array("q", [_fingerprint(self.plain(message)) for message in messages])
         system, tools = _fingerprint(self.plain(self.system)), _fingerprint(self.tools)
-        return Fingerprints(prints, leading, system, tools, self.continues)
+        return Fingerprints(prints, leading, system, tools, self.continues, bool(self.tools))
+
+
+def of_two(before: Fingerprints, now: Fingerprints) -> bool:
+    """Whether two requests that name the same agent are of two conversations: only one has tools, and they share no
+    message. Agents ask like that for a title, say."""
+    if before.has_tools == now.has_tools or before.continues or now.continues:
+        return False
+    return set(before.messages[before.leading :]).isdisjoint(now.messages[now.leading :])
 
 
 def change(id_: str, before: Fingerprints, now: Fingerprints) -> ContextChanged:

@@ -132,6 +132,8 @@ def _attempts(attempts: list[RecordRow]) -> Iterator[str]:
         cooldown = f", cooling down for {attempt['cooldown_s']:g} s" if attempt["cooldown_s"] is not None else ""
         went = f"{attempt['status'] or 'no answer'} {attempt['reason'] or ''}".strip()
         yield visible(f"  {attempt['attempt']}. {attempt['key']}  {went}{cooldown}")
+        if attempt["cause_text"]:
+            yield visible(f"     “{' '.join(attempt['cause_text'].split())}”")
 
 
 def _moves(moves: list[RecordRow]) -> Iterator[str]:

@@ -36,6 +36,7 @@ class Attempt:
     status: int | None = None
     reason: FailureReason | None = None
     cooldown_s: float | None = None
+    cause_text: str | None = None
 
     @property
     def failed(self) -> bool:

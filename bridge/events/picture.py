@@ -205,7 +205,11 @@ class Picture:
         for place, attempt in enumerate(interception.attempts):
             if attempt.attempt == event.attempt:
                 interception.attempts[place] = evolve(
-                    attempt, status=event.status, reason=event.reason, cooldown_s=event.cooldown_s
+                    attempt,
+                    status=event.status,
+                    reason=event.reason,
+                    cooldown_s=event.cooldown_s,
+                    cause_text=event.cause_text,
                 )
 
     @_absorb.register

@@ -11,7 +11,7 @@ from datetime import datetime
 from attrs import Factory, define, evolve, field
 
 from bridge.events.entries import Interception, Tokens
-from bridge.events.values import Outcome
+from bridge.events.values import Outcome, is_beside
 from bridge.events.vocabulary import Event, InterceptionEnded, TokensUsed
 from bridge.limits import LIMITS
 
@@ -65,7 +65,8 @@ class Sessions:
         match event:
             case TokensUsed():
                 totals.tokens.add(event)
-                _note_context(totals, event, interception.started.agent_id)
+                if not is_beside(interception.started.request_class):
+                    _note_context(totals, event, interception.started.agent_id)
             case InterceptionEnded(outcome=Outcome.FAILED):
                 totals.failed += 1
 

@@ -214,3 +214,11 @@ def _plain_model(name: str) -> str:
     """A model's name without what says where it is served (`openai/`), how (`:free`), and as of when."""
     plain = name.rpartition("/")[2].partition(":")[0].removesuffix("-latest")
     return _DATED.sub("", plain).lower()
+
+
+BESIDE_CLASSES = frozenset({"auxiliary", "compaction", "title", "titles"})
+
+
+def is_beside(request_class: str | None) -> bool:
+    """Whether a request of that class is no turn of its agent's conversation, but one about it: a title, a summary."""
+    return (request_class or "").strip().lower() in BESIDE_CLASSES

@@ -90,6 +90,7 @@ class AttemptFailed(Event):
     status: int | None
     reason: FailureReason
     cooldown_s: float | None = None
+    cause_text: str | None = None
 
 
 @frozen

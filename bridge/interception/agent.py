@@ -12,7 +12,7 @@ import orjson
 from attrs import frozen
 
 from bridge.apis.protocol import RequestFacts
-from bridge.events.values import Lane
+from bridge.events.values import Lane, is_beside
 from bridge.http.exchange import Exchange
 
 UNKNOWN = "Unknown"
@@ -80,6 +80,7 @@ SDK_HEADER = b"x-stainless-lang"
 """What the providers' SDKs send, whatever user agent a program gave them."""
 
 SESSION_HEADER = b"x-claude-code-session-id"
+CLASS_HEADER = b"x-claude-code-request-class"
 SESSION_HEADERS = (
     *(b"session-id", b"session_id", b"x-session-id", b"x-opencode-session", b"x-session-affinity", b"x-affinity"),
     *(b"x-grok-session-id", b"x-mux-workspace-id", b"x-interaction-id", b"x-client-session-id", b"x-kilocode-taskid"),
@@ -112,20 +113,19 @@ def recognise(exchange: Exchange, facts: RequestFacts, sdk: str) -> Client:
         session_id=session_of(header, facts),
         agent_id=header(b"x-claude-code-agent-id") or header(b"x-grok-agent-id") or None,
         parent_agent_id=header(b"x-claude-code-parent-agent-id") or None,
-        request_class=header(b"x-claude-code-request-class") or None,
+        request_class=header(CLASS_HEADER) or None,
         agent_type=header(b"x-claude-code-agent-type") or None,
         previous_tool_ms=_durations(header(b"x-claude-code-prev-tool-durations")),
     )
 
 
-BACKGROUND_CLASSES = frozenset({"auxiliary", "compaction", "title", "titles"})
 SUBAGENT_CLASSES = frozenset({"subagent", "workflow"})
 
 
 def lane_of(exchange: Exchange, client: Client) -> Lane:
     """Whose request it is, where keys are scarce (docs/behaviour.md, Key pool)."""
     kind = (client.request_class or "").strip().lower()
-    if kind in BACKGROUND_CLASSES or (exchange.header(b"x-app") or "").strip().lower() == "cli-bg":
+    if is_beside(kind) or (exchange.header(b"x-app") or "").strip().lower() == "cli-bg":
         return "background"
     if kind in SUBAGENT_CLASSES:
         return "subagent"

@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 import trio
 
-from bridge.apis.conversation import Fingerprints, change
+from bridge.apis.conversation import Fingerprints, change, of_two
 from bridge.events.vocabulary import ContextChanged
 from bridge.limits import LIMITS
 from bridge.observe.logs import logger
@@ -35,8 +35,14 @@ class Contexts:
         """Bytes that all take, about."""
 
     def changed(self, agent: int, id_: str, now: Fingerprints) -> ContextChanged | None:
-        """What the interception of that id changes; None for an agent's first, and for what is too long to keep."""
+        """What the interception of that id changes; None for an agent's first, and for what it asks beside its
+        conversation, or is too long to keep."""
         before = self._known.get(agent)
+        if before is not None and of_two(before, now):
+            if before.has_tools:
+                self._known.move_to_end(agent)
+                return None
+            before = None
         self.forget(agent)
         if len(now.messages) > LIMITS.context_messages:
             return None

@@ -234,7 +234,7 @@ class Failover:
         text = redactor.redact(verdict.text)[:CAUSE_CHARACTERS]  # in this order: half a secret is not known as one
         cause = KeyCause(self.reporter.id, response.status, text or None)
         cooldown_s = walk.fail(key, verdict.failure, response.headers, cause)
-        self.reporter.attempt_failed(key.hint, response.status, verdict.failure.reason, cooldown_s)
+        self.reporter.attempt_failed(key.hint, response.status, verdict.failure.reason, cooldown_s, cause.text)
 
     def _may_wait(self, exhausted: Exhausted) -> bool:
         until, longest = exhausted.wait_until, self.provider.settings.wait_for_key

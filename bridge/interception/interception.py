@@ -18,11 +18,11 @@ from bridge.apis.injection import Injection
 from bridge.apis.protocol import ClientFilter, Reader, RequestFacts
 from bridge.errors import NO_RETRY, ErrorKind, Refused
 from bridge.events.hub import Hub
-from bridge.events.values import ErrorType, Outcome, SilenceKind
+from bridge.events.values import ErrorType, Outcome, SilenceKind, is_beside
 from bridge.events.vocabulary import ContextChanged, InterceptionStarted
 from bridge.http.exchange import ClientGone, Exchange
 from bridge.http.fields import RawHeaders
-from bridge.interception.agent import Client, lane_of, recognise, session_of
+from bridge.interception.agent import CLASS_HEADER, Client, lane_of, recognise, session_of
 from bridge.interception.caller import Caller
 from bridge.interception.contexts import Comparison, Contexts, agent_key
 from bridge.interception.decoding import decoder, identity
@@ -190,11 +190,12 @@ class Interceptor:
         return header.encode("latin-1") if header else None
 
     def _compared(self, facts: RequestFacts) -> bool:
-        return session_of(self._exchange.header, facts) is not None
+        header = self._exchange.header
+        return session_of(header, facts) is not None and not is_beside(header(CLASS_HEADER))
 
     def _compare(self, started: InterceptionStarted, fingerprints: Callable[[], Fingerprints] | None) -> None:
         """Has the conversation compared with that of the agent's request before, where somebody asks for that."""
-        if started.session_id is None:
+        if started.session_id is None or is_beside(started.request_class):
             return
         agent, contexts = agent_key(started.session_id, started.agent_id), self._services.contexts
         if fingerprints is None:

@@ -173,12 +173,17 @@ class Reporter:
         self._publish(AttemptStarted(self.id, self._attempts, key))
 
     def attempt_failed(
-        self, key: str, status: int | None, reason: FailureReason, cooldown_s: float | None = None
+        self,
+        key: str,
+        status: int | None,
+        reason: FailureReason,
+        cooldown_s: float | None = None,
+        cause_text: str | None = None,
     ) -> None:
-        """The attempt under way failed."""
+        """The attempt under way failed; `cause_text` is what the provider said, free of secrets."""
         self._key = None
         self.pulse.at_ease()
-        self._publish(AttemptFailed(self.id, self._attempts, key, status, reason, cooldown_s))
+        self._publish(AttemptFailed(self.id, self._attempts, key, status, reason, cooldown_s, cause_text))
 
     def timed_out(self) -> None:
         """What was under way took too long: an attempt, if there was one."""

@@ -100,7 +100,8 @@ def _attempt(interception: Fields, attempt: Fields, began: datetime) -> Iterator
     if attempt["reason"] is not None:
         failed = datetime.fromisoformat(attempt["ended_at"] or attempt["started_at"])
         reason = FailureReason(attempt["reason"])
-        yield failed, AttemptFailed(name, number, key, attempt["status"], reason, attempt["cooldown_s"])
+        words = (attempt["cooldown_s"], attempt["cause_text"])
+        yield failed, AttemptFailed(name, number, key, attempt["status"], reason, *words)
     elif attempt["status"] is not None:
         first_byte = began + timedelta(milliseconds=interception["first_byte_ms"] or 0.0)
         answered = max(started, first_byte)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from typing import Any
 
+from bridge.events.values import BESIDE_CLASSES
 from bridge.record.sums import LAST_TIME
 
 Fields = dict[str, Any]
@@ -25,9 +26,12 @@ USED = f"""
     FROM interceptions AS i JOIN token_usages AS t ON t.interception_id = i.id WHERE {_OF_SESSION}
 """  # noqa: S608  # the same
 
+_BESIDE = ", ".join(f"'{name}'" for name in sorted(BESIDE_CLASSES))
+
 CONTEXT = f"""
     SELECT t.input + t.cache_read_input + t.cache_write_input AS used, t.context_window AS window
-    FROM interceptions AS i JOIN token_usages AS t ON t.interception_id = i.id WHERE {_OF_SESSION}
+    FROM interceptions AS i JOIN token_usages AS t ON t.interception_id = i.id
+    WHERE {_OF_SESSION} AND lower(trim(coalesce(i.request_class, ''))) NOT IN ({_BESIDE})
     ORDER BY i.agent_id IS NULL DESC, i.started_at DESC, t.rowid DESC LIMIT 1
 """  # noqa: S608  # the same
 

@@ -54,7 +54,7 @@ RESULT = tuple(field.name for field in fields(ToolResultBrought) if field.name !
 USED = tuple(field.name for field in fields(TokensUsed) if field.name not in {"id", "extra"})
 
 FAILED_ATTEMPT = """
-    UPDATE attempts SET ended_at = ?, status = ?, reason = ?, cooldown_s = ?
+    UPDATE attempts SET ended_at = ?, status = ?, reason = ?, cooldown_s = ?, cause_text = ?
     WHERE interception_id = ? AND attempt = ?
 """
 
@@ -162,7 +162,7 @@ def _(event: AttemptFailed, _run: int, at: str) -> list[Statement]:
     return [
         (
             FAILED_ATTEMPT,
-            (at, event.status, event.reason.value, event.cooldown_s, event.id, event.attempt),
+            (at, event.status, event.reason.value, event.cooldown_s, event.cause_text, event.id, event.attempt),
         )
     ]
 

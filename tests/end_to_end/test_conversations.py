@@ -83,12 +83,15 @@ async def watched(record: RecordSettings | None = None) -> AsyncIterator[Simulat
         simulated.here.bridge.hub.unsubscribe(subscriber)
 
 
-async def send(simulated: Simulation, turns: Turns, messages: list[Fields], *more: Fields, agent: str = "") -> None:
+async def send(
+    simulated: Simulation, turns: Turns, messages: list[Fields], *more: Fields, agent: str = "", kind: str = ""
+) -> None:
     """One request of a session's agent, to its end."""
     body: Fields = {"model": "m", "max_tokens": 1000, turns.messages: messages}
     for fields in more:
         body |= {**fields, turns.messages: [*fields.get(turns.messages, []), *messages]}
     headers = [("session-id", "s-1"), ("x-claude-code-agent-id", agent), ("anthropic-version", "2023-06-01")]
+    headers.append(("x-claude-code-request-class", kind))
     before = len(simulated.here.events("interception.ended"))
     answered = await ask(simulated.here.port, body, path=turns.path, headers=headers)
     assert answered.status == 200
@@ -147,6 +150,48 @@ async def test_each_agent_of_a_session_is_compared_with_itself() -> None:
         await send(simulated, turns, [turns.asked, *turns.called])
         await send(simulated, turns, [turns.asked], agent="a-1")
         assert [(told["added"], told["removed"]) for told in changes(simulated)] == [(2, 0), (0, 2)]
+
+
+TOOLS = {
+    "responses": [{"type": "function", "name": "read_file", "parameters": {}}],
+    "chat_completions": [{"type": "function", "function": {"name": "read_file", "parameters": {}}}],
+    "messages": [{"name": "read_file", "input_schema": {"type": "object"}}],
+}
+TITLE = {"role": "user", "content": "Give this conversation a title."}
+AS_BEFORE = {"removed": 0, "system_changed": False, "tools_changed": False}
+
+
+@pytest.mark.parametrize("kind", ["auxiliary", "compaction", "titles", "Title"])
+async def test_a_request_of_another_class_is_not_taken_for_a_turn_of_the_agent(kind: str) -> None:
+    turns = APIS["messages"]
+    async with watched() as simulated:
+        await send(simulated, turns, [turns.asked], kind="main")
+        await send(simulated, turns, [turns.asked, TITLE], turns.system[1], kind=kind)
+        await send(simulated, turns, [turns.asked, *turns.called], kind="main")
+        assert changes(simulated) == [{"messages": 3, "added": 2, **AS_BEFORE}]
+
+
+@pytest.mark.parametrize("api", APIS)
+async def test_a_title_asked_for_without_a_class_is_no_turn_of_the_agent_either(api: str) -> None:
+    turns = APIS[api]
+    agents = {**turns.system[0], "tools": TOOLS[api]}
+    async with watched() as simulated:
+        title = [TITLE]
+        await send(simulated, turns, title, turns.system[1])  # first or later
+        await send(simulated, turns, [turns.asked], agents)
+        await send(simulated, turns, title, turns.system[1])
+        await send(simulated, turns, [turns.asked, *turns.called], agents)
+        system = len(turns.system[0].get(turns.messages, []))
+        assert changes(simulated) == [{"messages": 3 + system, "added": 2, **AS_BEFORE}]
+
+
+@pytest.mark.parametrize("api", APIS)
+async def test_tools_taken_away_in_the_middle_are_told(api: str) -> None:
+    turns = APIS[api]
+    async with watched() as simulated:
+        await send(simulated, turns, [turns.asked], {"tools": TOOLS[api]})
+        await send(simulated, turns, [turns.asked, *turns.called])
+        assert changes(simulated) == [{"messages": 3, "added": 2, **AS_BEFORE, "tools_changed": True}]
 
 
 async def test_without_a_session_nothing_is_compared() -> None:

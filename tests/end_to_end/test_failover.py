@@ -44,6 +44,9 @@ async def test_a_limited_and_a_dead_key_are_passed_over_unseen() -> None:
         ]
         assert [event.cause.text for event in changed] == ["slow down", "no"]
         assert changed[0].retry_at is not None
+        said = [event.cause_text for event in here.events("attempt.failed")]
+        shown = here.bridge.hub.picture.interceptions[ended.id]
+        assert said == ["slow down", "no"] == [attempt.cause_text for attempt in shown.attempts[:2]]
         await _shows_the_keys(here)
 
         again = await ask(here.port)

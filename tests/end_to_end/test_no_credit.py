@@ -302,7 +302,9 @@ async def test_a_key_that_is_cut_in_half_in_the_cause_is_told_to_nobody() -> Non
         await ask(here.port)
         await here.event("interception.ended")
         (dead,) = [event for event in here.events("key.changed") if event.state != "valid"]
+        failed = await here.event("attempt.failed")
     assert dead.cause.text.startswith(words.decode() + "sk-c...")
+    assert failed.cause_text == dead.cause.text
     assert KEYS[0][: len(KEYS[0]) // 2] not in dead.cause.text
 
 

@@ -86,6 +86,21 @@ async def test_a_session_is_told_what_stats_says_across_restarts(tmp_path: Path)
     assert set(told["key"]["limits"]) == {"requests", "tokens", "5h", "7d", "status"}
 
 
+async def test_a_title_asked_for_beside_is_not_the_context_that_is_used(tmp_path: Path) -> None:
+    record = RecordSettings(path=tmp_path / "record.db")
+    async with simulation(record=record) as simulated:
+        await spend(simulated, "s-1")
+        of_agent = (await usage(simulated.here.port, "s-1"))["context"]
+        headers = [("session-id", "s-1"), ("x-claude-code-request-class", "titles")]
+        await ask(simulated.here.port, {"model": "gpt-5.4-mini", "input": "Its title? " * 99}, headers=headers)
+        await simulated.here.event("interception.ended", 2)
+        told = await usage(simulated.here.port, "s-1")
+        assert (told["requests"], told["context"]) == (2, of_agent)
+        assert simulated.here.events("tokens.used")[1].input != of_agent["used"]
+    async with simulation(record=record) as simulated:
+        assert (await usage(simulated.here.port, "s-1"))["context"] == of_agent
+
+
 async def test_after_a_restart_the_record_alone_tells_all(tmp_path: Path) -> None:
     record = RecordSettings(path=tmp_path / "record.db")
     async with simulation(record=record) as simulated:

@@ -19,7 +19,7 @@ FEW = evolve(LIMITS, contexts=3, context_messages=5, contexts_bytes=1000)
 
 def sent(count: int) -> Fingerprints:
     """A request of so many messages."""
-    return Fingerprints(array("q", range(count)), leading=0, system=0, tools=0, continues=False)
+    return Fingerprints(array("q", range(count)), leading=0, system=0, tools=0, continues=False, has_tools=True)
 
 
 @given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 7) | st.none())))

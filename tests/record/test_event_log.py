@@ -33,7 +33,7 @@ from tests.support.record_desk import desk, ended, started
 ONE: list[Event] = [
     started("a", model="gpt-5.1-codex", client="Codex", session_id="s", streaming=True, previous_tool_ms={"x": 1.5}),
     AttemptStarted("a", 1, "sk-p...1111"),
-    AttemptFailed("a", 1, "sk-p...1111", 429, FailureReason.RATE_LIMITED, 7.0),
+    AttemptFailed("a", 1, "sk-p...1111", 429, FailureReason.RATE_LIMITED, 7.0, "slow down"),
     AttemptStarted("a", 2, "sk-p...2222"),
     ResponseStarted("a", 2, 200, "req_1"),
     PromptRecorded("a", "r", "why?"),

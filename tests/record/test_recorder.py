@@ -103,9 +103,16 @@ LEAVES: dict[type[Event], tuple[Event, str, dict[str, Any]]] = {
         {"attempt": 2, "key": "sk...2", "started_at": STAMP, "status": None, "reason": None},
     ),
     AttemptFailed: (
-        AttemptFailed("i", 1, "sk...1", 429, FailureReason.RATE_LIMITED, 7.5),
+        AttemptFailed("i", 1, "sk...1", 429, FailureReason.RATE_LIMITED, 7.5, "slow down"),
         "attempts",
-        {"attempt": 1, "status": 429, "reason": "rate_limited", "cooldown_s": 7.5, "ended_at": STAMP},
+        {
+            "attempt": 1,
+            "status": 429,
+            "reason": "rate_limited",
+            "cooldown_s": 7.5,
+            "cause_text": "slow down",
+            "ended_at": STAMP,
+        },
     ),
     ResponseStarted: (
         ResponseStarted("i", 1, 200, "req_1"),
