@@ -223,6 +223,11 @@ class MonitorApp(App[None]):
     def _send_key_command(self, message: KeysScreen.SendCommand) -> None:
         self.run_worker(self._send(message.command, message.done), name="key")
 
+    @on(TotalsScreen.Filter)
+    def _list_requests(self, message: TotalsScreen.Filter) -> None:
+        self.live.filter(message.query)
+        self.action_view("live")
+
     @on(RequestScreen.Export)
     def _export_request(self, message: RequestScreen.Export) -> None:
         self.run_worker(self._export(message.name, message.text), name="export")

@@ -137,6 +137,11 @@ class LiveScreen(View):
         self.listing.filter.set_query(message.text)
         self.redraw()
 
+    def filter(self, query: str) -> None:
+        """Lists what that query finds, as if it were typed."""
+        self.typed.field.value = query
+        self.listing.filter.set_query(query)
+
     @on(TypedLine.Closed)
     def _leave_filter(self) -> None:
         self.requests.focus()

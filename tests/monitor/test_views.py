@@ -31,7 +31,7 @@ def test_numbers_bring_views_to_the_front() -> None:
             ("4", "request", "Events"),
             ("5", "totals", "By model"),
             ("1", "live", "Requests  3"),
-            ("5", "totals", "By client"),
+            ("5", "totals", "table 1 of 4"),
             ("2", "reasoning", "Claude Code"),
             ("2", "reasoning", "Claude Code"),
         ):
@@ -209,7 +209,57 @@ def test_totals_show_another_window() -> None:
         two_sessions(stage)
         assert "By model · 10 min" in await press(stage, pilot, "5")
         for key, title in (("left", "1 min"), ("h", "1 min"), ("right", "10 min"), ("l", "today"), ("l", "today")):
-            assert f"By client · {title}" in await press(stage, pilot, key)
+            assert f"By model · {title}" in await press(stage, pilot, key)
+
+    play(SMALL, act)
+
+
+def test_totals_go_through_their_tables() -> None:
+    async def act(stage: Stage, pilot: Pilot[None]) -> None:
+        two_sessions(stage)
+        await press(stage, pilot, "5")
+        for key, by in (("tab", "client"), ("tab", "session"), ("tab", "key"), ("tab", "model"), ("shift+tab", "key")):
+            screen = await press(stage, pilot, key)
+            assert f"By {by}" in screen
+            assert screen.count("By ") == 1
+
+    play(SMALL, act)
+
+
+@pytest.mark.parametrize(("size", "tables"), [((120, 36), 2), ((160, 45), 4), ((200, 60), 4), ((100, 70), 4)])
+def test_totals_show_as_many_tables_as_there_is_room_for(size: tuple[int, int], tables: int) -> None:
+    async def act(stage: Stage, pilot: Pilot[None]) -> None:
+        two_sessions(stage)
+        screen = await press(stage, pilot, "5")
+        assert [f"By {by}" in screen for by in ("model", "client", "session", "key")] == [
+            number < tables for number in range(4)
+        ]
+        in_a_line = sum(line.count("By ") for line in screen.splitlines() if "By model" in line)
+        assert in_a_line == (2 if size[0] >= 160 else 1)
+
+    play(size, act)
+
+
+def test_enter_on_a_row_of_totals_lists_its_requests() -> None:
+    async def act(stage: Stage, pilot: Pilot[None]) -> None:
+        two_sessions(stage)
+        assert "⏎ List" in await press(stage, pilot, "5", "tab")
+        totals = stage.app.totals
+        assert totals.tables[1].selected == "Codex"
+        await press(stage, pilot, "j", "j")
+        assert totals.tables[1].selected == "Claude Code"
+        await press(stage, pilot, "enter")
+        assert view(stage) == "live"
+        screen = await stage.until(pilot, "Requests  2 of 3")
+        assert '/client:"Claude Code"' in screen
+        await press(stage, pilot, "escape")
+        assert "Requests  3" in await stage.paint(pilot)
+        stage.tell(started("x", session_id=None))
+        await press(stage, pilot, "5", "tab", "G", "up", "down", "home", "end")
+        assert totals.tables[2].selected == ("Codex", "")
+        assert "⏎ List" not in await stage.paint(pilot)  # no filter says that there is no session
+        await press(stage, pilot, "enter")
+        assert view(stage) == "totals"
 
     play(SMALL, act)
 
