@@ -45,6 +45,7 @@ from monitor.sources.bridge_socket import Source
 from monitor.state.request_list import Listing
 from monitor.state.state import Incoming, MonitorState
 from monitor.styles import colours, themes
+from monitor.terminal import dump, pager
 from monitor.widgets.views import VIEWS, ViewsBar
 
 FRAME_S = 1 / 15
@@ -105,6 +106,8 @@ class MonitorApp(App[None]):
         self.places = [Path.cwd(), platformdirs.user_data_path("clearspan")]
         self._theme = theme or themes.DARK
         self._step = step
+        self.record_options: Sequence[str] = ()
+        self._is_lent = False
         self._frame_timer: Timer | None = None
         self._painted_at = float("-inf")
         self._snapshot_requested = False
@@ -161,6 +164,8 @@ class MonitorApp(App[None]):
     def paint(self) -> None:
         """Draws the state as it is now."""
         self._frame_timer = None
+        if self._is_lent:  # the terminal is another program's just now
+            return
         self._painted_at = asyncio.get_running_loop().time()
         hello = self.state.hello
         frame = Frame(self.state, self.clock(), hello.url if hello else None, self.place)
@@ -223,8 +228,8 @@ class MonitorApp(App[None]):
     def _send_key_command(self, message: KeysScreen.SendCommand) -> None:
         self.run_worker(self._send(message.command, message.done), name="key")
 
-    @on(TotalsScreen.Filter)
-    def _list_requests(self, message: TotalsScreen.Filter) -> None:
+    @on(TotalsScreen.ListRequests)
+    def _list_requests(self, message: TotalsScreen.ListRequests) -> None:
         self.live.filter(message.query)
         self.action_view("live")
 
@@ -244,6 +249,50 @@ class MonitorApp(App[None]):
     def _copy(self, message: View.Copied) -> None:
         self.copy_to_clipboard(message.text)
         self.show_message(f"copied {message.what}, {len(message.text):,} characters", "good")
+
+    @on(View.Unable)
+    def _say_why_not(self, message: View.Unable) -> None:
+        self.show_message(message.text, "warn")
+
+    @on(View.Elsewhere)
+    def _read_elsewhere(self, message: View.Elsewhere) -> None:
+        self.run_worker(self._page(message.text, message.name), name="pager", exclusive=True, group="pager")
+
+    @on(RequestScreen.Dump)
+    def _read_dump(self, message: RequestScreen.Dump) -> None:
+        self.run_worker(self._page_dump(message.request.id), name="dump", exclusive=True, group="pager")
+
+    async def _page(self, text: str, name: str) -> None:
+        """Lends the terminal to a person's pager, until they leave it."""
+        words = pager.command(os.environ)
+        if not words:
+            self.show_message("there is no pager: set PAGER or EDITOR", "warn")
+            return
+        if self._driver is None or not self._driver.can_suspend:
+            self.show_message("no pager can be opened here: a page is no terminal", "warn")
+            return
+        trouble: Exception | asyncio.CancelledError | None = None
+        self._is_lent = True
+        with self.batch_update(), self.suspend():
+            try:
+                await pager.read(text, name, words)
+            except (OSError, asyncio.CancelledError) as error:
+                trouble = error  # the terminal is ours again first
+        self._is_lent = False
+        if isinstance(trouble, OSError):
+            self.show_message(f"could not open {words[0]}: {trouble.strerror or trouble}", "bad")
+        elif trouble is not None:
+            raise trouble
+        self.paint()
+
+    async def _page_dump(self, id_: str) -> None:
+        """Has `clearspan show --raw` tell what went over the wire."""
+        try:
+            text = await dump.read(id_, self.record_options)
+        except dump.DumpUnavailable as error:
+            self.show_message(str(error), "warn")
+        else:
+            await self._page(text, f"clearspan-{export.safe(id_)}.http")
 
     def action_walkthrough(self) -> None:
         """Goes through the selected request step by step."""

@@ -11,6 +11,7 @@ from textual.containers import Container
 from textual.message import Message
 
 from monitor.lines import breakdown, totals
+from monitor.lines.span import as_text
 from monitor.screens.view import Frame, View
 from monitor.widgets.breakdown import BreakdownPanel
 from monitor.widgets.panel import LinesPanel
@@ -20,6 +21,9 @@ SQUARE = 160
 
 TALL = 34
 """From which height on there is room for two tables, one under the other."""
+
+TEXT_WIDTH = 120
+"""Columns of the text that a pager gets."""
 
 ALL_TALL = 60
 """From which height on there is room for all of them."""
@@ -34,6 +38,7 @@ class TotalsScreen(View):
         ("Tab", "the next table: by client, …"),
         ("↑ ↓ j k g G", "select a row"),
         ("Enter", "list its requests"),
+        ("e", "read all of it in $PAGER"),
         ("Escape", "back"),
     )
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -45,7 +50,7 @@ class TotalsScreen(View):
         Binding("escape", "back", "Back", show=False),
     ]
 
-    class Filter(Message):
+    class ListRequests(Message):
         """Somebody wants to see the requests that this filter finds."""
 
         def __init__(self, query: str) -> None:
@@ -124,7 +129,7 @@ class TotalsScreen(View):
         """Lists the requests of the selected row."""
         found = self._query()
         if found is not None:
-            self.post_message(self.Filter(found))
+            self.post_message(self.ListRequests(found))
 
     def _query(self) -> str | None:
         table = self.tables[self.at]
@@ -133,6 +138,18 @@ class TotalsScreen(View):
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """The footer shows the keys that do something now."""
         return (action != "list" or self._query() is not None) and super().check_action(action, parameters)
+
+    def as_text(self) -> str | None:
+        """All numbers and all tables, as wide as they need."""
+        if self.frame is None:
+            return None
+        state, now = self.frame.state, self.frame.then
+        window = totals.WINDOWS[self.window]
+        parts = [("Totals" + totals.since(state, now), totals.table(state, now, TEXT_WIDTH))]
+        for table in self.tables:
+            sums = breakdown.table(state.usage, table.by, window, now, TEXT_WIDTH)
+            parts.append((f"By {table.by[:-1]} · {window.title}", sums.lines))
+        return "\n".join(f"{title}\n\n{as_text(lines)}" for title, lines in parts)
 
     def action_back(self) -> None:
         """Back to where one came from."""

@@ -96,7 +96,7 @@ def test_the_request_view_acts_on_its_request(tmp_path: Path) -> None:
         two_sessions(stage)
         stage.app.places = [tmp_path / "not there", tmp_path]
         await press(stage, pilot, "4")
-        await press(stage, pilot, "e")
+        await press(stage, pilot, "E")
         path = tmp_path / f"clearspan-{SECOND}.json"
         await stage.until(pilot, "exported to")
         saved = json.loads(path.read_text())
@@ -104,7 +104,7 @@ def test_the_request_view_acts_on_its_request(tmp_path: Path) -> None:
         assert [entry["type"] for entry in saved["trace"]["entries"]][:2] == ["interception.started", "attempt.started"]
         assert path.stat().st_mode & 0o777 == 0o600
         stage.app.places = [tmp_path / "not there"]
-        await press(stage, pilot, "e")
+        await press(stage, pilot, "E")
         await stage.until(pilot, "could not export: No such file")
         await press(stage, pilot, "c")
         assert "copied a curl command" in await stage.paint(pilot)
@@ -118,6 +118,67 @@ def test_the_request_view_acts_on_its_request(tmp_path: Path) -> None:
             await press(stage, pilot, key)
         assert "Claude Code 7c9e6679 · 2 requests" in await press(stage, pilot, "r")
         assert view(stage) == "reasoning"
+
+    play(SMALL, act)
+
+
+def test_the_request_view_goes_through_the_turns_of_a_session() -> None:
+    async def act(stage: Stage, pilot: Pilot[None]) -> None:
+        two_sessions(stage)
+        await press(stage, pilot, "4")
+        assert f"· {FIRST} ·" in await press(stage, pilot, "less_than_sign")
+        assert f"· {FIRST} ·" in await press(stage, pilot, "less_than_sign")
+        assert f"· {SECOND} ·" in await press(stage, pilot, "greater_than_sign", "greater_than_sign")
+        screen = await press(stage, pilot, "w")
+        assert "Turn 2 of 2 · Claude Code 7c9e6679 · model" in screen
+        assert "░" in screen
+        assert "Turn 1 of 2" in await press(stage, pilot, "less_than_sign")
+        assert f"· {FIRST} ·" in await press(stage, pilot, "w")
+        assert "w Turns" in await press(stage, pilot, "greater_than_sign")
+        screen = await press(stage, pilot, "l", "l")
+        assert f"· {CODEX} ·" in screen  # alone in its session, and over
+        for hint in ("w Turns", "<> Turn", "x Cancel"):
+            assert hint not in screen
+        await press(stage, pilot, "w", "x")
+        assert "Turn 1" not in await stage.paint(pilot)
+        assert stage.commands == []
+
+    play((160, 30), act)
+
+
+def test_there_is_no_curl_for_what_is_not_known() -> None:
+    async def act(stage: Stage, pilot: Pilot[None]) -> None:
+        stage.greet()
+        stage.tell(started("a"), ended("a"))
+        await press(stage, pilot, "4", "c")
+        screen = await stage.until(pilot, "no curl: its prompt is not recorded")
+        assert "4 Request" in screen  # a message hides no view, and no key
+        assert "q Quit" in screen
+        assert stage.app.clipboard == ""
+
+    play(SMALL, act)
+
+
+@pytest.mark.parametrize(("width", "shown"), [(160, False), (170, True), (200, True)])
+def test_a_wide_request_has_its_story_beside_it(width: int, shown: bool) -> None:
+    async def act(stage: Stage, pilot: Pilot[None]) -> None:
+        two_sessions(stage)
+        await press(stage, pilot, "4")
+        screen = await stage.paint(pilot)
+        assert ("─Story" in screen) is shown
+        assert ("▎ " in screen) is shown
+
+    play((width, 45), act)
+
+
+def test_where_there_is_no_terminal_there_is_no_pager() -> None:
+    async def act(stage: Stage, pilot: Pilot[None]) -> None:
+        two_sessions(stage)
+        for number in "1245":
+            await press(stage, pilot, number, "e")
+            await stage.until(pilot, "no pager can be opened here")
+            stage.clock.forward(10)
+            assert "no pager" not in await stage.paint(pilot)
 
     play(SMALL, act)
 
