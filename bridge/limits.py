@@ -150,6 +150,10 @@ class Limits:
     web_message_bytes: int = MIB
     """A message that a page sends: keys, or a text that is pasted."""
 
+    # The dashboard in a terminal
+    paged_dump_bytes: int = 8 * MIB
+    """Of a dump, in the pager that it opens."""
+
     # Metrics
     label_values: int = 200
     """Different values of one label; further ones are counted as `other`."""

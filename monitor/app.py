@@ -10,11 +10,11 @@ import asyncio
 import os
 import sys
 import traceback
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import platformdirs
 from rich.segment import Segments
@@ -33,6 +33,8 @@ from monitor.lines.format import neutralise
 from monitor.lines.request_story import subject
 from monitor.lines.span import Tone
 from monitor.screens import palette
+from monitor.screens.colon import ColonScreen
+from monitor.screens.destinations import destinations
 from monitor.screens.help import EVERYWHERE, HelpScreen, key_help
 from monitor.screens.keys import KeysScreen
 from monitor.screens.live import LiveScreen
@@ -44,9 +46,11 @@ from monitor.screens.walkthrough import WalkthroughScreen
 from monitor.sources.bridge_socket import Source
 from monitor.sources.lessons import Lessons
 from monitor.state.alerts import Alerts
-from monitor.state.request_list import Listing
+from monitor.state.request_list import Listing, exactly, without_since
 from monitor.state.state import Incoming, MonitorState
+from monitor.state.typed_command import read
 from monitor.styles import colours, themes
+from monitor.terminal.lending import LentTerminal, NotLent
 from monitor.widgets.views import VIEWS, ViewsBar
 
 FRAME_S = 1 / 15
@@ -66,7 +70,9 @@ class MonitorApp(App[None]):
 
     TITLE = "Clearspan"
     CSS_PATH = ["styles/monitor.tcss", "styles/views.tcss"]  # noqa: RUF012  as Textual types it
+    COMMANDS: ClassVar[set[Any]] = {palette.PaletteProvider}
     BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("colon", "colon", "Command", show=False, key_display=":"),
         Binding("ctrl+c", "quit", "Quit", show=False, priority=True),
         *(Binding(str(number), f"view('{name}')", show=False) for number, name in enumerate(VIEWS, 1)),
         Binding("t", "walkthrough", "Steps"),
@@ -109,6 +115,7 @@ class MonitorApp(App[None]):
         self.places = [Path.cwd(), platformdirs.user_data_path("clearspan")]
         self._theme = theme or themes.DARK
         self._lessons = lessons
+        self.terminal = LentTerminal(self)
         self._frame_timer: Timer | None = None
         self._painted_at = float("-inf")
         self._snapshot_requested = False
@@ -165,10 +172,10 @@ class MonitorApp(App[None]):
     def paint(self) -> None:
         """Draws the state as it is now."""
         self._frame_timer = None
+        if self.terminal.is_lent:  # the terminal is another program's just now
+            return
         self._painted_at = asyncio.get_running_loop().time()
-        hello = self.state.hello
-        frame = Frame(self.state, self.clock(), hello.url if hello else None, self.place)
-        view = self.view
+        frame, view = self._frame(), self.view
         if view is not None and view.is_mounted:
             view.draw(frame)
         for provider in self.alerts.due(self.state, frame.now):
@@ -186,6 +193,15 @@ class MonitorApp(App[None]):
         self.alerts.switch(self.state, self.clock())
         wanted = self.alerts.wanted
         self.show_message("bell when all keys of a provider are out" if wanted else "no bell", "good")
+
+    def _frame(self) -> Frame:
+        hello = self.state.hello
+        return Frame(self.state, self.clock(), hello.url if hello else None, self.place)
+
+    def _choose_session(self, request: str | None) -> None:
+        """Has the reasoning view open the session of that request."""
+        self.reasoning.frame = self._frame()  # where it was never in front, it has none yet
+        self.reasoning.choose(request)
 
     @property
     def view(self) -> View | None:
@@ -205,7 +221,7 @@ class MonitorApp(App[None]):
             return
         self._came_from = before.NAME
         if before is self.live and after is self.reasoning:
-            self.reasoning.choose(self.listing.selection.id)
+            self._choose_session(self.listing.selection.id)
         if before is self.live and after is self.request:
             self.request.open(self.listing.selection.id)
         if after is self.live:  # it lies under all others
@@ -235,7 +251,7 @@ class MonitorApp(App[None]):
 
     @on(RequestScreen.Read)
     def _read_session(self, message: RequestScreen.Read) -> None:
-        self.reasoning.choose(message.request)
+        self._choose_session(message.request)
         self.action_view("reasoning")
 
     @on(KeysScreen.SendCommand)
@@ -246,6 +262,10 @@ class MonitorApp(App[None]):
     def _open_request_of_key(self, message: KeysScreen.Open) -> None:
         self.request.open(message.request)
         self.action_view("request")
+
+    @on(TotalsScreen.ListRequests)
+    def _list_requests(self, message: TotalsScreen.ListRequests) -> None:
+        self._list(message.query)
 
     @on(RequestScreen.Export)
     def _export_request(self, message: RequestScreen.Export) -> None:
@@ -264,6 +284,31 @@ class MonitorApp(App[None]):
         self.copy_to_clipboard(message.text)
         self.show_message(f"copied {message.what}, {len(message.text):,} characters", "good")
 
+    @on(View.Unable)
+    def _say_why_not(self, message: View.Unable) -> None:
+        self.show_message(message.text, "warn")
+
+    @on(View.Elsewhere)
+    def _read_elsewhere(self, message: View.Elsewhere) -> None:
+        self._lend(self.terminal.page(message.text, message.name))
+
+    @on(RequestScreen.Dump)
+    def _read_dump(self, message: RequestScreen.Dump) -> None:
+        id_ = message.request.id
+        self._lend(self.terminal.page_dump(id_, f"clearspan-{export.safe(id_)}.http"))
+
+    def _lend(self, borrow: Coroutine[Any, Any, None]) -> None:
+        """Lends the terminal to a program."""
+
+        async def lend() -> None:
+            try:
+                await borrow
+            except NotLent as error:
+                self.show_message(str(error), "warn")
+            self.paint()
+
+        self.run_worker(lend(), name="pager")
+
     def action_walkthrough(self) -> None:
         """Goes step by step through the request at hand, else through the one that is selected."""
         if not isinstance(self.screen, View) or isinstance(self.screen, WalkthroughScreen):
@@ -279,6 +324,8 @@ class MonitorApp(App[None]):
         """
         if action == "suspend_process" and parent.VARIABLE in os.environ:
             return False
+        if action == "colon" and not isinstance(self.screen, View):
+            return False
         return not (action == "walkthrough" and isinstance(self.screen, WalkthroughScreen)) and super().check_action(
             action, parameters
         )
@@ -286,6 +333,60 @@ class MonitorApp(App[None]):
     def action_redraw(self) -> None:
         """Draws the whole screen: something else wrote on it, or it was another's for a while."""
         self.screen.refresh(layout=True)
+
+    def action_colon(self) -> None:
+        """Takes a command that is typed."""
+        known = destinations(self.state, self.places)
+
+        def obey(text: str | None) -> None:
+            if text is not None:
+                command, rest = read(text, known)
+                self.action_go_to(command.word, rest)
+
+        self.push_screen(ColonScreen(known), obey)
+
+    def action_go_to(self, word: str, about: str) -> None:
+        """Does what a typed command says; `about` is the name of what it is about, or any text."""
+        match word:
+            case "session":
+                self.action_view("reasoning")
+                self._choose_session(about)
+                self.reasoning.panes.follow = False
+                self.paint()
+            case "model" | "client":
+                self._list(exactly(word, about) or about)
+            case "key":
+                provider, _, hint = about.partition(" ")
+                self.keys.selected_name = (provider, hint)
+                self.action_view("keys")
+            case "filter":
+                self._list(about)
+            case "since":
+                kept = without_since(self.listing.filter.query)
+                self._list(f"{kept} since:{about}".strip() if about else kept)
+            case "theme":
+                self.theme = about
+            case "save":
+                self._save()
+            case "replay":
+                self._lend(self.terminal.play(about, self.theme))
+            case "help" | "quit":
+                self.call_later(self.run_action, word)
+            case _:
+                self.action_view(word)
+
+    def _list(self, query: str) -> None:
+        self.live.filter(query)
+        self.action_view("live")
+
+    def _save(self) -> None:
+        """Exports the request at hand."""
+        request = self.request.request if self.view is self.request else self.listing.selected
+        if request is None:
+            self.show_message("there is no request to save", "warn")
+            return
+        text = export.as_json(request, self.state.trace(request.id))
+        self.run_worker(self._export(export.file_name(request), text), name="export")
 
     def action_next_theme(self) -> None:
         """Changes the colours."""
@@ -307,7 +408,8 @@ class MonitorApp(App[None]):
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         """What the command palette offers."""
-        return palette.commands(self, screen)
+        yield from palette.commands(self, screen)
+        yield from palette.found_commands(self, destinations(self.state, self.places))
 
     def action_help(self) -> None:
         """Shows all keys."""

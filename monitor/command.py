@@ -7,7 +7,7 @@ import signal
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 from attrs import frozen
@@ -37,6 +37,15 @@ class MonitorOptions:
     speed: float = 1.0
     theme: str | None = None
     lessons: int | None = None
+    config: Path | None = None
+    data_dir: Path | None = None
+    """Where `clearspan show` finds the record, if not in its usual place."""
+
+    @property
+    def record_options(self) -> list[str]:
+        """The same, as options."""
+        places = (("--config", self.config), ("--data-dir", self.data_dir))
+        return [word for option, path in places if path is not None for word in (option, str(path))]
 
 
 def show(options: MonitorOptions) -> int:
@@ -55,6 +64,7 @@ def show(options: MonitorOptions) -> int:
     else:
         lessons = None if options.lessons is None else Lessons(options.lessons)
         app = MonitorApp(BridgeSource(options.socket), str(options.socket), theme=theme, lessons=lessons)
+        app.terminal.record_options = options.record_options
     with ending.watched(app.end):
         app.run()
     return app.return_code or 0
@@ -80,7 +90,7 @@ def command_line(options: MonitorOptions) -> list[str]:
         command += ["--theme", options.theme]
     if options.lessons is not None:
         command += ["--lessons", str(options.lessons)]
-    return command
+    return command + options.record_options
 
 
 def environment(ours: Mapping[str, str]) -> dict[str, str]:
@@ -98,11 +108,13 @@ def socket_path() -> Path:
 @click.option("--socket", type=PATH, help="The bridge's event socket.")
 @monitor_options("a log of `clearspan tail --json`")
 @click.option("--lessons", type=click.IntRange(min=0), hidden=True, help="Where the demo is told what to play.")
-def monitor(socket: Path | None, replay: Path | None, speed: float, theme: str | None, lessons: int | None) -> int:
+@click.option("--config", type=PATH, hidden=True, help="As `clearspan show` has it.")
+@click.option("--data-dir", type=PATH, hidden=True, help="As `clearspan show` has it.")
+def monitor(socket: Path | None, **options: Any) -> int:
     """The terminal dashboard."""
     if not has_terminal():
         raise click.UsageError("the monitor needs a terminal; `clearspan tail` prints events as lines")
-    return show(MonitorOptions(socket or socket_path(), replay, speed, theme, lessons))
+    return show(MonitorOptions(socket or socket_path(), **options))
 
 
 def main(argv: list[str] | None = None) -> NoReturn:

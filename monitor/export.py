@@ -19,14 +19,19 @@ from bridge.events.entries import Interception, Totals
 from bridge.events.place import ANTHROPIC_VERSION, DEFAULT_URL, POOL_WORD
 from bridge.events.times import format_time
 from bridge.events.wire import Snapshot, encode
+from bridge.limits import LIMITS
 from bridge.terminal_text import printable
 from monitor.state.trace import Trace
 
-UNKNOWN = "–"  # noqa: RUF001  an en dash
-"""Stands in for a prompt that was not recorded."""
-
 LONGEST_ANSWER = 4096
 """Tokens that the Messages API is to answer at most; it wants to be told."""
+
+
+WITHOUT_BODY = frozenset({"GET", "HEAD", "DELETE", "OPTIONS"})
+"""Methods of requests that say all in their path."""
+
+LONGEST_CHARACTER = 4
+"""Bytes of UTF-8: a text that was cut may miss so many of what is kept at most."""
 
 
 @frozen
@@ -104,23 +109,47 @@ def _create(text: str, name: str, directory: Path) -> Path:
 
 def file_name(request: Interception) -> str:
     """A name from the request's id, of letters, digits and dashes whatever the id is."""
-    safe = "".join(letter for letter in request.id if letter.isascii() and (letter.isalnum() or letter == "-"))
-    return f"clearspan-{safe[:8] or 'request'}"
+    return f"clearspan-{safe(request.id)}"
+
+
+def safe(id_: str) -> str:
+    """The beginning of an id as a part of a file's name."""
+    letters = "".join(letter for letter in id_ if letter.isascii() and (letter.isalnum() or letter == "-"))
+    return letters[:8] or "request"
+
+
+class NotKnown(Exception):
+    """Of a request that is to be asked again, a part is not known; the text says which."""
 
 
 def curl(request: Interception, url: str | None) -> str:
-    """A command that asks the same again: model and prompt as far as they are known; the bridge keeps no bodies.
+    """A command that asks the same again: model and prompt; the bridge keeps no bodies, and no other messages.
 
-    The query is left out: it may hold a key.
+    The query is left out: it may hold a key. Raises NotKnown where the command would ask something else.
     """
     base = (url or DEFAULT_URL).rstrip("/")
-    path = request.started.path.partition("?")[0]
-    words = ["curl", "-sS", "-N"] if request.started.streaming else ["curl", "-sS"]
-    words += ["-X", request.started.method, f"{base}{path}", "-H", f"Authorization: Bearer {POOL_WORD}"]
-    known = CURL_REQUESTS.get(request.started.api)
+    started = request.started
+    path = started.path.partition("?")[0]
+    words = ["curl", "-sS", "-N"] if started.streaming else ["curl", "-sS"]
+    words += ["-I"] if started.method == "HEAD" else ["-X", started.method]
+    words += [f"{base}{path}", "-H", f"Authorization: Bearer {POOL_WORD}"]
+    known = CURL_REQUESTS.get(started.api)
     if known is not None:
-        prompt = request.prompt if request.prompt is not None else UNKNOWN
-        body = {"model": request.started.model, **known.body(prompt), "stream": request.started.streaming}
+        body = {"model": started.model, **known.body(_prompt(request)), "stream": started.streaming}
         words += ["-H", "Content-Type: application/json", "-d", json.dumps(body)]
         words += [word for header in known.headers for word in ("-H", header)]
+    elif started.method not in WITHOUT_BODY:
+        raise NotKnown("what it sent is not recorded: it was passed through")
     return shlex.join(printable(word) for word in words) + "\n"
+
+
+def _prompt(request: Interception) -> str:
+    if request.started.unread is not None:
+        raise NotKnown(f"its prompt is not known: {printable(request.started.unread)}")
+    if request.started.model is None:
+        raise NotKnown("it names no model")
+    if request.prompt is None:
+        raise NotKnown("its prompt is not recorded" if not request.live else "its prompt is not known yet")
+    if len(request.prompt.encode(errors="replace")) > LIMITS.text_bytes - LONGEST_CHARACTER:
+        raise NotKnown("its prompt is too long to be kept whole")
+    return request.prompt

@@ -96,9 +96,8 @@ def monitor(
 
     if web and plain:
         raise click.UsageError("--web is a page, --plain is lines")
-    settings = settings_from(context).settings
     port = web_port if web else None
-    sys.exit(monitor.watch(settings, replay=replay, speed=speed, theme=theme, web_port=port, plain=plain))
+    sys.exit(monitor.watch(settings_from(context), replay=replay, speed=speed, theme=theme, web_port=port, plain=plain))
 
 
 @cli.command()

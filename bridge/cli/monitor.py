@@ -10,7 +10,7 @@ from pathlib import Path
 from attrs import evolve
 
 from bridge.cli.paper import Paper, paper
-from bridge.config.settings import Settings
+from bridge.config.load import Loaded
 from bridge.errors import ConfigurationError
 from bridge.events.client import subscription
 from bridge.events.describe import describe
@@ -21,7 +21,7 @@ NEWEST = 2_000
 
 
 def watch(
-    settings: Settings,
+    loaded: Loaded,
     *,
     replay: Path | None,
     speed: float,
@@ -37,8 +37,11 @@ def watch(
     from monitor.options import has_terminal
     from monitor.web.server import serve
 
+    settings = loaded.settings
     with _log(replay) as log:
-        options = MonitorOptions(settings.server.socket, replay=log, speed=speed, theme=theme)
+        options = MonitorOptions(
+            settings.server.socket, log, speed, theme, config=loaded.file, data_dir=loaded.explicit_data_dir
+        )
         try:
             if web_port is not None:
                 return serve(options, web_port)

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 
 import trio
+from attrs import evolve
 
 from bridge.cli.ending import INTERRUPTED, close_output
 from bridge.cli.paper import paper, plain
@@ -63,7 +64,7 @@ def up(loaded: Loaded, load: Callable[[], Loaded]) -> int:
     async def show(bridge: Bridge) -> None:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(follow_configuration, bridge.reconfigure, load, loaded, bridge.reconfiguration_refused)
-            await (show_monitor if terminal else print_events)(bridge)
+            await (partial(show_monitor, loaded=loaded) if terminal else print_events)(bridge)
             nursery.cancel_scope.cancel()
 
     return until_it_ends(partial(run_beside, settings, show, keep_quiet if terminal else announce))
@@ -117,11 +118,13 @@ async def orphaned() -> None:
         await trio.sleep(LOOK_S)
 
 
-async def show_monitor(bridge: Bridge) -> None:
+async def show_monitor(bridge: Bridge, *, loaded: Loaded | None = None) -> None:
     """The dashboard in this terminal, as a process of its own; returns when it is closed."""
     from monitor.command import MonitorOptions, command_line, environment
 
     options = MonitorOptions(bridge.socket)
+    if loaded is not None:
+        options = evolve(options, config=loaded.file, data_dir=loaded.explicit_data_dir)
     await trio.run_process(command_line(options), stdin=None, check=False, env=environment(os.environ))
 
 

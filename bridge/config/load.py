@@ -52,6 +52,11 @@ class Loaded:
     sources: Mapping[str, str]
     warnings: tuple[str, ...] = ()
 
+    @property
+    def explicit_data_dir(self) -> Path | None:
+        """The folder that an option or a variable names: it moves the record, wherever the file has it."""
+        return self.settings.data_dir if "data_dir" in self.sources else None
+
 
 def load(options: Options, environment: Mapping[str, str], *, keys: bool = True, tokens: bool = True) -> Loaded:
     """The settings in force. Raises ConfigurationError with one line per fault.

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime
 
-from bridge.events.entries import Interception
+from bridge.events.entries import Interception, Serving
+from bridge.events.values import served_otherwise
 from monitor.lines import format as fmt
 from monitor.lines.request_row import tokens_in, tokens_per_second
 from monitor.lines.span import Line, Span, Tone
@@ -41,6 +42,8 @@ def _extra(request: Interception) -> list[tuple[str, int]]:
 
 def _tall(request: Interception, state: MonitorState, now: datetime) -> Iterator[Line]:
     used = request.tokens
+    if request.served is not None:
+        yield from _served(request.served)
     yield (("Tokens", "title"),)
     if used is None:
         yield (("not known yet" if request.live else "none were reported", "muted"),)
@@ -67,9 +70,44 @@ def _tall(request: Interception, state: MonitorState, now: datetime) -> Iterator
     yield _fact("first token", fmt.duration(state.first_token_ms(request)))
     speed = tokens_per_second(request, state)
     yield _fact("tokens/s", fmt.UNKNOWN if speed is None else f"{speed:.0f}")
-    yield _fact("relayed", fmt.UNKNOWN if request.bytes_out is None else fmt.size(request.bytes_out))
     yield ()
+    yield from _bytes(request)
     yield from _who(request)
+
+
+def _bytes(request: Interception) -> Iterator[Line]:
+    """What was relayed, and the proof that nothing was changed on the way."""
+    yield (("Bytes", "title"),)
+    both = (("request", request.bytes_in, request.request_equal), ("answer", request.bytes_out, request.answer_equal))
+    for name, count, equal in both:
+        shown = fmt.UNKNOWN if count is None else f"{count:,} B"
+        yield (f"{name:<9} ", "muted"), (f"{shown:>13} ", "plain"), proof(equal, request)
+    yield ()
+
+
+def proof(equal: bool | None, request: Interception) -> Span:
+    """Whether what came in went out, byte for byte."""
+    if equal is not None:
+        return ("in = out ✓", "good") if equal else ("in ≠ out ✗", "bad")
+    return (f"added: {fmt.one_line(', '.join(request.added))}", "warn") if request.added else ("", "muted")
+
+
+def serving(served: Serving) -> Line:
+    """Which model answered; in red where it was not the one that was asked for."""
+    asked = served.asked
+    answered = " ".join(word for word in (served.model, served.service_tier, served.speed) if word)
+    shown = fmt.one_line(answered)
+    if not served_otherwise(asked, served.model, served.service_tier, served.speed):
+        return ((shown, "plain"),)
+    wanted = " ".join(word for word in (asked.model, asked.service_tier, asked.speed) if word)
+    return (f"asked {fmt.one_line(wanted)} → ", "muted"), (f"served {shown}", "bad")
+
+
+def _served(served: Serving) -> Iterator[Line]:
+    yield (("Served", "title"),)
+    line = serving(served)
+    yield from [line] if len(line) == 1 else [(part,) for part in line]  # both names in a line of 44 have no room
+    yield ()
 
 
 def _who(request: Interception) -> Iterator[Line]:
@@ -84,7 +122,6 @@ def _who(request: Interception) -> Iterator[Line]:
         "by": request.started.initiator,
         "user agent": request.started.user_agent,
         "after call": request.started.correlating_tool_call_id,
-        "added by us": ", ".join(request.added or ()),
     }
     for name, value in facts.items():
         if value:
@@ -107,13 +144,16 @@ def _flat(request: Interception, state: MonitorState) -> Iterator[Line]:
     yield _row(
         ("cost", fmt.spent(used)),
         ("tokens/s", fmt.UNKNOWN if speed is None else f"{speed:.0f}"),
-        ("relayed", fmt.UNKNOWN if request.bytes_out is None else fmt.size(request.bytes_out)),
-    )
-    yield _row(
         ("first byte", fmt.duration(request.first_byte_ms)),
         ("first token", fmt.duration(state.first_token_ms(request))),
-        ("session", fmt.one_line(request.started.session_id)),
     )
+    sizes = [fmt.UNKNOWN if count is None else f"{count:,} B " for count in (request.bytes_in, request.bytes_out)]
+    yield (
+        *(("request ", "muted"), (sizes[0], "plain"), proof(request.request_equal, request)),
+        *(("  answer ", "muted"), (sizes[1], "plain"), proof(request.answer_equal, request)),
+    )
+    if request.served is not None:
+        yield ("served ", "muted"), *serving(request.served)
 
 
 def _row(*facts: tuple[str, str]) -> Line:

@@ -5,6 +5,7 @@ A tone says what a piece means, not its colour: `monitor/styles/monitor.tcss` sa
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Literal
 
 Tone = Literal[
@@ -33,3 +34,8 @@ Tone = Literal[
 Span = tuple[str, Tone]
 
 Line = tuple[Span, ...]
+
+
+def as_text(lines: Iterable[Line]) -> str:
+    """Lines without their tones."""
+    return "".join("".join(text for text, _tone in line).rstrip() + "\n" for line in lines)

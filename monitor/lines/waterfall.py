@@ -131,7 +131,7 @@ def lines(shown: list[Bar], total: float, width: int) -> list[Line]:
     """The axis, and each bar under it, as lines of `width` cells."""
     label = LABEL[width >= 100]
     room = max(10, width - label - 16)
-    drawn = [_axis(total, room, label)]
+    drawn: list[Line] = [((" " * (label + 1), "plain"), (axis(total, room), "title"), ("  begins   took", "title"))]
     for bar in shown:
         took = "" if bar.end is None else fmt.duration(bar.end - bar.begin)
         tail = f" {fmt.fit('+' + fmt.duration(bar.begin), 7, right=True)} {fmt.fit(took, 6, right=True)}"
@@ -150,8 +150,8 @@ def _cells(bar: Bar, total: float, room: int) -> Line:
     return ((" " * begin, "plain"), ("━" * length, bar.tone), (" " * (room - begin - length), "plain"))
 
 
-def _axis(total: float, room: int, label: int) -> Line:
-    """Round times where they lie, as many as there is room for."""
+def axis(total: float, room: int) -> str:
+    """Round times where they lie, as many as there is room for; `total` is in milliseconds."""
     step = next(size for size in _round_sizes() if total / size <= max(1, room // 12)) if total > 0 else 1.0
     text = [" "] * room
     at = 0.0
@@ -161,7 +161,7 @@ def _axis(total: float, room: int, label: int) -> Line:
         if place + len(name) <= room:
             text[place : place + len(name)] = name
         at += step
-    return ((" " * (label + 1), "plain"), ("".join(text), "title"), ("  begins   took", "title"))
+    return "".join(text)
 
 
 def _round_sizes() -> Iterator[float]:

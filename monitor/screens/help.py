@@ -27,7 +27,7 @@ COMMON: dict[str, KeyHelp] = {
         ("T", "next theme"),
         ("Ctrl+L Ctrl+Z", "draw anew; suspend, `fg` comes back"),
         ("b", "bell when all keys are out; or no bell"),
-        ("Ctrl+P", "all commands, themes"),
+        (": Ctrl+P", "type a command; all commands"),
         ("? q", "this help; quit"),
     ),
     WalkthroughScreen.NAME: WalkthroughScreen.KEY_HELP,

@@ -12,6 +12,7 @@ from textual.message import Message
 from bridge.events.entries import Interception
 from monitor.lines import request_row
 from monitor.lines.request_story import story_blocks, title
+from monitor.lines.session_story import plain
 from monitor.screens.view import Frame, View
 from monitor.state.request_list import Listing
 from monitor.state.state import Status
@@ -35,6 +36,7 @@ class LiveScreen(View):
         ("s", "slowest first, or newest"),
         ("f", "follow: jump to each new request"),
         ("Enter", "open it"),
+        ("e", "read it in $PAGER"),
         ("z Escape", "zoom its story, and back"),
         ("v", "unfold its tools, fold them"),
         ("x", "cancel the selected request"),
@@ -137,6 +139,11 @@ class LiveScreen(View):
         self.listing.filter.set_query(message.text)
         self.redraw()
 
+    def filter(self, query: str) -> None:
+        """Lists what that query finds, as if it were typed."""
+        self.typed.field.value = query
+        self.listing.filter.set_query(query)
+
     @on(TypedLine.Closed)
     def _leave_filter(self) -> None:
         self.requests.focus()
@@ -146,6 +153,11 @@ class LiveScreen(View):
         """Asks for the end of the selected request."""
         if self.selected is not None:
             self.post_message(self.Cancel(self.selected))
+
+    def as_text(self) -> str | None:
+        """The selected request's story."""
+        frame, request = self.frame, self.selected
+        return None if frame is None or request is None else plain(story_blocks(request, frame.then))
 
     def action_open(self) -> None:
         """Shows the selected request alone, from its first byte to its last."""

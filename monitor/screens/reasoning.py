@@ -41,6 +41,7 @@ class ReasoningScreen(View):
         ("v", "less, more, all of the tools"),
         ("m", "as it was written, as it is read"),
         ("y Y", "copy this text, the session"),
+        ("e", "read the session in $PAGER"),
         ("f", "follow: make room for what runs"),
         ("Enter", "its request"),
         ("Escape", "end the search, or go back"),
@@ -204,6 +205,10 @@ class ReasoningScreen(View):
         block = self.pane.block
         if block is not None:
             self.post_message(self.Copied(plain([block]), heading(block.heading)))
+
+    def as_text(self) -> str | None:
+        """The whole session."""
+        return plain(list(self.pane.blocks)) if self.pane.blocks else None
 
     def action_copy_all(self) -> None:
         """Copies the whole session."""

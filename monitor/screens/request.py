@@ -1,4 +1,4 @@
-"""The request view: one request on a time axis, its events in order, what it cost."""
+"""The request view: one request on a time axis, its events in order, what it cost, and its place in its session."""
 
 from __future__ import annotations
 
@@ -11,15 +11,19 @@ from textual.message import Message
 
 from bridge.events.entries import Interception
 from monitor import export
-from monitor.lines import request_facts, waterfall
-from monitor.lines.request_story import title
+from monitor.lines import format as fmt
+from monitor.lines import request_facts, turn_bars, waterfall
+from monitor.lines.request_story import story_blocks, title
+from monitor.lines.session_story import plain
 from monitor.lines.span import Line
 from monitor.screens.view import Frame, View
 from monitor.state.phase import running_ms
 from monitor.state.request_list import Listing
 from monitor.state.trace import HEAD, Trace
+from monitor.state.turn_times import turn_times, turns
 from monitor.widgets.empty_state import EmptyState
 from monitor.widgets.panel import LinesPanel
+from monitor.widgets.story import StoryView
 
 WIDE = 110
 """From which width on the facts have a column of their own."""
@@ -31,8 +35,11 @@ class RequestScreen(View):
     NAME = "request"
     KEY_HELP = (
         ("← → h l", "another request"),
-        ("e c", "export to a file, copy as curl"),
+        ("< >", "the turn before, the turn after"),
+        ("w", "its turns: model or tools?"),
         ("r", "read the session it belongs to"),
+        ("e d", "in $PAGER: its story, its dump"),
+        ("c E", "copy as curl, export to a file"),
         ("x", "cancel it"),
         ("Escape", "back"),
     )
@@ -40,11 +47,22 @@ class RequestScreen(View):
         Binding("escape", "back", "Back"),
         Binding("left,h", "another(-1)", "Request", key_display="←→"),
         Binding("right,l", "another(1)", "Next request", show=False),
-        Binding("e", "export", "Export"),
-        Binding("c", "curl", "Curl"),
-        Binding("x", "cancel", "Cancel"),
+        Binding("less_than_sign", "turn(-1)", "Turn", key_display="<>"),
+        Binding("greater_than_sign", "turn(1)", "Next turn", show=False),
+        Binding("w", "turns", "Turns"),
         Binding("r,enter", "read", "Read"),
+        Binding("x", "cancel", "Cancel"),
+        Binding("c", "curl", "Curl"),
+        Binding("E", "export", "Export"),
+        Binding("d", "dump", "Dump", show=False),
     ]
+
+    class Dump(Message):
+        """Somebody wants to see what went over the wire."""
+
+        def __init__(self, request: Interception) -> None:
+            super().__init__()
+            self.request = request
 
     class Export(Message):
         """Somebody wants the request as a file."""
@@ -66,8 +84,11 @@ class RequestScreen(View):
         self.request: Interception | None = None
         self._trace = Trace()
         self._wanted: str | None = None
+        self._shows_turns = False
+        self._offered: frozenset[str] = frozenset()
         self.empty_state = EmptyState()
         self.waterfall = LinesPanel(id="waterfall")
+        self.story = StoryView()
         self.events = LinesPanel(tail=True, id="events")
         self.facts = LinesPanel(id="facts")
 
@@ -75,6 +96,7 @@ class RequestScreen(View):
         yield self.empty_state
         with Container(id="panels"):
             yield self.waterfall
+            yield self.story
             yield self.events
             yield self.facts
 
@@ -110,13 +132,40 @@ class RequestScreen(View):
 
     def _draw(self, request: Interception, frame: Frame) -> None:
         then = frame.then
-        bars = waterfall.bars(request, self._trace, then)
-        self.waterfall.show(waterfall.lines(bars, running_ms(request, then), self.waterfall.content_width))
+        if self._shows_turns:
+            self._draw_turns(request, frame)
+        else:
+            bars = waterfall.bars(request, self._trace, then)
+            self.waterfall.show(waterfall.lines(bars, running_ms(request, then), self.waterfall.content_width))
+            self.waterfall.entitle(title(request, then))
         self.events.show(_events(request, self._trace))
         self.facts.show(request_facts.lines(request, frame.state, then, wide=self.size.width >= WIDE))
-        self.waterfall.entitle(title(request, then))
         self.events.entitle(f"Events  {len(self._trace.entries) + self._trace.left_out}")
         self.facts.entitle("Tokens, cost, times")
+        if self.story.display:
+            self.story.show(request.id, story_blocks(request, then), live=request.live)
+            self.story.entitle("Story" + self.story.more())
+        offered = frozenset(action for action in ACTIONS if self._is_possible(action))
+        if offered != self._offered:
+            self._offered = offered
+            self.refresh_bindings()
+
+    def _draw_turns(self, request: Interception, frame: Frame) -> None:
+        requests = self._turns()
+        times, at = turn_times(requests, frame.then), requests.index(request)
+        limit = self.waterfall.styles.max_height
+        height = int(limit.value) - 1 if limit is not None else self.waterfall.container_size.height
+        shown = turn_bars.turn_bars(times, at, self.waterfall.content_width, height)
+        self.waterfall.show(shown.lines, range(shown.here, shown.here + 1))
+        session = f"{fmt.one_line(request.started.client)} {fmt.one_line(request.started.session_id)[:8]}"
+        self.waterfall.entitle(turn_bars.title(times, at, session))
+
+    def _turns(self) -> list[Interception]:
+        """The turns of the session that the request is one of, itself among them."""
+        if self.request is None:
+            return []
+        found = turns(self.frame.state.picture, self.request) if self.frame is not None else []
+        return found if self.request in found else [self.request]
 
     def action_another(self, step: int) -> None:
         """Goes to the next request of the list, or to the one before."""
@@ -132,10 +181,42 @@ class RequestScreen(View):
         if self.request is not None:
             self.post_message(self.Export(export.file_name(self.request), export.as_json(self.request, self._trace)))
 
+    def action_turn(self, step: int) -> None:
+        """Goes to the turn before in the session, or to the one after."""
+        found = self._turns()
+        if self.request is not None:
+            place = found.index(self.request) + step
+            if 0 <= place < len(found):
+                self.open(found[place].id)
+                self.redraw()
+
+    def action_turns(self) -> None:
+        """Shows the turns of its session, or itself again."""
+        self._shows_turns = not self._shows_turns
+        self.waterfall.restart()
+        self.redraw()
+
+    def as_text(self) -> str | None:
+        """Its story."""
+        if self.request is None or self.frame is None:
+            return None
+        return plain(story_blocks(self.request, self.frame.then))
+
+    def action_dump(self) -> None:
+        """Shows what went over the wire."""
+        if self.request is not None:
+            self.post_message(self.Dump(self.request))
+
     def action_curl(self) -> None:
-        """Copies a command that asks the same again."""
-        if self.request is not None and self.frame is not None:
-            self.post_message(self.Copied(export.curl(self.request, self.frame.url), "a curl command"))
+        """Copies a command that asks the same again, or says why there is none."""
+        if self.request is None or self.frame is None:
+            return
+        try:
+            command = export.curl(self.request, self.frame.url)
+        except export.NotKnown as error:
+            self.post_message(self.Unable(f"no curl: {error}"))
+        else:
+            self.post_message(self.Copied(command, "a curl command"))
 
     def action_cancel(self) -> None:
         """Asks for its end."""
@@ -153,7 +234,25 @@ class RequestScreen(View):
 
     def check_action(self, action: str, _parameters: tuple[object, ...]) -> bool | None:
         """The footer shows the keys that do something now."""
-        return action not in ("another", "export", "curl", "cancel", "read") or not self.has_class("-blank")
+        return action not in ACTIONS or (not self.has_class("-blank") and self._is_possible(action))
+
+    def _is_possible(self, action: str) -> bool:
+        """Whether it makes sense for this request."""
+        request = self.request
+        if request is None:
+            return False
+        match action:
+            case "cancel":
+                return request.live
+            case "turn" | "turns":
+                return len(self._turns()) > 1
+            case "another":
+                return len(self.listing.rows) > 1
+        return True
+
+
+ACTIONS = frozenset({"another", "turn", "turns", "read_elsewhere", "export", "curl", "dump", "cancel", "read"})
+"""Those that need a request."""
 
 
 def _events(request: Interception, trace: Trace) -> list[Line]:

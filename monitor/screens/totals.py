@@ -1,16 +1,32 @@
-"""The totals view: what it all costs, now and today, by model and by client."""
+"""The totals view: what it all costs, now and today, by model, client, session and key."""
 
 from __future__ import annotations
 
 from typing import ClassVar
 
+from textual import events
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Container
+from textual.message import Message
 
-from monitor.lines import totals
+from monitor.lines import breakdown, totals
+from monitor.lines.span import as_text
 from monitor.screens.view import Frame, View
+from monitor.widgets.breakdown import BreakdownPanel
 from monitor.widgets.panel import LinesPanel
+
+SQUARE = 160
+"""From which width on there is room for all tables, two beside two."""
+
+TALL = 34
+"""From which height on there is room for two tables, one under the other."""
+
+TEXT_WIDTH = 120
+"""Columns of the text that a pager gets."""
+
+ALL_TALL = 60
+"""From which height on there is room for all of them."""
 
 
 class TotalsScreen(View):
@@ -19,46 +35,121 @@ class TotalsScreen(View):
     NAME = "totals"
     KEY_HELP = (
         ("← → h l", "over a longer or shorter time"),
+        ("Tab", "the next table: by client, …"),
+        ("↑ ↓ j k g G", "select a row"),
+        ("Enter", "list its requests"),
+        ("e", "read all of it in $PAGER"),
         ("Escape", "back"),
     )
     BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter", "list", "List", key_display="⏎"),
         Binding("left,h", "window(-1)", "Window", key_display="←→"),
         Binding("right,l", "window(1)", "Longer", show=False),
+        Binding("tab", "table(1)", "Table"),
+        Binding("shift+tab", "table(-1)", "Table before", show=False),
         Binding("escape", "back", "Back", show=False),
     ]
+
+    class ListRequests(Message):
+        """Somebody wants to see the requests that this filter finds."""
+
+        def __init__(self, query: str) -> None:
+            super().__init__()
+            self.query = query
 
     def __init__(self) -> None:
         super().__init__()
         self.window = 1
+        self.at = 0
+        self._lists = True
         self.sums = LinesPanel(id="sums")
-        self.models = LinesPanel(id="models")
-        self.clients = LinesPanel(id="clients")
+        self.tables = [
+            BreakdownPanel("models"),
+            BreakdownPanel("clients"),
+            BreakdownPanel("sessions"),
+            BreakdownPanel("keys"),
+        ]
 
     def body(self) -> ComposeResult:
         with Container(id="totals"):
             yield self.sums
-            yield self.models
-            yield self.clients
+            yield from self.tables
+
+    @property
+    def room(self) -> int:
+        """How many tables are shown at once."""
+        width, height = self.size
+        if width >= SQUARE or height >= ALL_TALL:
+            return len(self.tables)
+        return 2 if height >= TALL else 1
 
     def draw_body(self, frame: Frame) -> None:
-        usage, now = frame.state.usage, frame.then
-        self.sums.show(totals.table(usage, now, self.sums.content_width))
-        self.sums.entitle(f"Totals{totals.since(usage, now)}")
-        window = totals.WINDOWS[self.window]
-        named: tuple[tuple[LinesPanel, totals.By, str], ...] = (
-            (self.models, "models", "By model"),
-            (self.clients, "clients", "By client"),
-        )
-        for panel, by, title in named:
-            panel.show(totals.by_name(usage, by, window, now, panel.content_width))
-            panel.entitle(f"{title} · {window.title}")
-        if self.focused is None:
-            self.models.focus()
+        state, now = frame.state, frame.then
+        self.set_class(self.size.width >= SQUARE, "-square")
+        self.sums.show(totals.table(state, now, self.sums.content_width, low=self.size.height < totals.LOW))
+        self.sums.entitle(f"Totals{totals.since(state, now)}")
+        window, room = totals.WINDOWS[self.window], self.room
+        first = self.at // room * room
+        for number, table in enumerate(self.tables):
+            shown = first <= number < first + room
+            if table.display != shown:
+                table.display = shown
+            if shown:
+                table.show_sums(breakdown.table(state.usage, table.by, window, now, table.content_width))
+                table.entitle(f"By {table.by[:-1]} · {window.title}{self._others(room, number)}")
+        if self.focused is None or not self.focused.display:
+            self.tables[self.at].focus()
+        lists = self._query() is not None
+        if lists != self._lists:
+            self._lists = lists
+            self.refresh_bindings()
+
+    def _others(self, room: int, number: int) -> str:
+        """Which tables Tab goes to, where they are not in view."""
+        if room == len(self.tables) or number % room:
+            return ""
+        return f" · Tab: table {number + 1} of {len(self.tables)}"
+
+    def on_descendant_focus(self, event: events.DescendantFocus) -> None:
+        if isinstance(event.widget, BreakdownPanel):
+            self.at = self.tables.index(event.widget)
 
     def action_window(self, step: int) -> None:
         """Shows the tables over a longer time, or a shorter one."""
         self.window = min(max(self.window + step, 0), len(totals.WINDOWS) - 1)
         self.redraw()
+
+    def action_table(self, step: int) -> None:
+        """Goes to the next table, or to the one before."""
+        self.at = (self.at + step) % len(self.tables)
+        self.redraw()
+        self.tables[self.at].focus()
+
+    def action_list(self) -> None:
+        """Lists the requests of the selected row."""
+        found = self._query()
+        if found is not None:
+            self.post_message(self.ListRequests(found))
+
+    def _query(self) -> str | None:
+        table = self.tables[self.at]
+        return None if table.selected is None else breakdown.query(table.by, table.selected)
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """The footer shows the keys that do something now."""
+        return (action != "list" or self._query() is not None) and super().check_action(action, parameters)
+
+    def as_text(self) -> str | None:
+        """All numbers and all tables, as wide as they need."""
+        if self.frame is None:
+            return None
+        state, now = self.frame.state, self.frame.then
+        window = totals.WINDOWS[self.window]
+        parts = [("Totals" + totals.since(state, now), totals.table(state, now, TEXT_WIDTH))]
+        for table in self.tables:
+            sums = breakdown.table(state.usage, table.by, window, now, TEXT_WIDTH)
+            parts.append((f"By {table.by[:-1]} · {window.title}", sums.lines))
+        return "\n".join(f"{title}\n\n{as_text(lines)}" for title, lines in parts)
 
     def action_back(self) -> None:
         """Back to where one came from."""

@@ -22,7 +22,7 @@ from monitor.widgets.status import Banner, StatusLine
 from monitor.widgets.views import ViewsBar
 
 STATUS_S = 5.0
-"""Seconds for which the last line says what happened."""
+"""Seconds for which a line says what happened."""
 
 
 KeyHelp = tuple[tuple[str, str], ...]
@@ -56,6 +56,7 @@ class View(Screen[None]):
     AUTO_FOCUS = ""  # there may be nothing to focus yet
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("tab", "app.focus_next", "Panel", show=False),
+        Binding("e", "read_elsewhere", "Read in the pager", show=False),
     ]
 
     class Shown(Message):
@@ -77,6 +78,20 @@ class View(Screen[None]):
         def __init__(self, text: str, what: str) -> None:
             super().__init__()
             self.text, self.what = text, what
+
+    class Unable(Message):
+        """Something can't be done; the text says why."""
+
+        def __init__(self, text: str) -> None:
+            super().__init__()
+            self.text = text
+
+    class Elsewhere(Message):
+        """A text, harmless, to be read in a person's own pager or editor; `name` is a file's."""
+
+        def __init__(self, text: str, name: str) -> None:
+            super().__init__()
+            self.text, self.name = text, name
 
     def __init__(self, *, classes: str | None = None) -> None:
         super().__init__(classes=classes)
@@ -101,15 +116,25 @@ class View(Screen[None]):
         """The request that a person looks at here, where the view has one of its own."""
         return None
 
+    def as_text(self) -> str | None:
+        """What is selected, whole and harmless, to be read elsewhere; None where nothing is."""
+        return None
+
+    def action_read_elsewhere(self) -> None:
+        """Opens what is selected in the pager."""
+        text = self.as_text()
+        if text is not None:
+            self.post_message(self.Elsewhere(text, f"clearspan-{self.NAME}.txt"))
+
     def compose(self) -> ComposeResult:
         yield self.header
         yield self.banner
         with Container(id="body"):
             yield from self.body()
-        yield self.status
         with Horizontal(id="bottom"):
             yield self.views
             yield self.hints
+        yield self.status
 
     def on_mount(self) -> None:
         self.status.display = False
@@ -125,7 +150,7 @@ class View(Screen[None]):
         self.draw_body(frame)
         if self._status_until is not None and frame.now >= self._status_until:
             self._status_until = None
-            self._swap_last_line(status=False)
+            self.status.display = False
 
     def redraw(self) -> None:
         """Draws what is known already, after a person did something."""
@@ -133,11 +158,7 @@ class View(Screen[None]):
             self.draw(self.frame)
 
     def show_message(self, text: str, tone: Tone, until: datetime) -> None:
-        """Tells what happened in the last line until then."""
+        """Tells what happened until then, in a line over the last of the body: views and keys stay in sight."""
         self._status_until = until
         self.status.show_message(text, tone)
-        self._swap_last_line(status=True)
-
-    def _swap_last_line(self, *, status: bool) -> None:
-        self.status.display = status
-        self.query_one("#bottom").display = not status
+        self.status.display = True

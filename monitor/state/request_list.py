@@ -5,13 +5,15 @@ each new request; moving by hand turns that off.
 
 A filter is words typed after `/`, each of which a request must match. A word matches anywhere in a request: client,
 model, session, outcome, prompt, thoughts, tools, answer, error. `client:`, `model:`, `session:`, `key:` and `state:`
-look in one place only; a leading `!` keeps out what matches.
+look in one place only; a leading `!` keeps out what matches. Words in quotes belong together, and after the name of a
+place they are all that may stand there. `since:1h` keeps what began, or still ran, in the last hour (s, m, h, d).
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection, Iterable, Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from attrs import Factory, define, frozen
 
@@ -71,7 +73,9 @@ def _texts(request: Interception) -> Iterator[str | None]:
 
 PLACES: dict[str, Callable[[Interception], Iterator[str | None]]] = {
     "client": lambda request: iter((request.started.client, request.started.user_agent, request.started.initiator)),
-    "model": lambda request: iter((request.started.model, request.started.provider, request.started.api)),
+    "model": lambda request: iter(
+        (request.started.model or request.started.path, request.started.provider, request.started.api)
+    ),
     "session": lambda request: iter(
         (request.started.session_id, request.started.agent_id, request.started.parent_agent_id)
     ),
@@ -90,6 +94,8 @@ class Word:
 
     places: tuple[str, ...]
     negated: bool = False
+    exact: bool = False
+    """It is the whole text, not a part of it."""
 
     def matches(self, request: Interception) -> bool:
         """Whether the request meets it."""
@@ -97,19 +103,48 @@ class Word:
 
     def is_met_by(self, texts: Iterable[str | None]) -> bool:
         """Whether what is found in its places meets it."""
-        return any(text and self.text in text.lower() for text in texts) is not self.negated
+        return any(text and self._is_in(text.lower()) for text in texts) is not self.negated
+
+    def _is_in(self, text: str) -> bool:
+        return self.text == text if self.exact else self.text in text
+
+
+TYPED = re.compile(r'(?:[^\s"]|"[^"]*(?:"|$))+')
+"""A word as it is typed, with what it has in quotes."""
+
+SINCE = re.compile(r"(?:^|(?<=\s))since:(\d{1,4})([smhd])(?=\s|$)")
+
+UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+
+
+def exactly(place: str, text: str) -> str | None:
+    """The word that finds just that text there; None for one that can't be put in quotes."""
+    return None if '"' in text or not text else f'{place}:"{text}"'
+
+
+def without_since(query: str) -> str:
+    """The query for all of the time."""
+    return SINCE.sub("", query).strip()
+
+
+def since(query: str) -> timedelta | None:
+    """How far back `since:` reaches; None where the query does not say."""
+    found = SINCE.search(query)
+    return timedelta(**{UNITS[found[2]]: int(found[1])}) if found else None
 
 
 def words(query: str, places: Collection[str] = PLACES) -> list[Word]:
     """The conditions in what was typed. A bare `!` or `client:` is a word that is still being typed: none yet."""
     parsed = []
-    for typed in query.split():
+    for typed in TYPED.findall(SINCE.sub("", query)):
         rest, negated = (typed[1:], True) if typed.startswith("!") else (typed, False)
         place, colon, wanted = rest.partition(":")
         named = colon and place in places
-        text = wanted if named else rest
+        quoted = wanted if named else rest
+        text = quoted.replace('"', "")
+        exact = bool(named) and len(quoted) > 1 and quoted.startswith('"') and quoted.endswith('"')
         if text:
-            parsed.append(Word(text.lower(), (place,) if named else tuple(places), negated))
+            parsed.append(Word(text.lower(), (place,) if named else tuple(places), negated, exact))
     return parsed
 
 
@@ -119,15 +154,20 @@ class RequestFilter:
 
     query: str = ""
     _words: list[Word] = Factory(list)
+    _since: timedelta | None = None
     _ended: dict[str, bool] = Factory(dict)
 
     def set_query(self, query: str) -> None:
         """Takes another query."""
         if query != self.query:
             self.query, self._words, self._ended = query, words(query), {}
+            self._since = since(query)
 
-    def keep(self, requests: list[Interception]) -> list[Interception]:
+    def keep(self, requests: list[Interception], now: datetime) -> list[Interception]:
         """Those that match, in their order."""
+        if self._since is not None:
+            begin = now - self._since
+            requests = [request for request in requests if (request.ended_at or now) >= begin]
         if not self._words:
             return requests
         kept = [request for request in requests if self._matches(request)]
@@ -160,7 +200,7 @@ class Listing:
         """Brings it to the state."""
         ordered = state.ordered()
         self.total = len(ordered)
-        self.rows = self.filter.keep(ordered)
+        self.rows = self.filter.keep(ordered, now)
         if self.slowest_first:
             # Stable: the newest of equals comes first.
             self.rows.sort(key=lambda request: running_ms(request, now), reverse=True)

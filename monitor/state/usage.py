@@ -1,14 +1,19 @@
-"""What was used over time: requests, tokens, cost, failovers and errors, by model and by client, and uses of each key.
+"""What was used over time: requests, tokens, cost, failovers and errors, by model, client, session and key.
 
 A pure fold over the same events as the picture, in bounded buckets. A snapshot carries no history, but its requests
 say when they began and ended: what it tells that was not known before is counted at those times (`catch_up`). What
 it cannot carry is lost here: requests that both began and were forgotten while nobody listened, the times
-of tokens (they count at the request's end) and of an attempt's failure (it counts when the attempt began).
+of tokens (they count at the request's end, for the key that was tried last) and of an attempt's failure (it counts
+when the attempt began).
+
+A key counts attempts where the others count requests, since one request may use several.
 """
 
 from __future__ import annotations
 
+from collections.abc import Hashable, Iterator
 from datetime import UTC, date, datetime, tzinfo
+from typing import TypeVar
 
 from attrs import Factory, define, fields
 
@@ -26,9 +31,16 @@ from bridge.events.vocabulary import (
 from monitor.state.buckets import Buckets
 
 NAMES = 24
-"""Models and clients told apart in one bucket; what comes beyond them is counted as `OTHERS`."""
+"""Models and clients told apart in one bucket; those used longest ago are counted together, as `OTHERS`."""
+
+PAIRS = 64
+"""Sessions and keys told apart in one bucket."""
 
 OTHERS = "others"
+
+OTHER_PAIRS = ("", OTHERS)
+
+Name = TypeVar("Name", bound=Hashable)
 
 LONGEST_NAME = 100
 
@@ -61,22 +73,34 @@ def add(totals: Totals, more: Totals) -> None:
 
 @define
 class Breakdown:
-    """One bucket: all of it, and by model and client."""
+    """One bucket: all of it; by model and client; by session (client, id or nothing); by key (provider, hint)."""
 
     whole: Totals = Factory(Totals)
     models: dict[str, Totals] = Factory(dict)
     clients: dict[str, Totals] = Factory(dict)
+    sessions: dict[tuple[str, str], Totals] = Factory(dict)
+    keys: dict[tuple[str, str], Totals] = Factory(dict)
 
-    def parts(self, model: str, client: str) -> tuple[Totals, Totals, Totals]:
-        """Those that something of that model and client is counted in."""
-        return self.whole, _named(self.models, model), _named(self.clients, client)
+    def parts(self, request: Interception) -> Iterator[Totals]:
+        """Those that something about that request is counted in, but for its keys."""
+        started = request.started
+        client = started.client[:LONGEST_NAME]
+        yield self.whole
+        yield _named(self.models, (started.model or started.path)[:LONGEST_NAME], NAMES, OTHERS)
+        yield _named(self.clients, client, NAMES, OTHERS)
+        yield _named(self.sessions, (client, (started.session_id or "")[:LONGEST_NAME]), PAIRS, OTHER_PAIRS)
+
+    def of_key(self, provider: str, key: str) -> Totals:
+        """Where something about that key is counted."""
+        return _named(self.keys, (provider, key[:LONGEST_NAME]), PAIRS, OTHER_PAIRS)
 
     def add(self, other: Breakdown) -> None:
         """Adds another's sums."""
         add(self.whole, other.whole)
-        for mine, others in ((self.models, other.models), (self.clients, other.clients)):
-            for name, counted in others.items():
-                add(_named(mine, name), counted)
+        _add_named(self.models, other.models, NAMES, OTHERS)
+        _add_named(self.clients, other.clients, NAMES, OTHERS)
+        _add_named(self.sessions, other.sessions, PAIRS, OTHER_PAIRS)
+        _add_named(self.keys, other.keys, PAIRS, OTHER_PAIRS)
 
 
 @define
@@ -120,7 +144,7 @@ class UsageHistory:
             case AttemptFailed():
                 self._use(request, event.key, at, KeyUses(0, 1))
             case TokensUsed():
-                self._count(request, at, Totals(tokens=Tokens.of(event)))
+                self._use_tokens(request, at, Tokens.of(event))
                 self._spend(request, at, Tokens.of(event))
             case InterceptionEnded():
                 self._count(request, at, _ending(event.outcome))
@@ -144,7 +168,7 @@ class UsageHistory:
             ended = request.ended_at or at
             if request.tokens is not None:
                 used = _difference(request.tokens, known.tokens if known else None)
-                self._count(request, ended, Totals(tokens=used))
+                self._use_tokens(request, ended, used)
                 self._spend(request, ended, used)
             if request.outcome is not None and (known is None or known.outcome is None):
                 self._count(request, ended, _ending(request.outcome))
@@ -173,19 +197,29 @@ class UsageHistory:
                 self._key_tokens.setdefault(name, Tokens()).add(used)
 
     def _count(self, request: Interception, at: datetime, counted: Totals) -> None:
+        for breakdown in self._breakdowns(at):
+            for mine in breakdown.parts(request):
+                add(mine, counted)
+
+    def _use_tokens(self, request: Interception, at: datetime, used: Tokens) -> None:
+        counted = Totals(tokens=used)
+        self._count(request, at, counted)
+        if request.attempts:
+            self._count_for_key(request, request.attempts[-1].key, at, counted)
+
+    def _count_for_key(self, request: Interception, key: str, at: datetime, counted: Totals) -> None:
+        for breakdown in self._breakdowns(at):
+            add(breakdown.of_key(request.started.provider, key), counted)
+
+    def _breakdowns(self, at: datetime) -> list[Breakdown]:
+        """Those that something at that time is counted in."""
         day = at.astimezone(self.zone).date()
         if self.day is None or day > self.day:
             self.day, self.today = day, Breakdown()
             self._key_tokens.clear()
         self.since = at if self.since is None else min(self.since, at)
         breakdowns = [self.short.at(at), self.long.at(at), self.today if day == self.day else None]
-        for breakdown in breakdowns:
-            if breakdown is not None:
-                for mine in breakdown.parts(
-                    (request.started.model or request.started.path)[:LONGEST_NAME],
-                    request.started.client[:LONGEST_NAME],
-                ):
-                    add(mine, counted)
+        return [breakdown for breakdown in breakdowns if breakdown is not None]
 
     def _tried(self, request: Interception, key: str, at: datetime, *, failed: int) -> None:
         self._use(request, key, at, KeyUses(1, failed))
@@ -200,6 +234,7 @@ class UsageHistory:
         if bucket is not None:
             bucket.tried += uses.tried
             bucket.failed += uses.failed
+        self._count_for_key(request, key, at, Totals(interceptions=uses.tried, failed=uses.failed))
 
 
 def _ending(outcome: Outcome) -> Totals:
@@ -208,10 +243,21 @@ def _ending(outcome: Outcome) -> Totals:
     return counted
 
 
-def _named(known: dict[str, Totals], name: str) -> Totals:
-    if name not in known and len(known) >= NAMES:
-        name = OTHERS
-    return known.setdefault(name, Totals())
+def _named(known: dict[Name, Totals], name: Name, most: int, others: Name) -> Totals:
+    """The sums under that name, which is the latest of them now; of too many names, the first lose theirs."""
+    totals = known.pop(name, None)
+    if totals is None:
+        totals = Totals()
+        if name != others and len(known) - (others in known) >= most:
+            oldest = next(old for old in known if old != others)
+            add(known.setdefault(others, Totals()), known.pop(oldest))
+    known[name] = totals
+    return totals
+
+
+def _add_named(mine: dict[Name, Totals], more: dict[Name, Totals], most: int, others: Name) -> None:
+    for name, counted in more.items():
+        add(_named(mine, name, most, others), counted)
 
 
 def _difference(after: Tokens, before: Tokens | None) -> Tokens:
@@ -219,6 +265,7 @@ def _difference(after: Tokens, before: Tokens | None) -> Tokens:
     if before is None:
         before = Tokens()
     cost = None if after.cost_usd is None else after.cost_usd - (before.cost_usd or 0.0)
+    saved = None if after.cache_saved_usd is None else after.cache_saved_usd - (before.cache_saved_usd or 0.0)
     return Tokens(
         after.input - before.input,
         after.output - before.output,
@@ -228,4 +275,5 @@ def _difference(after: Tokens, before: Tokens | None) -> Tokens:
         cost,
         partial=after.partial,
         unpriced=after.unpriced - before.unpriced,
+        cache_saved_usd=saved,
     )

@@ -41,9 +41,10 @@ class KeyHints(LineBar):
         ends, at = [], 1
         for hint in [*hints, *kept]:
             if hint not in kept:
-                room -= _cells(hint) + gap
-                if room < 0:
+                needed = _cells(hint) + gap
+                if needed > room:  # a shorter one may still fit
                     continue
+                room -= needed
             key, shown, description = hint
             spans += [(shown, "key"), (f" {description}{' ' * gap}", "muted")]
             at += _cells(hint) + gap

@@ -1,4 +1,4 @@
-"""What a person should know: trouble, in a line under the header; what has just happened, in the last line."""
+"""What a person should know: trouble, in a line under the header; what has just happened, above the last line."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Banner(LineBar):
 
 
 class StatusLine(LineBar):
-    """Takes the place of the keys for a few seconds."""
+    """Lies over the last line of the body for a few seconds."""
 
     def show_message(self, text: str, tone: Tone) -> None:
         """Shows the text, made harmless."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import gzip
 import re
@@ -25,6 +26,7 @@ from bridge.limits import LIMITS
 from bridge.observe.dumps import queue as dumps_queue
 from bridge.observe.dumps import sheet
 from bridge.providers.attempt import Call
+from monitor.terminal import dump
 from tests.end_to_end.fated import LIMITED, UNAUTHORIZED, FatedProvider
 from tests.record.commands import run
 from tests.support.dumped import answer, files, named, request
@@ -325,6 +327,27 @@ async def test_show_says_why_there_is_nothing_to_print(tmp_path: Path) -> None:
     (tmp_path / "config.toml").write_text(f'[record]\ndump_dir = "{tmp_path / "elsewhere"}"\n')
     shown = await trio.to_thread.run_sync(run, tmp_path, "show", event.id, "--raw")
     assert f"no dump of {event.id}" in str(shown.exception)
+
+
+async def test_the_monitor_reads_them_harmless_and_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def read(interception: str) -> str:
+        options = ["--config", str(tmp_path / "config.toml"), "--data-dir", str(tmp_path)]
+        return asyncio.run(dump.read(interception, options))
+
+    async def clear_the_screen(_asked: Asked, reply: Reply) -> None:
+        await reply.whole(200, b"\x1b[2Jwhat came")
+
+    async with dumping(tmp_path, clear_the_screen) as here:
+        await ask(here.port, BODY)
+        [event] = here.events("interception.started")
+    (tmp_path / "config.toml").write_text(f'[record]\ndump_dir = "{tmp_path / "dumps"}"\n')
+    text = await trio.to_thread.run_sync(read, event.id)
+    assert "\u241b[2Jwhat came" in text
+    assert '"number": 1.0e3' in text
+    monkeypatch.setattr(dump, "LIMITS", evolve(LIMITS, paged_dump_bytes=100))
+    assert (await trio.to_thread.run_sync(read, event.id)).endswith(f"more: clearspan show {event.id} --raw\n")
+    with pytest.raises(dump.DumpUnavailable, match="no interception"):
+        await trio.to_thread.run_sync(read, "0123abcd")
 
 
 async def test_a_folder_that_cannot_be_written_costs_dumps_alone(

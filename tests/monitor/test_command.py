@@ -69,7 +69,8 @@ def test_a_web_page_stands_for_a_terminal(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_a_record_is_made_a_log_that_is_gone_afterwards(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from bridge.config.settings import Settings  # noqa: PLC0415  only here
+    from bridge.config.load import Loaded  # noqa: PLC0415  only here
+    from bridge.config.settings import Settings  # noqa: PLC0415
 
     path = tmp_path / "clearspan.db"
     make_record(path, 20)
@@ -83,16 +84,17 @@ def test_a_record_is_made_a_log_that_is_gone_afterwards(tmp_path: Path, monkeypa
 
     monkeypatch.setattr(options, "has_terminal", lambda: True)
     monkeypatch.setattr(command, "show", look)
-    assert watch(Settings(data_dir=tmp_path), replay=path, speed=1.0, theme=None, web_port=None) == 0
+    assert watch(Loaded(Settings(data_dir=tmp_path), None, {}), replay=path, speed=1.0, theme=None, web_port=None) == 0
     assert not shown[0].exists()
 
 
 def test_what_the_monitor_refuses_ends_the_command_with_its_words(monkeypatch: pytest.MonkeyPatch) -> None:
-    from bridge.config.settings import Settings  # noqa: PLC0415  only here
+    from bridge.config.load import Loaded  # noqa: PLC0415  only here
+    from bridge.config.settings import Settings  # noqa: PLC0415
 
     monkeypatch.setattr(options, "has_terminal", lambda: True)
     with pytest.raises(ConfigurationError) as refusal:
-        watch(Settings(data_dir=Path()), replay=Path("no.such"), speed=1.0, theme=None, web_port=None)
+        watch(Loaded(Settings(data_dir=Path()), None, {}), replay=Path("no.such"), speed=1.0, theme=None, web_port=None)
     assert refusal.value.faults == ["no.such: no such file or directory"]
 
 

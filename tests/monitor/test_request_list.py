@@ -8,9 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bridge.events.picture import Picture
 from bridge.events.values import Outcome
 from monitor.lines.request_row import title
 from monitor.state.request_list import Listing, RequestFilter, words
+from monitor.state.state import MonitorState
 from tests.support.folds import after
 from tests.support.play import START, ended, started, story
 
@@ -26,7 +28,7 @@ STATE = after(
 def found(query: str) -> str:
     request_filter = RequestFilter()
     request_filter.set_query(query)
-    return "".join(sorted(request.id for request in request_filter.keep(STATE.ordered())))
+    return "".join(sorted(request.id for request in request_filter.keep(STATE.ordered(), START)))
 
 
 @pytest.mark.parametrize(
@@ -62,26 +64,66 @@ def test_words_find_requests(query: str, ids: str) -> None:
 def test_any_text_is_a_query(text: str) -> None:
     request_filter = RequestFilter()
     request_filter.set_query(text)
-    first = request_filter.keep(STATE.ordered())
-    assert request_filter.keep(STATE.ordered()) == first  # remembered findings say the same
+    first = request_filter.keep(STATE.ordered(), START)
+    assert request_filter.keep(STATE.ordered(), START) == first  # remembered findings say the same
     if not words(text):
         assert len(first) == 3
+
+
+def test_words_in_quotes_belong_together_and_are_all_that_may_stand_in_a_place() -> None:
+    state = after(
+        started("a", client="Claude Code", model="gpt-5.5"),
+        started("b", client="Code by Claude", model="gpt-5.5-mini"),
+        started("c", model=None, path="/openai/v1/files"),
+    )
+    request_filter = RequestFilter()
+    for query, found in (
+        ('client:"Claude Code"', "a"),
+        ('client:"claude co', "a"),
+        ("client:claude", "ab"),
+        ('"claude code"', "a"),
+        ('model:"gpt-5.5"', "a"),
+        ("model:gpt-5.5", "ab"),
+        ('!model:"gpt-5.5"', "bc"),
+        ('model:"/openai/v1/files"', "c"),
+        ('"', "abc"),
+        ('model:""', "abc"),
+    ):
+        request_filter.set_query(query)
+        ids = "".join(sorted(request.id for request in request_filter.keep(state.ordered(), START)))
+        assert ids == found, query
+
+
+def test_since_keeps_what_began_or_still_ran_in_that_time() -> None:
+    picture = Picture()
+    for minutes, event in ((0, started("a")), (1, ended("a")), (2, started("b")), (50, started("c")), (51, ended("c"))):
+        picture.apply(event, START + timedelta(minutes=minutes))
+    state = MonitorState(picture=picture)
+    request_filter = RequestFilter()
+    for query, found in (("since:1h", "bc"), ("since:61m", "abc"), ("since:1h state:ended", "c"), ("since:5s", "b")):
+        request_filter.set_query(query)
+        kept = request_filter.keep(state.ordered(), START + timedelta(minutes=62))
+        assert "".join(sorted(request.id for request in kept)) == found, query
+    request_filter.set_query("since:9999d")
+    assert len(request_filter.keep(state.ordered(), START)) == 3
+    assert words("since:1h") == []
+    assert words("since:1x")[0].text == "since:1x"
 
 
 def test_an_open_request_is_looked_at_again() -> None:
     state = after(started("a"))
     request_filter = RequestFilter()
     request_filter.set_query("monotonic")
-    assert not request_filter.keep(state.ordered())
+    assert not request_filter.keep(state.ordered(), START)
     state.picture.interceptions["a"].answer = "a monotonic clock"
-    assert request_filter.keep(state.ordered())
+    assert request_filter.keep(state.ordered(), START)
 
 
 def test_findings_of_forgotten_requests_are_forgotten() -> None:
     request_filter = RequestFilter()
     request_filter.set_query("codex")
     for number in range(2_000):
-        request_filter.keep(after(started(f"r{number}"), ended(f"r{number}")).ordered())
+        request_filter.keep(after(started(f"r{number}"), ended(f"r{number}")).ordered(), START)
     assert len(request_filter._ended) < 200
 
 

@@ -12,12 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
-from bridge.events.values import Outcome, ThoughtSource
+from bridge.events.values import Asked, Outcome, ThoughtSource
 from bridge.events.vocabulary import (
     AnswerDelta,
     AttemptStarted,
     Event,
     InterceptionWaiting,
+    ModelServed,
     PromptRecorded,
     ResponseStarted,
     ThoughtDelta,
@@ -25,6 +26,7 @@ from bridge.events.vocabulary import (
 from bridge.events.wire import Snapshot, decode
 from monitor import export
 from monitor.lines import request_facts, waterfall
+from monitor.lines.span import Line
 from monitor.state.state import MonitorState
 from monitor.state.trace import HEAD, TAIL, Trace
 from tests.support.folds import HISTORIES, at, envelopes, fold, live, plain, snapshot_after, travelled
@@ -144,7 +146,7 @@ def test_the_facts_add_up() -> None:
     state = live(*story("a"), spent("a"), ended("a"))
     request = state.picture.interceptions["a"]
     tall = "\n".join(plain(line) for line in request_facts.lines(request, state, START, wide=True))
-    for text in ("2,100", "10,240", "640", "256", "83%", "$0.03", "12s", "48.2 kB", "req_1", "019a4c1e-7d"):
+    for text in ("2,100", "10,240", "640", "256", "83%", "$0.03", "12s", "48,211 B", "req_1", "019a4c1e-7d"):
         assert text in tall
     flat = request_facts.lines(request, state, START, wide=False)
     assert len(flat) == 3
@@ -153,6 +155,28 @@ def test_the_facts_add_up() -> None:
     assert "not known yet" in plain(
         request_facts.lines(nothing.picture.interceptions["b"], nothing, START, wide=False)[0]
     )
+
+
+@pytest.mark.parametrize("wide", [True, False])
+def test_the_facts_prove_that_bytes_crossed_and_tell_who_answered(wide: bool) -> None:
+    def facts(*events: Event) -> list[Line]:
+        state = live(started("a", model="gpt-5.5"), *events)
+        return request_facts.lines(state.picture.interceptions["a"], state, START, wide=wide)
+
+    whole = ended("a", bytes_in=48_213, request_equal=True, answer_equal=False)
+    served = ModelServed("a", "gpt-5.5-mini", asked=Asked("gpt-5.5"))
+    shown = facts(served, whole)
+    spans = [(text, tone) for line in shown for text, tone in line]
+    assert "48,213 B in = out ✓" in "\n".join(map(plain, shown))
+    assert ("in = out ✓", "good") in spans
+    assert ("in ≠ out ✗", "bad") in spans
+    assert ("served gpt-5.5-mini", "bad") in spans
+    assert ("asked gpt-5.5 → ", "muted") in spans
+    quiet = [(text, tone) for line in facts(ModelServed("a", "gpt-5.5", asked=Asked("gpt-5.5"))) for text, tone in line]
+    assert ("gpt-5.5", "plain") in quiet
+    assert not any(tone == "bad" for _text, tone in quiet)
+    added = facts(ended("a", added=["tools", "thoughts"]))
+    assert "added: tools, thoughts" in "\n".join(map(plain, added))
 
 
 def test_an_export_is_what_the_socket_tells_and_when() -> None:
@@ -198,7 +222,6 @@ SAID = {"messages": [{"role": "user", "content": "it's \x1b[1m"}]}
         ("responses", {"input": "it's \x1b[1m"}),
         ("chat_completions", SAID),
         ("messages", {"max_tokens": 4096, **SAID}),
-        ("passthrough", None),
     ],
 )
 def test_a_curl_command_asks_the_same_without_a_secret(api: str, asked: dict[str, object] | None) -> None:
@@ -209,8 +232,33 @@ def test_a_curl_command_asks_the_same_without_a_secret(api: str, asked: dict[str
     assert words[:6] == ["curl", "-sS", "-N", "-X", "POST", "http://127.0.0.1:8484/p/v1/x"]
     assert "Authorization: Bearer clearspan" in words
     assert "secret" not in command
-    body = json.loads(words[words.index("-d") + 1]) if "-d" in words else None
-    assert body == (asked and {"model": "gpt-5.1-codex", "stream": True, **asked})
+    body = json.loads(words[words.index("-d") + 1])
+    assert body == {"model": "gpt-5.1-codex", "stream": True, **(asked or {})}
+
+
+@pytest.mark.parametrize(
+    ("events", "why"),
+    [
+        ([started("a")], "its prompt is not known yet"),
+        ([started("a"), ended("a")], "its prompt is not recorded"),
+        ([started("a", unread="too large"), ended("a")], "its prompt is not known: too large"),
+        ([started("a", model=None), PromptRecorded("a", "r", "hi")], "it names no model"),
+        ([started("a"), PromptRecorded("a", "r", "ä" * 60_000)], "its prompt is too long to be kept whole"),
+        ([started("a", api="passthrough")], "what it sent is not recorded: it was passed through"),
+    ],
+)
+def test_what_is_not_known_is_not_asked_by_curl(events: list[Event], why: str) -> None:
+    with pytest.raises(export.NotKnown) as refusal:
+        export.curl(live(*events).picture.interceptions["a"], HELLO.url)
+    assert str(refusal.value) == why
+
+
+def test_a_request_that_says_all_in_its_path_can_be_asked_again() -> None:
+    for method, words in (("GET", "-X GET"), ("HEAD", "-I")):
+        request = started("a", api="passthrough", method=method, path="/openai/v1/models", streaming=False)
+        command = export.curl(live(request).picture.interceptions["a"], HELLO.url)
+        assert command.startswith(f"curl -sS {words} http://127.0.0.1:8484/openai/v1/models ")
+        assert "-d" not in shlex.split(command)
 
 
 def test_the_end_of_a_failure_is_told_in_its_colour() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta, timezone
 
+import pytest
 from attrs import astuple, evolve
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,11 +14,12 @@ from bridge.events.entries import Totals
 from bridge.events.picture import Picture
 from bridge.events.values import FailureReason, Outcome
 from bridge.events.vocabulary import AttemptFailed, AttemptStarted, Event, TokensUsed
-from bridge.events.wire import Envelope
-from monitor.lines import totals
+from bridge.events.wire import Envelope, Snapshot
+from monitor.lines import breakdown, totals
 from monitor.lines.format import BLOCKS, sparkline
 from monitor.state.buckets import Buckets
-from monitor.state.usage import KEYS, NAMES, OTHERS, Breakdown, UsageHistory, add, errors
+from monitor.state.state import MonitorState
+from monitor.state.usage import KEYS, NAMES, OTHER_PAIRS, OTHERS, PAIRS, Breakdown, UsageHistory, add, errors
 from tests.support.folds import HISTORIES, envelopes, fold, plain, snapshot_after, travelled
 from tests.support.play import HELLO, START, ended, spent, started, story
 
@@ -87,7 +89,7 @@ def test_uses_of_a_key_are_counted() -> None:
 
 @given(HISTORIES, st.integers(0, 30))
 def test_a_snapshot_and_the_rest_count_the_same(events: list[Event], cut: int) -> None:
-    """All but when: a snapshot does not say when tokens were used and attempts failed."""
+    """All but when: a snapshot does not say when tokens were used and attempts failed, nor with which key."""
     sent = envelopes(events)
     whole = fold(HELLO, snapshot_after([]), *map(travelled, sent))
     joined = fold(HELLO, travelled(snapshot_after(sent[:cut])), *map(travelled, sent[cut:]))
@@ -104,8 +106,9 @@ def sums(usage: UsageHistory) -> tuple[object, ...]:
         for name, buckets in usage.keys.items()
         for kept in [buckets.last(now(100), 30)]
     }
-    breakdown = usage.on(now(100))
-    return astuple(breakdown), uses
+    found = usage.on(now(100))
+    keys = {name: (counted.interceptions, counted.failed) for name, counted in found.keys.items()}
+    return astuple(evolve(found, keys={})), keys, uses
 
 
 @given(st.lists(st.tuples(st.floats(0, 2_000), st.sampled_from("abc"), st.sampled_from("xyz"))))
@@ -116,12 +119,12 @@ def test_the_whole_is_the_sum_of_its_parts(requests: list[tuple[float, str, str]
         events.append((seconds, TokensUsed(f"r{number}", None, 3, 5)))
     usage = counted(*events)
     for window in totals.WINDOWS:
-        breakdown = totals.breakdown(usage, window, now(2_000))
-        for named in (breakdown.models, breakdown.clients):
+        found = totals.breakdown(usage, window, now(2_000))
+        for sums_by_name in (found.models.values(), found.clients.values(), found.sessions.values()):
             total = Totals()
-            for sums in named.values():
+            for sums in sums_by_name:
                 add(total, sums)
-            assert total == breakdown.whole
+            assert total == found.whole
 
 
 def test_memory_is_bounded_over_days_and_names() -> None:
@@ -171,13 +174,13 @@ def test_a_sum_over_some_unknown_costs_says_so() -> None:
         (400, unknown),
         (401, evolve(spent("a"), partial=True)),
     )
-    (named,) = totals.by_name(usage, "models", totals.WINDOWS[2], now(410), 77)[1:]
-    lines = totals.table(usage, now(410), 77)
+    (named,) = breakdown.table(usage, "models", totals.WINDOWS[2], now(410), 77).lines[1:]
+    lines = totals.table(MonitorState(usage=usage), now(410), 77)
     shown = {plain(line)[:13].strip(): plain(line)[13:37].split() for line in lines}
     assert shown["cost"] == ["≥$0.03", "≥$0.06", "≥$0.06"]
     assert "≥$0.06" in plain(named)
     known = counted(*((0, event) for event in story("a")), (1, evolve(spent("a"), partial=True)))
-    assert "~$0.03" in plain(totals.by_name(known, "models", totals.WINDOWS[2], now(2), 77)[1])
+    assert "~$0.03" in plain(breakdown.table(known, "models", totals.WINDOWS[2], now(2), 77).lines[1])
 
 
 def test_a_snapshot_brings_what_is_unknown_along() -> None:
@@ -191,23 +194,119 @@ def test_a_snapshot_brings_what_is_unknown_along() -> None:
     assert (usage.today.whole.tokens.unpriced, usage.today.whole.tokens.input) == (1, 100)
 
 
+WIDTHS = (58, 77, 117, 157, 197)
+
+
 def test_the_table_tells_all_windows_and_stands_in_columns() -> None:
-    usage = counted(*((0, event) for event in story("a")), (1, spent("a")), (2, ended("a")), (400, started("b")))
-    for width in (77, 117, 197):
-        lines = totals.table(usage, now(410), width)
+    events = [*story("a"), spent("a"), ended("a")]
+    state = fold(HELLO, snapshot_after([]), *envelopes(events), Envelope(len(events) + 1, now(400), started("b")))
+    for width in WIDTHS:
+        lines = totals.table(state, now(410), width)
         assert all(cell_len(plain(line)) <= width for line in lines)
-        shown = {plain(line)[:13].strip(): plain(line)[13:37].split() for line in lines}
-        assert shown["requests"] == ["1", "2", "2"]
-        assert shown["output"] == ["0", "640", "640"]
-        assert shown["reasoning"] == ["0", "256", "256"]
-        assert shown["cost"] == ["–", "$0.03", "$0.03"]  # noqa: RUF001  what is not known yet
-        assert shown["a minute"] == ["1.0", "0.2", "0.3"]
-        named = totals.by_name(usage, "models", totals.WINDOWS[2], now(410), width)
-        assert plain(named[1]).split()[:6] == ["gpt-5.1-codex", "2", "12.3k", "640", "$0.03", "0"]
-        assert all(cell_len(plain(line)) <= width for line in named)
-    assert totals.since(usage, now(410)) == " · today since 03:04"
-    assert totals.since(UsageHistory(), now(0)) == ""
-    assert "nothing" in plain(totals.by_name(UsageHistory(), "clients", totals.WINDOWS[0], now(0), 80)[1])
+        shown = {plain(line)[:13].strip(): plain(line)[13:45].split() for line in lines}
+        assert shown[""] in (["1", "min", "10", "min", "today", "bridge"], [])
+        assert shown["requests"] == ["1", "2", "2", "2"]
+        assert shown["output"] == ["0", "640", "640", "640"]
+        assert shown["reasoning"] == ["0", "256", "256", "256"]
+        assert shown["cached"] == ["–", "83%", "83%", "83%"]  # noqa: RUF001  what is not known yet
+        assert shown["cost"] == ["–", "$0.03", "$0.03", "$0.03"]  # noqa: RUF001
+        assert shown["burn $/h"][0] == "–"  # noqa: RUF001
+        minor = {plain(line)[:13].strip() for line in totals.table(state, now(410), width, low=True)}
+        assert minor == shown.keys() - {"into cache", "reasoning", "cache saved", "cancelled"}
+    assert totals.since(state, now(410)) == " · today since 03:04 · the bridge since 03:04"
+    assert totals.since(MonitorState(), now(0)) == ""
+
+
+def test_rates_divide_by_the_time_that_was_watched() -> None:
+    usage = counted(*((0, event) for event in story("a")), (1, spent("a")), (2, ended("a")), (400, started("b")))
+    lines = totals.table(MonitorState(usage=usage), now(410), 77)
+    shown = {plain(line)[:13].strip(): plain(line)[13:37].split() for line in lines}
+    assert shown["a minute"] == ["1.0", "0.3", "0.3"]
+    assert shown["burn $/h"] == ["–", "$0.27", "$0.27"]  # noqa: RUF001  $0.0312 in 410 seconds
+
+
+def test_the_last_column_is_the_count_that_the_header_shows() -> None:
+    picture = Picture()
+    for number in range(300):
+        for event in (started(f"r{number}"), spent(f"r{number}"), ended(f"r{number}")):
+            picture.apply(event, START)
+    state = fold(HELLO, Snapshot.of(picture, 900, START))
+    requests = next(plain(line) for line in totals.table(state, now(60), 117) if plain(line).startswith("requests"))
+    assert requests.split()[1:5] == ["0", "200", "200", "300"]
+    assert totals.since(state, now(60)) == (
+        " · today since 03:04 · the bridge since 03:04 · 200 of its 300 requests here"
+    )
+    assert " · the bridge since Fri 02 Jan 03:04" in totals.since(state, now(90_000))
+
+
+def test_a_course_says_its_times_and_its_highest_rate() -> None:
+    minute = [(200 + 5.0 * number, started(f"r{number}")) for number in range(12)]
+    usage = counted((0, started("x")), *minute, (590, started("y")))
+    lines = totals.table(MonitorState(usage=usage), now(595), 157)
+    texts = {plain(line)[:13].strip(): plain(line)[45:] for line in lines}
+    assert "max 12/min" in texts["requests"]
+    assert "max 14/h" in texts["requests"]
+    assert "max" not in texts["failovers"]
+    axis = plain(lines[-1])[45:]
+    assert axis.split() == ["-10m", "-5m", "now", "-1d", "-12h", "now"]
+    course = texts["requests"]
+    assert axis.index("now") + 3 == course.index("max") - 1  # the newest stands under now
+    assert course[axis.index("-10m") + 2 :].strip()
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_tables_by_name_stand_in_columns_and_know_whose_their_lines_are(width: int) -> None:
+    usage = counted(*((0, event) for event in story("a")), (1, spent("a")), (2, ended("a")), (400, started("b")))
+    shown = {
+        by: breakdown.table(usage, by, totals.WINDOWS[2], now(410), width)
+        for by in ("models", "clients", "sessions", "keys")
+    }
+    rows = {by: [plain(line).split() for line in sums.lines[1:]] for by, sums in shown.items()}
+    assert rows["models"][0][:6] == ["gpt-5.1-codex", "2", "12.3k", "640", "$0.03", "0"]
+    assert rows["clients"][0][:6] == ["Codex", "2", "12.3k", "640", "$0.03", "0"]
+    assert rows["sessions"][0][:7] == ["Codex", "019a4c1e", "2", "12.3k", "640", "$0.03", "0"]
+    assert [row[:7] for row in rows["keys"]] == [
+        ["openai", "sk-p...91bc", "1", "12.3k", "640", "$0.03", "0"],
+        ["openai", "sk-p...3f2a", "1", "0", "0", "–", "1"],  # noqa: RUF001
+    ]
+    assert "tries" in plain(shown["keys"].lines[0])
+    for sums in shown.values():
+        assert all(cell_len(plain(line)) <= width for line in sums.lines)
+        assert [sums.place(name).start for name in sums.names] == list(range(1, len(sums.lines)))
+    assert shown["keys"].place(("openai", "gone")) == range(0)
+    assert shown["keys"].place(None) == range(0)
+
+
+def test_a_table_of_nothing_says_so() -> None:
+    sums = breakdown.table(UsageHistory(), "clients", totals.WINDOWS[0], now(0), 80)
+    assert "nothing" in plain(sums.lines[1])
+    assert sums.names == []
+
+
+def test_a_row_is_also_a_filter() -> None:
+    cases: tuple[tuple[breakdown.By, breakdown.RowName, str | None], ...] = (
+        ("models", "gpt-5.5", 'model:"gpt-5.5"'),
+        ("clients", "Claude Code", 'client:"Claude Code"'),
+        ("sessions", ("Claude Code", "7c9e"), 'client:"Claude Code" session:"7c9e"'),
+        ("sessions", ("Claude Code", ""), None),
+        ("keys", ("openai", "sk-p...3f2a"), 'model:"openai" key:"sk-p...3f2a"'),
+        ("keys", OTHER_PAIRS, None),
+        ("models", OTHERS, None),
+        ("models", 'a "quoted" one', None),
+        ("clients", "x" * 100, None),
+    )
+    for by, name, query in cases:
+        assert breakdown.query(by, name) == query
+    assert breakdown.label("sessions", ("Codex", "")) == "Codex, no session"
+    assert breakdown.label("keys", OTHER_PAIRS) == "others"
+
+
+def test_of_too_many_names_the_latest_are_told_apart() -> None:
+    usage = counted(*((number, started(f"r{number}", session_id=f"s{number}")) for number in range(100)))
+    assert len(usage.today.sessions) == PAIRS + 1
+    assert ("Codex", "s99") in usage.today.sessions
+    assert ("Codex", "s0") not in usage.today.sessions
+    assert usage.today.sessions[OTHER_PAIRS].interceptions == 100 - PAIRS
 
 
 def test_the_state_counts_as_it_folds() -> None:

@@ -31,7 +31,7 @@ def test_numbers_bring_views_to_the_front() -> None:
             ("4", "request", "Events"),
             ("5", "totals", "By model"),
             ("1", "live", "Requests  3"),
-            ("5", "totals", "By client"),
+            ("5", "totals", "table 1 of 4"),
             ("2", "reasoning", "Claude Code"),
             ("2", "reasoning", "Claude Code"),
         ):
@@ -96,7 +96,7 @@ def test_the_request_view_acts_on_its_request(tmp_path: Path) -> None:
         two_sessions(stage)
         stage.app.places = [tmp_path / "not there", tmp_path]
         await press(stage, pilot, "4")
-        await press(stage, pilot, "e")
+        await press(stage, pilot, "E")
         path = tmp_path / f"clearspan-{SECOND}.json"
         await stage.until(pilot, "exported to")
         saved = json.loads(path.read_text())
@@ -104,7 +104,7 @@ def test_the_request_view_acts_on_its_request(tmp_path: Path) -> None:
         assert [entry["type"] for entry in saved["trace"]["entries"]][:2] == ["interception.started", "attempt.started"]
         assert path.stat().st_mode & 0o777 == 0o600
         stage.app.places = [tmp_path / "not there"]
-        await press(stage, pilot, "e")
+        await press(stage, pilot, "E")
         await stage.until(pilot, "could not export: No such file")
         await press(stage, pilot, "c")
         assert "copied a curl command" in await stage.paint(pilot)
@@ -118,6 +118,67 @@ def test_the_request_view_acts_on_its_request(tmp_path: Path) -> None:
             await press(stage, pilot, key)
         assert "Claude Code 7c9e6679 · 2 requests" in await press(stage, pilot, "r")
         assert view(stage) == "reasoning"
+
+    play(SMALL, act)
+
+
+def test_the_request_view_goes_through_the_turns_of_a_session() -> None:
+    async def act(stage: Stage, pilot: Pilot[None]) -> None:
+        two_sessions(stage)
+        await press(stage, pilot, "4")
+        assert f"· {FIRST} ·" in await press(stage, pilot, "less_than_sign")
+        assert f"· {FIRST} ·" in await press(stage, pilot, "less_than_sign")
+        assert f"· {SECOND} ·" in await press(stage, pilot, "greater_than_sign", "greater_than_sign")
+        screen = await press(stage, pilot, "w")
+        assert "Turn 2 of 2 · Claude Code 7c9e6679 · model" in screen
+        assert "░" in screen
+        assert "Turn 1 of 2" in await press(stage, pilot, "less_than_sign")
+        assert f"· {FIRST} ·" in await press(stage, pilot, "w")
+        assert "w Turns" in await press(stage, pilot, "greater_than_sign")
+        screen = await press(stage, pilot, "l", "l")
+        assert f"· {CODEX} ·" in screen  # alone in its session, and over
+        for hint in ("w Turns", "<> Turn", "x Cancel"):
+            assert hint not in screen
+        await press(stage, pilot, "w", "x")
+        assert "Turn 1" not in await stage.paint(pilot)
+        assert stage.commands == []
+
+    play((160, 30), act)
+
+
+def test_there_is_no_curl_for_what_is_not_known() -> None:
+    async def act(stage: Stage, pilot: Pilot[None]) -> None:
+        stage.greet()
+        stage.tell(started("a"), ended("a"))
+        await press(stage, pilot, "4", "c")
+        screen = await stage.until(pilot, "no curl: its prompt is not recorded")
+        assert "4 Request" in screen  # a message hides no view, and no key
+        assert "q Quit" in screen
+        assert stage.app.clipboard == ""
+
+    play(SMALL, act)
+
+
+@pytest.mark.parametrize(("width", "shown"), [(160, False), (170, True), (200, True)])
+def test_a_wide_request_has_its_story_beside_it(width: int, shown: bool) -> None:
+    async def act(stage: Stage, pilot: Pilot[None]) -> None:
+        two_sessions(stage)
+        await press(stage, pilot, "4")
+        screen = await stage.paint(pilot)
+        assert ("─Story" in screen) is shown
+        assert ("▎ " in screen) is shown
+
+    play((width, 45), act)
+
+
+def test_where_there_is_no_terminal_there_is_no_pager() -> None:
+    async def act(stage: Stage, pilot: Pilot[None]) -> None:
+        two_sessions(stage)
+        for number in "1245":
+            await press(stage, pilot, number, "e")
+            await stage.until(pilot, "no pager can be opened here")
+            stage.clock.forward(10)
+            assert "no pager" not in await stage.paint(pilot)
 
     play(SMALL, act)
 
@@ -209,7 +270,57 @@ def test_totals_show_another_window() -> None:
         two_sessions(stage)
         assert "By model · 10 min" in await press(stage, pilot, "5")
         for key, title in (("left", "1 min"), ("h", "1 min"), ("right", "10 min"), ("l", "today"), ("l", "today")):
-            assert f"By client · {title}" in await press(stage, pilot, key)
+            assert f"By model · {title}" in await press(stage, pilot, key)
+
+    play(SMALL, act)
+
+
+def test_totals_go_through_their_tables() -> None:
+    async def act(stage: Stage, pilot: Pilot[None]) -> None:
+        two_sessions(stage)
+        await press(stage, pilot, "5")
+        for key, by in (("tab", "client"), ("tab", "session"), ("tab", "key"), ("tab", "model"), ("shift+tab", "key")):
+            screen = await press(stage, pilot, key)
+            assert f"By {by}" in screen
+            assert screen.count("By ") == 1
+
+    play(SMALL, act)
+
+
+@pytest.mark.parametrize(("size", "tables"), [((120, 36), 2), ((160, 45), 4), ((200, 60), 4), ((100, 70), 4)])
+def test_totals_show_as_many_tables_as_there_is_room_for(size: tuple[int, int], tables: int) -> None:
+    async def act(stage: Stage, pilot: Pilot[None]) -> None:
+        two_sessions(stage)
+        screen = await press(stage, pilot, "5")
+        assert [f"By {by}" in screen for by in ("model", "client", "session", "key")] == [
+            number < tables for number in range(4)
+        ]
+        in_a_line = sum(line.count("By ") for line in screen.splitlines() if "By model" in line)
+        assert in_a_line == (2 if size[0] >= 160 else 1)
+
+    play(size, act)
+
+
+def test_enter_on_a_row_of_totals_lists_its_requests() -> None:
+    async def act(stage: Stage, pilot: Pilot[None]) -> None:
+        two_sessions(stage)
+        assert "⏎ List" in await press(stage, pilot, "5", "tab")
+        totals = stage.app.totals
+        assert totals.tables[1].selected == "Codex"
+        await press(stage, pilot, "j", "j")
+        assert totals.tables[1].selected == "Claude Code"
+        await press(stage, pilot, "enter")
+        assert view(stage) == "live"
+        screen = await stage.until(pilot, "Requests  2 of 3")
+        assert '/client:"Claude Code"' in screen
+        await press(stage, pilot, "escape")
+        assert "Requests  3" in await stage.paint(pilot)
+        stage.tell(started("x", session_id=None))
+        await press(stage, pilot, "5", "tab", "G", "up", "down", "home", "end")
+        assert totals.tables[2].selected == ("Codex", "")
+        assert "⏎ List" not in await stage.paint(pilot)  # no filter says that there is no session
+        await press(stage, pilot, "enter")
+        assert view(stage) == "totals"
 
     play(SMALL, act)
 
