@@ -26,11 +26,12 @@ from textual.filter import ANSIToTruecolor, LineFilter, Monochrome
 from textual.screen import Screen
 from textual.timer import Timer
 
+from bridge.events.entries import Interception
 from bridge.events.wire import Command
 from bridge.process import parent
 from monitor import export
-from monitor.lines.format import neutralise
-from monitor.lines.request_story import subject
+from monitor.lines import names
+from monitor.lines.format import neutralise, one_line
 from monitor.lines.span import Tone
 from monitor.screens import palette
 from monitor.screens.help import EVERYWHERE, HelpScreen, key_help
@@ -291,9 +292,15 @@ class MonitorApp(App[None]):
     def _cancel(self, message: View.Cancel) -> None:
         request = message.request
         if not request.live:
-            self.show_message(f"{subject(request)} has ended already", "muted")
+            self.show_message(f"{self._called(request)} has ended already", "muted")
             return
-        self.run_worker(self._send(Command(0, "cancel", id=request.id), f"cancelled {subject(request)}"), name="cancel")
+        command = Command(0, "cancel", id=request.id)
+        self.run_worker(self._send(command, f"cancelled {self._called(request)}"), name="cancel")
+
+    def _called(self, request: Interception) -> str:
+        """A request by its session and its id: Codex 2, 853af7ce."""
+        name = self.state.roster.name(request.id)
+        return f"{names.short(name) if name else one_line(request.started.client)}, {one_line(request.id)[:8]}"
 
     async def _send(self, command: Command, done: str) -> None:
         """Sends a command and says what came of it."""

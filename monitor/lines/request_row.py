@@ -13,6 +13,7 @@ from attrs import frozen
 from bridge.events.entries import Interception
 from bridge.events.values import Outcome
 from monitor.lines import format as fmt
+from monitor.lines import names
 from monitor.lines.span import Line, Span
 from monitor.state.phase import phase_label
 from monitor.state.request_list import Listing
@@ -67,6 +68,16 @@ def tokens_per_second(request: Interception, state: MonitorState) -> float | Non
     return request.tokens.output / (request.duration_ms - first) * 1000
 
 
+def _name(request: Interception, state: MonitorState) -> Span:
+    name = state.roster.name(request.id)
+    return fmt.one_line(request.started.client) if name is None else names.short(name), "plain"
+
+
+def _about(request: Interception, state: MonitorState) -> Span:
+    name = state.roster.name(request.id)
+    return fmt.UNKNOWN if name is None else names.about(name), "muted"
+
+
 def _key(request: Interception) -> Span:
     if request.attempts:
         failed = request.attempts[-1].reason is not None
@@ -100,15 +111,9 @@ def _subject(request: Interception) -> Span:
 COLUMNS = (
     Column("", 1, lambda request, _state, _now: mark(request)),
     Column("state", 9, lambda request, _state, _now: _phase(request), room=96),
-    Column("client", 9, lambda request, _state, _now: (fmt.one_line(request.started.client), "plain"), most=18),
+    Column("agent", 13, lambda request, state, _now: _name(request, state), most=18),
     Column("model", 14, lambda request, _state, _now: _subject(request), most=28),
-    Column(
-        "session",
-        8,
-        lambda request, _state, _now: (fmt.one_line(request.started.session_id), "muted"),
-        room=112,
-        most=12,
-    ),
+    Column("about", 10, lambda request, state, _now: _about(request, state), room=112, most=names.WORDS),
     Column("key", 11, lambda request, _state, _now: _key(request)),
     Column("try", 3, lambda request, _state, _now: _attempts(request), right=True),
     Column("first", 6, lambda request, state, _now: (fmt.duration(state.first_token_ms(request)), "plain"), right=True),

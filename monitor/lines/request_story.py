@@ -59,11 +59,11 @@ def story_blocks(request: Interception, now: datetime) -> list[Block]:
     return blocks
 
 
-def title(request: Interception, now: datetime) -> str:
-    """What stands above the story: which request, and how it goes."""
+def title(request: Interception, now: datetime, name: str | None = None) -> str:
+    """What stands above the story: which request, and how it goes. `name` is that of its session."""
     glyph, _tone = mark(request)
     time = fmt.clock(running_ms(request, now) / 1000) if request.live else fmt.duration(request.duration_ms)
-    return f"{subject(request)} · {fmt.one_line(request.id)[:8]} · {glyph} {phase_label(request)} {time}"
+    return f"{name or subject(request)} · {fmt.one_line(request.id)[:8]} · {glyph} {phase_label(request)} {time}"
 
 
 def subject(request: Interception) -> str:

@@ -19,12 +19,6 @@ from monitor.lines.span import Line, Span
 from monitor.state.phase import phase_label, running_ms
 from monitor.state.sessions import Session
 
-
-def session_name(session: Session) -> str:
-    """Who it is, in a few words: Codex 019a4c1e."""
-    return f"{fmt.one_line(session.client)} {fmt.one_line(session.session_id or session.requests[0].id)[:8]}"
-
-
 READ = ("prompt", "thought", "tool", "answer")
 """The kinds of blocks that make the story; a block's key begins with its kind."""
 

@@ -10,7 +10,7 @@ from textual.binding import Binding, BindingType
 from textual.message import Message
 
 from bridge.events.entries import Interception
-from monitor.lines import request_row
+from monitor.lines import names, request_row
 from monitor.lines.request_story import story_blocks, title
 from monitor.screens.view import Frame, View
 from monitor.state.request_list import Listing
@@ -104,7 +104,11 @@ class LiveScreen(View):
         self.keys.show_keys(state, frame.now)
         query = self.listing.filter.query.strip()
         self.requests.entitle(request_row.title(self.listing) + (f" · /{query[:40]}" if query else ""))
-        self.story.entitle("Nothing matches" if request is None else title(request, then) + self.story.more())
+        self.story.entitle("Nothing matches" if request is None else self._title(request, frame) + self.story.more())
+
+    def _title(self, request: Interception, frame: Frame) -> str:
+        name = frame.state.roster.name(request.id)
+        return title(request, frame.then, names.full(name) if name else None)
 
     @on(RequestTable.Moved)
     def _move_selection(self, message: RequestTable.Moved) -> None:

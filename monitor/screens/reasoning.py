@@ -11,9 +11,9 @@ from textual.containers import Container
 from textual.message import Message
 
 from monitor.lines import format as fmt
-from monitor.lines.session_story import StoryReader, is_tool, plain, request_of, session_name
+from monitor.lines import names
+from monitor.lines.session_story import StoryReader, is_tool, plain, request_of
 from monitor.screens.view import Frame, View
-from monitor.state import sessions
 from monitor.state.sessions import Panes, Session
 from monitor.widgets.empty_state import EmptyState
 from monitor.widgets.session import SessionView, heading
@@ -93,15 +93,13 @@ class ReasoningScreen(View):
 
     def choose(self, request: str | None) -> None:
         """Opens the session of that request, from the next frame on."""
-        if self.frame is not None:
-            self._found = sessions.sessions(self.frame.state.picture)
-        session = sessions.of(self._found, request)
+        session = self.frame.state.roster.session(request) if self.frame is not None else None
         if session is not None:
             self.panes.choose(session.id)
 
     def draw_body(self, frame: Frame) -> None:
         picture = frame.state.picture
-        self._found = sessions.sessions(picture)
+        self._found = frame.state.roster.sessions
         self._reader.forget(set(picture.interceptions))
         blank = not self._found
         if self.has_class("-blank") != blank:
@@ -112,7 +110,7 @@ class ReasoningScreen(View):
             return
         room = next(count for width, count in ROOM if self.size.width >= width)
         self.panes.settle(self._found, min(room, len(self._found)))
-        self.strip.show(self._found, self.panes)
+        self.strip.show(self._found, frame.state.roster.names, self.panes)
         by_id = {session.id: session for session in self._found}
         for number, pane in enumerate(self.session_views):
             shown = number < len(self.panes.open)
@@ -129,7 +127,7 @@ class ReasoningScreen(View):
         if self._depth == "thoughts":
             blocks = [block for block in blocks if not is_tool(block)]
         pane.show(session.id, blocks, live=session.live)
-        parts = [session_name(session), fmt.plural(len(session.requests), "request")]
+        parts = [names.full(frame.state.roster.names[session.id]), fmt.plural(len(session.requests), "request")]
         parts += DEPTHS[self._depth]
         if pane.is_raw:
             parts.append("as written")

@@ -54,11 +54,6 @@ def sessions(picture: Picture) -> list[Session]:
     return list(found.values())
 
 
-def of(found: list[Session], request_id: str | None) -> Session | None:
-    """The session that a request belongs to."""
-    return next((session for session in found if any(request.id == request_id for request in session.requests)), None)
-
-
 @define
 class Panes:
     """The sessions' ids by pane; `at` is the pane that a person is in."""

@@ -31,6 +31,8 @@ from bridge.events.vocabulary import (
 )
 from bridge.events.wire import Envelope, Hello, History, Message, Reply, Snapshot
 from bridge.limits import LIMITS
+from monitor.state.names import Roster
+from monitor.state.sessions import sessions
 from monitor.state.trace import Trace
 from monitor.state.usage import UsageHistory
 
@@ -83,6 +85,8 @@ class MonitorState:
     usage: UsageHistory = Factory(UsageHistory)
     earlier: dict[str, Interception] = Factory(dict)
     """Requests of bridges that are gone, which the one that runs knows nothing of."""
+    _roster: Roster = Factory(Roster)
+    _roster_of: tuple[int, Picture | None] = (0, None)
 
     def apply(self, incoming: Incoming, now: datetime) -> None:
         """Takes one message in; `now` is when it was delivered, and its zone says where a day begins."""
@@ -207,6 +211,15 @@ class MonitorState:
         elif self.problem is not None:
             return  # why it was lost says more than why the tenth retry failed
         self.problem = reason
+
+    @property
+    def roster(self) -> Roster:
+        """The sessions and their names, made anew where something has happened."""
+        seq, picture = self._roster_of
+        if seq != self.seq or picture is not self.picture:
+            self._roster_of = self.seq, self.picture
+            self._roster.add(sessions(self.picture))
+        return self._roster
 
     def ordered(self) -> list[Interception]:
         """The requests as the table lists them: live ones first, newest first among each."""

@@ -6,8 +6,9 @@ from rich.cells import cell_len
 from textual import events
 from textual.message import Message
 
-from monitor.lines.session_story import session_name
+from monitor.lines import names as called
 from monitor.lines.span import Line, Span, Tone
+from monitor.state.names import Name
 from monitor.state.sessions import Panes, Session
 from monitor.widgets.line_bar import LineBar
 
@@ -26,9 +27,9 @@ class SessionStrip(LineBar):
         super().__init__()
         self._ends: list[tuple[int, str]] = []
 
-    def show(self, found: list[Session], panes: Panes) -> None:
+    def show(self, found: list[Session], names: dict[str, Name], panes: Panes) -> None:
         """Takes over what is known; paints only what changed."""
-        line, self._ends = _line(found, panes, self.size.width)
+        line, self._ends = _line(found, names, panes, self.size.width)
         self.put(line)
 
     def on_click(self, event: events.Click) -> None:
@@ -41,9 +42,12 @@ class SessionStrip(LineBar):
                 return
 
 
-def _line(found: list[Session], panes: Panes, width: int) -> tuple[Line, list[tuple[int, str]]]:
-    names = [f"{session_name(session)}  " for session in found]
+def _line(found: list[Session], known: dict[str, Name], panes: Panes, width: int) -> tuple[Line, list[tuple[int, str]]]:
+    """With what each was asked where all of that has room."""
     here = panes.open[panes.at] if panes.open else None
+    names = [f"{called.full(known[session.id])}  " for session in found]
+    if sum(2 + cell_len(name) for name in names) > width:
+        names = [f"{called.short(known[session.id])}  " for session in found]
     chosen = next((index for index, session in enumerate(found) if session.id == here), 0)
     first = 0
     while first < chosen and sum(2 + cell_len(name) for name in names[first : chosen + 1]) > width - 2:

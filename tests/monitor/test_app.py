@@ -135,7 +135,7 @@ def test_x_cancels_and_says_so(size: tuple[int, int]) -> None:
     async def act(stage: Stage, pilot: Pilot[None]) -> None:
         await five_requests(stage, pilot)
         await pilot.press("x")
-        await stage.until(pilot, "cancelled Codex gpt-5.1-codex")
+        await stage.until(pilot, "cancelled Codex 1, ")
         assert stage.commands == [Command(0, "cancel", id="e")]
         stage.clock.forward(6)
         screen = await stage.paint(pilot)

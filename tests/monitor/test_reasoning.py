@@ -27,7 +27,7 @@ def test_a_session_is_read_across_its_requests() -> None:
         ):
             assert text in screen
         screen = await press(stage, pilot, "g")
-        assert screen.count("is the migration safe") == 1  # sent with every request, told once
+        assert screen.count("is the migration safe to run on") == 1  # sent with every request, told once
         assert "529 overloaded" in screen
         # It stays where it is while new text comes below, and a whole new request.
         top = stage.app.reasoning.pane.render_line(0).text
@@ -107,7 +107,7 @@ def test_sessions_lie_side_by_side_where_there_is_room() -> None:
         assert [pane.display for pane in stage.app.reasoning.session_views] == [True, False, False]
         assert stage.app.reasoning.panes.open[0] == before[1]  # what was being read
         await pilot.click("SessionStrip", offset=(4, 0))
-        assert "Codex 019a4c1e · 2 requests" in await stage.paint(pilot)
+        assert "Codex 1 · fix the flaky cooldown test… · 2 requests" in await stage.paint(pilot)
 
     play(WIDE, act)
 

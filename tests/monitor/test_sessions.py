@@ -12,7 +12,7 @@ from rich.cells import cell_len
 
 from bridge.events.vocabulary import AnswerDelta, Event, PromptRecorded, ToolCalled
 from monitor.lines import search
-from monitor.lines.session_story import StoryReader, plain, request_of, session_name
+from monitor.lines.session_story import StoryReader, plain, request_of
 from monitor.lines.span import Span
 from monitor.state import sessions
 from monitor.state.sessions import Panes, Session
@@ -49,10 +49,10 @@ def test_without_an_id_a_tool_call_leads_on() -> None:
 
 
 def test_the_session_of_a_request_is_found() -> None:
-    all_of_them = sessions.sessions(after(started("a"), started("b", session_id="s")).picture)
-    assert sessions.of(all_of_them, "b") is all_of_them[1]
-    assert sessions.of(all_of_them, "x") is None
-    assert session_name(all_of_them[1]) == "Codex s"
+    roster = after(started("a"), started("b", session_id="s")).roster
+    assert roster.session("b") is roster.sessions[1]
+    assert roster.session("x") is None
+    assert roster.name("x") is None
 
 
 def read(state: MonitorState, reader: StoryReader | None = None) -> list[str]:
