@@ -11,11 +11,10 @@ from datetime import datetime
 from attrs import frozen
 
 from bridge.events.entries import Interception
-from bridge.events.values import Outcome
 from monitor.lines import format as fmt
 from monitor.lines import names
 from monitor.lines.span import Line, Span
-from monitor.state.phase import phase_label
+from monitor.lines.verdict import mark, verdict
 from monitor.state.request_list import Listing
 from monitor.state.state import MonitorState
 
@@ -34,25 +33,9 @@ class Column:
     right: bool = False
 
 
-ENDED: dict[Outcome, Span] = {
-    Outcome.FAILED: ("✗", "bad"),
-    Outcome.CANCELLED: ("⊘", "muted"),
-    Outcome.REJECTED: ("!", "warn"),
-}
-
-
-def mark(request: Interception) -> Span:
-    """One cell that says how a request stands."""
-    if request.outcome is None:
-        return ("◌", "warn") if request.waiting_until else ("●", "live")
-    if request.outcome is Outcome.COMPLETED:
-        return ("✓", "good") if (request.status or 200) < 400 else ("✗", "bad")
-    return ENDED[request.outcome]
-
-
-def _phase(request: Interception) -> Span:
-    tone = mark(request)[1]
-    return phase_label(request), "muted" if tone == "good" else tone
+def _stands(request: Interception, now: datetime) -> Span:
+    stands = verdict(request, now)
+    return stands.short, stands.tone
 
 
 def tokens_in(request: Interception) -> int | None:
@@ -109,14 +92,20 @@ def _subject(request: Interception) -> Span:
 
 
 COLUMNS = (
-    Column("", 1, lambda request, _state, _now: mark(request)),
-    Column("state", 9, lambda request, _state, _now: _phase(request), room=96),
+    Column("", 1, lambda request, _state, now: mark(request, now)),
+    Column("state", 10, lambda request, _state, now: _stands(request, now), room=96),
     Column("agent", 13, lambda request, state, _now: _name(request, state), most=18),
     Column("model", 14, lambda request, _state, _now: _subject(request), most=28),
     Column("about", 10, lambda request, state, _now: _about(request, state), room=112, most=names.WORDS),
     Column("key", 11, lambda request, _state, _now: _key(request)),
     Column("try", 3, lambda request, _state, _now: _attempts(request), right=True),
-    Column("first", 6, lambda request, state, _now: (fmt.duration(state.first_token_ms(request)), "plain"), right=True),
+    Column(
+        "first",
+        6,
+        lambda request, state, _now: (fmt.duration(state.first_token_ms(request)), "plain"),
+        room=74,
+        right=True,
+    ),
     Column("in", 6, lambda request, _state, _now: (fmt.tokens(tokens_in(request)), "plain"), right=True),
     Column(
         "out",

@@ -13,10 +13,11 @@ from bridge.events.entries import Interception, Tool
 from bridge.terminal_text import symbols
 from monitor.lines import format as fmt
 from monitor.lines.blocks import Block
-from monitor.lines.request_row import mark, tokens_in
+from monitor.lines.request_row import tokens_in
 from monitor.lines.request_story import SEPARATOR, story_blocks
 from monitor.lines.span import Line, Span
-from monitor.state.phase import phase_label, running_ms
+from monitor.lines.verdict import mark, verdict
+from monitor.state.phase import running_ms
 from monitor.state.sessions import Session
 
 READ = ("prompt", "thought", "tool", "answer")
@@ -87,7 +88,7 @@ def _troubled(request: Interception) -> bool:
 
 
 def _divider(request: Interception, now: datetime) -> Block:
-    glyph, tone = mark(request)
+    stands, glyph, tone = verdict(request, now), *mark(request, now)
     time = fmt.clock(running_ms(request, now) / 1000) if request.live else fmt.duration(request.duration_ms)
     started = request.started_at.astimezone(now.tzinfo)
     parts: list[Span] = [(fmt.one_line(request.started.model or request.started.path), "muted")]
@@ -95,7 +96,8 @@ def _divider(request: Interception, now: datetime) -> Block:
         parts.append((f"agent {fmt.one_line(request.started.agent_id)[:12]}", "muted"))
     if request.started.request_class:
         parts.append((fmt.one_line(request.started.request_class), "muted"))
-    parts.append((f"{phase_label(request)} {time}", tone if request.live or tone == "bad" else "muted"))
+    word = stands.whole if stands.quiet_s is not None else f"{stands.word} {time}"
+    parts.append((word, tone if request.live or tone == "bad" else "muted"))
     if request.tokens:
         parts.append((f"{fmt.tokens(tokens_in(request))} in {fmt.tokens(request.tokens.output)} out", "muted"))
     line: list[Span] = [(f"{glyph} ", tone), (f"{started:%H:%M:%S}", "plain")]

@@ -115,7 +115,7 @@ class View(Screen[None]):
     def draw(self, frame: Frame) -> None:
         """Brings the screen to the state."""
         self.frame = frame
-        self.header.show(frame.state, frame.url)
+        self.header.show(frame.state, frame.url, frame.then)
         self.banner.show(frame.state, frame.now)
         self.draw_body(frame)
         if self._status_until is not None and frame.now >= self._status_until:

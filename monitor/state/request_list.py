@@ -56,6 +56,7 @@ class Selection:
 
 def _state(request: Interception) -> Iterator[str | None]:
     yield from ("live" if request.live else "ended", phase_label(request), request.outcome)
+    yield "quiet" if request.silence else None
     yield from (attempt.reason for attempt in request.attempts)
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from rich.cells import cell_len
 from textual.strip import Strip
 
 from monitor.lines import format as fmt
 from monitor.lines.span import Line, Span
+from monitor.lines.verdict import quiet
 from monitor.state.state import MonitorState, Status
 from monitor.state.usage import errors
 from monitor.widgets.line_bar import LineBar
@@ -29,9 +32,9 @@ class HeaderBar(LineBar):
         self._left: Line = ()
         self._right: Line = ()
 
-    def show(self, state: MonitorState, url: str | None) -> None:
+    def show(self, state: MonitorState, url: str | None, now: datetime) -> None:
         """Takes over what is known; paints only what changed."""
-        left, right = _left(state, url), _totals(state, roomy=self.size.width >= 110)
+        left, right = _left(state, url), _totals(state, now, roomy=self.size.width >= 110)
         if (left, right) != (self._left, self._right):
             self._left, self._right = left, right
             self.refresh()
@@ -56,15 +59,18 @@ def _left(state: MonitorState, url: str | None) -> Line:
     )
 
 
-def _totals(state: MonitorState, *, roomy: bool) -> Line:
+def _totals(state: MonitorState, now: datetime, *, roomy: bool) -> Line:
     if state.hello is None:
         return ()
     totals = state.picture.totals
     used = totals.tokens
-    live = sum(request.live for request in state.picture.interceptions.values())
+    running = [request for request in state.picture.interceptions.values() if request.live]
+    live, silent = len(running), quiet(running, now)
     failed = errors(totals)
     tokens_in = fmt.tokens(used.total_input)
     spans: list[Span] = [(f"{live} live", "live" if live else "muted")]
+    if silent is not None:
+        spans.append(silent)
     if roomy:
         spans.append((fmt.plural(totals.interceptions, "request"), "plain"))
         spans.append((f"{tokens_in} in {fmt.tokens(used.output)} out", "plain"))
