@@ -30,8 +30,9 @@ from bridge.events.entries import Interception
 from bridge.events.wire import Command
 from bridge.process import parent
 from monitor import export
+from monitor.lines import format as fmt
 from monitor.lines import names
-from monitor.lines.format import neutralise, one_line
+from monitor.lines.format import neutralise
 from monitor.lines.span import Tone
 from monitor.screens import palette
 from monitor.screens.help import EVERYWHERE, HelpScreen, key_help
@@ -43,7 +44,9 @@ from monitor.screens.totals import TotalsScreen
 from monitor.screens.view import STATUS_S, Frame, View
 from monitor.screens.walkthrough import WalkthroughScreen
 from monitor.sources.bridge_socket import Source
+from monitor.state.past import MOST, TURNS
 from monitor.state.request_list import Listing
+from monitor.state.sessions import Agent
 from monitor.state.state import Incoming, MonitorState
 from monitor.styles import colours, themes
 from monitor.widgets.views import VIEWS, ViewsBar
@@ -215,6 +218,31 @@ class MonitorApp(App[None]):
         self.request.open(message.request)
         self.action_view("request")
 
+    @on(ReasoningScreen.Older)
+    def _load_older(self, message: ReasoningScreen.Older) -> None:
+        self.run_worker(self._ask_for_older(message.agent), name="history", group="history", exclusive=True)
+
+    async def _ask_for_older(self, agent: Agent) -> None:
+        """Asks the record for the turns before the first that is known of a session."""
+        past, session = self.state.past, self.state.roster.session(agent.last.id)
+        if session is None or session.session_id is None:
+            self.show_message("its requests say no session, so the record can't tell which are its own", "muted")
+        elif session.id in past.whole:
+            self.show_message("the record holds nothing older of this session", "muted")
+        elif past.full:
+            self.show_message(f"no more than {MOST} older turns are kept; the rest is in the record", "muted")
+        else:
+            known = len(past.turns)
+            past.expect(session.id)
+            reply = await self.source.send(
+                Command(0, "history", before=session.requests[0].id, session=session.session_id, limit=TURNS)
+            )
+            if reply.ok:
+                self.show_message(f"{fmt.plural(len(past.turns) - known, 'older turn')} loaded", "good")
+                self.paint()
+            else:
+                self.show_message(f"could not load: {reply.error}", "bad")
+
     @on(RequestScreen.Read)
     def _read_session(self, message: RequestScreen.Read) -> None:
         self.reasoning.choose(message.request)
@@ -300,7 +328,7 @@ class MonitorApp(App[None]):
     def _called(self, request: Interception) -> str:
         """A request by its session and its id: Codex 2, 853af7ce."""
         name = self.state.roster.name(request.id)
-        return f"{names.short(name) if name else one_line(request.started.client)}, {one_line(request.id)[:8]}"
+        return f"{names.short(name) if name else fmt.one_line(request.started.client)}, {fmt.one_line(request.id)[:8]}"
 
     async def _send(self, command: Command, done: str) -> None:
         """Sends a command and says what came of it."""

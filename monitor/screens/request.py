@@ -86,7 +86,7 @@ class RequestScreen(View):
         self.listing.update(frame.state, frame.then)
         if self._wanted is None:
             self._wanted = self.listing.selection.id
-        known = frame.state.picture.interceptions.get(self._wanted or "")
+        known = frame.state.request(self._wanted)
         if known is not None:  # what the picture has forgotten is shown as it was
             another = self.request is None or self.request.id != known.id
             self.request, self._trace = known, frame.state.trace(known.id)

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 
 from attrs import Factory, define, evolve, frozen
 
-from monitor.state.sessions import Session
+from monitor.state.sessions import Agent, Session
 
 PROMPT = 200
 """Characters of a prompt that its first words are taken from."""
@@ -57,24 +57,33 @@ def first_words(session: Session) -> str:
 
 @define
 class Roster:
-    """The sessions there are, in the order in which they began, and what they are called."""
+    """The sessions there are, in the order in which they began, their agents, and what they are called."""
 
     sessions: list[Session] = Factory(list)
     names: dict[str, Name] = Factory(dict)
     """By the session's id."""
-    _of: dict[str, Session] = Factory(dict)
+    agents: list[Agent] = Factory(list)
+    """Session by session; in each the main one first."""
+    _session_of: dict[str, Session] = Factory(dict)
+    _agent_of: dict[str, Agent] = Factory(dict)
 
-    def add(self, found: list[Session]) -> None:
-        """Takes the place of all that it held, but for the names."""
+    def take(self, found: list[Session]) -> None:
+        """Takes over these in the place of all that it held, but for the names."""
         self.names = name_sessions(found, self.names)
         self.sessions = found
-        self._of = {request.id: session for session in found for request in session.requests}
+        self.agents = [agent for session in found for agent in session.agents()]
+        self._session_of = {request.id: session for session in found for request in session.requests}
+        self._agent_of = {request.id: agent for agent in self.agents for request in agent.requests}
 
     def session(self, request: str | None) -> Session | None:
         """The session that a request belongs to."""
-        return self._of.get(request or "")
+        return self._session_of.get(request or "")
+
+    def agent(self, request: str | None) -> Agent | None:
+        """The agent that made a request."""
+        return self._agent_of.get(request or "")
 
     def name(self, request: str) -> Name | None:
         """What the session of that request is called."""
-        session = self._of.get(request)
+        session = self._session_of.get(request)
         return self.names[session.id] if session else None

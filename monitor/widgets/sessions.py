@@ -8,8 +8,8 @@ from textual.message import Message
 
 from monitor.lines import names as called
 from monitor.lines.span import Line, Span, Tone
-from monitor.state.names import Name
-from monitor.state.sessions import Panes, Session
+from monitor.state.names import Roster
+from monitor.state.sessions import Panes
 from monitor.widgets.line_bar import LineBar
 
 
@@ -27,9 +27,9 @@ class SessionStrip(LineBar):
         super().__init__()
         self._ends: list[tuple[int, str]] = []
 
-    def show(self, found: list[Session], names: dict[str, Name], panes: Panes) -> None:
+    def show(self, roster: Roster, panes: Panes) -> None:
         """Takes over what is known; paints only what changed."""
-        line, self._ends = _line(found, names, panes, self.size.width)
+        line, self._ends = _line(roster, panes, self.size.width)
         self.put(line)
 
     def on_click(self, event: events.Click) -> None:
@@ -42,9 +42,12 @@ class SessionStrip(LineBar):
                 return
 
 
-def _line(found: list[Session], known: dict[str, Name], panes: Panes, width: int) -> tuple[Line, list[tuple[int, str]]]:
+def _line(roster: Roster, panes: Panes, width: int) -> tuple[Line, list[tuple[int, str]]]:
     """With what each was asked where all of that has room."""
-    here = panes.open[panes.at] if panes.open else None
+    found, known = roster.sessions, roster.names
+    by_id = {agent.id: agent.session for agent in roster.agents}
+    here = by_id.get(panes.open[panes.at]) if panes.open else None
+    lying = {by_id.get(id_) for id_ in panes.open}
     names = [f"{called.full(known[session.id])}  " for session in found]
     if sum(2 + cell_len(name) for name in names) > width:
         names = [f"{called.short(known[session.id])}  " for session in found]
@@ -60,7 +63,7 @@ def _line(found: list[Session], known: dict[str, Name], panes: Panes, width: int
         if used > width and index > first:
             spans.append(("▸", "muted"))
             break
-        tone: Tone = "here" if session.id == here else "plain" if session.id in panes.open else "muted"
+        tone: Tone = "here" if session.id == here else "plain" if session.id in lying else "muted"
         spans += [("● " if session.live else "○ ", "live" if session.live else "faint"), (names[index], tone)]
         ends.append((used, session.id))
     return tuple(spans), ends

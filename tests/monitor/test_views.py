@@ -26,7 +26,7 @@ def test_numbers_bring_views_to_the_front() -> None:
     async def act(stage: Stage, pilot: Pilot[None]) -> None:
         two_sessions(stage)
         for number, name, text in (
-            ("2", "reasoning", "Claude Code 1 · is the migration safe to ru… · 2 requests"),
+            ("2", "reasoning", "Claude Code 1 · turn 2 of 2"),
             ("3", "keys", "1 cooling"),
             ("4", "request", "Events"),
             ("5", "totals", "By model"),
@@ -116,7 +116,7 @@ def test_the_request_view_acts_on_its_request(tmp_path: Path) -> None:
             assert f"· {id_} ·" in await press(stage, pilot, key)
         for key in ("tab", "j", "k", "G", "g", "space", "pageup"):
             await press(stage, pilot, key)
-        assert "Claude Code 1 · is the migration safe to ru… · 2 requests" in await press(stage, pilot, "r")
+        assert "Claude Code 1 · turn 2 of 2" in await press(stage, pilot, "r")
         assert view(stage) == "reasoning"
 
     play(SMALL, act)
