@@ -46,7 +46,7 @@ from monitor.screens.walkthrough import WalkthroughScreen
 from monitor.sources.bridge_socket import Source
 from monitor.state.past import MOST, TURNS
 from monitor.state.request_list import Listing
-from monitor.state.sessions import Agent
+from monitor.state.sessions import SessionAgent
 from monitor.state.state import Incoming, MonitorState
 from monitor.styles import colours, themes
 from monitor.widgets.views import VIEWS, ViewsBar
@@ -222,7 +222,7 @@ class MonitorApp(App[None]):
     def _load_older(self, message: ReasoningScreen.Older) -> None:
         self.run_worker(self._ask_for_older(message.agent), name="history", group="history", exclusive=True)
 
-    async def _ask_for_older(self, agent: Agent) -> None:
+    async def _ask_for_older(self, agent: SessionAgent) -> None:
         """Asks the record for the turns before the first that is known of a session."""
         past, session = self.state.past, self.state.roster.session(agent.last.id)
         if session is None or session.session_id is None:

@@ -9,7 +9,7 @@ from monitor.lines import names
 from monitor.lines.span import Line, Span, Tone
 from monitor.lines.verdict import mark, verdict
 from monitor.state.names import Roster
-from monitor.state.sessions import Agent
+from monitor.state.sessions import SessionAgent
 from monitor.state.state import MonitorState
 
 RIGHT = 10
@@ -20,21 +20,21 @@ ROOMY = 24
 """Cells from which on a session's name has room for its words."""
 
 
-def order(roster: Roster) -> list[Agent]:
+def order(roster: Roster) -> list[SessionAgent]:
     """The agents as the tree has them: the session that began last comes first."""
-    sessions: dict[str, list[Agent]] = {}
+    sessions: dict[str, list[SessionAgent]] = {}
     for agent in roster.agents:
         sessions.setdefault(agent.session, []).append(agent)
     return [agent for session in reversed(sessions.values()) for agent in session]
 
 
-def own_name(agent: Agent) -> str:
+def own_name(agent: SessionAgent) -> str:
     """What a subagent is called within its session: what it is for, else its first words, else the end of its id."""
     prompt = next((request.prompt for request in agent.requests if request.prompt), None)
     return fmt.one_line(agent.kind or (" ".join(prompt[:200].split()) if prompt else "") or (agent.agent_id or "")[-8:])
 
 
-def title(agent: Agent, roster: Roster, *, roomy: bool = True) -> str:
+def title(agent: SessionAgent, roster: Roster, *, roomy: bool = True) -> str:
     """Claude Code 1 ▸ Explore; of a main agent its session's name, with its words where there is room."""
     name = roster.names[agent.session]
     if agent.agent_id is None:
@@ -42,7 +42,7 @@ def title(agent: Agent, roster: Roster, *, roomy: bool = True) -> str:
     return f"{names.short(name)} ▸ {fmt.fit(own_name(agent), names.WORDS).rstrip()}"
 
 
-def line(agent: Agent, state: MonitorState, now: datetime, width: int, tone: Tone) -> Line:
+def line(agent: SessionAgent, state: MonitorState, now: datetime, width: int, tone: Tone) -> Line:
     """An agent in one line of that width."""
     glyph, glyph_tone = mark(agent.last, now)
     branch = "  " * (agent.depth - 1) + "└ " if agent.depth else ""
@@ -53,7 +53,7 @@ def line(agent: Agent, state: MonitorState, now: datetime, width: int, tone: Ton
     return (*left, (fmt.fit(called, room), tone), (" ", "plain"), (fmt.fit(text, RIGHT, right=True), right_tone))
 
 
-def _just_now(agent: Agent, state: MonitorState, now: datetime) -> Span:
+def _just_now(agent: SessionAgent, state: MonitorState, now: datetime) -> Span:
     """Its rate while it writes, its silence, or its age."""
     request = agent.last
     if not request.live:

@@ -22,7 +22,7 @@ from monitor.lines.request_story import SEPARATOR, story_blocks
 from monitor.lines.span import Line, Span, Tone
 from monitor.lines.verdict import mark, verdict
 from monitor.state.phase import running_ms
-from monitor.state.sessions import Agent
+from monitor.state.sessions import SessionAgent
 
 READ = ("prompt", "thought", "tool", "answer")
 """The kinds of blocks that make the story; a block's key begins with its kind."""
@@ -51,14 +51,14 @@ def is_turn(block: Block) -> bool:
 
 
 @frozen
-class Answer:
+class CallAnswer:
     """What came of a tool call: the result that a later request brought, and how long the tool took, if told."""
 
     result: Result | None
     took_ms: float | None
 
 
-Answers = dict[str, Answer]
+Answers = dict[str, CallAnswer]
 """By the id of the call."""
 
 
@@ -66,9 +66,9 @@ Answers = dict[str, Answer]
 class StoryReader:
     """Makes stories. The blocks of a request that has ended change only by what its calls came to, and are kept."""
 
-    _ended: dict[str, tuple[int, list[Answer | None], list[Block]]] = Factory(dict)
+    _ended: dict[str, tuple[int, list[CallAnswer | None], list[Block]]] = Factory(dict)
 
-    def read(self, agent: Agent, now: datetime, earlier: int = 0) -> list[Block]:
+    def read(self, agent: SessionAgent, now: datetime, earlier: int = 0) -> list[Block]:
         """The whole story of an agent, in reading order; `earlier` turns are known of, but not there."""
         blocks: list[Block] = [_not_there(earlier)] if earlier else []
         prompt: str | None = None
@@ -104,12 +104,12 @@ def _answers(requests: list[Interception]) -> Answers:
         brought.update({result.tool_call_id: result for result in request.results if result.tool_call_id})
         for call, result in brought.items():
             if call in calls:
-                answers[call] = Answer(result, times.get(call) or times.get(calls[call]))
+                answers[call] = CallAnswer(result, times.get(call) or times.get(calls[call]))
     return answers
 
 
 def _chapter(
-    request: Interception, turn: int, now: datetime, *, last_prompt: str | None, answers: list[Answer | None]
+    request: Interception, turn: int, now: datetime, *, last_prompt: str | None, answers: list[CallAnswer | None]
 ) -> list[Block]:
     blocks = [divider(request, turn, now)]
     for block in story_blocks(request, now):
@@ -185,7 +185,7 @@ def _changes(request: Interception) -> Iterator[Span]:
             yield f"{what} changed", "warn"
 
 
-def _result(number: int, answer: Answer) -> Block:
+def _result(number: int, answer: CallAnswer) -> Block:
     """What a tool answered: its beginning, and how long it is in all."""
     result = answer.result
     failed = result is not None and result.is_error

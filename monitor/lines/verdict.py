@@ -54,7 +54,7 @@ def mark(request: Interception, now: datetime | None = None) -> Span:
 
 
 @frozen
-class Verdict:
+class Standing:
     """`short` has at most 10 cells. `quiet_s` is None while the request goes on."""
 
     word: str
@@ -74,15 +74,15 @@ class Verdict:
         return " · ".join(part for part in parts if part)
 
 
-def verdict(request: Interception, now: datetime) -> Verdict:
+def verdict(request: Interception, now: datetime) -> Standing:
     """How a request stands."""
     tone = mark(request)[1]
     if request.silence is None or not request.live:
         word = "waits for key" if request.waiting_until else phase_label(request)
-        return Verdict(word, "no key" if request.waiting_until else word, "muted" if tone == "good" else tone)
+        return Standing(word, "no key" if request.waiting_until else word, "muted" if tone == "good" else tone)
     quiet_s = fmt.seconds_between(request.silence.since, now)
     short = f"{IN_FEW_CELLS[request.silence.kind]} {fmt.age(quiet_s)}"
-    return Verdict(WORDS[request.silence.kind], short, silence_tone(quiet_s), quiet_s)
+    return Standing(WORDS[request.silence.kind], short, silence_tone(quiet_s), quiet_s)
 
 
 def silence_tone(quiet_s: float) -> Tone:

@@ -16,7 +16,7 @@ from monitor.lines import format as fmt
 from monitor.lines.marks import compacted, served_other
 from monitor.lines.span import Line, Span, Tone
 from monitor.lines.verdict import mark, verdict
-from monitor.state.pace import SLOTS, Pace
+from monitor.state.pace import SLOTS, WritingPace
 from monitor.state.phase import running_ms
 
 WIDE, MIDDLE = 110, 74
@@ -26,11 +26,11 @@ Pieces = tuple[Span, ...]
 
 
 @frozen
-class Subject:
+class VitalsSubject:
     """Whose vitals: an agent's requests, at least one, the newest last; the pace of that one; its session's sums."""
 
     requests: Sequence[Interception]
-    pace: Pace | None
+    pace: WritingPace | None
     session: Tokens | None
 
     @property
@@ -44,7 +44,7 @@ class Subject:
         return next((request for request in reversed(self.requests) if request.tokens), None)
 
 
-def line(subject: Subject, now: datetime, width: int) -> Line:
+def line(subject: VitalsSubject, now: datetime, width: int) -> Line:
     """All of it that has room."""
     wide, middle = width >= WIDE, width >= MIDDLE
     between: Span = (" · ", "faint") if wide else ("  ", "plain")
@@ -59,7 +59,7 @@ def line(subject: Subject, now: datetime, width: int) -> Line:
     return tuple(spans)
 
 
-def _parts(subject: Subject, now: datetime, *, wide: bool, middle: bool) -> Iterator[Pieces]:
+def _parts(subject: VitalsSubject, now: datetime, *, wide: bool, middle: bool) -> Iterator[Pieces]:
     yield _state(subject.last, now, middle=middle)
     other = served_other(subject.last)
     if other is not None:
@@ -99,7 +99,7 @@ def minutes(seconds: float) -> str:
     return f"{hours}:{rest // 60:02}:{rest % 60:02}" if hours else f"{rest // 60}:{rest % 60:02}"
 
 
-def _speed(request: Interception, pace: Pace | None, now: datetime, *, wide: bool, middle: bool) -> Pieces:
+def _speed(request: Interception, pace: WritingPace | None, now: datetime, *, wide: bool, middle: bool) -> Pieces:
     if not request.live or pace is None:
         return ()
     rate = f"~{pace.rate(now):.0f}"
@@ -116,7 +116,7 @@ def context_tone(share: float) -> Tone:
     return "bad" if share >= 0.85 else "warn" if share >= 0.7 else "live"
 
 
-def _context(subject: Subject, *, wide: bool, middle: bool) -> Pieces:
+def _context(subject: VitalsSubject, *, wide: bool, middle: bool) -> Pieces:
     counted = subject.counted
     if counted is None or counted.tokens is None:
         return ()
@@ -138,7 +138,7 @@ def thousands(count: int) -> str:
     return str(count) if count < 1_000 else f"{count / 1_000:.0f}k" if count < 999_500 else f"{count / 1_000_000:.1f}M"
 
 
-def _last_byte(subject: Subject, now: datetime, *, wide: bool) -> Pieces:
+def _last_byte(subject: VitalsSubject, now: datetime, *, wide: bool) -> Pieces:
     request = subject.last
     if not request.live:
         ago = fmt.age(fmt.seconds_between(request.ended_at or now, now))

@@ -14,7 +14,7 @@ from monitor.lines import agent_tree, vitals
 from monitor.lines.session_story import StoryReader, is_tool, outline, plain, request_of
 from monitor.screens.picker import Choice, PickerScreen
 from monitor.screens.view import Frame, View
-from monitor.state.sessions import Agent, Panes
+from monitor.state.sessions import Panes, SessionAgent
 from monitor.widgets.agent_pane import AgentPane
 from monitor.widgets.agent_tree import AgentTree
 from monitor.widgets.empty_state import EmptyState
@@ -92,14 +92,14 @@ class ReasoningScreen(View):
     class Older(Message):
         """Somebody wants the turns before the first that is known."""
 
-        def __init__(self, agent: Agent) -> None:
+        def __init__(self, agent: SessionAgent) -> None:
             super().__init__()
             self.agent = agent
 
     def __init__(self) -> None:
         super().__init__(classes="-blank")
         self.panes = Panes()
-        self._found: list[Agent] = []
+        self._found: list[SessionAgent] = []
         self._reader = StoryReader()
         self._query = ""
         self._depth: Depth = "folded"
@@ -202,7 +202,7 @@ class ReasoningScreen(View):
             roster = frame.state.roster
             self.strip.show(roster, self.panes)
 
-    def _show(self, pane: AgentPane, agent: Agent, frame: Frame) -> None:
+    def _show(self, pane: AgentPane, agent: SessionAgent, frame: Frame) -> None:
         state = frame.state
         earlier = self._earlier[agent.id] = state.earlier_turns(agent)
         blocks = self._reader.read(agent, frame.then, earlier)
@@ -211,7 +211,9 @@ class ReasoningScreen(View):
         story = pane.story
         story.show(agent.id, blocks, live=agent.live)
         session = state.picture.sessions.known.get(agent.session_id or "")
-        subject = vitals.Subject(agent.requests, state.paces.get(agent.last.id), session.tokens if session else None)
+        subject = vitals.VitalsSubject(
+            agent.requests, state.paces.get(agent.last.id), session.tokens if session else None
+        )
         pane.vitals.put(vitals.line(subject, frame.then, pane.vitals.size.width - 2))
         turn = f"turn {earlier + story.turn + 1} of {earlier + len(agent.requests)}"
         parts = [agent_tree.title(agent, state.roster, roomy=pane.size.width >= vitals.WIDE), turn]
@@ -232,7 +234,7 @@ class ReasoningScreen(View):
         return self.session_views[self.panes.at]
 
     @property
-    def agent(self) -> Agent | None:
+    def agent(self) -> SessionAgent | None:
         """The agent that a person reads."""
         here = self.panes.open[self.panes.at] if self.panes.open else None
         return next((agent for agent in self._found if agent.id == here), None)

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 
 from attrs import Factory, define, evolve, frozen
 
-from monitor.state.sessions import Agent, Session
+from monitor.state.sessions import Session, SessionAgent
 
 PROMPT = 200
 """Characters of a prompt that its first words are taken from."""
@@ -62,10 +62,10 @@ class Roster:
     sessions: list[Session] = Factory(list)
     names: dict[str, Name] = Factory(dict)
     """By the session's id."""
-    agents: list[Agent] = Factory(list)
+    agents: list[SessionAgent] = Factory(list)
     """Session by session; in each the main one first."""
     _session_of: dict[str, Session] = Factory(dict)
-    _agent_of: dict[str, Agent] = Factory(dict)
+    _agent_of: dict[str, SessionAgent] = Factory(dict)
 
     def take(self, found: list[Session]) -> None:
         """Takes over these in the place of all that it held, but for the names."""
@@ -79,7 +79,7 @@ class Roster:
         """The session that a request belongs to."""
         return self._session_of.get(request or "")
 
-    def agent(self, request: str | None) -> Agent | None:
+    def agent(self, request: str | None) -> SessionAgent | None:
         """The agent that made a request."""
         return self._agent_of.get(request or "")
 

@@ -28,7 +28,7 @@ class _Count:
 
 
 @define
-class Pace:
+class WritingPace:
     """Of one request that runs. `last_at` is when something of its answer came last, `first_at` when it began."""
 
     first_at: datetime

@@ -24,7 +24,7 @@ BEFORE = 20
 
 
 @define
-class Past:
+class RecordedPast:
     """Each in the order in which they came."""
 
     turns: dict[str, Interception] = Factory(dict)

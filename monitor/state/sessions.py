@@ -18,7 +18,7 @@ from bridge.events.entries import Interception
 
 
 @define(eq=False)
-class Agent:
+class SessionAgent:
     """One agent of a session: its requests in the order in which they came. `id` stays the same while it goes on."""
 
     id: str
@@ -66,24 +66,24 @@ class Session:
         """Its newest request."""
         return self.requests[-1]
 
-    def agents(self) -> list[Agent]:
+    def agents(self) -> list[SessionAgent]:
         """Its agents, each followed by those that it gave work to; the main one first."""
-        found: dict[str | None, Agent] = {}
+        found: dict[str | None, SessionAgent] = {}
         parents: dict[str, str | None] = {}
         for request in self.requests:
             name = request.started.agent_id
             if name not in found:
                 id_ = f"{self.id} agent {name or ''}"
-                found[name] = Agent(id_, self.id, self.client, self.session_id, name)
+                found[name] = SessionAgent(id_, self.id, self.client, self.session_id, name)
             found[name].requests.append(request)
             if name is not None and request.started.parent_agent_id not in (None, name):
                 parents.setdefault(name, request.started.parent_agent_id)
-        below: dict[str | None, list[Agent]] = {}
+        below: dict[str | None, list[SessionAgent]] = {}
         for name, agent in found.items():
             if name is not None:
                 parent = parents.get(name)
                 below.setdefault(parent if parent in found else None, []).append(agent)
-        ordered: list[Agent] = []
+        ordered: list[SessionAgent] = []
         waiting = [(agent, 1 if None in found else 0) for agent in reversed(below.get(None, []))]
         if None in found:
             waiting.append((found[None], 0))
@@ -125,7 +125,7 @@ class Panes:
     at: int = 0
     follow: bool = True
 
-    def settle(self, found: list[Agent], room: int) -> None:
+    def settle(self, found: list[SessionAgent], room: int) -> None:
         """Fills as many panes as there are agents for; what is gone makes room for the latest."""
         by_id = {agent.id: agent for agent in found}
         latest = sorted(found, key=lambda agent: (agent.live, agent.last.started_at), reverse=True)
@@ -143,7 +143,7 @@ class Panes:
                     self.open[pane] = waiting.pop(0).id
         self.at = min(self.at, max(0, len(self.open) - 1))
 
-    def move(self, found: list[Agent], step: int) -> None:
+    def move(self, found: list[SessionAgent], step: int) -> None:
         """Puts the next agent (the one before where negative) that is not open elsewhere into this pane."""
         ids = [agent.id for agent in found]
         if not self.open:

@@ -33,9 +33,9 @@ from bridge.events.vocabulary import (
 from bridge.events.wire import Envelope, Hello, History, Message, Reply, Snapshot
 from bridge.limits import LIMITS
 from monitor.state.names import Roster
-from monitor.state.pace import Pace
-from monitor.state.past import Past
-from monitor.state.sessions import Agent, sessions
+from monitor.state.pace import WritingPace
+from monitor.state.past import RecordedPast
+from monitor.state.sessions import SessionAgent, sessions
 from monitor.state.trace import Trace
 from monitor.state.usage import UsageHistory
 
@@ -84,13 +84,13 @@ class MonitorState:
     record_failure: RecordFailed | None = None
     key_changed_at: dict[tuple[str, str], datetime] = Factory(dict)
     first_token_at: dict[str, datetime] = Factory(dict)
-    paces: dict[str, Pace] = Factory(dict)
+    paces: dict[str, WritingPace] = Factory(dict)
     """Of the requests whose answers have begun, and are not over."""
     traces: dict[str, Trace] = Factory(dict)
     usage: UsageHistory = Factory(UsageHistory)
     earlier: dict[str, Interception] = Factory(dict)
     """Requests of bridges that are gone, which the one that runs knows nothing of."""
-    past: Past = Factory(Past)
+    past: RecordedPast = Factory(RecordedPast)
     _roster: Roster = Factory(Roster)
     _roster_of: tuple[int, int, Picture | None] = (0, 0, None)
 
@@ -223,7 +223,7 @@ class MonitorState:
         if request is not None and request.live:
             pace = self.paces.get(id_)
             if pace is None:
-                pace = self.paces[id_] = Pace(at, at)
+                pace = self.paces[id_] = WritingPace(at, at)
             pace.note(event, at)
 
     def _lose(self, reason: str, now: datetime) -> None:
@@ -246,7 +246,7 @@ class MonitorState:
             self._roster.take(sessions(self.past.with_later(self.picture.interceptions.values())))
         return self._roster
 
-    def earlier_turns(self, agent: Agent) -> int:
+    def earlier_turns(self, agent: SessionAgent) -> int:
         """How many turns of that agent are over and not known, as far as one can tell: only where it is alone."""
         session = self.roster.session(agent.last.id)
         totals = self.picture.sessions.known.get(agent.session_id or "")

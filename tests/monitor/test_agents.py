@@ -9,7 +9,7 @@ from bridge.events.entries import Interception
 from bridge.events.vocabulary import AnswerDelta, PromptRecorded, TokensUsed
 from bridge.events.wire import Command, History, Reply
 from monitor.screens.picker import Choice, matching
-from monitor.state.past import MOST, Past
+from monitor.state.past import MOST, RecordedPast
 from tests.support.hands import play, press, settle, view
 from tests.support.play import START, Stage, ended, started
 
@@ -186,7 +186,7 @@ def test_where_there_is_no_record_it_says_so() -> None:
 
 
 def test_what_the_record_told_is_bounded() -> None:
-    past = Past()
+    past = RecordedPast()
     past.expect("s")
     past.take(old(*map(str, range(MOST))), more=True, since=None)
     assert past.full

@@ -22,7 +22,7 @@ from monitor.lines import search
 from monitor.lines.session_story import StoryReader, plain, request_of
 from monitor.lines.span import Span
 from monitor.state import sessions
-from monitor.state.sessions import Agent, Panes
+from monitor.state.sessions import Panes, SessionAgent
 from monitor.state.state import MonitorState
 from tests.support.folds import after, tell
 from tests.support.play import START, ended, started
@@ -158,14 +158,14 @@ def test_a_copy_is_harmless_and_whole() -> None:
     assert "x" * 9_000 + "␛]52;c;x␇\n[b]y\n" in text
 
 
-def lying(*sessions_: tuple[str, bool]) -> list[Agent]:
+def lying(*sessions_: tuple[str, bool]) -> list[SessionAgent]:
     """Agents by name, live or not, the later ones the newer."""
     made = []
     for number, (name, live) in enumerate(sessions_):
         state = after(started(name), *([] if live else [ended(name)]))
         request = state.picture.interceptions[name]
         request.started_at = START + timedelta(seconds=number)
-        made.append(Agent(name, name, "Codex", name, requests=[request]))
+        made.append(SessionAgent(name, name, "Codex", name, requests=[request]))
     return made
 
 

@@ -20,8 +20,8 @@ from bridge.events.vocabulary import (
 from bridge.limits import LIMITS
 from monitor.lines import vitals
 from monitor.lines.marks import compacted, marks, served_other
-from monitor.lines.vitals import Subject, context_tone, minutes
-from monitor.state.pace import Pace
+from monitor.lines.vitals import VitalsSubject, context_tone, minutes
+from monitor.state.pace import WritingPace
 from monitor.state.state import MonitorState
 from tests.support.folds import after, at, plain
 from tests.support.play import START, ended, started, story
@@ -42,7 +42,7 @@ def working() -> MonitorState:
 def shown(state: MonitorState, seconds: float, width: int) -> str:
     agent = state.roster.agents[0]
     totals = state.picture.sessions.known[agent.session_id or ""]
-    subject = Subject(agent.requests, state.paces.get(agent.last.id), totals.tokens)
+    subject = VitalsSubject(agent.requests, state.paces.get(agent.last.id), totals.tokens)
     return plain(vitals.line(subject, START + at(seconds), width))
 
 
@@ -88,7 +88,7 @@ def test_times_read_as_on_a_clock(seconds: float, text: str) -> None:
 
 
 def test_a_rate_is_estimated_from_texts_and_from_what_the_provider_says_of_hidden_ones() -> None:
-    pace = Pace(START, START)
+    pace = WritingPace(START, START)
     for second in range(10):
         pace.note(AnswerDelta("a", "four" * 5), START + at(second))
     assert pace.rate(START + at(9)) == pytest.approx(50 / 9, abs=0.7)
