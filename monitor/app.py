@@ -27,14 +27,16 @@ from textual.screen import Screen
 from textual.timer import Timer
 
 from bridge.events.entries import Interception
-from bridge.events.wire import Command
+from bridge.events.wire import Command, Hello, Reply, Snapshot
 from bridge.process import parent
 from monitor import export
 from monitor.lines import format as fmt
 from monitor.lines import names
 from monitor.lines.format import neutralise
 from monitor.lines.span import Tone
+from monitor.lines.verdict import verdict
 from monitor.screens import palette
+from monitor.screens.confirm import ConfirmScreen
 from monitor.screens.help import EVERYWHERE, HelpScreen, key_help
 from monitor.screens.keys import KeysScreen
 from monitor.screens.live import LiveScreen
@@ -44,7 +46,8 @@ from monitor.screens.totals import TotalsScreen
 from monitor.screens.view import STATUS_S, Frame, View
 from monitor.screens.walkthrough import WalkthroughScreen
 from monitor.sources.bridge_socket import Source
-from monitor.state.past import MOST, TURNS
+from monitor.state.past import BEFORE, MOST, TURNS
+from monitor.state.phase import running_ms
 from monitor.state.request_list import Listing
 from monitor.state.sessions import SessionAgent
 from monitor.state.state import Incoming, MonitorState
@@ -112,6 +115,9 @@ class MonitorApp(App[None]):
         self._frame_timer: Timer | None = None
         self._painted_at = float("-inf")
         self._snapshot_requested = False
+        self._looked_before: Hello | None = None
+        self._asking = asyncio.Lock()
+        """One question to the record at a time: what comes is about the last one."""
         self._runs_on: asyncio.AbstractEventLoop | None = None
         self._is_to_end = False
 
@@ -146,9 +152,26 @@ class MonitorApp(App[None]):
         if self.state.gap and not self._snapshot_requested:
             self._snapshot_requested = True
             self.run_worker(self._catch_up(), name="catch up")
+        if isinstance(incoming, Snapshot):
+            self._look_before()
         if self._frame_timer is None and not self._is_overlaid:
             wait = FRAME_S - (asyncio.get_running_loop().time() - self._painted_at)
             self._frame_timer = self.set_timer(max(0.001, wait), self.paint)
+
+    def _look_before(self) -> None:
+        """Asks once for the last requests before this bridge, unless it has told more than it holds itself."""
+        hello, picture = self.state.hello, self.state.picture
+        if hello is None or hello == self._looked_before or picture.totals.forgotten:
+            return
+        self._looked_before = hello
+        first = next((id_ for id_ in picture.interceptions if id_ not in self.state.earlier), None)
+        self.run_worker(self._ask_the_record(None, Command(0, "history", before=first, limit=BEFORE)), name="before")
+
+    async def _ask_the_record(self, session: str | None, command: Command) -> Reply:
+        """Asks for past requests, of that session or of all; the state takes them in before the reply is there."""
+        async with self._asking:
+            self.state.past.expect(session)
+            return await self.source.send(command)
 
     @property
     def _is_overlaid(self) -> bool:
@@ -233,10 +256,9 @@ class MonitorApp(App[None]):
             self.show_message(f"no more than {MOST} older turns are kept; the rest is in the record", "muted")
         else:
             known = len(past.turns)
-            past.expect(session.id)
-            reply = await self.source.send(
-                Command(0, "history", before=session.requests[0].id, session=session.session_id, limit=TURNS)
-            )
+            first = session.requests[0].id
+            command = Command(0, "history", before=first, session=session.session_id, limit=TURNS)
+            reply = await self._ask_the_record(session.id, command)
             if reply.ok:
                 self.show_message(f"{fmt.plural(len(past.turns) - known, 'older turn')} loaded", "good")
                 self.paint()
@@ -322,6 +344,18 @@ class MonitorApp(App[None]):
         if not request.live:
             self.show_message(f"{self._called(request)} has ended already", "muted")
             return
+        if not message.asks:
+            self._cancel_now(request)
+            return
+        pace = self.state.paces.get(request.id)
+        out = f", ~{fmt.tokens(int(pace.tokens))} tokens out" if pace is not None else ""
+        stands, time = verdict(request, self.clock()), fmt.clock(running_ms(request, self.clock()) / 1000)
+        self.push_screen(
+            ConfirmScreen(f"Cancel {self._called(request)}?", f"{stands.word} {time}{out}"),
+            lambda sure: self._cancel_now(request) if sure else None,
+        )
+
+    def _cancel_now(self, request: Interception) -> None:
         command = Command(0, "cancel", id=request.id)
         self.run_worker(self._send(command, f"cancelled {self._called(request)}"), name="cancel")
 

@@ -33,17 +33,20 @@ class LiveScreen(View):
         ("g G PgUp PgDn", "first, last, a page"),
         ("/", "filter: words, client: model: …"),
         ("s", "slowest first, or newest"),
-        ("f", "follow: jump to each new request"),
+        ("f", "follow: jump to its agent's new requests"),
+        ("Space", "fold what ended of its session"),
         ("Enter", "open it"),
         ("z Escape", "zoom its story, and back"),
         ("v", "unfold its tools, fold them"),
-        ("x", "cancel the selected request"),
+        ("x X", "cancel the selected request; unasked"),
     )
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "back", "Back"),
         Binding("enter", "open", "Open", key_display="⏎"),
         Binding("slash", "filter", "Filter", key_display="/"),
         Binding("x", "cancel", "Cancel"),
+        Binding("X", "cancel(False)", "Cancel unasked", show=False),
+        Binding("space", "fold", "Fold", show=False),
         Binding("s", "sort", "Sort"),
         Binding("f", "follow", "Follow"),
         Binding("z", "enlarge", "Zoom"),
@@ -95,7 +98,7 @@ class LiveScreen(View):
         self.set_class(state.status is Status.CONNECTING, "-unmet")
         if blank:
             self.empty_state.show(state, frame.url, frame.place)
-        self.requests.show(state, self.listing.rows, self.listing.selection.index, then)
+        self.requests.show(state, self.listing, then)
         request = self.selected
         if request is None:
             self.story.show(None, [], live=False)
@@ -146,10 +149,16 @@ class LiveScreen(View):
         self.requests.focus()
         self.redraw()
 
-    def action_cancel(self) -> None:
-        """Asks for the end of the selected request."""
+    def action_cancel(self, asks: bool = True) -> None:
+        """Ends the selected request: the one that is selected now, whatever is selected when one has answered."""
         if self.selected is not None:
-            self.post_message(self.Cancel(self.selected))
+            self.post_message(self.Cancel(self.selected, asks=asks))
+
+    def action_fold(self) -> None:
+        """Folds what has ended of the selected request's session into one row, or unfolds it."""
+        if self.frame is not None:
+            self.listing.fold(self.frame.state)
+            self.redraw()
 
     def action_open(self) -> None:
         """Shows the selected request alone, from its first byte to its last."""
@@ -182,5 +191,5 @@ class LiveScreen(View):
         """The footer shows the keys that do something now."""
         if action == "back" and not parameters:
             return self.has_class("-enlarged") or bool(self.listing.filter.query)
-        asks_for_request = action in ("cancel", "follow", "sort", "filter", "open", "enlarge") and not parameters
+        asks_for_request = action in ("cancel", "fold", "follow", "sort", "filter", "open", "enlarge")
         return not (asks_for_request and self.has_class("-blank"))

@@ -112,6 +112,7 @@ class ReasoningScreen(View):
         self.tree_of_agents = AgentTree()
         self.agent_panes = [AgentPane() for _ in range(2 * COLUMNS[0][1])]
         self.session_views = [pane.story for pane in self.agent_panes]
+        self.grid_of_panes = Container(id="panes")
         self.typed = TypedLine(" / ", "words to find in the story; then n and N")
         self.number = TypedLine(" # ", "the number of a turn")
 
@@ -120,7 +121,7 @@ class ReasoningScreen(View):
         yield self.strip
         with Horizontal(id="agents"):
             yield self.tree_of_agents
-            with Container(id="panes"):
+            with self.grid_of_panes:
                 yield from self.agent_panes
 
     def compose(self) -> ComposeResult:
@@ -172,9 +173,9 @@ class ReasoningScreen(View):
         self._draw_tree(frame)
         by_id = {agent.id: agent for agent in self._found}
         across = min(self.columns, len(self.panes.open))
-        container = self.query_one("#panes")
-        if container.styles.grid_size_columns != across:
-            container.styles.grid_size_columns = across
+        grid = self.grid_of_panes.styles
+        if grid.grid_size_columns != across:
+            grid.grid_size_columns = across
         for number, pane in enumerate(self.agent_panes):
             shown = number < len(self.panes.open)
             if pane.display != shown:
@@ -191,7 +192,7 @@ class ReasoningScreen(View):
         for widget, displayed in (
             (self.tree_of_agents, shown),
             (self.strip, not shown),
-            (self.query_one("#panes"), not alone),
+            (self.grid_of_panes, not alone),
         ):
             if widget.display != displayed:
                 widget.display = displayed

@@ -33,7 +33,7 @@ class RequestScreen(View):
         ("← → h l", "another request"),
         ("e c", "export to a file, copy as curl"),
         ("r", "read the session it belongs to"),
-        ("x", "cancel it"),
+        ("x X", "cancel it; unasked"),
         ("Escape", "back"),
     )
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -43,6 +43,7 @@ class RequestScreen(View):
         Binding("e", "export", "Export"),
         Binding("c", "curl", "Curl"),
         Binding("x", "cancel", "Cancel"),
+        Binding("X", "cancel(False)", "Cancel unasked", show=False),
         Binding("r,enter", "read", "Read"),
     ]
 
@@ -134,10 +135,10 @@ class RequestScreen(View):
         if self.request is not None and self.frame is not None:
             self.post_message(self.Copied(export.curl(self.request, self.frame.url), "a curl command"))
 
-    def action_cancel(self) -> None:
-        """Asks for its end."""
+    def action_cancel(self, asks: bool = True) -> None:
+        """Ends it."""
         if self.request is not None:
-            self.post_message(self.Cancel(self.request))
+            self.post_message(self.Cancel(self.request, asks=asks))
 
     def action_read(self) -> None:
         """Reads the session it belongs to."""

@@ -65,11 +65,11 @@ class View(Screen[None]):
         """Back to where one came from."""
 
     class Cancel(Message):
-        """Somebody wants that request cancelled."""
+        """Somebody wants that request cancelled, and perhaps to be asked before."""
 
-        def __init__(self, request: Interception) -> None:
+        def __init__(self, request: Interception, *, asks: bool) -> None:
             super().__init__()
-            self.request = request
+            self.request, self.asks = request, asks
 
     class Copied(Message):
         """Text for the clipboard, harmless, and what it is."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 from textual.pilot import Pilot
 
@@ -198,3 +200,31 @@ def test_letters_find_choices(typed: str, ids: str) -> None:
     texts = {"a": "Codex 1", "b": "Codex 2", "c": "Claude Code 1"}
     choices = [Choice(id_, ((text, "plain"),)) for id_, text in texts.items()]
     assert "".join(choice.id for choice in matching(choices, typed)) == ids
+
+
+def test_rows_fold_and_what_was_before_stands_dim_below() -> None:
+    async def act(stage: Stage, pilot: Pilot[None]) -> None:
+        stage.history = History(0, START, 0, [], more=False)
+        for each in old("o2", "o1"):
+            each.started_at = START - timedelta(hours=1)
+            stage.history.interceptions.append(each)
+        stage.greet()
+        for id_ in ("a", "b", "c"):
+            stage.tell(started(id_), ended(id_))
+        screen = await stage.until(pilot, "before this bridge")
+        assert "Requests  3 · following" in screen
+        rows = screen.splitlines()
+        below = next(index for index, row in enumerate(rows) if "before this bridge" in row)
+        assert "done" not in rows[below]
+        assert "✓ " in rows[below + 1]
+        assert "✓ " in rows[below - 1]
+        screen = await press(stage, pilot, "space")
+        assert "Codex 1 ▸2" in screen
+        await press(stage, pilot, "G")
+        assert "· o1 ·" in await stage.paint(pilot)
+        await press(stage, pilot, "k", "k")
+        assert stage.app.live.selected is not None
+        assert stage.app.live.selected.id == "c"
+        assert "▸" not in await press(stage, pilot, "space")
+
+    play(SMALL, act)

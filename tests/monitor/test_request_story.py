@@ -169,7 +169,7 @@ def test_rows_fill_the_width_and_stand_under_their_titles(width: int) -> None:
 
 def test_more_room_shows_more_columns() -> None:
     narrow, wide = ([column.title for column, _width in request_row.shown(width)] for width in (77, 180))
-    assert narrow == ["", "agent", "model", "key", "try", "first", "in", "out", "time"]
+    assert narrow == ["", "agent", "model", "key", "", "first", "in", "out", "time"]
     assert set(wide) == {*narrow, "state", "about", "tok/s", "cost", "age"}
 
 
