@@ -74,9 +74,9 @@ def _parts(subject: VitalsSubject, now: datetime, *, wide: bool, middle: bool) -
     if middle and counted is not None and counted.tokens is not None and counted.tokens.total_input:
         share = counted.tokens.cache_read_input / counted.tokens.total_input
         yield ("cache ", "muted"), (f"{share:.0%}", "plain")
-    if wide and counted is not None:
+    if wide and counted is not None and counted.tokens is not None and counted.tokens.cost_usd is not None:
         yield ("turn ", "muted"), (fmt.spent(counted.tokens), "plain")
-    if subject.session is not None:
+    if subject.session is not None and subject.session.cost_usd is not None:
         yield (*((("session ", "muted"),) if wide else ()), (fmt.spent(subject.session), "plain"))
     if middle:
         yield _last_byte(subject, now, wide=wide)
