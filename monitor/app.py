@@ -26,14 +26,18 @@ from textual.filter import ANSIToTruecolor, LineFilter, Monochrome
 from textual.screen import Screen
 from textual.timer import Timer
 
-from bridge.events.wire import Command
+from bridge.events.entries import Interception
+from bridge.events.wire import Command, Hello, Reply, Snapshot
 from bridge.process import parent
 from monitor import export
+from monitor.lines import format as fmt
+from monitor.lines import names
 from monitor.lines.format import neutralise
-from monitor.lines.request_story import subject
 from monitor.lines.span import Tone
+from monitor.lines.verdict import verdict
 from monitor.screens import palette
 from monitor.screens.colon import ColonScreen
+from monitor.screens.confirm import ConfirmScreen
 from monitor.screens.destinations import destinations
 from monitor.screens.help import EVERYWHERE, HelpScreen, key_help
 from monitor.screens.keys import KeysScreen
@@ -46,7 +50,10 @@ from monitor.screens.walkthrough import WalkthroughScreen
 from monitor.sources.bridge_socket import Source
 from monitor.sources.lessons import Lessons
 from monitor.state.alerts import Alerts
+from monitor.state.past import BEFORE, MOST, TURNS
+from monitor.state.phase import running_ms
 from monitor.state.request_list import Listing, exactly, without_since
+from monitor.state.sessions import SessionAgent
 from monitor.state.state import Incoming, MonitorState
 from monitor.state.typed_command import read
 from monitor.styles import colours, themes
@@ -119,6 +126,9 @@ class MonitorApp(App[None]):
         self._frame_timer: Timer | None = None
         self._painted_at = float("-inf")
         self._snapshot_requested = False
+        self._looked_before: Hello | None = None
+        self._asking = asyncio.Lock()
+        """One question to the record at a time: what comes is about the last one."""
         self._runs_on: asyncio.AbstractEventLoop | None = None
         self._is_to_end = False
 
@@ -153,9 +163,26 @@ class MonitorApp(App[None]):
         if self.state.gap and not self._snapshot_requested:
             self._snapshot_requested = True
             self.run_worker(self._catch_up(), name="catch up")
+        if isinstance(incoming, Snapshot):
+            self._look_before()
         if self._frame_timer is None and not self._is_overlaid:
             wait = FRAME_S - (asyncio.get_running_loop().time() - self._painted_at)
             self._frame_timer = self.set_timer(max(0.001, wait), self.paint)
+
+    def _look_before(self) -> None:
+        """Asks once for the last requests before this bridge, unless it has told more than it holds itself."""
+        hello, picture = self.state.hello, self.state.picture
+        if hello is None or hello == self._looked_before or picture.totals.forgotten:
+            return
+        self._looked_before = hello
+        first = next((id_ for id_ in picture.interceptions if id_ not in self.state.earlier), None)
+        self.run_worker(self._ask_the_record(None, Command(0, "history", before=first, limit=BEFORE)), name="before")
+
+    async def _ask_the_record(self, session: str | None, command: Command) -> Reply:
+        """Asks for past requests, of that session or of all; the state takes them in before the reply is there."""
+        async with self._asking:
+            self.state.past.expect(session)
+            return await self.source.send(command)
 
     @property
     def _is_overlaid(self) -> bool:
@@ -248,6 +275,30 @@ class MonitorApp(App[None]):
     def _open_request_read(self, message: ReasoningScreen.Open) -> None:
         self.request.open(message.request)
         self.action_view("request")
+
+    @on(ReasoningScreen.Older)
+    def _load_older(self, message: ReasoningScreen.Older) -> None:
+        self.run_worker(self._ask_for_older(message.agent), name="history", group="history", exclusive=True)
+
+    async def _ask_for_older(self, agent: SessionAgent) -> None:
+        """Asks the record for the turns before the first that is known of a session."""
+        past, session = self.state.past, self.state.roster.session(agent.last.id)
+        if session is None or session.session_id is None:
+            self.show_message("its requests say no session, so the record can't tell which are its own", "muted")
+        elif session.id in past.whole:
+            self.show_message("the record holds nothing older of this session", "muted")
+        elif past.full:
+            self.show_message(f"no more than {MOST} older turns are kept; the rest is in the record", "muted")
+        else:
+            known = len(past.turns)
+            first = session.requests[0].id
+            command = Command(0, "history", before=first, session=session.session_id, limit=TURNS)
+            reply = await self._ask_the_record(session.id, command)
+            if reply.ok:
+                self.show_message(f"{fmt.plural(len(past.turns) - known, 'older turn')} loaded", "good")
+                self.paint()
+            else:
+                self.show_message(f"could not load: {reply.error}", "bad")
 
     @on(RequestScreen.Read)
     def _read_session(self, message: RequestScreen.Read) -> None:
@@ -419,9 +470,27 @@ class MonitorApp(App[None]):
     def _cancel(self, message: View.Cancel) -> None:
         request = message.request
         if not request.live:
-            self.show_message(f"{subject(request)} has ended already", "muted")
+            self.show_message(f"{self._called(request)} has ended already", "muted")
             return
-        self.run_worker(self._send(Command(0, "cancel", id=request.id), f"cancelled {subject(request)}"), name="cancel")
+        if not message.asks:
+            self._cancel_now(request)
+            return
+        pace = self.state.paces.get(request.id)
+        out = f", ~{fmt.tokens(int(pace.tokens))} tokens out" if pace is not None else ""
+        stands, time = verdict(request, self.clock()), fmt.clock(running_ms(request, self.clock()) / 1000)
+        self.push_screen(
+            ConfirmScreen(f"Cancel {self._called(request)}?", f"{stands.word} {time}{out}"),
+            lambda sure: self._cancel_now(request) if sure else None,
+        )
+
+    def _cancel_now(self, request: Interception) -> None:
+        command = Command(0, "cancel", id=request.id)
+        self.run_worker(self._send(command, f"cancelled {self._called(request)}"), name="cancel")
+
+    def _called(self, request: Interception) -> str:
+        """A request by its session and its id: Codex 2, 853af7ce."""
+        name = self.state.roster.name(request.id)
+        return f"{names.short(name) if name else fmt.one_line(request.started.client)}, {fmt.one_line(request.id)[:8]}"
 
     async def _send(self, command: Command, done: str) -> None:
         """Sends a command and says what came of it."""

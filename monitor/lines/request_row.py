@@ -11,10 +11,11 @@ from datetime import datetime
 from attrs import frozen
 
 from bridge.events.entries import Interception
-from bridge.events.values import Outcome
 from monitor.lines import format as fmt
-from monitor.lines.span import Line, Span
-from monitor.state.phase import phase_label
+from monitor.lines import names
+from monitor.lines.marks import marks
+from monitor.lines.span import Line, Span, Tone
+from monitor.lines.verdict import mark, verdict
 from monitor.state.request_list import Listing
 from monitor.state.state import MonitorState
 
@@ -33,25 +34,9 @@ class Column:
     right: bool = False
 
 
-ENDED: dict[Outcome, Span] = {
-    Outcome.FAILED: ("✗", "bad"),
-    Outcome.CANCELLED: ("⊘", "muted"),
-    Outcome.REJECTED: ("!", "warn"),
-}
-
-
-def mark(request: Interception) -> Span:
-    """One cell that says how a request stands."""
-    if request.outcome is None:
-        return ("◌", "warn") if request.waiting_until else ("●", "live")
-    if request.outcome is Outcome.COMPLETED:
-        return ("✓", "good") if (request.status or 200) < 400 else ("✗", "bad")
-    return ENDED[request.outcome]
-
-
-def _phase(request: Interception) -> Span:
-    tone = mark(request)[1]
-    return phase_label(request), "muted" if tone == "good" else tone
+def _stands(request: Interception, now: datetime) -> Span:
+    stands = verdict(request, now)
+    return stands.short, stands.tone
 
 
 def tokens_in(request: Interception) -> int | None:
@@ -67,6 +52,16 @@ def tokens_per_second(request: Interception, state: MonitorState) -> float | Non
     return request.tokens.output / (request.duration_ms - first) * 1000
 
 
+def _name(request: Interception, state: MonitorState) -> Span:
+    name = state.roster.name(request.id)
+    return fmt.one_line(request.started.client) if name is None else names.short(name), "plain"
+
+
+def _about(request: Interception, state: MonitorState) -> Span:
+    name = state.roster.name(request.id)
+    return fmt.UNKNOWN if name is None else names.about(name), "muted"
+
+
 def _key(request: Interception) -> Span:
     if request.attempts:
         failed = request.attempts[-1].reason is not None
@@ -74,9 +69,12 @@ def _key(request: Interception) -> Span:
     return fmt.one_line(request.started.credential.hint), "muted"
 
 
-def _attempts(request: Interception) -> Span:
-    count = len(request.attempts)
-    return (str(count) if count else fmt.UNKNOWN), "warn" if count > 1 else "muted"
+def _marks(request: Interception) -> Span:
+    """What is out of the ordinary; the worst of it gives the tone."""
+    found = marks(request)
+    tones = {tone for _text, tone in found}
+    worst: Tone = "bad" if "bad" in tones else "warn" if "warn" in tones else "withheld"
+    return "".join(text for text, _tone in found), worst
 
 
 def _time(request: Interception, now: datetime) -> Span:
@@ -97,21 +95,23 @@ def _subject(request: Interception) -> Span:
     return badge + name, "plain" if request.started.model else "muted"
 
 
+NAMED = "agent"
+
 COLUMNS = (
-    Column("", 1, lambda request, _state, _now: mark(request)),
-    Column("state", 9, lambda request, _state, _now: _phase(request), room=96),
-    Column("client", 9, lambda request, _state, _now: (fmt.one_line(request.started.client), "plain"), most=18),
+    Column("", 1, lambda request, _state, now: mark(request, now)),
+    Column("state", 10, lambda request, _state, now: _stands(request, now), room=96),
+    Column(NAMED, 13, lambda request, state, _now: _name(request, state), most=18),
     Column("model", 14, lambda request, _state, _now: _subject(request), most=28),
-    Column(
-        "session",
-        8,
-        lambda request, _state, _now: (fmt.one_line(request.started.session_id), "muted"),
-        room=112,
-        most=12,
-    ),
+    Column("about", 10, lambda request, state, _now: _about(request, state), room=112, most=names.WORDS),
     Column("key", 11, lambda request, _state, _now: _key(request)),
-    Column("try", 3, lambda request, _state, _now: _attempts(request), right=True),
-    Column("first", 6, lambda request, state, _now: (fmt.duration(state.first_token_ms(request)), "plain"), right=True),
+    Column("", 5, lambda request, _state, _now: _marks(request)),
+    Column(
+        "first",
+        6,
+        lambda request, state, _now: (fmt.duration(state.first_token_ms(request)), "plain"),
+        room=74,
+        right=True,
+    ),
     Column("in", 6, lambda request, _state, _now: (fmt.tokens(tokens_in(request)), "plain"), right=True),
     Column(
         "out",
@@ -158,22 +158,38 @@ def header(layout: list[tuple[Column, int]]) -> Line:
     return ((" ".join(fmt.fit(column.title, width, right=column.right) for column, width in layout), "title"),)
 
 
-def row(request: Interception, state: MonitorState, now: datetime, layout: list[tuple[Column, int]]) -> Line:
-    """One request as a line of the table."""
+def row(
+    request: Interception,
+    state: MonitorState,
+    now: datetime,
+    layout: list[tuple[Column, int]],
+    *,
+    hidden: int = 0,
+    past: bool = False,
+) -> Line:
+    """One request as a line of the table; `hidden` others are folded into it. What is past is dim."""
     spans: list[Span] = []
     for column, width in layout:
         text, tone = column.cell(request, state, now)
+        if hidden and column.title == NAMED:
+            more = f" ▸{hidden}"
+            text = fmt.fit(text, width - len(more)).rstrip() + more
+        if past:
+            tone = "faint"
         spans.append((fmt.fit(text, width, right=column.right), tone))
         spans.append((" " * GAP, "plain"))
     return tuple(spans[:-1])
 
 
 def title(listing: Listing) -> str:
-    """What stands above the table: Requests  3 of 40 · slowest first · following the newest."""
-    count = str(listing.total) if len(listing.rows) == listing.total else f"{len(listing.rows)} of {listing.total}"
-    parts = [f"Requests  {count}"]
+    """What stands above the table: Requests  202 of 3,912 · rest in the record · following its agent."""
+    listed = len(listing.rows) - listing.before + sum(listing.hidden.values())
+    in_all = listing.total if listing.filter.query.strip() else listing.total + listing.forgotten
+    parts = [f"Requests  {listed}" + (f" of {in_all:,}" if listed != in_all else "")]
+    if listing.forgotten:
+        parts.append("rest in the record")
     if listing.slowest_first:
         parts.append("slowest first")
     if listing.selection.follow:
-        parts.append("following the newest")
+        parts.append("following its agent")
     return " · ".join(parts)

@@ -13,9 +13,10 @@ from bridge.events.values import Outcome, ThoughtSource, WithheldReason
 from bridge.limits import LIMITS
 from monitor.lines import format as fmt
 from monitor.lines.blocks import Block
-from monitor.lines.request_row import mark, tokens_in
+from monitor.lines.request_row import tokens_in
 from monitor.lines.span import Line, Span, Tone
 from monitor.lines.tool_arguments import arguments
+from monitor.lines.verdict import mark, verdict
 from monitor.state.phase import phase_label, running_ms
 
 SOURCES = {
@@ -59,11 +60,14 @@ def story_blocks(request: Interception, now: datetime) -> list[Block]:
     return blocks
 
 
-def title(request: Interception, now: datetime) -> str:
-    """What stands above the story: which request, and how it goes."""
+def title(request: Interception, now: datetime, name: str | None = None) -> str:
+    """What stands above the story: which request, and how it goes. `name` is that of its session."""
     glyph, _tone = mark(request)
+    stands = verdict(request, now)
+    if stands.quiet_s is not None:
+        return f"{name or subject(request)} · {fmt.one_line(request.id)[:8]} · {glyph} {stands.whole}"
     time = fmt.clock(running_ms(request, now) / 1000) if request.live else fmt.duration(request.duration_ms)
-    return f"{subject(request)} · {fmt.one_line(request.id)[:8]} · {glyph} {phase_label(request)} {time}"
+    return f"{name or subject(request)} · {fmt.one_line(request.id)[:8]} · {glyph} {stands.word} {time}"
 
 
 def subject(request: Interception) -> str:

@@ -1,29 +1,28 @@
-"""A session as one story to read: each request a divider, then what was asked, thought, called and answered.
+"""An agent as one story to read: each turn a divider, then what was asked, thought, called and answered.
+
+What a tool answered stands below its call, though it is the next request that brings it.
 
 What the single request's story tells of attempts and routes is left out where all went well: here one reads.
 """
 
 from __future__ import annotations
 
+from collections.abc import Container, Iterator
 from datetime import datetime
 
-from attrs import Factory, define, evolve
+from attrs import Factory, define, evolve, frozen
 
-from bridge.events.entries import Interception, Tool
+from bridge.events.entries import Interception, Result
 from bridge.terminal_text import symbols
 from monitor.lines import format as fmt
 from monitor.lines.blocks import Block
-from monitor.lines.request_row import mark, tokens_in
+from monitor.lines.marks import compacted, served_other
+from monitor.lines.request_row import tokens_in
 from monitor.lines.request_story import SEPARATOR, story_blocks
-from monitor.lines.span import Line, Span
-from monitor.state.phase import phase_label, running_ms
-from monitor.state.sessions import Session
-
-
-def session_name(session: Session) -> str:
-    """Who it is, in a few words: Codex 019a4c1e."""
-    return f"{fmt.one_line(session.client)} {fmt.one_line(session.session_id or session.requests[0].id)[:8]}"
-
+from monitor.lines.span import Line, Span, Tone
+from monitor.lines.verdict import mark, verdict
+from monitor.state.phase import running_ms
+from monitor.state.sessions import SessionAgent
 
 READ = ("prompt", "thought", "tool", "answer")
 """The kinds of blocks that make the story; a block's key begins with its kind."""
@@ -46,84 +45,159 @@ def is_tool(block: Block) -> bool:
     return block.key.partition(" ")[0].partition(MARK)[0] in TOOLS
 
 
+def is_turn(block: Block) -> bool:
+    """Whether a turn begins with it."""
+    return block.rule and MARK in block.key
+
+
+@frozen
+class CallAnswer:
+    """What came of a tool call: the result that a later request brought, and how long the tool took, if told."""
+
+    result: Result | None
+    took_ms: float | None
+
+
+Answers = dict[str, CallAnswer]
+"""By the id of the call."""
+
+
 @define
 class StoryReader:
-    """Makes stories. The blocks of a request that has ended cannot change, and are made once."""
+    """Makes stories. The blocks of a request that has ended change only by what its calls came to, and are kept."""
 
-    _ended: dict[str, list[Block]] = Factory(dict)
+    _ended: dict[str, tuple[int, list[CallAnswer | None], list[Block]]] = Factory(dict)
 
-    def read(self, session: Session, now: datetime) -> list[Block]:
-        """The whole story of a session, in reading order."""
-        blocks: list[Block] = []
+    def read(self, agent: SessionAgent, now: datetime, earlier: int = 0) -> list[Block]:
+        """The whole story of an agent, in reading order; `earlier` turns are known of, but not there."""
+        blocks: list[Block] = [_not_there(earlier)] if earlier else []
         prompt: str | None = None
-        for number, request in enumerate(session.requests):
-            chapter = self._ended.get(request.id)
-            if chapter is None:
-                chapter = _chapter(request, now, last_prompt=prompt, earlier=session.requests[:number])
+        answers = _answers(agent.requests)
+        for turn, request in enumerate(agent.requests, 1 + earlier):
+            came = [answers.get(tool.tool_call_id or "") for tool in request.tools]
+            known = self._ended.get(request.id)
+            if known is not None and known[0] == turn and known[1] == came:
+                chapter = known[2]
+            else:
+                chapter = _chapter(request, turn, now, last_prompt=prompt, answers=came)
                 if not request.live:
-                    self._ended[request.id] = chapter
+                    self._ended[request.id] = turn, came, chapter
             blocks += chapter
             prompt = request.prompt or prompt
         return blocks
 
-    def forget(self, known: set[str]) -> None:
+    def forget(self, known: Container[str]) -> None:
         """Lets go of requests that are not there any more."""
         for id_ in [id_ for id_ in self._ended if id_ not in known]:
             del self._ended[id_]
 
 
+def _answers(requests: list[Interception]) -> Answers:
+    """What is known of the calls, each by the request that brings its result back to the model."""
+    calls = {tool.tool_call_id: tool.tool for request in requests for tool in request.tools if tool.tool_call_id}
+    answers: Answers = {}
+    for request in requests:
+        times = request.started.previous_tool_ms or {}
+        brought: dict[str, Result | None] = {}
+        if request.started.correlating_tool_call_id:
+            brought[request.started.correlating_tool_call_id] = None
+        brought.update({result.tool_call_id: result for result in request.results if result.tool_call_id})
+        for call, result in brought.items():
+            if call in calls:
+                answers[call] = CallAnswer(result, times.get(call) or times.get(calls[call]))
+    return answers
+
+
 def _chapter(
-    request: Interception, now: datetime, *, last_prompt: str | None, earlier: list[Interception]
+    request: Interception, turn: int, now: datetime, *, last_prompt: str | None, answers: list[CallAnswer | None]
 ) -> list[Block]:
-    blocks = [_divider(request, now)]
-    answered = _answered(request, earlier)
-    if answered is not None:
-        blocks.append(answered)
+    blocks = [divider(request, turn, now)]
     for block in story_blocks(request, now):
-        kind = block.key.partition(" ")[0]
+        kind, _, number = block.key.partition(" ")
         repeated = kind == "prompt" and request.prompt == last_prompt  # agents send the same prompt with every result
         trouble = {"attempts": _troubled(request), "end": request.error is not None or mark(request)[1] == "bad"}
         if trouble.get(kind, kind in READ and not repeated):
             blocks.append(block)
+        if kind == "tool" and (answer := answers[int(number)]) is not None:
+            blocks.append(_result(int(number), answer))
     return [evolve(block, key=f"{block.key}{MARK}{request.id}") for block in blocks]
+
+
+def _not_there(turns: int) -> Block:
+    heading: Line = ((f"▲ {fmt.plural(turns, 'earlier turn')} · ", "muted"), ("u", "key"), (" loads 50", "muted"))
+    return Block("earlier", "faint", heading, rule=True)
 
 
 def _troubled(request: Interception) -> bool:
     return request.waiting_until is not None or any(attempt.reason for attempt in request.attempts)
 
 
-def _divider(request: Interception, now: datetime) -> Block:
-    glyph, tone = mark(request)
+def divider(request: Interception, turn: int, now: datetime) -> Block:
+    """What stands above a turn: its number, how it went, what it cost, and what was new in its conversation."""
+    stands, (glyph, tone) = verdict(request, now), mark(request, now)
     time = fmt.clock(running_ms(request, now) / 1000) if request.live else fmt.duration(request.duration_ms)
     started = request.started_at.astimezone(now.tzinfo)
-    parts: list[Span] = [(fmt.one_line(request.started.model or request.started.path), "muted")]
-    if request.started.agent_id:
-        parts.append((f"agent {fmt.one_line(request.started.agent_id)[:12]}", "muted"))
+    parts: list[Span] = [(f"{started:%H:%M:%S}", "plain")]
+    parts.append((fmt.one_line(request.started.model or request.started.path), "muted"))
     if request.started.request_class:
         parts.append((fmt.one_line(request.started.request_class), "muted"))
-    parts.append((f"{phase_label(request)} {time}", tone if request.live or tone == "bad" else "muted"))
+    word = stands.whole if stands.quiet_s is not None else f"{stands.word} {time}"
+    parts.append((word, tone if request.live or tone == "bad" else "muted"))
     if request.tokens:
         parts.append((f"{fmt.tokens(tokens_in(request))} in {fmt.tokens(request.tokens.output)} out", "muted"))
-    line: list[Span] = [(f"{glyph} ", tone), (f"{started:%H:%M:%S}", "plain")]
+    parts += _changes(request)
+    other = served_other(request)
+    if other is not None:
+        parts.append(other)
+    line: list[Span] = [(f"{glyph} ", tone), (f"turn {turn}", "strong")]
     for part in parts:
         line += [SEPARATOR, part]
     return Block("request", "faint", tuple(line), rule=True)
 
 
-def _answered(request: Interception, earlier: list[Interception]) -> Block | None:
-    """Which tool call this request brings the result of. The result itself is the agent's, and is not recorded."""
-    wanted = request.started.correlating_tool_call_id
-    tool: Tool | None = None
-    for before in earlier:
-        tool = next((each for each in before.tools if wanted and each.tool_call_id == wanted), tool)
-    if tool is None:
-        return None
-    durations = request.started.previous_tool_ms or {}
-    took = durations.get(wanted or "") or durations.get(tool.tool)
-    heading: Line = (("Result ", "muted"), (f"of {fmt.one_line(tool.tool)}", "plain"))
-    if took is not None:
-        heading += ((f"  after {fmt.duration(took)}", "muted"),)
-    return Block("result", "faint", heading)
+def outline(request: Interception, turn: int, now: datetime) -> Line:
+    """A turn in one line: how it went, and the first words of what was thought, called or answered."""
+    stands, (glyph, tone) = verdict(request, now), mark(request, now)
+    thought = next((thought.text for thought in request.thoughts if thought.text), "")
+    words = fmt.one_line(" ".join((thought or request.answer)[:400].split()), default="")
+    tools = ", ".join(fmt.one_line(tool.tool) for tool in request.tools[:3])
+    started = request.started_at.astimezone(now.tzinfo)
+    line: list[Span] = [(f"{turn:>4} ", "strong"), (f"{glyph} ", tone), (f"{started:%H:%M:%S}", "muted")]
+    for part in ((stands.word, "muted") if tone != "good" else None, (tools, "tool"), (words, "plain")):
+        if part is not None and part[0]:
+            line += [SEPARATOR, part]
+    return tuple(line)
+
+
+def _changes(request: Interception) -> Iterator[Span]:
+    """+3 messages · system changed, against the turn before."""
+    context = request.context
+    if context is None:
+        return
+    if context.added or context.removed:
+        counts = [f"{sign}{count}" for sign, count in (("+", context.added), ("-", context.removed)) if count]
+        noun = "message" if counts in (["+1"], ["-1"]) else "messages"
+        yield f"{' '.join(counts)} {noun}", "warn" if compacted(request) else "muted"
+    if compacted(request):
+        yield "⧉ compacted", "warn"
+    for changed, what in ((context.system_changed, "system"), (context.tools_changed, "tools")):
+        if changed:
+            yield f"{what} changed", "warn"
+
+
+def _result(number: int, answer: CallAnswer) -> Block:
+    """What a tool answered: its beginning, and how long it is in all."""
+    result = answer.result
+    failed = result is not None and result.is_error
+    tone: Tone = "bad" if failed else "muted"
+    heading: list[Span] = [("Failed" if failed else "Result", tone)]
+    if result is not None:
+        shown = len(result.text.encode(errors="replace"))
+        cut = f", the first {fmt.size(shown)} of it" if shown < result.bytes else ""
+        heading.append((f"  {fmt.size(result.bytes)}{cut}", "muted"))
+    if answer.took_ms is not None:
+        heading.append((f"  after {fmt.duration(answer.took_ms)}", "muted"))
+    return Block(f"result {number}", tone, tuple(heading), text=result.text if result else "", folds=True)
 
 
 def plain(blocks: list[Block]) -> str:

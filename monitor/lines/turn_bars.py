@@ -8,8 +8,8 @@ from __future__ import annotations
 from attrs import frozen
 
 from monitor.lines import format as fmt
-from monitor.lines.request_row import mark
 from monitor.lines.span import Line, Span
+from monitor.lines.verdict import mark
 from monitor.lines.waterfall import axis
 from monitor.state.turn_times import TurnTime
 

@@ -20,9 +20,9 @@ from bridge.events.vocabulary import (
     ToolCalled,
 )
 from monitor.lines import format as fmt
-from monitor.lines.request_row import mark
 from monitor.lines.request_story import SOURCES, TONES
 from monitor.lines.span import Line, Tone
+from monitor.lines.verdict import mark
 from monitor.state.phase import phase_label, running_ms
 from monitor.state.trace import Trace, TraceEntry
 

@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 
 from monitor.lines import format as fmt
-from monitor.state import sessions
 from monitor.state.state import MonitorState
 from monitor.state.typed_command import Destination, Destinations
 from monitor.styles import themes
-
-PROMPT = 28
-"""Cells of a session's first prompt."""
 
 LOOKED_AT, LOGS = 1_000, 20
 """How many files of a folder are looked at, and how many logs are offered."""
@@ -44,12 +39,9 @@ def destinations(state: MonitorState, places: Iterable[Path]) -> Destinations:
 
 def _sessions(state: MonitorState) -> Iterator[Destination]:
     """Each by its client, its number among that one's, and its first words; found again by its last request."""
-    count: Counter[str] = Counter()
-    for session in sessions.sessions(state.picture):
-        count[session.client] += 1
-        prompt = next((request.prompt for request in session.requests if request.prompt), None)
-        words = fmt.crop(" ".join(fmt.one_line(prompt, default="").split()), PROMPT)
-        parts = [f"{fmt.one_line(session.client)} {count[session.client]}", words, (session.session_id or "")[:8]]
+    for session in state.roster.sessions:
+        name = state.roster.names[session.id]
+        parts = [names.full(name), (session.session_id or "")[:8]]
         yield Destination(" · ".join(fmt.one_line(part) for part in parts if part), session.last.id)
 
 

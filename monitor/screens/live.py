@@ -10,7 +10,8 @@ from textual.binding import Binding, BindingType
 from textual.message import Message
 
 from bridge.events.entries import Interception
-from monitor.lines import request_row
+from monitor.lines import names, request_row
+from monitor.lines.blocks import Block
 from monitor.lines.request_story import story_blocks, title
 from monitor.lines.session_story import plain
 from monitor.screens.view import Frame, View
@@ -34,18 +35,21 @@ class LiveScreen(View):
         ("g G PgUp PgDn", "first, last, a page"),
         ("/", "filter: words, client: model: …"),
         ("s", "slowest first, or newest"),
-        ("f", "follow: jump to each new request"),
+        ("f", "follow: jump to its agent's new requests"),
+        ("Space", "fold what ended of its session"),
         ("Enter", "open it"),
         ("e", "read it in $PAGER"),
         ("z Escape", "zoom its story, and back"),
         ("v", "unfold its tools, fold them"),
-        ("x", "cancel the selected request"),
+        ("x X", "cancel the selected request; unasked"),
     )
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "back", "Back"),
         Binding("enter", "open", "Open", key_display="⏎"),
         Binding("slash", "filter", "Filter", key_display="/"),
         Binding("x", "cancel", "Cancel"),
+        Binding("X", "cancel(False)", "Cancel unasked", show=False),
+        Binding("space", "fold", "Fold", show=False),
         Binding("s", "sort", "Sort"),
         Binding("f", "follow", "Follow"),
         Binding("z", "enlarge", "Zoom"),
@@ -97,16 +101,20 @@ class LiveScreen(View):
         self.set_class(state.status is Status.CONNECTING, "-unmet")
         if blank:
             self.empty_state.show(state, frame.url, frame.place)
-        self.requests.show(state, self.listing.rows, self.listing.selection.index, then)
+        self.requests.show(state, self.listing, then)
         request = self.selected
         if request is None:
             self.story.show(None, [], live=False)
         else:
-            self.story.show(request.id, story_blocks(request, then), live=request.live)
+            self.story.show(request.id, _in_order(story_blocks(request, then), live=request.live), live=request.live)
         self.keys.show_keys(state, frame.now)
         query = self.listing.filter.query.strip()
         self.requests.entitle(request_row.title(self.listing) + (f" · /{query[:40]}" if query else ""))
-        self.story.entitle("Nothing matches" if request is None else title(request, then) + self.story.more())
+        self.story.entitle("Nothing matches" if request is None else self._title(request, frame) + self.story.more())
+
+    def _title(self, request: Interception, frame: Frame) -> str:
+        name = frame.state.roster.name(request.id)
+        return title(request, frame.then, names.full(name) if name else None)
 
     @on(RequestTable.Moved)
     def _move_selection(self, message: RequestTable.Moved) -> None:
@@ -149,10 +157,16 @@ class LiveScreen(View):
         self.requests.focus()
         self.redraw()
 
-    def action_cancel(self) -> None:
-        """Asks for the end of the selected request."""
+    def action_cancel(self, asks: bool = True) -> None:
+        """Ends the selected request: the one that is selected now, whatever is selected when one has answered."""
         if self.selected is not None:
-            self.post_message(self.Cancel(self.selected))
+            self.post_message(self.Cancel(self.selected, asks=asks))
+
+    def action_fold(self) -> None:
+        """Folds what has ended of the selected request's session into one row, or unfolds it."""
+        if self.frame is not None:
+            self.listing.fold(self.frame.state)
+            self.redraw()
 
     def as_text(self) -> str | None:
         """The selected request's story."""
@@ -190,5 +204,13 @@ class LiveScreen(View):
         """The footer shows the keys that do something now."""
         if action == "back" and not parameters:
             return self.has_class("-enlarged") or bool(self.listing.filter.query)
-        asks_for_request = action in ("cancel", "follow", "sort", "filter", "open", "enlarge") and not parameters
+        asks_for_request = action in ("cancel", "fold", "follow", "sort", "filter", "open", "enlarge")
         return not (asks_for_request and self.has_class("-blank"))
+
+
+def _in_order(blocks: list[Block], *, live: bool) -> list[Block]:
+    """What one looks for here is the thought: of what runs one sees the end, of what is over the beginning."""
+    if live:
+        return blocks
+    last = ("attempts", "request")
+    return [block for block in blocks if block.key not in last] + [block for block in blocks if block.key in last]

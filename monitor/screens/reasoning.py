@@ -1,4 +1,4 @@
-"""The reasoning view: what agents think, one session a pane, each read as one story across its requests."""
+"""The reasoning view: what agents think, one agent a pane, each read as one story across its turns."""
 
 from __future__ import annotations
 
@@ -7,15 +7,17 @@ from typing import ClassVar, Literal
 from textual import events, on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Container
+from textual.containers import Container, Horizontal
 from textual.message import Message
 
 from bridge.events.entries import Interception
-from monitor.lines import format as fmt
-from monitor.lines.session_story import StoryReader, is_tool, plain, request_of, session_name
+from monitor.lines import agent_tree, vitals
+from monitor.lines.session_story import StoryReader, is_tool, outline, plain, request_of
+from monitor.screens.picker import Choice, PickerScreen
 from monitor.screens.view import Frame, View
-from monitor.state import sessions
-from monitor.state.sessions import Panes, Session
+from monitor.state.sessions import Panes, SessionAgent
+from monitor.widgets.agent_pane import AgentPane
+from monitor.widgets.agent_tree import AgentTree
 from monitor.widgets.empty_state import EmptyState
 from monitor.widgets.session import SessionView, heading
 from monitor.widgets.sessions import SessionStrip
@@ -26,8 +28,19 @@ Depth = Literal["thoughts", "folded", "all"]
 DEPTHS: dict[Depth, list[str]] = {"thoughts": ["without tools"], "folded": [], "all": ["all of the tools"]}
 """How much is shown of a story, in the order of the key that changes it, with what the title adds."""
 
-ROOM = ((240, 3), (160, 2), (0, 1))
-"""From which width on how many sessions have room side by side."""
+COLUMNS = ((240, 3), (160, 2), (0, 1))
+"""From which width on how many agents have room side by side."""
+
+TWO_ROWS = 45
+"""Lines from which on two rows of panes have room."""
+
+STORY_ACTIONS = (
+    *("another", "tree", "pick", "spread", "outline", "number", "older"),
+    *("search", "visibility", "copy", "copy_all", "follow", "open"),
+)
+
+TREE = 140
+"""Columns from which on the tree of agents stands beside them by itself."""
 
 
 class ReasoningScreen(View):
@@ -35,21 +48,34 @@ class ReasoningScreen(View):
 
     NAME = "reasoning"
     KEY_HELP = (
-        ("← → h l", "another session"),
-        ("/ n N", "search; next, previous match"),
+        ("← → h l", "another agent"),
+        ("a", "the tree of agents: ⏎ opens, + beside"),
+        ("s", "find an agent by a few letters"),
+        ("=", "a pane for each agent that runs"),
+        ("{ } #", "turn before, next, of that number"),
+        ("o", "outline: a line a turn"),
+        ("u", "load 50 older turns from the record"),
         ("[ ]", "the text before, the text after"),
+        (". G", "the live end"),
+        ("/ n N", "search; next, previous match"),
         ("v", "less, more, all of the tools"),
         ("m", "as it was written, as it is read"),
-        ("y Y", "copy this text, the session"),
+        ("y Y", "copy this text, the whole story"),
         ("e", "read the session in $PAGER"),
         ("f", "follow: make room for what runs"),
         ("Enter", "its request"),
         ("Escape", "end the search, or go back"),
     )
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("left,h", "session(-1)", "Session", key_display="←→"),
-        Binding("right,l", "session(1)", "Next session", show=False),
+        Binding("left,h", "another(-1)", "Agent", key_display="←→"),
+        Binding("right,l", "another(1)", "Next agent", show=False),
+        Binding("a", "tree", "Agents"),
+        Binding("s", "pick", "Find"),
+        Binding("equals_sign", "spread", "All that run", show=False),
         Binding("slash", "search", "Search", key_display="/"),
+        Binding("o", "outline", "Outline"),
+        Binding("number_sign", "number", "Turn by number", show=False),
+        Binding("u", "older", "Older turns", show=False),
         Binding("y", "copy", "Copy"),
         Binding("Y", "copy_all", "Copy all", show=False),
         Binding("f", "follow", "Follow"),
@@ -65,81 +91,145 @@ class ReasoningScreen(View):
             super().__init__()
             self.request = request
 
+    class Older(Message):
+        """Somebody wants the turns before the first that is known."""
+
+        def __init__(self, agent: SessionAgent) -> None:
+            super().__init__()
+            self.agent = agent
+
     def __init__(self) -> None:
         super().__init__(classes="-blank")
         self.panes = Panes()
-        self._found: list[Session] = []
+        self._found: list[SessionAgent] = []
         self._reader = StoryReader()
         self._query = ""
         self._depth: Depth = "folded"
+        self._spread = False
+        self._wants_tree: bool | None = None
+        self._asks_for_turn = False
+        self._earlier: dict[str, int] = {}
         self.empty_state = EmptyState()
         self.strip = SessionStrip()
-        self.session_views = [SessionView() for _ in range(ROOM[0][1])]
+        self.tree_of_agents = AgentTree()
+        self.agent_panes = [AgentPane() for _ in range(2 * COLUMNS[0][1])]
+        self.session_views = [pane.story for pane in self.agent_panes]
+        self.grid_of_panes = Container(id="panes")
         self.typed = TypedLine(" / ", "words to find in the story; then n and N")
+        self.number = TypedLine(" # ", "the number of a turn")
 
     def body(self) -> ComposeResult:
         yield self.empty_state
         yield self.strip
-        with Container(id="panes"):
-            yield from self.session_views
+        with Horizontal(id="agents"):
+            yield self.tree_of_agents
+            with self.grid_of_panes:
+                yield from self.agent_panes
 
     def compose(self) -> ComposeResult:
         yield from super().compose()
         yield self.typed
+        yield self.number
 
     def on_mount(self) -> None:
         super().on_mount()
-        for number, pane in enumerate(self.session_views):
+        for number, pane in enumerate(self.agent_panes):
             pane.display = number == 0
-            pane.set_class(number > 0, "-beside")
 
     def choose(self, request: str | None) -> None:
-        """Opens the session of that request, from the next frame on."""
-        if self.frame is not None:
-            self._found = sessions.sessions(self.frame.state.picture)
-        session = sessions.of(self._found, request)
-        if session is not None:
-            self.panes.choose(session.id)
+        """Opens the agent of that request, from the next frame on."""
+        agent = self.frame.state.roster.agent(request) if self.frame is not None else None
+        if agent is not None:
+            self.panes.choose(agent.id)
+
+    @property
+    def columns(self) -> int:
+        """How many panes have room side by side."""
+        return next(count for width, count in COLUMNS if self.size.width >= width)
+
+    @property
+    def room(self) -> int:
+        """How many panes have room."""
+        if not self._spread:
+            return self.columns
+        rows = 2 if self.size.height >= TWO_ROWS else 1
+        return min(self.columns * rows, max(1, sum(agent.live for agent in self._found)))
+
+    @property
+    def shows_tree(self) -> bool:
+        """Whether the tree is there: beside the panes where there is room, else in their place."""
+        return self.size.width >= TREE if self._wants_tree is None else self._wants_tree
 
     def draw_body(self, frame: Frame) -> None:
-        picture = frame.state.picture
-        self._found = sessions.sessions(picture)
-        self._reader.forget(set(picture.interceptions))
+        state = frame.state
+        self._found = state.roster.agents
+        self._reader.forget({request.id for agent in self._found for request in agent.requests})
         blank = not self._found
         if self.has_class("-blank") != blank:
             self.set_class(blank, "-blank")
             self.refresh_bindings()
         if blank:
-            self.empty_state.show(frame.state, frame.url, frame.place)
+            self.empty_state.show(state, frame.url, frame.place)
             return
-        room = next(count for width, count in ROOM if self.size.width >= width)
-        self.panes.settle(self._found, min(room, len(self._found)))
-        self.strip.show(self._found, self.panes)
-        by_id = {session.id: session for session in self._found}
-        for number, pane in enumerate(self.session_views):
+        self.panes.settle(self._found, min(self.room, len(self._found)))
+        self._draw_tree(frame)
+        by_id = {agent.id: agent for agent in self._found}
+        across = min(self.columns, len(self.panes.open))
+        grid = self.grid_of_panes.styles
+        if grid.grid_size_columns != across:
+            grid.grid_size_columns = across
+        for number, pane in enumerate(self.agent_panes):
             shown = number < len(self.panes.open)
             if pane.display != shown:
                 pane.display = shown
+            pane.set_class(bool(number % across), "-beside")
             if shown:
                 self._show(pane, by_id[self.panes.open[number]], frame)
         here = self.session_views[self.panes.at]
-        if self.focused not in (here, self.typed.field):
+        if self.focused not in (here, self.typed.field, self.number.field, self.tree_of_agents):
             here.focus()
 
-    def _show(self, pane: SessionView, session: Session, frame: Frame) -> None:
-        blocks = self._reader.read(session, frame.then)
+    def _draw_tree(self, frame: Frame) -> None:
+        shown, alone = self.shows_tree, self.shows_tree and self.size.width < TREE
+        for widget, displayed in (
+            (self.tree_of_agents, shown),
+            (self.strip, not shown),
+            (self.grid_of_panes, not alone),
+        ):
+            if widget.display != displayed:
+                widget.display = displayed
+        self.set_class(alone, "-tree-alone")
+        if shown:
+            self.tree_of_agents.show_agents(frame.state, self.panes, frame.then)
+        else:
+            roster = frame.state.roster
+            self.strip.show(roster, self.panes)
+
+    def _show(self, pane: AgentPane, agent: SessionAgent, frame: Frame) -> None:
+        state = frame.state
+        earlier = self._earlier[agent.id] = state.earlier_turns(agent)
+        blocks = self._reader.read(agent, frame.then, earlier)
         if self._depth == "thoughts":
             blocks = [block for block in blocks if not is_tool(block)]
-        pane.show(session.id, blocks, live=session.live)
-        parts = [session_name(session), fmt.plural(len(session.requests), "request")]
+        story = pane.story
+        story.show(agent.id, blocks, live=agent.live)
+        session = state.picture.sessions.known.get(agent.session_id or "")
+        subject = vitals.VitalsSubject(
+            agent.requests, state.paces.get(agent.last.id), session.tokens if session else None
+        )
+        pane.vitals.put(vitals.line(subject, frame.then, pane.vitals.size.width - 2))
+        turn = f"turn {earlier + story.turn + 1} of {earlier + len(agent.requests)}"
+        parts = [agent_tree.title(agent, state.roster, roomy=pane.size.width >= vitals.WIDE), turn]
+        if agent.live and not story.more():
+            parts.append("live")
         parts += DEPTHS[self._depth]
-        if pane.is_raw:
+        if story.is_raw:
             parts.append("as written")
-        if pane.searching:
-            parts.append(f"/{self._query[:30]} {pane.matches()}")
+        if story.searching:
+            parts.append(f"/{self._query[:30]} {story.matches()}")
         elif self.panes.follow and len(self.panes.open) < len(self._found):
             parts.append("following")
-        pane.entitle(" · ".join(parts) + pane.more())
+        pane.entitle(" · ".join(parts) + story.more())
 
     @property
     def at_hand(self) -> Interception | None:
@@ -153,24 +243,107 @@ class ReasoningScreen(View):
         """The pane that a person is in."""
         return self.session_views[self.panes.at]
 
+    @property
+    def agent(self) -> SessionAgent | None:
+        """The agent that a person reads."""
+        here = self.panes.open[self.panes.at] if self.panes.open else None
+        return next((agent for agent in self._found if agent.id == here), None)
+
     def on_descendant_focus(self, event: events.DescendantFocus) -> None:
         if isinstance(event.widget, SessionView):
             self.panes.at = self.session_views.index(event.widget)
-            self.redraw()
+        self.redraw()
 
     @on(SessionStrip.Chosen)
     def _open_session(self, message: SessionStrip.Chosen) -> None:
-        self.panes.follow = False
-        self.panes.choose(message.session)
-        self.redraw()
+        agent = next((agent for agent in self._found if agent.session == message.session), None)
+        if agent is not None:
+            self._read(agent.id)
 
-    def action_session(self, step: int) -> None:
-        """Reads the next session in this pane, or the one before."""
+    @on(AgentTree.Chosen)
+    def _open_agent(self, message: AgentTree.Chosen) -> None:
+        self._read(message.agent, beside=message.beside)
+
+    def _read(self, agent: str, *, beside: bool = False) -> None:
+        self.panes.follow = False
+        if beside:
+            self.panes.choose_beside(agent, self.room)
+        else:
+            self.panes.choose(agent)
+        if self.size.width < TREE:
+            self._wants_tree = None
+        self.redraw()
+        self.pane.focus()
+
+    def action_another(self, step: int) -> None:
+        """Reads the next agent in this pane, or the one before."""
         self.panes.move(self._found, step)
         self.redraw()
 
+    def action_tree(self) -> None:
+        """Goes into the tree of agents; from there, takes it away."""
+        self._wants_tree = not (self.shows_tree and self.tree_of_agents.has_focus)
+        self.redraw()
+        if self._wants_tree:
+            self.tree_of_agents.focus()
+        else:
+            self.pane.focus()
+
+    def action_spread(self) -> None:
+        """Gives each agent that runs a pane, as far as there is room; again: as it was."""
+        self._spread = not self._spread
+        if self._spread:
+            running = [agent.id for agent in self._found if agent.live]
+            here = self.panes.open[self.panes.at]
+            self.panes.open = sorted(running, key=lambda id_: id_ != here) or [here]
+            self.panes.at, self.panes.follow = 0, True
+        self.redraw()
+
+    def action_pick(self) -> None:
+        """Finds an agent by a few letters of its name."""
+        if self.frame is not None:
+            frame, width = self.frame, min(self.size.width, 100) - 6
+            choices = [
+                Choice(agent.id, agent_tree.line(agent, frame.state, frame.then, width, "plain"))
+                for agent in agent_tree.order(frame.state.roster)
+            ]
+            self.app.push_screen(PickerScreen("Agents", choices), self._take_pick)
+
+    def _take_pick(self, agent: str | None) -> None:
+        if agent is not None:
+            self._read(agent)
+
+    def action_outline(self) -> None:
+        """Shows the turns, a line each, and goes to the one that is chosen."""
+        agent = self.agent
+        if agent is None or self.frame is None:
+            return
+        earlier = self._earlier.get(agent.id, 0)
+        choices = [
+            Choice(str(place), outline(request, earlier + place + 1, self.frame.then))
+            for place, request in enumerate(agent.requests)
+        ]
+        title = f"Turns of {agent_tree.title(agent, self.frame.state.roster)}"
+        self.app.push_screen(PickerScreen(title, choices, self.pane.turn), self._take_turn)
+
+    def _take_turn(self, place: str | None) -> None:
+        if place is not None:
+            self.pane.go_to_turn(int(place))
+            self.redraw()
+
+    def action_number(self) -> None:
+        """Goes to the turn whose number is typed."""
+        self._asks_for_turn = True
+        self.number.field.value = ""
+        self.number.open()
+
+    def action_older(self) -> None:
+        """Asks the record for the turns before."""
+        if self.agent is not None:
+            self.post_message(self.Older(self.agent))
+
     def action_follow(self) -> None:
-        """Lets sessions that are over make room for those that run, or keeps them."""
+        """Lets agents that are over make room for those that run, or keeps them."""
         self.panes.follow = not self.panes.follow
         self.redraw()
         self.pane.action_scroll_end()
@@ -190,13 +363,19 @@ class ReasoningScreen(View):
 
     @on(TypedLine.Typed)
     def _take_search(self, message: TypedLine.Typed) -> None:
+        if self._asks_for_turn:
+            return
         self._query = message.text
         for pane in self.session_views:
             pane.look_for(message.text)
         self.redraw()
 
     @on(TypedLine.Closed)
-    def _leave_search(self) -> None:
+    def _leave_search(self, message: TypedLine.Closed) -> None:
+        wanted = self.number.field.value.strip()
+        if self._asks_for_turn and message.kept and wanted.isdecimal() and self.agent is not None:
+            self.pane.go_to_turn(int(wanted[:9]) - 1 - self._earlier.get(self.agent.id, 0))
+        self._asks_for_turn = False
         self.pane.focus()
         self.redraw()
 
@@ -211,9 +390,9 @@ class ReasoningScreen(View):
         return plain(list(self.pane.blocks)) if self.pane.blocks else None
 
     def action_copy_all(self) -> None:
-        """Copies the whole session."""
+        """Copies the whole story."""
         if self.pane.blocks:
-            self.post_message(self.Copied(plain(self.pane.blocks), "the whole session"))
+            self.post_message(self.Copied(plain(self.pane.blocks), "the whole story"))
 
     def action_open(self) -> None:
         """Shows the request of the block at hand."""
@@ -230,5 +409,5 @@ class ReasoningScreen(View):
 
     def check_action(self, action: str, _parameters: tuple[object, ...]) -> bool | None:
         """The footer shows the keys that do something now."""
-        needs_story = action in ("session", "search", "visibility", "copy", "copy_all", "follow", "open")
+        needs_story = action in STORY_ACTIONS
         return not (needs_story and self.has_class("-blank"))

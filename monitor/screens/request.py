@@ -12,7 +12,7 @@ from textual.message import Message
 from bridge.events.entries import Interception
 from monitor import export
 from monitor.lines import format as fmt
-from monitor.lines import request_facts, turn_bars, waterfall
+from monitor.lines import names, request_facts, turn_bars, waterfall
 from monitor.lines.request_story import story_blocks, title
 from monitor.lines.session_story import plain
 from monitor.lines.span import Line
@@ -40,7 +40,7 @@ class RequestScreen(View):
         ("r", "read the session it belongs to"),
         ("e d", "in $PAGER: its story, its dump"),
         ("c E", "copy as curl, export to a file"),
-        ("x", "cancel it"),
+        ("x X", "cancel it; unasked"),
         ("Escape", "back"),
     )
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -112,7 +112,7 @@ class RequestScreen(View):
         self.listing.update(frame.state, frame.then)
         if self._wanted is None:
             self._wanted = self.listing.selection.id
-        known = frame.state.picture.interceptions.get(self._wanted or "")
+        known = frame.state.request(self._wanted)
         if known is not None:  # what the picture has forgotten is shown as it was
             another = self.request is None or self.request.id != known.id
             self.request, self._trace = known, frame.state.trace(known.id)
@@ -137,7 +137,8 @@ class RequestScreen(View):
         else:
             bars = waterfall.bars(request, self._trace, then)
             self.waterfall.show(waterfall.lines(bars, running_ms(request, then), self.waterfall.content_width))
-            self.waterfall.entitle(title(request, then))
+            name = frame.state.roster.name(request.id)
+            self.waterfall.entitle(title(request, then, names.full(name) if name else None))
         self.events.show(_events(request, self._trace))
         self.facts.show(request_facts.lines(request, frame.state, then, wide=self.size.width >= WIDE))
         self.events.entitle(f"Events  {len(self._trace.entries) + self._trace.left_out}")
@@ -218,10 +219,10 @@ class RequestScreen(View):
         else:
             self.post_message(self.Copied(command, "a curl command"))
 
-    def action_cancel(self) -> None:
-        """Asks for its end."""
+    def action_cancel(self, asks: bool = True) -> None:
+        """Ends it."""
         if self.request is not None:
-            self.post_message(self.Cancel(self.request))
+            self.post_message(self.Cancel(self.request, asks=asks))
 
     def action_read(self) -> None:
         """Reads the session it belongs to."""

@@ -66,11 +66,11 @@ class View(Screen[None]):
         """Back to where one came from."""
 
     class Cancel(Message):
-        """Somebody wants that request cancelled."""
+        """Somebody wants that request cancelled, and perhaps to be asked before."""
 
-        def __init__(self, request: Interception) -> None:
+        def __init__(self, request: Interception, *, asks: bool) -> None:
             super().__init__()
-            self.request = request
+            self.request, self.asks = request, asks
 
     class Copied(Message):
         """Text for the clipboard, harmless, and what it is."""
@@ -145,7 +145,7 @@ class View(Screen[None]):
     def draw(self, frame: Frame) -> None:
         """Brings the screen to the state."""
         self.frame = frame
-        self.header.show(frame.state, frame.now, frame.url)
+        self.header.show(frame.state, frame.then, frame.url)
         self.banner.show(frame.state, frame.now)
         self.draw_body(frame)
         if self._status_until is not None and frame.now >= self._status_until:

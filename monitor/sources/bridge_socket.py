@@ -14,7 +14,7 @@ from typing import Protocol
 
 from attrs import evolve
 
-from bridge.events.wire import PROTOCOL, Command, Hello, Reply, decode, encode
+from bridge.events.wire import PROTOCOL, Command, Hello, History, Reply, decode, encode
 from monitor.state.state import BadLine, Incoming, Lost
 
 Deliver = Callable[[Incoming], None]
@@ -111,6 +111,10 @@ class BridgeSource:
                 waiting.set_result(message)
         if message is not None:
             deliver(message)
+        if isinstance(message, History):  # it stands in the place of a reply, and what it holds is known by now
+            waiting = self._waiting.get(message.to)
+            if waiting is not None and not waiting.done():
+                waiting.set_result(Reply(message.to, ok=True))
 
     async def send(self, command: Command) -> Reply:
         """See `Source`."""

@@ -1,7 +1,10 @@
 """The requests as the table lists them: filtered, in an order, one of them selected. Pure; views share it.
 
 A selection is a request's id, not a row: it stays on its request wherever that goes. With `follow` on, it jumps to
-each new request; moving by hand turns that off.
+each new request of the same agent; moving by hand turns that off.
+
+Ended requests of a session may be folded into the last of them. Below all of this bridge's stand the last ones from
+before it, which the record told.
 
 A filter is words typed after `/`, each of which a request must match. A word matches anywhere in a request: client,
 model, session, outcome, prompt, thoughts, tools, answer, error. `client:`, `model:`, `session:`, `key:` and `state:`
@@ -58,6 +61,7 @@ class Selection:
 
 def _state(request: Interception) -> Iterator[str | None]:
     yield from ("live" if request.live else "ended", phase_label(request), request.outcome)
+    yield "quiet" if request.silence else None
     yield from (attempt.reason for attempt in request.attempts)
 
 
@@ -195,18 +199,64 @@ class Listing:
     slowest_first: bool = False
     rows: list[Interception] = Factory(list)
     total: int = 0
+    forgotten: int = 0
+    """Requests of this bridge that are in the record alone."""
+    before: int = 0
+    """How many rows, the last ones, are from before this bridge."""
+    hidden: dict[str, int] = Factory(dict)
+    """By the request that they are folded into: how many."""
+    folded: set[str] = Factory(set)
+    """The sessions that are folded, by their ids."""
 
     def update(self, state: MonitorState, now: datetime) -> None:
         """Brings it to the state."""
         ordered = state.ordered()
-        self.total = len(ordered)
+        self.total, self.forgotten = len(ordered), state.picture.totals.forgotten
         self.rows = self.filter.keep(ordered, now)
         if self.slowest_first:
             # Stable: the newest of equals comes first.
             self.rows.sort(key=lambda request: running_ms(request, now), reverse=True)
+        newest = self._newest(state)
+        self._fold(state, keep=newest)
+        known = state.picture.interceptions
+        past = [each for id_, each in reversed(state.past.before.items()) if id_ not in known] if self.total else []
+        past = self.filter.keep(past, now)
+        self.before = len(past)
+        self.rows += past
+        self.selection.settle(self.rows, newest)
+
+    def _newest(self, state: MonitorState) -> str | None:
+        """The newest request listed: of the agent whose request is selected, else of all."""
         listed = {request.id for request in self.rows}
-        arrived = reversed(state.picture.interceptions)
-        self.selection.settle(self.rows, next((id_ for id_ in arrived if id_ in listed), None))
+        agent = state.roster.agent(self.selection.id)
+        own = [request.id for request in agent.requests if request.id in listed] if agent else []
+        return own[-1] if own else next((id_ for id_ in reversed(state.picture.interceptions) if id_ in listed), None)
+
+    def _fold(self, state: MonitorState, keep: str | None) -> None:
+        """Leaves of each folded session what runs, and of what has ended the first in this order."""
+        self.hidden = {}
+        if not self.folded:
+            return
+        kept: list[Interception] = []
+        standing: dict[str, str] = {}
+        for request in self.rows:
+            session = state.roster.session(request.id)
+            if session is None or session.id not in self.folded or request.live:
+                kept.append(request)
+            elif session.id in standing and request.id != keep:
+                self.hidden[standing[session.id]] += 1
+            else:
+                standing.setdefault(session.id, request.id)
+                self.hidden.setdefault(standing[session.id], 0)
+                kept.append(request)
+        self.folded &= {session.id for session in state.roster.sessions}
+        self.rows = kept
+
+    def fold(self, state: MonitorState) -> None:
+        """Folds the session of the selected request, or unfolds it."""
+        session = state.roster.session(self.selection.id)
+        if session is not None:
+            self.folded ^= {session.id}
 
     @property
     def selected(self) -> Interception | None:

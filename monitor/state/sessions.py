@@ -1,21 +1,53 @@
-"""Agent sessions: the requests that belong together, so that they can be read as one story.
+"""Agent sessions, and the agents in them: the requests that belong together, so that they can be read as one story.
 
 Requests with the same client and session are together. Without a session id, a request belongs to the one whose tool
-call it answers (`correlating_tool_call_id`), or else stands alone.
+call it answers (`correlating_tool_call_id`), or else stands alone. In a session each agent has a story of its own: the
+main one, which has no id, and those that it, or one of them, gave work to.
 
-`Panes` says which of them lie open side by side: one in each pane, chosen by hand or, while following, by what goes on.
-Following is calm: a session that is still running keeps its pane; one that is over makes room for one that runs.
+`Panes` says which agents lie open side by side: one in each pane, chosen by hand or, while following, by what goes on.
+Following is calm: an agent that is still running keeps its pane; one that is over makes room for one that runs.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from attrs import Factory, define
 
 from bridge.events.entries import Interception
-from bridge.events.picture import Picture
 
 
-@define
+@define(eq=False)
+class SessionAgent:
+    """One agent of a session: its requests in the order in which they came. `id` stays the same while it goes on."""
+
+    id: str
+    session: str
+    """The id of its session, as we name it."""
+    client: str
+    session_id: str | None
+    agent_id: str | None = None
+    depth: int = 0
+    """How many agents stand above it in its session."""
+    requests: list[Interception] = Factory(list)
+
+    @property
+    def live(self) -> bool:
+        """Whether one of its requests is running."""
+        return any(request.live for request in self.requests)
+
+    @property
+    def last(self) -> Interception:
+        """Its newest request."""
+        return self.requests[-1]
+
+    @property
+    def kind(self) -> str | None:
+        """What its client says it is for."""
+        return next((request.started.agent_type for request in self.requests if request.started.agent_type), None)
+
+
+@define(eq=False)
 class Session:
     """Requests in the order in which they came. `id` stays the same while the session goes on."""
 
@@ -34,12 +66,43 @@ class Session:
         """Its newest request."""
         return self.requests[-1]
 
+    def agents(self) -> list[SessionAgent]:
+        """Its agents, each followed by those that it gave work to; the main one first."""
+        found: dict[str | None, SessionAgent] = {}
+        parents: dict[str, str | None] = {}
+        for request in self.requests:
+            name = request.started.agent_id
+            if name not in found:
+                id_ = f"{self.id} agent {name or ''}"
+                found[name] = SessionAgent(id_, self.id, self.client, self.session_id, name)
+            found[name].requests.append(request)
+            if name is not None and request.started.parent_agent_id not in (None, name):
+                parents.setdefault(name, request.started.parent_agent_id)
+        below: dict[str | None, list[SessionAgent]] = {}
+        for name, agent in found.items():
+            if name is not None:
+                parent = parents.get(name)
+                below.setdefault(parent if parent in found else None, []).append(agent)
+        ordered: list[SessionAgent] = []
+        waiting = [(agent, 1 if None in found else 0) for agent in reversed(below.get(None, []))]
+        if None in found:
+            waiting.append((found[None], 0))
+            below.pop(None, None)
+        placed: set[str] = set()
+        while waiting:
+            agent, agent.depth = waiting.pop()
+            placed.add(agent.id)
+            ordered.append(agent)
+            if agent.agent_id is not None:
+                waiting += [(each, agent.depth + 1) for each in reversed(below.get(agent.agent_id, []))]
+        return ordered + [agent for agent in found.values() if agent.id not in placed]  # each the other's parent
 
-def sessions(picture: Picture) -> list[Session]:
+
+def sessions(requests: Iterable[Interception]) -> list[Session]:
     """All sessions, in the order in which they began: their places are stable while one reads."""
     found: dict[str, Session] = {}
     callers: dict[tuple[str, str], str] = {}  # client and tool call: the session that made the call
-    for request in picture.interceptions.values():
+    for request in requests:
         if request.started.session_id:
             key = f"session {request.started.client} {request.started.session_id}"
         else:
@@ -54,29 +117,24 @@ def sessions(picture: Picture) -> list[Session]:
     return list(found.values())
 
 
-def of(found: list[Session], request_id: str | None) -> Session | None:
-    """The session that a request belongs to."""
-    return next((session for session in found if any(request.id == request_id for request in session.requests)), None)
-
-
 @define
 class Panes:
-    """The sessions' ids by pane; `at` is the pane that a person is in."""
+    """The agents' ids by pane; `at` is the pane that a person is in."""
 
     open: list[str] = Factory(list)
     at: int = 0
     follow: bool = True
 
-    def settle(self, found: list[Session], room: int) -> None:
-        """Fills as many panes as there are sessions for; what is gone makes room for the latest."""
-        by_id = {session.id: session for session in found}
-        latest = sorted(found, key=lambda session: (session.live, session.last.started_at), reverse=True)
+    def settle(self, found: list[SessionAgent], room: int) -> None:
+        """Fills as many panes as there are agents for; what is gone makes room for the latest."""
+        by_id = {agent.id: agent for agent in found}
+        latest = sorted(found, key=lambda agent: (agent.live, agent.last.started_at), reverse=True)
         self.open = [id_ for id_ in self.open if id_ in by_id]
         if self.at >= room and self.at < len(self.open):  # a narrower terminal: keep what was being read
             self.open.insert(0, self.open.pop(self.at))
             self.at = 0
         del self.open[room:]
-        waiting = [session for session in latest if session.id not in self.open]
+        waiting = [agent for agent in latest if agent.id not in self.open]
         while waiting and len(self.open) < room:
             self.open.append(waiting.pop(0).id)
         if self.follow:
@@ -85,9 +143,9 @@ class Panes:
                     self.open[pane] = waiting.pop(0).id
         self.at = min(self.at, max(0, len(self.open) - 1))
 
-    def move(self, found: list[Session], step: int) -> None:
-        """Puts the next session (the one before where negative) that is not open elsewhere into this pane."""
-        ids = [session.id for session in found]
+    def move(self, found: list[SessionAgent], step: int) -> None:
+        """Puts the next agent (the one before where negative) that is not open elsewhere into this pane."""
+        ids = [agent.id for agent in found]
         if not self.open:
             return
         here = self.open[self.at]
@@ -96,11 +154,19 @@ class Panes:
         self.open[self.at] = free[place]
         self.follow = False
 
-    def choose(self, session: str) -> None:
-        """Opens a session: in the pane it is in already, else in this one."""
-        if session in self.open:
-            self.at = self.open.index(session)
+    def choose(self, agent: str) -> None:
+        """Opens an agent: in the pane it is in already, else in this one."""
+        if agent in self.open:
+            self.at = self.open.index(agent)
         elif self.open:
-            self.open[self.at] = session
+            self.open[self.at] = agent
         else:
-            self.open = [session]
+            self.open = [agent]
+
+    def choose_beside(self, agent: str, room: int) -> None:
+        """Opens an agent in the pane after this one, where there is room for another."""
+        if agent not in self.open and room > 1 and self.open:
+            self.at = min(self.at + 1, len(self.open)) % room
+            if self.at == len(self.open):
+                self.open.append(agent)
+        self.choose(agent)

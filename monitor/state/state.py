@@ -24,6 +24,7 @@ from bridge.events.vocabulary import (
     KeyChanged,
     RecordFailed,
     RecordRecovered,
+    ResponseStarted,
     ThoughtDelta,
     ThoughtRecorded,
     ThoughtWithheld,
@@ -33,6 +34,10 @@ from bridge.events.wire import Envelope, Hello, History, Message, Reply, Snapsho
 from bridge.limits import LIMITS
 from monitor.state.key_history import KeyHistory
 from monitor.state.key_ledger import KeyLedger
+from monitor.state.names import Roster
+from monitor.state.pace import WritingPace
+from monitor.state.past import RecordedPast
+from monitor.state.sessions import SessionAgent, sessions
 from monitor.state.trace import Trace
 from monitor.state.usage import UsageHistory
 
@@ -82,11 +87,18 @@ class MonitorState:
     key_changed_at: dict[tuple[str, str], datetime] = Factory(dict)
     key_history: KeyHistory = Factory(KeyHistory)
     first_token_at: dict[str, datetime] = Factory(dict)
+    paces: dict[str, WritingPace] = Factory(dict)
+    """Of the requests whose answers have begun, and are not over."""
     traces: dict[str, Trace] = Factory(dict)
     usage: UsageHistory = Factory(UsageHistory)
     ledger: KeyLedger = Factory(KeyLedger)
     earlier: dict[str, Interception] = Factory(dict)
     """Requests of bridges that are gone, which the one that runs knows nothing of."""
+    past: RecordedPast = Factory(RecordedPast)
+    _membership: int = 0
+    """The last event that may have brought a request into a session, taken one away, or named one."""
+    _roster: Roster = Factory(Roster)
+    _roster_of: tuple[int, int, Picture | None] = (0, 0, None)
 
     def apply(self, incoming: Incoming, now: datetime) -> None:
         """Takes one message in; `now` is when it was delivered, and its zone says where a day begins."""
@@ -102,7 +114,10 @@ class MonitorState:
                 self._lose(reason, now)
             case BadLine():
                 self.bad_lines += 1
-            case Reply() | History():
+            case History():
+                began = self.hello.started_at if self.hello else None
+                self.past.take(incoming.interceptions, more=incoming.more, since=began)
+            case Reply():
                 pass
 
     def _greet(self, hello: Hello) -> None:
@@ -112,6 +127,7 @@ class MonitorState:
             self.key_changed_at.clear()
             self.ledger.restart()
             self.dropped = self.bad_lines = 0
+            self.past.before = {}
             self._outlive()
         self.hello = hello
 
@@ -137,6 +153,7 @@ class MonitorState:
             picture.totals,
             picture.circuits,
             picture.servers,
+            picture.sessions,
             pools=picture.pools,
             homes=picture.homes,
         )
@@ -158,6 +175,8 @@ class MonitorState:
             if before.get(name) != key or name not in self.key_changed_at:
                 self.key_changed_at[name] = snapshot.at
                 self.key_history.note(key, snapshot.at)
+        live = {id_ for id_, request in self.picture.interceptions.items() if request.live}
+        self.paces = {id_: pace for id_, pace in self.paces.items() if id_ in live}
         self.first_token_at = {id_: at for id_, at in self.first_token_at.items() if id_ in self.picture.interceptions}
 
     def _take(self, envelope: Envelope, now: datetime) -> None:
@@ -170,6 +189,8 @@ class MonitorState:
         self.gap = self.gap or envelope.seq > self.seq + 1
         self.seq = envelope.seq
         self.picture.apply(event, envelope.at)
+        if not isinstance(event, ThoughtDelta | AnswerDelta):  # the many that change nothing but a text
+            self._membership = self.seq
         self._note(event, envelope.at)
         self._trace(event, envelope.at, envelope.seq)
         self.usage.note(event, envelope.at, self.picture)
@@ -202,9 +223,21 @@ class MonitorState:
                 self.record_failure = None
             case InterceptionEnded():
                 self.first_token_at.pop(event.id, None)
+                self.paces.pop(event.id, None)
+            case ResponseStarted():
+                self._keep_pace(event, event.id, at)
             case ThoughtDelta() | ThoughtRecorded() | ThoughtWithheld() | AnswerDelta() | ToolCalled():
                 if event.id not in self.first_token_at and event.id in self.picture.interceptions:
                     self.first_token_at[event.id] = at
+                self._keep_pace(event, event.id, at)
+
+    def _keep_pace(self, event: Event, id_: str, at: datetime) -> None:
+        request = self.picture.interceptions.get(id_)
+        if request is not None and request.live:
+            pace = self.paces.get(id_)
+            if pace is None:
+                pace = self.paces[id_] = WritingPace(at, at)
+            pace.note(event, at)
 
     def _lose(self, reason: str, now: datetime) -> None:
         if self.status is Status.CONNECTING:
@@ -216,6 +249,30 @@ class MonitorState:
         elif self.problem is not None:
             return  # why it was lost says more than why the tenth retry failed
         self.problem = reason
+
+    @property
+    def roster(self) -> Roster:
+        """The sessions and their names, made anew where something has happened."""
+        seq, turns, picture = self._roster_of
+        if seq != self._membership or turns != len(self.past.turns) or picture is not self.picture:
+            self._roster_of = self._membership, len(self.past.turns), self.picture
+            self._roster.take(sessions(self.past.with_later(self.picture.interceptions.values())))
+        return self._roster
+
+    def earlier_turns(self, agent: SessionAgent) -> int:
+        """How many turns of that agent are over and not known, as far as one can tell: only where it is alone."""
+        session = self.roster.session(agent.last.id)
+        totals = self.picture.sessions.known.get(agent.session_id or "")
+        if session is None or totals is None or len(session.requests) != len(agent.requests):
+            return 0
+        return max(0, totals.interceptions - sum(each.started_at >= totals.since for each in session.requests))
+
+    def request(self, id_: str | None) -> Interception | None:
+        """The request of that id, wherever it is known from."""
+        for known in (self.picture.interceptions, self.past.turns, self.past.before):
+            if id_ in known:
+                return known[id_]
+        return None
 
     def ordered(self) -> list[Interception]:
         """The requests as the table lists them: live ones first, newest first among each."""

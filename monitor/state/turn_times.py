@@ -13,8 +13,8 @@ from attrs import frozen
 
 from bridge.events.entries import Interception
 from bridge.events.picture import Picture
-from monitor.state import sessions
 from monitor.state.phase import running_ms
+from monitor.state.sessions import sessions
 
 
 @frozen
@@ -29,7 +29,8 @@ class TurnTime:
 
 def turns(picture: Picture, request: Interception) -> list[Interception]:
     """The requests of the same agent in the same session, those that are known, in order."""
-    found = sessions.of(sessions.sessions(picture), request.id)
+    of_all = sessions(picture.interceptions.values())
+    found = next((session for session in of_all if any(turn.id == request.id for turn in session.requests)), None)
     if found is None:
         return [request]
     agent = request.started.agent_id

@@ -9,6 +9,7 @@ from rich.cells import cell_len
 from monitor.lines import format as fmt
 from monitor.lines import key_looks as looks
 from monitor.lines.span import Line, Span, Tone
+from monitor.lines.verdict import quiet
 from monitor.state.key_health import PoolHealth, by_provider
 from monitor.state.state import MonitorState, Status
 from monitor.state.usage import errors
@@ -43,9 +44,9 @@ class HeaderBar(LineBar):
 
 def line(state: MonitorState, now: datetime, url: str | None, width: int) -> Line:
     """The header for that width. Where there is no room for all, what says least about the next minutes goes first."""
-    parts = [*_left(state, url), *_keys(state, now), *_totals(state, in_words=True)]
+    parts = [*_left(state, url), *_keys(state, now), *_totals(state, now, in_words=True)]
     if _cells(parts) > width:
-        parts = [*_left(state, url), *_keys(state, now), *_totals(state, in_words=False)]
+        parts = [*_left(state, url), *_keys(state, now), *_totals(state, now, in_words=False)]
     for name in DROPPED:
         if _cells(parts) <= width:
             break
@@ -65,7 +66,7 @@ GAP: Span = ("  ", "plain")
 LEFT = ("name", "address", "status")
 
 DROPPED = ("tokens", "requests", "address", "name", "unreadable", "dropped", "failovers", "errors", "cost", "live")
-"""What is left out first; the connection's state and the keys always stay."""
+"""What is left out first; the connection's state, who is quiet and the keys always stay."""
 
 
 def _left(state: MonitorState, url: str | None) -> list[Said]:
@@ -88,15 +89,18 @@ def _keys(state: MonitorState, now: datetime) -> list[Said]:
     return [("keys", (f"keys {whole.ready}/{whole.total}{soon}", tone))]
 
 
-def _totals(state: MonitorState, *, in_words: bool) -> list[Said]:
+def _totals(state: MonitorState, now: datetime, *, in_words: bool) -> list[Said]:
     if state.hello is None:
         return []
     totals = state.picture.totals
     used = totals.tokens
-    live = sum(request.live for request in state.picture.interceptions.values())
+    running = [request for request in state.picture.interceptions.values() if request.live]
+    live, silent = len(running), quiet(running, now)
     failed = errors(totals)
     tokens_in = fmt.tokens(used.total_input)
     parts: list[Said] = [("live", (f"{live} live", "live" if live else "muted"))]
+    if silent is not None:
+        parts.append(("quiet", silent))
     if in_words:
         parts.append(("requests", (fmt.plural(totals.interceptions, "request"), "plain")))
         parts.append(("tokens", (f"{tokens_in} in {fmt.tokens(used.output)} out", "plain")))

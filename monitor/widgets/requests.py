@@ -13,6 +13,7 @@ from textual.message import Message
 from bridge.events.entries import Interception
 from monitor.lines import request_row
 from monitor.lines.span import Line
+from monitor.state.request_list import Listing
 from monitor.state.state import MonitorState
 from monitor.widgets.paint import GROUND
 from monitor.widgets.rows import EMPTY, PaintedRow, ScrolledRows
@@ -48,12 +49,14 @@ class RequestTable(ScrolledRows, can_focus=True):
         self._state = MonitorState()
         self._now: datetime | None = None
         self._selected = 0
+        self._listing = Listing()
         self._lines: list[Line] = []
 
-    def show(self, state: MonitorState, ordered: Sequence[Interception], selected: int, now: datetime) -> None:
+    def show(self, state: MonitorState, listing: Listing, now: datetime) -> None:
         """Takes over what is known; paints only what changed."""
-        self._state, self._ordered, self._now = state, ordered, now
-        self._set_height(len(ordered) + 1)
+        selected, self._listing = listing.selection.index, listing
+        self._state, self._ordered, self._now = state, listing.rows, now
+        self._set_height(len(self._ordered) + 1 + bool(listing.before))
         if selected != self._selected:
             self._selected = selected
             self._reveal()
@@ -61,11 +64,26 @@ class RequestTable(ScrolledRows, can_focus=True):
 
     def _reveal(self) -> None:
         """Scrolls as little as it takes to have the selected row on the screen."""
-        height, top = self._rows_high, self.scroll_offset.y
-        if self._selected < top:
-            self.scroll_to(y=self._selected, animate=False)
-        elif self._selected >= top + height:
-            self.scroll_to(y=self._selected - height + 1, animate=False)
+        height, top, place = self._rows_high, self.scroll_offset.y, self._place(self._selected)
+        if place < top:
+            self.scroll_to(y=place, animate=False)
+        elif place >= top + height:
+            self.scroll_to(y=place - height + 1, animate=False)
+
+    @property
+    def _own(self) -> int:
+        """How many rows are of this bridge: below them stands a line that says so, if there are others."""
+        return len(self._ordered) - self._listing.before
+
+    def _place(self, index: int) -> int:
+        """The line that a request stands in, counted below the titles."""
+        return index + (index >= self._own)
+
+    def _index(self, place: int) -> int | None:
+        """The request that stands in a line; None for the one between."""
+        if place == self._own and self._listing.before:
+            return None
+        return place - (place > self._own)
 
     @property
     def _rows_high(self) -> int:
@@ -76,10 +94,17 @@ class RequestTable(ScrolledRows, can_focus=True):
             return
         layout = request_row.shown(self.scrollable_content_region.width)
         first = self.scroll_offset.y
-        visible = self._ordered[first : first + self._rows_high]
+        last = min(first + self._rows_high, self._place(len(self._ordered) - 1) + 1)
         self._lines = [request_row.header(layout)]
-        self._lines += [request_row.row(request, self._state, self._now, layout) for request in visible]
+        self._lines += [self._line(self._index(place), layout, self._now) for place in range(first, last)]
         self.paint_changes()
+
+    def _line(self, index: int | None, layout: list[tuple[request_row.Column, int]], now: datetime) -> Line:
+        if index is None:
+            return (("  before this bridge", "title"),)
+        request = self._ordered[index]
+        hidden = self._listing.hidden.get(request.id, 0)
+        return request_row.row(request, self._state, now, layout, hidden=hidden, past=index >= self._own)
 
     def watch_scroll_y(self, old_value: float, new_value: float) -> None:
         super().watch_scroll_y(old_value, new_value)
@@ -92,7 +117,7 @@ class RequestTable(ScrolledRows, can_focus=True):
     def row(self, y: int) -> PaintedRow:
         if y >= len(self._lines):
             return EMPTY
-        return self._lines[y], y > 0 and self.scroll_offset.y + y - 1 == self._selected
+        return self._lines[y], y > 0 and self._index(self.scroll_offset.y + y - 1) == self._selected
 
     def action_move(self, rows: int) -> None:
         """Selects a row above or below."""
@@ -112,7 +137,10 @@ class RequestTable(ScrolledRows, can_focus=True):
 
     def on_click(self, event: events.Click) -> None:
         offset = event.get_content_offset(self)
-        if offset is not None and 0 < offset.y <= len(self._ordered) - self.scroll_offset.y:
-            self.post_message(self.Moved(self.scroll_offset.y + offset.y - 1))
+        if offset is None or not 0 < offset.y < len(self._lines):
+            return
+        index = self._index(self.scroll_offset.y + offset.y - 1)
+        if index is not None:
+            self.post_message(self.Moved(index))
             if event.chain == 2:
                 self.post_message(self.Opened())

@@ -11,6 +11,7 @@ from textual.binding import Binding, BindingType
 from monitor.lines import search
 from monitor.lines.blocks import EDGE, Block
 from monitor.lines.search import MatchPlace
+from monitor.lines.session_story import is_turn
 from monitor.lines.span import Line
 from monitor.widgets.rows import EMPTY, PaintedRow
 from monitor.widgets.story import StoryView
@@ -26,6 +27,9 @@ class SessionView(StoryView):
         Binding("N", "find(-1)", "Previous", show=False),
         Binding("right_square_bracket", "block(1)", "Next block", show=False),
         Binding("left_square_bracket", "block(-1)", "Previous block", show=False),
+        Binding("right_curly_bracket", "turn(1)", "Next turn", show=False),
+        Binding("left_curly_bracket", "turn(-1)", "Previous turn", show=False),
+        Binding("full_stop", "scroll_end", "The live end", show=False),
     ]
 
     def __init__(self) -> None:
@@ -33,6 +37,8 @@ class SessionView(StoryView):
         self._wanted: re.Pattern[str] | None = None
         self._found: MatchPlace | None = None
         self._block: str | None = None
+        self._read_to: tuple[str | None, int] = (None, 0)
+        self._asked_turn: tuple[int, int] | None = None
 
     @property
     def searching(self) -> bool:
@@ -133,6 +139,47 @@ class SessionView(StoryView):
             self.scroll_to(y=start if step > 0 else max(0, start - 1), animate=False)
         self._stuck = False
         self.refresh()
+
+    def more(self) -> str:
+        """How many lines have come below since it left the end."""
+        lines = self.virtual_size.height
+        if self._read_to[0] != self._story:
+            self._read_to = self._story, lines
+        if self.at_bottom or self._stuck:
+            self._read_to = self._story, lines
+            return ""
+        new = lines - self._read_to[1]
+        return f" · ↓ {new} new line{'s' * (new > 1)}" if new > 0 else " · ↓ more"
+
+    def _turns(self) -> list[int]:
+        """The lines at which turns begin."""
+        return [start for start, laid_out in zip(self._starts, self._laid_out, strict=True) if is_turn(laid_out.block)]
+
+    @property
+    def turn(self) -> int:
+        """Which of the turns in it one reads, counted from 0: the last one in view at the end, else that at the top."""
+        turns = self._turns()
+        if self._stuck or not turns:
+            return max(0, len(turns) - 1)
+        if self._asked_turn is not None and self.scroll_offset.y == self._asked_turn[1]:
+            return min(self._asked_turn[0], len(turns) - 1)
+        return max(0, bisect_right(turns, self.scroll_offset.y) - 1)
+
+    def go_to_turn(self, turn: int) -> None:
+        """Has that turn begin at the top, as far as there is text below it."""
+        turns = self._turns()
+        if not turns:
+            return
+        turn = min(max(turn, 0), len(turns) - 1)
+        self._stuck = False
+        self._jump(min(turns[turn], self.max_scroll_y))
+        self._asked_turn = turn, self.scroll_offset.y
+        self._block = None
+        self.refresh()
+
+    def action_turn(self, step: int) -> None:
+        """Goes to the next turn, or to the one before."""
+        self.go_to_turn(self.turn + step)
 
     def watch_scroll_y(self, old_value: float, new_value: float) -> None:
         super().watch_scroll_y(old_value, new_value)

@@ -6,9 +6,10 @@ from rich.cells import cell_len
 from textual import events
 from textual.message import Message
 
-from monitor.lines.session_story import session_name
+from monitor.lines import names as called
 from monitor.lines.span import Line, Span, Tone
-from monitor.state.sessions import Panes, Session
+from monitor.state.names import Roster
+from monitor.state.sessions import Panes
 from monitor.widgets.line_bar import LineBar
 
 
@@ -26,9 +27,9 @@ class SessionStrip(LineBar):
         super().__init__()
         self._ends: list[tuple[int, str]] = []
 
-    def show(self, found: list[Session], panes: Panes) -> None:
+    def show(self, roster: Roster, panes: Panes) -> None:
         """Takes over what is known; paints only what changed."""
-        line, self._ends = _line(found, panes, self.size.width)
+        line, self._ends = _line(roster, panes, self.size.width)
         self.put(line)
 
     def on_click(self, event: events.Click) -> None:
@@ -41,9 +42,15 @@ class SessionStrip(LineBar):
                 return
 
 
-def _line(found: list[Session], panes: Panes, width: int) -> tuple[Line, list[tuple[int, str]]]:
-    names = [f"{session_name(session)}  " for session in found]
-    here = panes.open[panes.at] if panes.open else None
+def _line(roster: Roster, panes: Panes, width: int) -> tuple[Line, list[tuple[int, str]]]:
+    """With what each was asked where all of that has room."""
+    found, known = roster.sessions, roster.names
+    by_id = {agent.id: agent.session for agent in roster.agents}
+    here = by_id.get(panes.open[panes.at]) if panes.open else None
+    lying = {by_id.get(id_) for id_ in panes.open}
+    names = [f"{called.full(known[session.id])}  " for session in found]
+    if sum(2 + cell_len(name) for name in names) > width:
+        names = [f"{called.short(known[session.id])}  " for session in found]
     chosen = next((index for index, session in enumerate(found) if session.id == here), 0)
     first = 0
     while first < chosen and sum(2 + cell_len(name) for name in names[first : chosen + 1]) > width - 2:
@@ -56,7 +63,7 @@ def _line(found: list[Session], panes: Panes, width: int) -> tuple[Line, list[tu
         if used > width and index > first:
             spans.append(("▸", "muted"))
             break
-        tone: Tone = "here" if session.id == here else "plain" if session.id in panes.open else "muted"
+        tone: Tone = "here" if session.id == here else "plain" if session.id in lying else "muted"
         spans += [("● " if session.live else "○ ", "live" if session.live else "faint"), (names[index], tone)]
         ends.append((used, session.id))
     return tuple(spans), ends

@@ -9,7 +9,7 @@ from bridge.events.wire import Command, Reply, Snapshot
 from bridge.process import parent
 from monitor.screens.help import HelpScreen
 from monitor.state.state import Lost
-from tests.support.hands import five_requests, play, selected, sizes, small
+from tests.support.hands import five_requests, play, press, selected, sizes, small
 from tests.support.play import Stage, ended, started
 
 
@@ -114,9 +114,9 @@ def test_the_selection_stays_with_its_request(size: tuple[int, int]) -> None:
 def test_f_follows_the_newest(size: tuple[int, int]) -> None:
     async def act(stage: Stage, pilot: Pilot[None]) -> None:
         await five_requests(stage, pilot)
-        assert "following the newest" in await stage.paint(pilot)
+        assert "following its agent" in await stage.paint(pilot)
         await pilot.press("j")
-        assert "following the newest" not in await stage.paint(pilot)
+        assert "following its agent" not in await stage.paint(pilot)
         await pilot.press("f")
         assert selected(stage) == "e"
         stage.tell(started("f"))
@@ -134,8 +134,12 @@ def test_f_follows_the_newest(size: tuple[int, int]) -> None:
 def test_x_cancels_and_says_so(size: tuple[int, int]) -> None:
     async def act(stage: Stage, pilot: Pilot[None]) -> None:
         await five_requests(stage, pilot)
-        await pilot.press("x")
-        await stage.until(pilot, "cancelled Codex gpt-5.1-codex")
+        screen = await press(stage, pilot, "x")
+        assert "Cancel Codex 1, e?" in screen
+        assert "answering 0s, ~28 tokens out" in screen
+        stage.tell(started("newer"))  # what is asked about stays what it was
+        await press(stage, pilot, "y")
+        await stage.until(pilot, "cancelled Codex 1, ")
         assert stage.commands == [Command(0, "cancel", id="e")]
         stage.clock.forward(6)
         screen = await stage.paint(pilot)
@@ -150,7 +154,7 @@ def test_x_tells_why_it_could_not(size: tuple[int, int]) -> None:
     async def act(stage: Stage, pilot: Pilot[None]) -> None:
         await five_requests(stage, pilot)
         stage.reply = Reply(1, ok=False, error="no such \x1b[31m[b]interception")
-        await pilot.press("x")
+        await pilot.press("X")
         await stage.until(pilot, "could not cancel: no such ␛[31m[b]interception")
         await pilot.press("G", "x")
         assert "has ended already" in await stage.paint(pilot)

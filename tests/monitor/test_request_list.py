@@ -8,13 +8,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bridge.events.entries import Interception
 from bridge.events.picture import Picture
 from bridge.events.values import Outcome
+from bridge.events.wire import History
+from monitor.lines import request_row
 from monitor.lines.request_row import title
 from monitor.state.request_list import Listing, RequestFilter, words
 from monitor.state.state import MonitorState
-from tests.support.folds import after
-from tests.support.play import START, ended, started, story
+from tests.support.folds import after, plain, tell
+from tests.support.play import HELLO, START, ended, started, story
 
 STATE = after(
     *story("a"),
@@ -131,7 +134,7 @@ def test_the_slowest_come_first_when_asked() -> None:
     listing = Listing(slowest_first=True)
     listing.update(STATE, START + timedelta(seconds=60))
     assert [request.id for request in listing.rows] == ["b", "c", "a"]
-    assert title(listing) == "Requests  3 · slowest first · following the newest"
+    assert title(listing) == "Requests  3 · slowest first · following its agent"
     listing.slowest_first = False
     listing.update(STATE, START)
     assert [request.id for request in listing.rows] == ["c", "b", "a"]
@@ -155,6 +158,64 @@ def test_the_selection_stays_through_filter_and_order() -> None:
     listing.update(STATE, START)
     assert listing.selected is not None
     assert listing.selected.id == "b"
+
+
+def test_following_stays_with_an_agent() -> None:
+    state = after(started("a"), started("b", session_id="s"))
+    listing = Listing()
+    listing.update(state, START)
+    assert listing.selection.id == "b"
+    tell(state, started("c"), ended("b"), started("d", session_id="s", agent_id="x"))
+    listing.update(state, START)
+    assert listing.selection.id == "b"
+    tell(state, started("e", session_id="s"))
+    listing.update(state, START)
+    assert listing.selection.id == "e"
+
+
+def test_what_has_ended_folds_by_session() -> None:
+    state = after(
+        started("a"), ended("a"), started("b"), ended("b"), started("c"), ended("c"), started("d"),
+        started("x", session_id="s"), ended("x"), started("y", session_id="s"), ended("y"),
+    )  # fmt: skip
+    listing = Listing()
+    listing.update(state, START)
+    listing.selection.go(listing.rows, 3)
+    listing.fold(state)
+    listing.update(state, START)
+    assert [request.id for request in listing.rows] == ["d", "y", "x", "c"]
+    assert listing.hidden == {"c": 2}
+    assert title(listing) == "Requests  6"
+    line = plain(request_row.row(listing.rows[3], state, START, request_row.shown(80), hidden=2))
+    assert "Codex 1 ▸2" in line
+    listing.fold(state)
+    listing.update(state, START)
+    assert len(listing.rows) == 6
+
+
+def test_what_is_not_listed_is_counted() -> None:
+    state = after(started("a"), started("b"))
+    state.picture.totals.forgotten = 3_710
+    listing = Listing()
+    listing.update(state, START)
+    assert title(listing) == "Requests  2 of 3,712 · rest in the record · following its agent"
+    listing.filter.set_query("nothing")
+    listing.update(state, START)
+    assert title(listing) == "Requests  0 of 2 · rest in the record · following its agent"
+
+
+def test_what_was_before_this_bridge_stands_below() -> None:
+    state = after(started("a"), started("b"))
+    old = [Interception(started(id_), HELLO.started_at - timedelta(hours=1)) for id_ in ("o2", "o1")]
+    mine = Interception(started("a"), START)
+    state.past.expect(None)
+    state.apply(History(0, START, 1, [mine, *old], more=True), START)
+    listing = Listing()
+    listing.update(state, START)
+    assert [request.id for request in listing.rows] == ["b", "a", "o2", "o1"]
+    assert listing.before == 2
+    assert title(listing) == "Requests  2 · following its agent"
+    assert listing.selection.id == "b"
 
 
 def test_following_takes_the_newest_of_what_matches() -> None:

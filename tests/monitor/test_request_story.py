@@ -27,7 +27,7 @@ from bridge.events.vocabulary import (
 from monitor.lines import key_panel, request_row
 from monitor.lines.request_story import WITHHELD, story_blocks, title
 from monitor.lines.tool_arguments import arguments
-from monitor.state.phase import phase_label
+from monitor.lines.verdict import mark, verdict
 from monitor.state.state import MonitorState
 from tests.support.folds import after, plain
 from tests.support.play import START, SUMMARY, ended, keys, spent, started, story
@@ -140,7 +140,7 @@ def test_arguments_are_made_readable(value: Any, text: str) -> None:
         (story("a")[1:8], "● thinking"),
         (story("a")[1:11], "● tool call"),
         (story("a")[1:], "● answering"),
-        ([InterceptionWaiting("a", START)], "◌ no key"),
+        ([InterceptionWaiting("a", START)], "◌ waits for key"),
         ([ended("a")], "✓ done"),
         ([ended("a", status=429)], "✗ HTTP 429"),
         ([ended("a", Outcome.FAILED)], "✗ failed"),
@@ -150,7 +150,7 @@ def test_arguments_are_made_readable(value: Any, text: str) -> None:
 )
 def test_a_request_says_in_a_word_how_it_stands(events: list[Event], word: str) -> None:
     interception = request(started("a"), *events)
-    assert f"{request_row.mark(interception)[0]} {phase_label(interception)}" == word
+    assert f"{mark(interception)[0]} {verdict(interception, START).word}" == word
     assert word in title(interception, START)
 
 
@@ -169,8 +169,8 @@ def test_rows_fill_the_width_and_stand_under_their_titles(width: int) -> None:
 
 def test_more_room_shows_more_columns() -> None:
     narrow, wide = ([column.title for column, _width in request_row.shown(width)] for width in (77, 180))
-    assert narrow == ["", "client", "model", "key", "try", "first", "in", "out", "time"]
-    assert set(wide) == {*narrow, "state", "session", "tok/s", "cost", "age"}
+    assert narrow == ["", "agent", "model", "key", "", "first", "in", "out", "time"]
+    assert set(wide) == {*narrow, "state", "about", "tok/s", "cost", "age"}
 
 
 def shown_keys(state: MonitorState, seconds: float, width: int, room: int = 20) -> list[str]:

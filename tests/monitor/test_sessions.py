@@ -10,19 +10,27 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
-from bridge.events.vocabulary import AnswerDelta, Event, PromptRecorded, ToolCalled
+from bridge.events.vocabulary import (
+    AnswerDelta,
+    ContextChanged,
+    Event,
+    PromptRecorded,
+    ToolCalled,
+    ToolResultBrought,
+)
 from monitor.lines import search
-from monitor.lines.session_story import StoryReader, plain, request_of, session_name
+from monitor.lines.session_story import StoryReader, plain, request_of
 from monitor.lines.span import Span
 from monitor.state import sessions
-from monitor.state.sessions import Panes, Session
+from monitor.state.sessions import Panes, SessionAgent
 from monitor.state.state import MonitorState
-from tests.support.folds import after
+from tests.support.folds import after, tell
 from tests.support.play import START, ended, started
 
 
 def found(*events: Event) -> list[list[str]]:
-    return [[request.id for request in session.requests] for session in sessions.sessions(after(*events).picture)]
+    known = after(*events).picture.interceptions.values()
+    return [[request.id for request in session.requests] for session in sessions.sessions(known)]
 
 
 def call(id: str, tool_call_id: str, arguments: Any = None) -> ToolCalled:  # noqa: A002  the event's own word
@@ -49,17 +57,17 @@ def test_without_an_id_a_tool_call_leads_on() -> None:
 
 
 def test_the_session_of_a_request_is_found() -> None:
-    all_of_them = sessions.sessions(after(started("a"), started("b", session_id="s")).picture)
-    assert sessions.of(all_of_them, "b") is all_of_them[1]
-    assert sessions.of(all_of_them, "x") is None
-    assert session_name(all_of_them[1]) == "Codex s"
+    roster = after(started("a"), started("b", session_id="s")).roster
+    assert roster.session("b") is roster.sessions[1]
+    assert roster.session("x") is None
+    assert roster.name("x") is None
 
 
 def read(state: MonitorState, reader: StoryReader | None = None) -> list[str]:
-    (session,) = sessions.sessions(state.picture)
+    (agent,) = state.roster.agents
     return [
         "".join(text for text, _tone in block.heading)
-        for block in (reader or StoryReader()).read(session, START + timedelta(seconds=2))
+        for block in (reader or StoryReader()).read(agent, START + timedelta(seconds=2))
     ]
 
 
@@ -73,43 +81,91 @@ def test_a_session_reads_as_one_story() -> None:
         AnswerDelta("b", "because"), ended("b"), started("c"), other,
     )  # fmt: skip
     assert read(state) == [
-        "✓ 03:04:05 · gpt-5.1-codex · done 12s",
+        "✓ turn 1 · 03:04:05 · gpt-5.1-codex · done 12s",
         "Prompt",
         "Tool shell  c1",
-        "✓ 03:04:05 · gpt-5.1-codex · done 12s",
-        "Result of shell  after 1.5s",
+        "Result  after 1.5s",
+        "✓ turn 2 · 03:04:05 · gpt-5.1-codex · done 12s",
         "Answer",
-        "● 03:04:05 · gpt-5.1-codex · accepted 2s",
+        "● turn 3 · 03:04:05 · gpt-5.1-codex · accepted 2s",
         "Prompt",
     ]
+
+
+def test_what_a_tool_answered_stands_below_its_call() -> None:
+    state = after(
+        started("a"), call("a", "c1"), call("a", "c2"), ended("a"),
+        started("b", previous_tool_ms={"c2": 80.0}),
+        ToolResultBrought("b", "c1", 40_960, False, "x" * 4_096), ToolResultBrought("b", "c2", 9, True, "no such f"),
+        ContextChanged("b", 9, 3, 0, True, False),
+    )  # fmt: skip
+    assert read(state) == [
+        "✓ turn 1 · 03:04:05 · gpt-5.1-codex · done 12s",
+        "Tool shell  c1",
+        "Result  41.0 kB, the first 4.1 kB of it",
+        "Tool shell  c2",
+        "Failed  9 B  after 80ms",
+        "● turn 2 · 03:04:05 · gpt-5.1-codex · accepted 2s · +3 messages · system changed",
+    ]
+
+
+def test_a_result_that_comes_later_finds_the_call_that_was_told_already() -> None:
+    state = after(started("a"), call("a", "c1"), ended("a"))
+    reader = StoryReader()
+    assert "Result  3 B" not in read(state, reader)
+    tell(state, started("b"), ToolResultBrought("b", "c1", 3, False, "yes"))
+    assert read(state, reader)[2] == "Result  3 B"
+
+
+def test_turns_that_are_not_there_are_counted() -> None:
+    (agent,) = after(started("a"), ended("a")).roster.agents
+    blocks = StoryReader().read(agent, START, earlier=113)
+    headings = ["".join(text for text, _tone in block.heading) for block in blocks[:2]]
+    assert headings == ["▲ 113 earlier turns · u loads 50", "✓ turn 114 · 03:04:05 · gpt-5.1-codex · done 12s"]
+
+
+def test_agents_stand_below_those_that_gave_them_work() -> None:
+    roster = after(
+        started("a"), started("b", agent_id="x"), started("c", agent_id="y", parent_agent_id="x"),
+        started("d", agent_id="z"), started("e", agent_id="p", parent_agent_id="q"),
+        started("f", session_id="s", agent_id="x"), started("g"),
+        started("h", agent_id="m", parent_agent_id="n"), started("i", agent_id="n", parent_agent_id="m"),
+    ).roster  # fmt: skip
+    assert [(agent.agent_id, agent.depth, [request.id for request in agent.requests]) for agent in roster.agents] == [
+        (None, 0, ["a", "g"]), ("x", 1, ["b"]), ("y", 2, ["c"]), ("z", 1, ["d"]), ("p", 1, ["e"]),
+        ("m", 0, ["h"]), ("n", 0, ["i"]), ("x", 0, ["f"]),
+    ]  # fmt: skip
+    agent = roster.agent("c")
+    assert agent is not None
+    assert agent.agent_id == "y"
 
 
 def test_what_has_ended_is_told_once_and_forgotten_when_it_is_gone() -> None:
     state = after(started("a"), PromptRecorded("a", "r", "why?"), ended("a"), started("b"))
     reader = StoryReader()
-    (session,) = sessions.sessions(state.picture)
-    first, second = reader.read(session, START), reader.read(session, START)
+    (agent,) = state.roster.agents
+    first, second = reader.read(agent, START), reader.read(agent, START)
     assert all(before is after for before, after in zip(first[:2], second[:2], strict=True))
     assert {request_of(block.key) for block in first} == {"a", "b"}
     reader.forget({"b"})
-    assert reader.read(session, START)[0] is not first[0]
+    assert reader.read(agent, START)[0] is not first[0]
 
 
 def test_a_copy_is_harmless_and_whole() -> None:
     state = after(started("a"), PromptRecorded("a", "r", "x" * 9_000 + "\x1b]52;c;x\x07\n[b]y"))
-    (session,) = sessions.sessions(state.picture)
-    text = plain(StoryReader().read(session, START))
+    (agent,) = state.roster.agents
+    text = plain(StoryReader().read(agent, START))
     assert "x" * 9_000 + "␛]52;c;x␇\n[b]y\n" in text
 
 
-def lying(*sessions_: tuple[str, bool]) -> list[Session]:
-    """Sessions by name, live or not, the later ones the newer."""
+def lying(*sessions_: tuple[str, bool]) -> list[SessionAgent]:
+    """Agents by name, live or not, the later ones the newer."""
     made = []
     for number, (name, live) in enumerate(sessions_):
         state = after(started(name), *([] if live else [ended(name)]))
         request = state.picture.interceptions[name]
         request.started_at = START + timedelta(seconds=number)
-        made.append(Session(name, "Codex", name, [request]))
+        made.append(SessionAgent(name, name, "Codex", name, requests=[request]))
     return made
 
 

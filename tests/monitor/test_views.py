@@ -26,7 +26,7 @@ def test_numbers_bring_views_to_the_front() -> None:
     async def act(stage: Stage, pilot: Pilot[None]) -> None:
         two_sessions(stage)
         for number, name, text in (
-            ("2", "reasoning", "Claude Code 7c9e6679 · 2 requests"),
+            ("2", "reasoning", "Claude Code 1 · turn 2 of 2"),
             ("3", "keys", "1 cooling"),
             ("4", "request", "Events"),
             ("5", "totals", "By model"),
@@ -109,14 +109,16 @@ def test_the_request_view_acts_on_its_request(tmp_path: Path) -> None:
         await press(stage, pilot, "c")
         assert "copied a curl command" in await stage.paint(pilot)
         assert "Authorization: Bearer clearspan" in stage.app.clipboard
-        await press(stage, pilot, "x")
-        await stage.until(pilot, "cancelled Claude Code")
+        assert "Cancel Claude Code 1, 61728394?" in await press(stage, pilot, "x")
+        assert "cancelled" not in await press(stage, pilot, "n")
+        await press(stage, pilot, "X")
+        await stage.until(pilot, "cancelled Claude Code 1, 61728394")
         assert stage.commands == [Command(0, "cancel", id=SECOND)]
         for key, id_ in (("right", FIRST), ("l", CODEX), ("l", CODEX), ("left", FIRST), ("h", SECOND)):
             assert f"· {id_} ·" in await press(stage, pilot, key)
         for key in ("tab", "j", "k", "G", "g", "space", "pageup"):
             await press(stage, pilot, key)
-        assert "Claude Code 7c9e6679 · 2 requests" in await press(stage, pilot, "r")
+        assert "Claude Code 1 · turn 2 of 2" in await press(stage, pilot, "r")
         assert view(stage) == "reasoning"
 
     play(SMALL, act)

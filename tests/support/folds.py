@@ -69,5 +69,11 @@ def after(*events: Event) -> MonitorState:
     return state
 
 
+def tell(state: MonitorState, *events: Event) -> None:
+    """Tells more to that state."""
+    for event in events:
+        state.apply(Envelope(state.seq + 1, START, event), START)
+
+
 def plain(line: Line) -> str:
     return "".join(text for text, _tone in line)

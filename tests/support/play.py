@@ -38,7 +38,7 @@ from bridge.events.vocabulary import (
     TokensUsed,
     ToolCalled,
 )
-from bridge.events.wire import Command, Envelope, Hello, Reply, Snapshot
+from bridge.events.wire import Command, Envelope, Hello, History, Reply, Snapshot
 from monitor.app import MonitorApp
 from monitor.sources.bridge_socket import Deliver
 from monitor.state.state import Incoming
@@ -46,6 +46,9 @@ from monitor.state.state import Incoming
 START = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 HELLO = Hello(1, "0.1.0", 4242, "http://127.0.0.1:8484", START)
 PLACE = "/run/user/1000/clearspan/events.sock"
+
+
+BEFORE_THIS_BRIDGE = Command(0, "history", limit=20)
 
 
 class Clock:
@@ -70,6 +73,8 @@ class Stage:
         self.seq = 0
         self.commands: list[Command] = []
         self.reply = Reply(0, ok=True)
+        self.history: History | None = None
+        """What the record would answer."""
         self.app = MonitorApp(self, PLACE, clock=self.clock)
 
     async def run(self, deliver: Deliver) -> None:
@@ -79,7 +84,10 @@ class Stage:
 
     async def send(self, command: Command) -> Reply:
         """Notes the command and gives the answer that the test has prepared."""
-        self.commands.append(command)
+        if command != BEFORE_THIS_BRIDGE:  # what the app asks for by itself
+            self.commands.append(command)
+        if command.command == "history" and self.history is not None:
+            self.app.receive(self.history)
         return self.reply
 
     def tell(self, *events: Event) -> None:

@@ -1,0 +1,66 @@
+"""The agents as a tree: each session's main agent, those it gave work to below it, and how each goes just now."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from monitor.lines import format as fmt
+from monitor.lines import names
+from monitor.lines.span import Line, Span, Tone
+from monitor.lines.verdict import mark, verdict
+from monitor.state.names import Roster
+from monitor.state.sessions import SessionAgent
+from monitor.state.state import MonitorState
+
+RIGHT = 10
+"""Cells for what it does just now."""
+
+
+ROOMY = 24
+"""Cells from which on a session's name has room for its words."""
+
+
+def order(roster: Roster) -> list[SessionAgent]:
+    """The agents as the tree has them: the session that began last comes first."""
+    sessions: dict[str, list[SessionAgent]] = {}
+    for agent in roster.agents:
+        sessions.setdefault(agent.session, []).append(agent)
+    return [agent for session in reversed(sessions.values()) for agent in session]
+
+
+def own_name(agent: SessionAgent) -> str:
+    """What a subagent is called within its session: what it is for, else its first words, else the end of its id."""
+    prompt = next((request.prompt for request in agent.requests if request.prompt), None)
+    return fmt.one_line(agent.kind or (" ".join(prompt[:200].split()) if prompt else "") or (agent.agent_id or "")[-8:])
+
+
+def title(agent: SessionAgent, roster: Roster, *, roomy: bool = True) -> str:
+    """Claude Code 1 ▸ Explore; of a main agent its session's name, with its words where there is room."""
+    name = roster.names[agent.session]
+    if agent.agent_id is None:
+        return names.full(name) if roomy else names.short(name)
+    return f"{names.short(name)} ▸ {fmt.fit(own_name(agent), names.WORDS).rstrip()}"
+
+
+def line(agent: SessionAgent, state: MonitorState, now: datetime, width: int, tone: Tone) -> Line:
+    """An agent in one line of that width."""
+    glyph, glyph_tone = mark(agent.last, now)
+    branch = "  " * (agent.depth - 1) + "└ " if agent.depth else ""
+    room = width - len(branch) - 2 - RIGHT - 1
+    called = own_name(agent) if agent.depth else title(agent, state.roster, roomy=room >= ROOMY)
+    left: list[Span] = [(branch, "faint"), (f"{glyph} ", glyph_tone)]
+    text, right_tone = _just_now(agent, state, now)
+    return (*left, (fmt.fit(called, room), tone), (" ", "plain"), (fmt.fit(text, RIGHT, right=True), right_tone))
+
+
+def _just_now(agent: SessionAgent, state: MonitorState, now: datetime) -> Span:
+    """Its rate while it writes, its silence, or its age."""
+    request = agent.last
+    if not request.live:
+        return fmt.age(fmt.seconds_between(request.ended_at or request.started_at, now)), "muted"
+    stands = verdict(request, now)
+    pace = state.paces.get(request.id)
+    age = fmt.age(fmt.seconds_between(request.started_at, now))
+    if stands.quiet_s is not None or request.waiting_until:
+        return stands.short, stands.tone
+    return (f"~{pace.rate(now):.0f}/s {age}" if pace is not None else age), "live"

@@ -1,0 +1,65 @@
+"""What the record told of requests that the bridge holds no more, because somebody asked for it; bounded.
+
+Two things are asked for: the last requests before this bridge, once, for the table of requests; and older turns of one
+session, fifty at a time, which then stand before those that are known.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+
+from attrs import Factory, define
+
+from bridge.events.entries import Interception
+
+TURNS = 50
+"""Asked for at a time."""
+
+MOST = 500
+"""Older turns that are kept: half a megabyte at most, and commonly a hundredth of that, each."""
+
+BEFORE = 20
+"""Requests from before this bridge that are shown."""
+
+
+@define
+class RecordedPast:
+    """Each in the order in which they came."""
+
+    turns: dict[str, Interception] = Factory(dict)
+    before: dict[str, Interception] = Factory(dict)
+    whole: set[str] = Factory(set)
+    """The sessions, by their ids, of which the record holds nothing older."""
+    _asked: str | None = None
+    """The session that was asked for."""
+
+    @property
+    def full(self) -> bool:
+        """Whether no more older turns may be asked for."""
+        return len(self.turns) >= MOST
+
+    def expect(self, session: str | None) -> None:
+        """The next answer is about that session; None: about what was before this bridge."""
+        self._asked = session
+
+    def take(self, newest_first: Iterable[Interception], *, more: bool, since: datetime | None) -> None:
+        """Takes an answer in; `since` is when this bridge began."""
+        came = {request.id: request for request in reversed(list(newest_first))}
+        if self._asked is None:
+            self.before = {id_: each for id_, each in came.items() if since is None or each.started_at < since}
+            return
+        self.turns = {**came, **self.turns}
+        if not more:
+            self.whole.add(self._asked)
+
+    def with_later(self, later: Iterable[Interception]) -> Iterator[Interception]:
+        """The older turns, and then those that are known from events."""
+        known = list(later)
+        ids = {request.id for request in known} if self.turns else set()
+        yield from (request for id_, request in self.turns.items() if id_ not in ids)
+        yield from known
+
+    def forget(self) -> None:
+        """Lets go of all of it: another bridge has come."""
+        self.turns, self.before, self.whole = {}, {}, set()
