@@ -97,7 +97,7 @@ LOW = 34
 
 
 @frozen
-class Course:
+class Curve:
     """Sums over time, the oldest first: `seconds` each, as a sparkline of so many cells, with the highest rate in it.
 
     `window` buckets make the time that the rate is about, `per`.
@@ -184,7 +184,7 @@ def pairs(sums: list[Totals], spans: list[float]) -> list[tuple[Totals, float]]:
     return list(zip(sums, spans, strict=True))
 
 
-def _courses(usage: UsageHistory, now: datetime, width: int, room: int) -> list[Course]:
+def _courses(usage: UsageHistory, now: datetime, width: int, room: int) -> list[Curve]:
     def whole(buckets: list[Breakdown | None]) -> list[Totals | None]:
         return [each.whole if each else None for each in buckets]
 
@@ -192,11 +192,11 @@ def _courses(usage: UsageHistory, now: datetime, width: int, room: int) -> list[
     a_minute, an_hour = 60 // SHORT_S, HOUR_S // LONG_S
     if width < WIDE:
         cells = min(max(0, room - GAP), 60 + PEAK)
-        return [Course("last 10 minutes", short, SHORT_S, cells, a_minute, "min")]
+        return [Curve("last 10 minutes", short, SHORT_S, cells, a_minute, "min")]
     half = (room - 2 * GAP) // 2
     return [
-        Course("last 10 minutes", short, SHORT_S, min(half, 60 + PEAK), a_minute, "min"),
-        Course("last 24 hours", day, LONG_S, min(half, LONG_COUNT + PEAK), an_hour, "h"),
+        Curve("last 10 minutes", short, SHORT_S, min(half, 60 + PEAK), a_minute, "min"),
+        Curve("last 24 hours", day, LONG_S, min(half, LONG_COUNT + PEAK), an_hour, "h"),
     ]
 
 

@@ -14,7 +14,7 @@ from textual.widgets import Input, Static
 
 from monitor.lines import format as fmt
 from monitor.lines.span import Line
-from monitor.state.typed_command import Choice, Destinations, NoCommand, choices, read
+from monitor.state.typed_command import CommandChoice, Destinations, NoCommand, choices, read
 from monitor.widgets.lines import Lines
 from monitor.widgets.paint import TONES
 
@@ -37,7 +37,7 @@ class ColonScreen(ModalScreen[str | None]):
         super().__init__()
         self._destinations = destinations
         self._chosen: int | None = None
-        self._choices: list[Choice] = []
+        self._choices: list[CommandChoice] = []
         self._lines = Lines(id="choices")
         self._trouble = Static(id="trouble")
         self._field = Input(compact=True, select_on_focus=False)

@@ -9,6 +9,7 @@ from itertools import islice
 from pathlib import Path
 
 from monitor.lines import format as fmt
+from monitor.lines import names
 from monitor.state.state import MonitorState
 from monitor.state.typed_command import Destination, Destinations
 from monitor.styles import themes

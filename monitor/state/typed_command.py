@@ -60,7 +60,7 @@ class Destinations:
 
 
 @frozen
-class Choice:
+class CommandChoice:
     """What one may go on to type: as it is shown, what it does, and as it is typed."""
 
     text: str
@@ -122,7 +122,7 @@ def _is_in(word: str, title: str) -> bool:
     return word in title.split() if word.isdecimal() else word in title
 
 
-def choices(text: str, destinations: Destinations) -> list[Choice]:
+def choices(text: str, destinations: Destinations) -> list[CommandChoice]:
     """What one may go on to type."""
     word, space, rest = text.lstrip().partition(" ")
     if not space:
@@ -136,9 +136,9 @@ def choices(text: str, destinations: Destinations) -> list[Choice]:
     known = destinations.of.get(command.about, [])
     found = find(rest, known) if rest.strip() else known
     lines = [f"{command.word} {destination.title}" for destination in found]
-    return [Choice(line, command.meaning, line) for line in lines]
+    return [CommandChoice(line, command.meaning, line) for line in lines]
 
 
-def _choice(command: TypedCommand) -> Choice:
+def _choice(command: TypedCommand) -> CommandChoice:
     line = f"{command.word} {command.argument}"
-    return Choice(line.rstrip(), command.meaning, f"{command.word} " if command.argument else command.word)
+    return CommandChoice(line.rstrip(), command.meaning, f"{command.word} " if command.argument else command.word)
