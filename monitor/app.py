@@ -10,11 +10,11 @@ import asyncio
 import os
 import sys
 import traceback
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import platformdirs
 from rich.segment import Segments
@@ -33,6 +33,8 @@ from monitor.lines.format import neutralise
 from monitor.lines.request_story import subject
 from monitor.lines.span import Tone
 from monitor.screens import palette
+from monitor.screens.colon import ColonScreen
+from monitor.screens.destinations import destinations
 from monitor.screens.help import EVERYWHERE, HelpScreen, key_help
 from monitor.screens.keys import KeysScreen
 from monitor.screens.live import LiveScreen
@@ -42,10 +44,11 @@ from monitor.screens.totals import TotalsScreen
 from monitor.screens.view import STATUS_S, Frame, View
 from monitor.screens.walkthrough import WalkthroughScreen
 from monitor.sources.bridge_socket import Source
-from monitor.state.request_list import Listing
+from monitor.state.request_list import Listing, exactly, without_since
 from monitor.state.state import Incoming, MonitorState
+from monitor.state.typed_command import read
 from monitor.styles import colours, themes
-from monitor.terminal import dump, pager
+from monitor.terminal.lending import LentTerminal, NotLent
 from monitor.widgets.views import VIEWS, ViewsBar
 
 FRAME_S = 1 / 15
@@ -65,7 +68,9 @@ class MonitorApp(App[None]):
 
     TITLE = "Clearspan"
     CSS_PATH = ["styles/monitor.tcss", "styles/views.tcss"]  # noqa: RUF012  as Textual types it
+    COMMANDS: ClassVar[set[Any]] = {palette.PaletteProvider}
     BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("colon", "colon", "Command", show=False, key_display=":"),
         Binding("ctrl+c", "quit", "Quit", show=False, priority=True),
         *(Binding(str(number), f"view('{name}')", show=False) for number, name in enumerate(VIEWS, 1)),
         Binding("t", "walkthrough", "Steps"),
@@ -106,8 +111,7 @@ class MonitorApp(App[None]):
         self.places = [Path.cwd(), platformdirs.user_data_path("clearspan")]
         self._theme = theme or themes.DARK
         self._step = step
-        self.record_options: Sequence[str] = ()
-        self._is_lent = False
+        self.terminal = LentTerminal(self)
         self._frame_timer: Timer | None = None
         self._painted_at = float("-inf")
         self._snapshot_requested = False
@@ -164,14 +168,23 @@ class MonitorApp(App[None]):
     def paint(self) -> None:
         """Draws the state as it is now."""
         self._frame_timer = None
-        if self._is_lent:  # the terminal is another program's just now
+        if self.terminal.is_lent:  # the terminal is another program's just now
             return
         self._painted_at = asyncio.get_running_loop().time()
-        hello = self.state.hello
-        frame = Frame(self.state, self.clock(), hello.url if hello else None, self.place)
         view = self.view
         if view is not None and view.is_mounted:
-            view.draw(frame)
+            view.draw(self._frame())
+
+    def _frame(self) -> Frame:
+        hello = self.state.hello
+        return Frame(self.state, self.clock(), hello.url if hello else None, self.place)
+
+    def _choose_session(self, request: str | None) -> None:
+        """Has the reasoning view open the session of that request."""
+        before = self.reasoning.frame  # None where it was never in front: it must not be drawn yet
+        self.reasoning.frame = self._frame()
+        self.reasoning.choose(request)
+        self.reasoning.frame = before
 
     @property
     def view(self) -> View | None:
@@ -191,7 +204,7 @@ class MonitorApp(App[None]):
             return
         self._came_from = before.NAME
         if before is self.live and after is self.reasoning:
-            self.reasoning.choose(self.listing.selection.id)
+            self._choose_session(self.listing.selection.id)
         if before is self.live and after is self.request:
             self.request.open(self.listing.selection.id)
         if after is self.live:  # it lies under all others
@@ -221,7 +234,7 @@ class MonitorApp(App[None]):
 
     @on(RequestScreen.Read)
     def _read_session(self, message: RequestScreen.Read) -> None:
-        self.reasoning.choose(message.request)
+        self._choose_session(message.request)
         self.action_view("reasoning")
 
     @on(KeysScreen.SendCommand)
@@ -230,8 +243,7 @@ class MonitorApp(App[None]):
 
     @on(TotalsScreen.ListRequests)
     def _list_requests(self, message: TotalsScreen.ListRequests) -> None:
-        self.live.filter(message.query)
-        self.action_view("live")
+        self._list(message.query)
 
     @on(RequestScreen.Export)
     def _export_request(self, message: RequestScreen.Export) -> None:
@@ -256,43 +268,24 @@ class MonitorApp(App[None]):
 
     @on(View.Elsewhere)
     def _read_elsewhere(self, message: View.Elsewhere) -> None:
-        self.run_worker(self._page(message.text, message.name), name="pager", exclusive=True, group="pager")
+        self._lend(self.terminal.page(message.text, message.name))
 
     @on(RequestScreen.Dump)
     def _read_dump(self, message: RequestScreen.Dump) -> None:
-        self.run_worker(self._page_dump(message.request.id), name="dump", exclusive=True, group="pager")
+        id_ = message.request.id
+        self._lend(self.terminal.page_dump(id_, f"clearspan-{export.safe(id_)}.http"))
 
-    async def _page(self, text: str, name: str) -> None:
-        """Lends the terminal to a person's pager, until they leave it."""
-        words = pager.command(os.environ)
-        if not words:
-            self.show_message("there is no pager: set PAGER or EDITOR", "warn")
-            return
-        if self._driver is None or not self._driver.can_suspend:
-            self.show_message("no pager can be opened here: a page is no terminal", "warn")
-            return
-        trouble: Exception | asyncio.CancelledError | None = None
-        self._is_lent = True
-        with self.batch_update(), self.suspend():
+    def _lend(self, borrow: Coroutine[Any, Any, None]) -> None:
+        """Lends the terminal to a program."""
+
+        async def lend() -> None:
             try:
-                await pager.read(text, name, words)
-            except (OSError, asyncio.CancelledError) as error:
-                trouble = error  # the terminal is ours again first
-        self._is_lent = False
-        if isinstance(trouble, OSError):
-            self.show_message(f"could not open {words[0]}: {trouble.strerror or trouble}", "bad")
-        elif trouble is not None:
-            raise trouble
-        self.paint()
+                await borrow
+            except NotLent as error:
+                self.show_message(str(error), "warn")
+            self.paint()
 
-    async def _page_dump(self, id_: str) -> None:
-        """Has `clearspan show --raw` tell what went over the wire."""
-        try:
-            text = await dump.read(id_, self.record_options)
-        except dump.DumpUnavailable as error:
-            self.show_message(str(error), "warn")
-        else:
-            await self._page(text, f"clearspan-{export.safe(id_)}.http")
+        self.run_worker(lend(), name="pager")
 
     def action_walkthrough(self) -> None:
         """Goes through the selected request step by step."""
@@ -307,6 +300,8 @@ class MonitorApp(App[None]):
         """
         if action == "suspend_process" and parent.VARIABLE in os.environ:
             return False
+        if action == "colon" and not isinstance(self.screen, View):
+            return False
         return not (action == "walkthrough" and isinstance(self.screen, WalkthroughScreen)) and super().check_action(
             action, parameters
         )
@@ -314,6 +309,60 @@ class MonitorApp(App[None]):
     def action_redraw(self) -> None:
         """Draws the whole screen: something else wrote on it, or it was another's for a while."""
         self.screen.refresh(layout=True)
+
+    def action_colon(self) -> None:
+        """Takes a command that is typed."""
+        known = destinations(self.state, self.places)
+
+        def obey(text: str | None) -> None:
+            if text is not None:
+                command, rest = read(text, known)
+                self.action_go_to(command.word, rest)
+
+        self.push_screen(ColonScreen(known), obey)
+
+    def action_go_to(self, word: str, about: str) -> None:
+        """Does what a typed command says; `about` is the name of what it is about, or any text."""
+        match word:
+            case "session":
+                self.action_view("reasoning")
+                self._choose_session(about)
+                self.reasoning.panes.follow = False
+                self.paint()
+            case "model" | "client":
+                self._list(exactly(word, about) or about)
+            case "key":
+                provider, _, hint = about.partition(" ")
+                self.keys.selected_name = (provider, hint)
+                self.action_view("keys")
+            case "filter":
+                self._list(about)
+            case "since":
+                kept = without_since(self.listing.filter.query)
+                self._list(f"{kept} since:{about}".strip() if about else kept)
+            case "theme":
+                self.theme = about
+            case "save":
+                self._save()
+            case "replay":
+                self._lend(self.terminal.play(about, self.theme))
+            case "help" | "quit":
+                self.call_later(self.run_action, word)
+            case _:
+                self.action_view(word)
+
+    def _list(self, query: str) -> None:
+        self.live.filter(query)
+        self.action_view("live")
+
+    def _save(self) -> None:
+        """Exports the request at hand."""
+        request = self.request.request if self.view is self.request else self.listing.selected
+        if request is None:
+            self.show_message("there is no request to save", "warn")
+            return
+        text = export.as_json(request, self.state.trace(request.id))
+        self.run_worker(self._export(export.file_name(request), text), name="export")
 
     def action_next_theme(self) -> None:
         """Changes the colours."""
@@ -335,7 +384,8 @@ class MonitorApp(App[None]):
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         """What the command palette offers."""
-        return palette.commands(self, screen)
+        yield from palette.commands(self, screen)
+        yield from palette.found_commands(self, destinations(self.state, self.places))
 
     def action_help(self) -> None:
         """Shows all keys."""

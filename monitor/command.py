@@ -61,7 +61,7 @@ def show(options: MonitorOptions) -> int:
         app = _replaying(options.replay, options.speed, theme)
     else:
         app = MonitorApp(BridgeSource(options.socket), str(options.socket), theme=theme, step=options.step)
-        app.record_options = options.record_options
+        app.terminal.record_options = options.record_options
     with ending.watched(app.end):
         app.run()
     return app.return_code or 0

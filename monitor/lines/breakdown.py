@@ -21,7 +21,7 @@ from monitor.state.usage import LONG_COUNT, LONGEST_NAME, OTHER_PAIRS, OTHERS, S
 
 By = Literal["models", "clients", "sessions", "keys"]
 
-Name = str | tuple[str, str]
+RowName = str | tuple[str, str]
 """A model's or a client's; a session's client and id; a key's provider and hint."""
 
 COLUMNS = (
@@ -43,9 +43,9 @@ class NamedSums:
     """The lines, and whose they are: the first is a head."""
 
     lines: list[Line] = Factory(list)
-    names: list[Name] = Factory(list)
+    names: list[RowName] = Factory(list)
 
-    def place(self, name: Name | None) -> range:
+    def place(self, name: RowName | None) -> range:
         """The lines of that name."""
         if name not in self.names:
             return range(0)
@@ -55,7 +55,7 @@ class NamedSums:
 
 def table(usage: UsageHistory, by: By, window: Window, now: datetime, width: int) -> NamedSums:
     """The sums in the window, and the course of requests."""
-    named: dict[Name, Totals] = getattr(breakdown(usage, window, now), by)
+    named: dict[RowName, Totals] = getattr(breakdown(usage, window, now), by)
     numbers = len(COLUMNS) * NUMBER
     fits = width >= numbers + NAME - 4 + LEAST_COURSE
     course = min(COURSE, width - numbers - NAME + 4) if fits else 0
@@ -83,7 +83,7 @@ def _rank(sums: Totals) -> tuple[int, int]:
     return -sums.tokens.total_input - sums.tokens.output, -sums.interceptions
 
 
-def label(by: By, name: Name) -> str:
+def label(by: By, name: RowName) -> str:
     """What a row is called."""
     if isinstance(name, str):
         return fmt.one_line(name)
@@ -95,7 +95,7 @@ def label(by: By, name: Name) -> str:
     return f"{first} {second[:8]}" if name[1] else f"{first}, no session"
 
 
-def query(by: By, name: Name) -> str | None:
+def query(by: By, name: RowName) -> str | None:
     """The filter that lists a row's requests; None where no filter says that."""
     texts = (name,) if isinstance(name, str) else name
     cut_off = any(len(text) >= LONGEST_NAME for text in texts)
@@ -105,7 +105,7 @@ def query(by: By, name: Name) -> str | None:
     return None if None in words else " ".join(cast("list[str]", words))
 
 
-def _words(by: By, name: Name) -> Iterator[str | None]:
+def _words(by: By, name: RowName) -> Iterator[str | None]:
     match by, name:
         case "models", str(model):
             yield exactly("model", model)

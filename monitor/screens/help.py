@@ -26,7 +26,7 @@ COMMON: dict[str, KeyHelp] = {
         ("t", "step through the request"),
         ("T", "next theme"),
         ("Ctrl+L Ctrl+Z", "draw anew; suspend, `fg` comes back"),
-        ("Ctrl+P", "all commands, themes"),
+        (": Ctrl+P", "type a command; all commands"),
         ("? q", "this help; quit"),
     ),
     WalkthroughScreen.NAME: WalkthroughScreen.KEY_HELP,

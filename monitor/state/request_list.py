@@ -119,6 +119,11 @@ def exactly(place: str, text: str) -> str | None:
     return None if '"' in text or not text else f'{place}:"{text}"'
 
 
+def without_since(query: str) -> str:
+    """The query for all of the time."""
+    return SINCE.sub("", query).strip()
+
+
 def since(query: str) -> timedelta | None:
     """How far back `since:` reaches; None where the query does not say."""
     found = SINCE.search(query)

@@ -43,37 +43,42 @@ def _split(named: str) -> list[str]:
 
 
 async def read(text: str, name: str, words: list[str]) -> int:
-    """Shows a text under that name; the pager's exit code. Raises OSError where it can't be started.
-
-    The terminal must be free of us. Cancelled, it ends the pager.
-    """
+    """Shows a text under that name; the pager's exit code. Raises OSError where it can't be started."""
     with tempfile.TemporaryDirectory(prefix="clearspan-") as folder:
         path = Path(folder) / name
         path.write_text(text, encoding="utf-8", errors="replace")
-        pager = _start([*words, str(path)])
-        try:
-            _give_terminal_to(pager)
-            os.killpg(pager, signal.SIGCONT)  # it may have asked for the terminal before it had it
-            return await asyncio.to_thread(_wait_for, pager)
-        except asyncio.CancelledError:
-            with suppress(ProcessLookupError):
-                os.killpg(pager, signal.SIGTERM)
-            raise
-        finally:
-            _give_terminal_to(os.getpgrp())
+        return await run([*words, str(path)], os.environ)
 
 
-def _start(words: list[str]) -> int:
-    return os.posix_spawnp(words[0], words, os.environ, setpgroup=0, setsigmask=[])
+async def run(words: list[str], environment: Mapping[str, str]) -> int:
+    """Runs a program on the terminal, which must be free of us; its exit code.
+
+    Raises OSError where it can't be started. Cancelled, it ends the program.
+    """
+    program = _start(words, environment)
+    try:
+        _give_terminal_to(program)
+        os.killpg(program, signal.SIGCONT)  # it may have asked for the terminal before it had it
+        return await asyncio.to_thread(_wait_for, program)
+    except asyncio.CancelledError:
+        with suppress(ProcessLookupError):
+            os.killpg(program, signal.SIGTERM)
+        raise
+    finally:
+        _give_terminal_to(os.getpgrp())
 
 
-def _wait_for(pager: int) -> int:
+def _start(words: list[str], environment: Mapping[str, str]) -> int:
+    return os.posix_spawnp(words[0], words, environment, setpgroup=0, setsigmask=[])
+
+
+def _wait_for(program: int) -> int:
     while True:
-        _, status = os.waitpid(pager, os.WUNTRACED)
+        _, status = os.waitpid(program, os.WUNTRACED)
         if not os.WIFSTOPPED(status):
             return os.waitstatus_to_exitcode(status)
         time.sleep(AGAIN_S)
-        os.killpg(pager, signal.SIGCONT)
+        os.killpg(program, signal.SIGCONT)
 
 
 def _give_terminal_to(group: int) -> None:

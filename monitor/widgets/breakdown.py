@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from textual.binding import Binding, BindingType
 
-from monitor.lines.breakdown import By, Name, NamedSums
+from monitor.lines.breakdown import By, NamedSums, RowName
 from monitor.widgets.panel import LinesPanel
 
 
@@ -23,7 +23,7 @@ class BreakdownPanel(LinesPanel):
     def __init__(self, by: By) -> None:
         super().__init__(id=by)
         self.by: By = by
-        self.selected: Name | None = None
+        self.selected: RowName | None = None
         self._sums = NamedSums()
 
     def show_sums(self, sums: NamedSums) -> None:

@@ -22,6 +22,7 @@ NAMES = {
     "left": "←", "right": "→", "up": "↑", "down": "↓", "slash": "/", "escape": "Escape", "enter": "Enter",
     "space": "Space", "question_mark": "?", "plus": "+", "minus": "-", "pagedown": "PgDn", "pageup": "PgUp",
     "left_square_bracket": "[", "right_square_bracket": "]", "home": "Home", "end": "End",
+    "colon": ":", "less_than_sign": "<", "greater_than_sign": ">", "tab": "Tab", "shift+tab": "Tab",
     "ctrl+l": "Ctrl+L", "ctrl+z": "Ctrl+Z",
 }  # fmt: skip
 

@@ -284,7 +284,7 @@ def test_a_table_of_nothing_says_so() -> None:
 
 
 def test_a_row_is_also_a_filter() -> None:
-    cases: tuple[tuple[breakdown.By, breakdown.Name, str | None], ...] = (
+    cases: tuple[tuple[breakdown.By, breakdown.RowName, str | None], ...] = (
         ("models", "gpt-5.5", 'model:"gpt-5.5"'),
         ("clients", "Claude Code", 'client:"Claude Code"'),
         ("sessions", ("Claude Code", "7c9e"), 'client:"Claude Code" session:"7c9e"'),
