@@ -179,6 +179,8 @@ class Tokens:
     """A stream broke off: counted so far."""
     unpriced: int = 0
     """How many `tokens.used` among them told no cost."""
+    cache_saved_usd: float | None = None
+    """The sum of those that are known, and None where none is."""
 
     @classmethod
     def of(cls, used: TokensUsed) -> Tokens:
@@ -213,6 +215,8 @@ class Tokens:
         self.partial = self.partial or used.partial
         if used.cost_usd is not None:
             self.cost_usd = (self.cost_usd or 0.0) + used.cost_usd
+        if used.cache_saved_usd is not None:
+            self.cache_saved_usd = (self.cache_saved_usd or 0.0) + used.cache_saved_usd
 
 
 @define

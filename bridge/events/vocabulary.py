@@ -255,6 +255,7 @@ class TokensUsed(Event):
     extra: dict[str, int] = field(factory=dict)
     context_window: int | None = field(default=None, kw_only=True)
     cost_usd: float | None = None
+    cache_saved_usd: float | None = field(default=None, kw_only=True)
     partial: bool = field(default=False, kw_only=True)
 
 

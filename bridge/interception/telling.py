@@ -53,4 +53,9 @@ class Telling:
         if not isinstance(event, TokensUsed):
             return event
         priced = self._pricing.prices.price(self._pricing.origin(event.model), parts)
-        return evolve(event, cost_usd=priced.cost_usd, context_window=priced.context_window)
+        return evolve(
+            event,
+            cost_usd=priced.cost_usd,
+            cache_saved_usd=priced.cache_saved_usd,
+            context_window=priced.context_window,
+        )

@@ -12,7 +12,7 @@ from datetime import datetime
 from decimal import Decimal
 
 import trio
-from attrs import frozen
+from attrs import evolve, frozen
 
 from bridge.apis.usage import Usage
 from bridge.events.hub import utc_now
@@ -41,6 +41,8 @@ class Priced:
 
     cost_usd: float | None = None
     context_window: int | None = None
+    cache_saved_usd: float | None = None
+    """What the tokens that were read from a cache would have cost more as plain input."""
 
 
 class Prices:
@@ -109,7 +111,22 @@ class Prices:
         costs = [self._cost(origin, part, at) for part in parts]
         known = [cost for cost in costs if cost is not None]
         whole = bool(known) and len(known) == len(costs)
-        return Priced(float(sum(known)) if whole else None, writer.context_window if writer else None)
+        saved = self._saved(origin, parts, at)
+        window = writer.context_window if writer else None
+        return Priced(float(sum(known)) if whole else None, window, None if saved is None else float(saved))
+
+    def _saved(self, origin: Origin, parts: Sequence[Usage], at: datetime) -> Decimal | None:
+        """By the list, whatever the provider says of the cost; None where nothing was read from a cache."""
+        saved = Decimal(0)
+        cached = [part for part in parts if part.cache_read_input]
+        for part in cached:
+            listed = self._find(origin, part.model or origin.model)
+            plain = evolve(part, input=part.input + part.cache_read_input, cache_read_input=0)
+            without, with_cache = (listed.cost(usage, at) if listed else None for usage in (plain, part))
+            if without is None or with_cache is None:
+                return None
+            saved += without - with_cache
+        return saved if cached else None
 
     def _cost(self, origin: Origin, part: Usage, at: datetime) -> Decimal | None:
         if part.cost_usd is not None:

@@ -79,6 +79,7 @@ ROWS = (
     TotalsRow("output", lambda sums: sums.tokens.output, count),
     TotalsRow("reasoning", _reasoning, count, minor=True),
     TotalsRow("cost", lambda sums: sums.tokens.cost_usd, fmt.cost, mark=lambda sums: sums.tokens.cost_mark),
+    TotalsRow("cache saved", lambda sums: sums.tokens.cache_saved_usd, fmt.cost, "good", minor=True),
     TotalsRow("failovers", lambda sums: sums.failovers, count, "warn"),
     TotalsRow("errors", errors, count, "bad"),
     TotalsRow("cancelled", lambda sums: sums.cancelled, count, "muted", minor=True),

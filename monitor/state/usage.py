@@ -248,6 +248,7 @@ def _difference(after: Tokens, before: Tokens | None) -> Tokens:
     if before is None:
         before = Tokens()
     cost = None if after.cost_usd is None else after.cost_usd - (before.cost_usd or 0.0)
+    saved = None if after.cache_saved_usd is None else after.cache_saved_usd - (before.cache_saved_usd or 0.0)
     return Tokens(
         after.input - before.input,
         after.output - before.output,
@@ -257,4 +258,5 @@ def _difference(after: Tokens, before: Tokens | None) -> Tokens:
         cost,
         partial=after.partial,
         unpriced=after.unpriced - before.unpriced,
+        cache_saved_usd=saved,
     )

@@ -212,7 +212,7 @@ def test_the_table_tells_all_windows_and_stands_in_columns() -> None:
         assert shown["cost"] == ["–", "$0.03", "$0.03", "$0.03"]  # noqa: RUF001
         assert shown["burn $/h"][0] == "–"  # noqa: RUF001
         minor = {plain(line)[:13].strip() for line in totals.table(state, now(410), width, low=True)}
-        assert minor == shown.keys() - {"into cache", "reasoning", "cancelled"}
+        assert minor == shown.keys() - {"into cache", "reasoning", "cache saved", "cancelled"}
     assert totals.since(state, now(410)) == " · today since 03:04 · the bridge since 03:04"
     assert totals.since(MonitorState(), now(0)) == ""
 

@@ -57,6 +57,19 @@ async def test_an_answer_has_a_price_and_a_window() -> None:
 
 
 @listed
+async def test_what_a_cache_saved_is_the_difference_to_plain_input() -> None:
+    prices = await loaded()
+    cached = Usage(input=1_000, output=100, cache_read_input=10_000)
+    priced = prices.price(CLAUDE, [USED, cached], NOON)
+    assert priced.cache_saved_usd == pytest.approx(10_000 * (5 - 0.5) / M)
+    assert prices.price(CLAUDE, [USED], NOON).cache_saved_usd is None
+    told = prices.price(CLAUDE, [evolve(cached, cost_usd=7.0)], NOON)
+    assert told.cost_usd == 7.0
+    assert told.cache_saved_usd == priced.cache_saved_usd
+    assert prices.price(evolve(CLAUDE, model="unheard-of"), [cached], NOON).cache_saved_usd is None
+
+
+@listed
 async def test_each_part_costs_what_its_own_model_costs() -> None:
     parts = [
         evolve(USED, model="claude-haiku-4-5"),

@@ -163,7 +163,18 @@ LEAVES: dict[type[Event], tuple[Event, str, dict[str, Any]]] = {
     Noted: (Noted("i", "compaction", "made short"), "notes", {"kind": "compaction", "text": "made short", "at": STAMP}),
     TokensUsed: (
         TokensUsed(
-            "i", "r", 1, 2, 3, 4, {"output_reasoning": 1}, 0.25, model="m", context_window=200_000, partial=True
+            "i",
+            "r",
+            1,
+            2,
+            3,
+            4,
+            {"output_reasoning": 1},
+            0.25,
+            model="m",
+            context_window=200_000,
+            cache_saved_usd=0.5,
+            partial=True,
         ),
         "token_usages",
         {
@@ -176,6 +187,7 @@ LEAVES: dict[type[Event], tuple[Event, str, dict[str, Any]]] = {
             "cache_write_input": 4,
             "extra": '{"output_reasoning":1}',
             "cost_usd": 0.25,
+            "cache_saved_usd": 0.5,
         },
     ),
 }
