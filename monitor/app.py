@@ -227,8 +227,10 @@ class MonitorApp(App[None]):
 
     def _choose_session(self, request: str | None) -> None:
         """Has the reasoning view open the session of that request."""
-        self.reasoning.frame = self._frame()  # where it was never in front, it has none yet
+        before = self.reasoning.frame  # None where it was never in front: it must not be drawn yet
+        self.reasoning.frame = self._frame()
         self.reasoning.choose(request)
+        self.reasoning.frame = before
 
     @property
     def view(self) -> View | None:

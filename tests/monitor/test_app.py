@@ -186,7 +186,7 @@ def test_help_opens_and_closes(size: tuple[int, int]) -> None:
             assert helping(stage)
             screen = await stage.paint(pilot)
             assert "cancel the selected request" in screen
-            assert "all commands, themes" in screen
+            assert "type a command; all commands" in screen
             await pilot.press(key)
             assert not helping(stage)
             assert not stage.app._exit

@@ -148,6 +148,7 @@ def test_a_text_is_shown_as_it_is_read_or_as_it_was_written() -> None:
         assert "as written" in screen
         await press(stage, pilot, "y")
         assert "## A heading" in stage.app.clipboard
+        stage.clock.forward(10)  # what was copied is said over the last line
         assert "• a bold point" in await press(stage, pilot, "m")
 
     play(SMALL, act)

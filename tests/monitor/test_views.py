@@ -178,9 +178,9 @@ def test_where_there_is_no_terminal_there_is_no_pager() -> None:
         two_sessions(stage)
         for number in "1245":
             await press(stage, pilot, number, "e")
-            await stage.until(pilot, "no pager can be opened here")
+            await stage.until(pilot, "can't be opened here: a page is no terminal")
             stage.clock.forward(10)
-            assert "no pager" not in await stage.paint(pilot)
+            assert "can't be opened" not in await stage.paint(pilot)
 
     play(SMALL, act)
 
