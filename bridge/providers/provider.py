@@ -22,6 +22,7 @@ from bridge.observe.logs import logger
 from bridge.providers.attempt import Call, Dumping, Response, Upstream
 from bridge.providers.circuit_breaker import Circuits
 from bridge.providers.faults import UpstreamError
+from bridge.providers.procession import Procession
 
 log = logger("keys")
 
@@ -68,6 +69,7 @@ class Provider:
             clock=trio.current_time,
         )
         self.upstream = Upstream(settings.base_url, connect_timeout=settings.connect_timeout)
+        self._procession = Procession()
         self._dumps = dumps
         self._served = trio.CancelScope()
 
@@ -118,9 +120,9 @@ class Provider:
         """Waits for the walk's turn, and takes its next key; None where no key can be had for it until then (Trio's
         time). `tell` is called with each wait, before it."""
         while (until := self._can_wait_until(walk, deadline)) is not None:
-            woken = trio.Event()
+            follower = self._procession.follower()
             try:
-                ticket = self.pool.turns.join(walk.asker, deadline, woken.set, again=walk.waited)
+                ticket = self.pool.turns.join(walk.asker, deadline, follower.wake, again=walk.waited)
             except LanesFull:
                 return None
             try:
@@ -129,7 +131,7 @@ class Provider:
                 if walk.failures and until <= trio.current_time() + SHORTEST_WAIT_S:
                     await trio.sleep_until(until)  # it was refused just now
                 with trio.move_on_at(deadline):
-                    await woken.wait()
+                    await follower.wait()
                 if not ticket.granted:
                     return None
                 walk.resume()
@@ -137,6 +139,7 @@ class Provider:
                 if key is not None:
                     return key
             finally:
+                follower.leave()
                 self.pool.turns.leave(ticket)
             if (until := self._can_wait_until(walk, deadline)) is not None:
                 await trio.sleep_until(until)  # there is room on keys that had refused this one alone

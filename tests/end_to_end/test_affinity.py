@@ -211,14 +211,42 @@ async def test_the_main_agents_go_first_when_the_only_key_wakes() -> None:
             leaving.cancel()
             await until(lambda: bool(here.events("interception.ended")))
         told = [(event.lane, event.place) for event in here.events("interception.waiting")]
+        started = {event.id: event for event in here.events("interception.started")}
+        asked_for = [started[event.id] for event in here.events("attempt.started")]
     assert statuses == [200] * 5
     assert told[1:6] == [("background", 1), ("background", 2), ("subagent", 1), ("main", 2), ("main", 3)]
     # One looks first; then two turns are granted at a time, whose requests are on their way together.
-    assert [used[1:2], sorted(used[2:4]), sorted(used[4:])] == [
-        ["one main"],
-        ["one helper", "two "],
-        ["one cli-bg", "two compaction"],
+    assert [(event.session_id, event.agent_id or event.request_class) for event in asked_for[1:]] == [
+        ("one", "main"),
+        ("two", None),
+        ("one", "helper"),
+        ("one", None),
+        ("two", "compaction"),
     ]
+    assert used[1] == "one main"
+
+
+async def test_those_who_are_let_go_together_ask_in_the_order_of_the_lanes() -> None:
+    limited = False
+
+    async def handle(asked: Asked, reply: Reply) -> None:
+        nonlocal limited
+        if not limited:
+            limited = True
+            await reply.whole(429, b"{}", [("retry-after-ms", "1500")])
+            return
+        await say_hello(asked, reply)
+
+    kinds = [(lane, f"session-{number}") for lane in ("titles", "subagent", "main") for number in range(5)]
+    async with provider(handle) as url, world(url, KEYS[:1], wait_for_key=30.0) as here:
+        async with trio.open_nursery() as nursery:
+            for count, (kind, session) in enumerate([("main", "first"), *kinds], 1):
+                headers = [("x-claude-code-session-id", session), ("x-claude-code-request-class", kind)]
+                nursery.start_soon(lambda headers: ask(here.port, headers=headers), headers)
+                await here.event("interception.waiting", count)
+        came = {event.id: (event.request_class, event.session_id) for event in here.events("interception.started")}
+        served = [came[event.id] for event in here.events("attempt.started")][2:]
+    assert served == sorted(kinds)  # main, subagent, titles
 
 
 async def test_fifty_that_wait_for_one_key_are_all_served() -> None:
