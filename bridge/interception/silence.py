@@ -108,6 +108,8 @@ class Pulse:
 
     def end(self, now: float, silent_after: float) -> None:
         """The interception is over. What came after the last look ended a silence too; the end tells all else."""
+        if self._told is None:
+            return  # mostly, and then the kernel need not be asked what the client took
         lull = self._lull(now, silent_after)
         if lull is None or now - lull.since < silent_after:
             self._tell_heard()

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 from collections.abc import Callable, Iterable, Mapping
+from functools import cached_property
 from typing import Any
 
 from attrs import define, frozen
@@ -49,6 +50,11 @@ class Asker:
         if self.session_id:
             return (f"session\0{self.session_id}\0{self.agent_id or ''}",)
         return tuple(map(reference, self.references))
+
+    @cached_property
+    def digests(self) -> tuple[bytes, ...]:
+        """Its names as homes are found by them; a request asks for them at each of its steps."""
+        return tuple(map(_digest, self.names))
 
 
 def reference(name: str) -> str:
@@ -91,8 +97,7 @@ class Affinity:
 
     def home(self, asker: Asker, keys: Iterable[Key], fingerprint: Fingerprint) -> Home | None:
         """Where it lives, if that is known; what a former bridge knew is looked for among `keys`."""
-        for name in asker.names:
-            digest = _digest(name)
+        for digest in asker.digests:
             home = self._homes.pop(digest, None) or self._restored(digest, keys, fingerprint)
             if home is not None:
                 self._homes[digest] = home  # the latest
@@ -101,14 +106,14 @@ class Affinity:
 
     def settle(self, asker: Asker, home: Home) -> None:
         """Remembers a new home."""
-        if asker.names:
-            self._put(_digest(asker.names[0]), home)
+        if asker.digests:
+            self._put(asker.digests[0], home)
 
     def lives(self, asker: Asker, home: Home, now: float) -> None:
         """It was served there: noted for the record, where that is new or was long ago."""
         if home.saved_at is None or home.saved_at + SAVE_AGAIN_S <= now:
             home.saved_at = now
-            self._unsaved.update((_digest(name), home) for name in asker.names[:1])
+            self._unsaved.update((digest, home) for digest in asker.digests[:1])
 
     def answered(self, name: str, key: Key, cached: int | None) -> None:
         """An answer that later requests may refer to came by that key."""

@@ -16,9 +16,9 @@ class Procession:
         self._last: trio.Event | None = None
         """Set once the one that was woken last has gone."""
 
-    def place(self) -> QueuePlace:
-        """A place for one that is not woken yet."""
-        return QueuePlace(self)
+    def follower(self) -> Follower:
+        """One that is not woken yet."""
+        return Follower(self)
 
     def join(self, gone: trio.Event) -> trio.Event | None:
         """One goes behind all others; returns what the one before it sets."""
@@ -26,7 +26,7 @@ class Procession:
         return before
 
 
-class QueuePlace:
+class Follower:
     """One that waits to be woken. It has to say when it has gone, however that came."""
 
     def __init__(self, procession: Procession) -> None:

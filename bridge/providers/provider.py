@@ -120,9 +120,9 @@ class Provider:
         """Waits for the walk's turn, and takes its next key; None where no key can be had for it until then (Trio's
         time). `tell` is called with each wait, before it."""
         while (until := self._can_wait_until(walk, deadline)) is not None:
-            place = self._procession.place()
+            follower = self._procession.follower()
             try:
-                ticket = self.pool.turns.join(walk.asker, deadline, place.wake, again=walk.waited)
+                ticket = self.pool.turns.join(walk.asker, deadline, follower.wake, again=walk.waited)
             except LanesFull:
                 return None
             try:
@@ -131,7 +131,7 @@ class Provider:
                 if walk.failures and until <= trio.current_time() + SHORTEST_WAIT_S:
                     await trio.sleep_until(until)  # it was refused just now
                 with trio.move_on_at(deadline):
-                    await place.wait()
+                    await follower.wait()
                 if not ticket.granted:
                     return None
                 walk.resume()
@@ -139,7 +139,7 @@ class Provider:
                 if key is not None:
                     return key
             finally:
-                place.leave()
+                follower.leave()
                 self.pool.turns.leave(ticket)
             if (until := self._can_wait_until(walk, deadline)) is not None:
                 await trio.sleep_until(until)  # there is room on keys that had refused this one alone

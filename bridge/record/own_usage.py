@@ -18,7 +18,7 @@ from bridge.events.sessions import SessionTotals
 from bridge.events.times import format_time
 from bridge.events.vocabulary import KeyChanged
 from bridge.events.wire import unstructure
-from bridge.observe.logs import logger
+from bridge.observe.logs import logger, redactor
 from bridge.record.database import RecordError, open_for_reading
 from bridge.record.sessions import Fields, used_before
 
@@ -42,6 +42,7 @@ class OwnUsage:
 
     async def of(self, session: str | None) -> dict[str, Any]:
         """The page for a session; `found` is false for one that nothing is known of."""
+        session = redactor.redact(session) if session else session  # as events, and so the record, have its name
         before: Fields = NOTHING
         totals = self._known(session)
         if session and self._record is not None:

@@ -86,6 +86,13 @@ async def test_a_session_is_told_what_stats_says_across_restarts(tmp_path: Path)
     assert set(told["key"]["limits"]) == {"requests", "tokens", "5h", "7d", "status"}
 
 
+async def test_a_session_that_is_named_like_a_key_is_found_and_its_name_masked() -> None:
+    async with simulation() as simulated:
+        await spend(simulated, "of sk-canary-first-0001")
+        told = await usage(simulated.here.port, "of sk-canary-first-0001")
+    assert (told["session_id"], told["found"]) == ("of sk-c...0001", True)
+
+
 async def test_a_title_asked_for_beside_is_not_the_context_that_is_used(tmp_path: Path) -> None:
     record = RecordSettings(path=tmp_path / "record.db")
     async with simulation(record=record) as simulated:

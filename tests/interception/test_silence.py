@@ -122,3 +122,17 @@ async def test_who_cannot_be_told_of_costs_nobody_else_the_watch(
             await trio.sleep(30)
         nursery.cancel_scope.cancel()
     assert [word for word, _, _ in heard.told] == ["silent"]
+
+
+async def test_at_the_end_of_a_request_that_was_never_silent_the_kernel_is_not_asked() -> None:
+    class Busy:
+        came_at, life, sending = trio.current_time(), object(), True
+
+        @property
+        def taken(self) -> int:
+            """It costs a call of the system."""
+            raise AssertionError
+
+    pulse = Heard().pulse()
+    with SilenceWatch().watching(pulse):
+        pulse.flows(Busy())
