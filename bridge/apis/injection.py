@@ -62,6 +62,7 @@ MOST_ROUNDS = 25
 BESIDE_OWN = "not run: the same answer calls a tool of the client"
 LAST_ROUND = f"not run: it is the last of {MOST_ROUNDS} rounds"
 CUT_SHORT = "not run: the answer was cut short"
+TOO_LARGE = "not run: the answer is too large to be held back"
 NO_OBJECT = "the arguments are no JSON object"
 
 Answered = Sequence[tuple[InjectedCall, ToolResult]]
@@ -191,13 +192,15 @@ class Decision:
     not_run: str = ""
 
 
-def decide(*, asked: bool, own: bool, last: bool) -> Decision:
+def decide(*, asked: bool, own: bool, last: bool, held: bool = True) -> Decision:
     """What becomes of them. `asked`: the answer came to its end by asking for tools; `own`: it also calls one of the
-    client's."""
+    client's; `held`: a further round can still follow it."""
     if own:
         return Decision(run=False, not_run=BESIDE_OWN)
     if not asked:
         return Decision(run=False, not_run=CUT_SHORT)
+    if not held:
+        return Decision(run=False, not_run=TOO_LARGE)
     return Decision(run=False, not_run=LAST_ROUND) if last else Decision(run=True)
 
 
