@@ -222,6 +222,19 @@ def json_text(value: Any) -> str:
         return json.dumps(value)
 
 
+def forces_ours(choice: object, tools: Mapping[str, InjectedTool]) -> bool:
+    """Whether a `tool_choice` makes the model call a tool, and these are among those that it may be.
+
+    It holds for one call. Repeated in the rounds after that, the model could never end (docs/behaviour.md, Injected
+    tools).
+    """
+    if not isinstance(choice, dict):
+        return choice == "required"
+    named = choice.get("function", choice)
+    name = named.get("name") if isinstance(named, dict) else None
+    return choice.get("type") == "any" or (isinstance(name, str) and name in tools)
+
+
 def without_namesakes(tools: Sequence[InjectedTool], own: Sequence[Any]) -> dict[str, InjectedTool]:
     """The tools by their ids, less those whose id names a tool of the client's `own`: that one is then meant."""
     taken: set[str] = set()
