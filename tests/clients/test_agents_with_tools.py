@@ -170,7 +170,7 @@ async def test_a_whole_turn_with_a_tool_that_the_agent_knows_nothing_of(
     assert ours["server_url"] in f"{where} stdio:public"
     assert (own["injected"], own["interception_id"]) == (0, asked["id"])
     assert ours["interception_id"] == asked["id"]
-    for table, count in (("token_usages", 2), ("tool_results", 1)):
+    for table, count in (("token_usages", 2), ("tool_results", 1), ("prompts", 1)):
         found = [row for row in rows(record, table) if row["interception_id"] == asked["id"]]
         assert len(found) == count, table
 
