@@ -63,6 +63,8 @@ BESIDE_OWN = "not run: the same answer calls a tool of the client"
 LAST_ROUND = f"not run: it is the last of {MOST_ROUNDS} rounds"
 CUT_SHORT = "not run: the answer was cut short"
 TOO_LARGE = "not run: the answer is too large to be held back"
+ENDS_ALL_THE_SAME = frozenset({LAST_ROUND, TOO_LARGE})
+"""With these an answer asked for a call that nobody makes, and its reason to stop has to become another."""
 NO_OBJECT = "the arguments are no JSON object"
 
 Answered = Sequence[tuple[InjectedCall, ToolResult]]

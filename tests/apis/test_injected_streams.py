@@ -10,7 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bridge.apis.chat_completions import injected_stream as chat_injected
 from bridge.apis.injection import BESIDE_OWN, CUT_SHORT, LAST_ROUND, TOO_LARGE, InjectedTool, Injection, Turn
+from bridge.apis.messages import injected_stream as messages_injected
 from bridge.apis.responses import injected_stream
 from bridge.apis.sse_events import HeldTooMuch
 from bridge.limits import HELD, LIMITS, Limits
@@ -392,11 +394,8 @@ def test_what_is_held_has_a_bound_and_is_given_back(api: str) -> None:
         "responses": named("response.output_text.delta", output_index=0, delta=text),
     }
     answer = injected(api).stream(last=False)
-    answer.feed(named("content_block_start", index=0, content_block={"type": "text", "text": ""}))
-    if api == "responses":
-        begun = Stream()
-        begun.function_call("fc_1", "call_1", "bmcp_calc_add", "{}")
-        answer.feed(begun.events[2])
+    for event in EVENTS[api](Answer([Says("a"), ADD]))[:-3]:  # in which the call has begun
+        answer.feed(event)
     fed = 0
     with pytest.raises(HeldTooMuch):  # noqa: PT012 - which of them is too much is for the bound to say
         while fed <= LIMITS.tool_round_bytes:
@@ -437,3 +436,20 @@ def test_a_response_without_calls_that_finds_no_room_passes_untouched(monkeypatc
     stream = whole("responses", "text")
     shown, turn = taken(injected("responses"), [stream])
     assert (shown, turn) == (stream, Turn())
+
+
+@pytest.mark.parametrize("last", [True, False])
+@pytest.mark.parametrize("api", APIS)
+def test_an_answer_that_finds_no_room_goes_on_and_is_the_last(
+    api: str, last: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in (messages_injected, chat_injected, injected_stream):
+        monkeypatch.setattr(module, "LIMITS", Limits(tool_round_bytes=2000))
+    answer, silent = Answer([Says("word " * 500), ADD]), Answer([Says("word " * 500)])
+    shown, turn = taken(injected(api), EVENTS[api](answer), last=last)
+    assert (turn.calls, turn.not_run) == ((), TOO_LARGE)
+    assert b"bmcp_" not in shown
+    assert HELD.used == 0
+    if api != "responses":  # whose events name and count more
+        assert shown == b"".join(EVENTS[api](silent))
+    assert taken(injected(api), EVENTS[api](silent))[0] == b"".join(EVENTS[api](silent))
