@@ -60,7 +60,8 @@ class Limits:
     """What is still coming in all streams together; beyond it events are relayed unread."""
 
     tool_round_bytes: int = 8 * MIB
-    """What is held of one stream that may call injected tools; beyond it the stream ends with an error."""
+    """What is held of one stream that may call injected tools. Beyond it the stream ends with an error; one
+    that has called none goes on, and later calls in it are not run."""
 
     decoded_bytes: int = 16 * MIB
     """What a request may grow to when its encoding is undone; a larger one is relayed unread."""

@@ -62,6 +62,9 @@ MOST_ROUNDS = 25
 BESIDE_OWN = "not run: the same answer calls a tool of the client"
 LAST_ROUND = f"not run: it is the last of {MOST_ROUNDS} rounds"
 CUT_SHORT = "not run: the answer was cut short"
+TOO_LARGE = "not run: the answer is too large to be held back"
+ENDS_ALL_THE_SAME = frozenset({LAST_ROUND, TOO_LARGE})
+"""With these an answer asked for a call that nobody makes, and its reason to stop has to become another."""
 NO_OBJECT = "the arguments are no JSON object"
 
 Answered = Sequence[tuple[InjectedCall, ToolResult]]
@@ -191,13 +194,15 @@ class Decision:
     not_run: str = ""
 
 
-def decide(*, asked: bool, own: bool, last: bool) -> Decision:
+def decide(*, asked: bool, own: bool, last: bool, held: bool = True) -> Decision:
     """What becomes of them. `asked`: the answer came to its end by asking for tools; `own`: it also calls one of the
-    client's."""
+    client's; `held`: a further round can still follow it."""
     if own:
         return Decision(run=False, not_run=BESIDE_OWN)
     if not asked:
         return Decision(run=False, not_run=CUT_SHORT)
+    if not held:
+        return Decision(run=False, not_run=TOO_LARGE)
     return Decision(run=False, not_run=LAST_ROUND) if last else Decision(run=True)
 
 
@@ -217,6 +222,19 @@ def json_text(value: Any) -> str:
         return orjson.dumps(value).decode()
     except TypeError:
         return json.dumps(value)
+
+
+def forces_ours(choice: object, tools: Mapping[str, InjectedTool]) -> bool:
+    """Whether a `tool_choice` makes the model call a tool, and these are among those that it may be.
+
+    It holds for one call. Repeated in the rounds after that, the model could never end (docs/behaviour.md, Injected
+    tools).
+    """
+    if not isinstance(choice, dict):
+        return choice == "required"
+    named = choice.get("function", choice)
+    name = named.get("name") if isinstance(named, dict) else None
+    return choice.get("type") == "any" or (isinstance(name, str) and name in tools)
 
 
 def without_namesakes(tools: Sequence[InjectedTool], own: Sequence[Any]) -> dict[str, InjectedTool]:

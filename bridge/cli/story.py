@@ -32,10 +32,12 @@ def story_lines(story: RecordRow, room: int | None = None) -> Iterator[str]:
         yield f"  {name:<12}{visible(value)}"
     yield from _attempts(story["attempts"])
     yield from _moves(story["moves"])
+    shown_later = {tool["tool_call_id"] for tool in story["tools"] if tool["injected"] and tool["result"] is not None}
     for result in story["results"]:
-        yield from _paragraph(
-            width, f"Brings the result of {result['tool_call_id'] or 'a tool'}{_size(result)}", _text(result)
-        )
+        if result["tool_call_id"] not in shown_later:
+            yield from _paragraph(
+                width, f"Brings the result of {result['tool_call_id'] or 'a tool'}{_size(result)}", _text(result)
+            )
     for prompt in story["prompts"]:
         yield from _paragraph(width, "Prompt", prompt["text"])
     for thought in story["thoughts"]:
@@ -75,6 +77,8 @@ def _tool(width: int, tool: RecordRow) -> Iterator[str]:
     yield from _paragraph(width, f"Tool call{made}: {tool['tool']}", shown)
     if tool["result"] is not None:
         yield from _paragraph(width, f"  Its result{_size(tool['result'])}", _text(tool["result"]))
+    elif tool["injected"] and tool["error"]:
+        yield from _paragraph(width, "  No result", tool["error"])
 
 
 def _size(result: RecordRow) -> str:

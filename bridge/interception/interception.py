@@ -215,8 +215,9 @@ class Interceptor:
                 reveal = "thoughts" in self._reporter.added
                 self._injection = await inject(self._api, body, self._encoding(), toolset.tools, reveal_thoughts=reveal)
                 self._toolset = toolset
-            if self._injection is not None:
-                self._reporter.added.append("tools")
+                if self._injection is not None:
+                    toolset.keep()
+                    self._reporter.added.append("tools")
         except Exception:  # a boundary: a request is better off without tools than with an error for their sake
             log.exception("no tools could be added to a request", interception=self._exchange.id)
 

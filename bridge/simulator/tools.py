@@ -61,6 +61,11 @@ def chosen(tools: Sequence[OfferedTool], choice: Any) -> tuple[OfferedTool, ...]
     return tuple(tool for tool in tools if name is None or tool.name == name)
 
 
+def calls_injected(answer: ScriptedAnswer) -> bool:
+    """Whether it calls a tool that a bridge put in, whichever that is."""
+    return any(isinstance(part, ToolCall) and part.tool == ANY_INJECTED for part in answer.parts)
+
+
 def with_offered(answer: ScriptedAnswer, tools: Sequence[OfferedTool]) -> ScriptedAnswer:
     """The answer with calls of these tools alone."""
     parts: list[Part] = []

@@ -1,4 +1,7 @@
-"""The tools that each session got first, kept for as long as it lives: same input, same bytes upstream."""
+"""The tools that each session got first, kept for as long as it lives: same input, same bytes upstream.
+
+A session is offered a list before it is known whether its request can take any. Only what a request got is kept.
+"""
 
 from __future__ import annotations
 
@@ -31,20 +34,29 @@ class FrozenLists:
         self._now = now
         self._kept = OrderedDict[bytes, _Kept]()
 
-    def take(self, session_id: str | None, client: str, current: Catalogue) -> Catalogue:
-        """The list of that session: what it got first, else `current`, which is kept unless it is empty."""
-        now = self._now()
+    def offer(self, session_id: str | None, client: str, current: Catalogue) -> Catalogue:
+        """The list of that session: what it got first, else `current`."""
+        kept = self._used(_name(session_id, client))
+        return current if kept is None else kept.tools
+
+    def keep(self, session_id: str | None, client: str, tools: Catalogue) -> None:
+        """A request of that session got these: they are its list from now on, unless it has one."""
         name = _name(session_id, client)
-        kept = self._kept.get(name)
-        if kept is not None and now - kept.used < KEPT_S:
-            kept.used = now
-            self._kept.move_to_end(name)
-            return kept.tools
-        if current:
-            self._kept[name] = _Kept(current, now)
+        if self._used(name) is None:
+            now = self._now()
+            self._kept[name] = _Kept(tools, now)
             self._kept.move_to_end(name)
             self._forget(now)
-        return current
+
+    def _used(self, name: bytes) -> _Kept | None:
+        """The list of that name, which is used now; None where there is none, or none any more."""
+        now = self._now()
+        kept = self._kept.get(name)
+        if kept is None or now - kept.used >= KEPT_S:
+            return None
+        kept.used = now
+        self._kept.move_to_end(name)
+        return kept
 
     def _forget(self, now: float) -> None:
         """Lets go of lists that are over, and of those used longest ago where there are too many."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import os
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, cast
 
 import trio
@@ -29,10 +30,15 @@ AFTER_START_S = 0.05
 
 @define
 class SessionTools:
-    """The frozen list of one session."""
+    """The list of one session, frozen once a request got it."""
 
     tools: Sequence[InjectedTool]
     _call: Callable[[InjectedTool, dict[str, Any]], Awaitable[ToolResult]] = field(repr=False)
+    _keep: Callable[[], None] = field(repr=False)
+
+    def keep(self) -> None:
+        """A request got them: they are its session's from now on."""
+        self._keep()
 
     async def call(self, tool: InjectedTool, arguments: dict[str, Any]) -> ToolResult:
         """Runs one call, at most 60 s long. Never raises but for being cancelled: what goes wrong is in the result."""
@@ -106,8 +112,8 @@ class Servers:
 
     def toolset(self, session_id: str | None, client: str) -> SessionTools | None:
         """The session's list, or its client's where there is no session; None where no tool is ready."""
-        tools = self._lists.take(session_id, client, self.catalogue)
-        return SessionTools(tools, self.call) if tools else None
+        tools = self._lists.offer(session_id, client, self.catalogue)
+        return SessionTools(tools, self.call, partial(self._lists.keep, session_id, client, tools)) if tools else None
 
     async def call(self, tool: InjectedTool, arguments: dict[str, Any]) -> ToolResult:
         """Runs one call on the tool's server, as it is now."""

@@ -9,10 +9,13 @@ from bridge.apis.injection import InjectedTool, ToolResult
 
 
 class Toolset(Protocol):
-    """The frozen list of one session."""
+    """The list of one session, frozen once a request got it."""
 
     tools: Sequence[InjectedTool]
     """Sorted by id; never empty."""
+
+    def keep(self) -> None:
+        """A request got them: they are its session's from now on."""
 
     async def call(self, tool: InjectedTool, arguments: dict[str, Any]) -> ToolResult:
         """Runs one call, at most 60 s long. Never raises but for being cancelled: what goes wrong is in the result."""

@@ -10,9 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.apis.injection import BESIDE_OWN, CUT_SHORT, LAST_ROUND, InjectedTool, Injection, Turn
+from bridge.apis.chat_completions import injected_stream as chat_injected
+from bridge.apis.injection import BESIDE_OWN, CUT_SHORT, LAST_ROUND, TOO_LARGE, InjectedTool, Injection, Turn
+from bridge.apis.messages import injected_stream as messages_injected
+from bridge.apis.responses import injected_stream
 from bridge.apis.sse_events import HeldTooMuch
-from bridge.limits import HELD, LIMITS
+from bridge.limits import HELD, LIMITS, Limits
 from bridge.providers.kinds import KINDS
 from tests.apis import chat_streams, messages_streams
 from tests.apis.chat_streams import DONE, call_piece, delta, piece
@@ -91,7 +94,8 @@ def test_what_is_no_answer_passes_in_its_order(api: str, parts: list[bytes], dat
     shown, turn = taken(injected(api), data.draw(split(stream)))
     assert turn.calls == ()
     if api == "responses":  # which gives nothing out before it knows what becomes of it
-        assert all(part in stream for part in shown.split(b"\n\n"))
+        rest = iter(stream)
+        assert all(byte in rest for byte in shown)
     else:
         assert shown == stream
 
@@ -390,7 +394,8 @@ def test_what_is_held_has_a_bound_and_is_given_back(api: str) -> None:
         "responses": named("response.output_text.delta", output_index=0, delta=text),
     }
     answer = injected(api).stream(last=False)
-    answer.feed(named("content_block_start", index=0, content_block={"type": "text", "text": ""}))
+    for event in EVENTS[api](Answer([Says("a"), ADD]))[:-3]:  # in which the call has begun
+        answer.feed(event)
     fed = 0
     with pytest.raises(HeldTooMuch):  # noqa: PT012 - which of them is too much is for the bound to say
         while fed <= LIMITS.tool_round_bytes:
@@ -398,3 +403,53 @@ def test_what_is_held_has_a_bound_and_is_given_back(api: str) -> None:
             fed += len(text)
     answer.close()
     assert HELD.used == 0
+
+
+@pytest.mark.parametrize("repeats", [True, False])
+def test_a_response_that_is_too_large_to_be_held_goes_out_and_is_the_last(
+    repeats: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(injected_stream, "LIMITS", Limits(tool_round_bytes=2000))
+    stream = Stream()
+    stream.message("msg_1", " ".join(["word"] * 50))
+    stream.function_call("fc_1", "call_1", "bmcp_calc_add", "{}")
+    stream.message("msg_2", "Done.")
+    if not repeats:
+        stream.output = []
+    stream.end()
+    answer = injected("responses").stream(last=False)
+    shown = [answer.feed(event) for event in stream.events]
+    answer.finish()
+    answer.close()
+    assert (shown[0], any(shown[: len(shown) // 2])) == (b"", True)
+    assert (answer.turn.calls, answer.turn.not_run, answer.complete) == ((), TOO_LARGE, True)
+    events = values_in(b"".join(shown))
+    assert [event["sequence_number"] for event in events] == list(range(len(events)))
+    seen = [event["item"]["id"] for event in events if event["type"] == "response.output_item.done"]
+    assert seen == ["msg_1", "msg_2"]
+    assert [item["id"] for item in events[-1]["response"]["output"]] == (seen if repeats else [])
+    assert HELD.used == 0
+
+
+def test_a_response_without_calls_that_finds_no_room_passes_untouched(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(injected_stream, "LIMITS", Limits(tool_round_bytes=500))
+    stream = whole("responses", "text")
+    shown, turn = taken(injected("responses"), [stream])
+    assert (shown, turn) == (stream, Turn())
+
+
+@pytest.mark.parametrize("last", [True, False])
+@pytest.mark.parametrize("api", APIS)
+def test_an_answer_that_finds_no_room_goes_on_and_is_the_last(
+    api: str, last: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in (messages_injected, chat_injected, injected_stream):
+        monkeypatch.setattr(module, "LIMITS", Limits(tool_round_bytes=2000))
+    answer, silent = Answer([Says("word " * 500), ADD]), Answer([Says("word " * 500)])
+    shown, turn = taken(injected(api), EVENTS[api](answer), last=last)
+    assert (turn.calls, turn.not_run) == ((), TOO_LARGE)
+    assert b"bmcp_" not in shown
+    assert HELD.used == 0
+    if api != "responses":  # whose events name and count more
+        assert shown == b"".join(EVENTS[api](silent))
+    assert taken(injected(api), EVENTS[api](silent))[0] == b"".join(EVENTS[api](silent))

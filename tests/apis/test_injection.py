@@ -292,3 +292,30 @@ def test_a_result_with_odd_values_can_be_told(api: str) -> None:
     injection = injected(api, b'{"messages":[],"input":"x"}')
     injection.answer(Turn((CALL,), content=b"[]"), [(CALL, text_result("\ud83d", structuredContent={"n": 2**70}))])
     assert orjson.loads(injection.request)
+
+
+@pytest.mark.parametrize(
+    ("api", "choice", "later"),
+    [
+        ("messages", {"type": "any"}, {"type": "auto", "disable_parallel_tool_use": True}),
+        ("messages", {"type": "tool", "name": TOOLS[0].id}, {"type": "auto", "disable_parallel_tool_use": True}),
+        ("messages", {"type": "tool", "name": "own"}, ...),
+        ("messages", {"type": "auto"}, ...),
+        ("responses", "required", "auto"),
+        ("responses", {"type": "function", "name": TOOLS[0].id}, "auto"),
+        ("responses", {"type": "function", "name": "own"}, ...),
+        ("responses", {"type": "web_search"}, ...),
+        ("responses", "auto", ...),
+        ("chat_completions", "required", "auto"),
+        ("chat_completions", {"type": "function", "function": {"name": TOOLS[0].id}}, "auto"),
+        ("chat_completions", {"type": "function", "function": {"name": "own"}}, ...),
+        ("chat_completions", {"type": "function", "function": None}, ...),
+    ],
+)
+def test_a_forced_call_is_forced_once(api: str, choice: Any, later: Any) -> None:
+    injection = injected(api, orjson.dumps({"messages": [], "input": "x", "tool_choice": choice, "tools": []}))
+    first = orjson.loads(injection.request)["tool_choice"]
+    assert first == choice if isinstance(choice, str) else first.items() >= choice.items()
+    for _ in range(2):
+        injection.answer(Turn((CALL,), content=b"[]"), ANSWERED)
+        assert orjson.loads(injection.request)["tool_choice"] == (first if later is ... else later)

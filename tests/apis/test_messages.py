@@ -103,6 +103,23 @@ def test_the_prompt_is_what_the_user_said_last(content: Any, prompt: str | None,
     assert (read.prompt, read.correlating_tool_call_id) == (prompt, call_id)
 
 
+@pytest.mark.parametrize("behind", [1, 2])
+@pytest.mark.parametrize(
+    ("message", "prompt", "call_id"),
+    [
+        ({"role": "user", "content": "hi"}, "hi", None),
+        ({"role": "user", "content": [RESULT]}, None, "toolu_1"),
+        ({"role": "assistant", "content": "hi"}, None, None),
+        ("odd", None, None),
+    ],
+)
+def test_what_the_system_says_behind_it_hides_no_prompt(
+    message: Any, prompt: str | None, call_id: str | None, behind: int
+) -> None:
+    read = facts(messages=[message, *[{"role": "system", "content": "Available agents: x"}] * behind])
+    assert (read.prompt, read.correlating_tool_call_id) == (prompt, call_id)
+
+
 def test_what_the_assistant_said_is_no_prompt() -> None:
     assert facts(messages=[{"role": "assistant", "content": "{"}]) == RequestFacts()
 

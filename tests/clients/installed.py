@@ -75,6 +75,7 @@ PACKAGES = {
         Package("aider-chat", "0.86.2", "aider", npm=False),
         Package("llm", "0.36", "llm", npm=False),
         Package("mcp-server-time", "2026.10.19", "mcp-server-time", npm=False),
+        Package("@modelcontextprotocol/server-everything", "2026.8.31", "mcp-server-everything"),
     )
 }
 

@@ -14,7 +14,7 @@ from bridge.config.settings import McpServerSettings
 from tests.support.dialects import DIALECTS
 from tests.support.rounds import Answer, Calls, RoundsProvider, Says
 from tests.support.scripted_tools import bridge_before
-from tests.support.tool_servers import PROGRAM, kept, remote_server
+from tests.support.tool_servers import PROGRAM, kept, odd, remote_server
 from tests.support.world import ask, provider
 
 CALLS = Answer(
@@ -80,3 +80,22 @@ async def test_the_same_session_gets_the_same_bytes_and_a_dead_server_none() -> 
     assert before == body
     assert ready == again
     assert ready.endswith(body[1:])
+
+
+async def test_a_request_that_gets_no_tools_does_not_decide_on_those_of_its_session() -> None:
+    given = RoundsProvider("responses", [LAST])
+    body = b'{"model": "m", "input": "x", "prompt_cache_key": "s"}'
+    async with kept(first=odd("a")) as tools, provider(given) as url:
+        with trio.fail_after(30):
+            await tools.until_told("first", "ready")
+        async with bridge_before("responses", url, tools.servers) as here:
+            await ask(here.port, body[:-1] + b', "tool_choice": "none"}')
+            tools.servers.reconfigure({"first": odd("a"), "later": odd("b")})
+            with trio.fail_after(30):
+                await tools.until_told("later", "ready")
+            await ask(here.port, body)
+            tools.servers.reconfigure({"first": odd("a")})
+            await ask(here.port, body)
+    asked = [orjson.loads(each.body) for each in given.asked]
+    offered = [[tool["name"] for tool in request.get("tools", [])] for request in asked]
+    assert offered == [[], ["bmcp_first_a", "bmcp_later_b"], ["bmcp_first_a", "bmcp_later_b"]]

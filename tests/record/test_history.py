@@ -11,6 +11,7 @@ import click.testing
 import orjson
 import pytest
 import trio
+from attrs import evolve
 
 from bridge.events.values import FailureReason, Outcome, ThoughtSource, WithheldReason
 from bridge.events.vocabulary import (
@@ -241,6 +242,25 @@ def test_a_story_tells_everything(place: Path) -> None:
     assert told["tokens"][0]["extra"] == {HOSTILE: 5}
     assert "running" in printed(place, "history")
     assert "not yet" in printed(place, "show", "running")
+
+
+async def test_a_call_that_the_bridge_made_is_told_with_its_result_or_why_there_is_none(tmp_path: Path) -> None:
+    path = tmp_path / "clearspan.db"
+    call = ToolCalled("a", "msg_1", "call_1", "add", {}, injected=True, server_url="stdio:calc")
+    async with desk(path) as here:
+        here.publish(
+            started("a"),
+            ToolResultBrought("a", "call_0", 4, is_error=False, text="read"),
+            call,
+            ToolResultBrought("a", "call_1", 3, is_error=False, text="3.5"),
+            evolve(call, tool_call_id="call_2", error="not run: the answer was cut short"),
+            ended("a"),
+        )
+    shown = await trio.to_thread.run_sync(printed, tmp_path, "show", "a")
+    assert shown.count("Brings the result of") == 1
+    assert shown.count("3.5") == 1
+    told = [line.strip() for line in shown.splitlines()]
+    assert told[told.index("No result") + 1] == "not run: the answer was cut short"
 
 
 def test_json_lines_can_be_read_one_by_one(place: Path) -> None:

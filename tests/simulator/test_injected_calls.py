@@ -73,6 +73,22 @@ def test_a_call_of_a_tool_that_is_not_there_is_left_out() -> None:
     assert with_offered(written, [OfferedTool("bmcp_a", SCHEMA)]).parts == (ToolCall("bmcp_a", {}),)
 
 
+@pytest.mark.parametrize("api", DIALECTS)
+async def test_an_answer_that_is_asked_for_where_no_tool_is_ready_calls_none(api: str) -> None:
+    dialect = DIALECTS[api]
+    async with (
+        serving(SimulatedProvider(speed=SPEED)) as url,
+        bridge_before(api, f"{url}/v1", ScriptedToolsets(None)) as here,
+    ):
+        body = orjson.loads(orjson.dumps(dialect.asking).replace(b"Why is the job slow", b"simulate injected"))
+        body.pop("tools", None)
+        answer = await ask(here.port, {"model": "m", "stream": True, **body}, path=dialect.path)
+        await here.event("interception.ended")
+    assert answer.complete
+    assert b"bmcp_" not in answer.body
+    assert here.events("tool.called") == []
+
+
 def test_the_clients_own_tool_is_called_before_a_bridges() -> None:
     written = ScriptedAnswer((ToolCall("exec_command", {}),))
     tools = [OfferedTool("bmcp_a", {}), OfferedTool("mine", {})]

@@ -65,10 +65,15 @@ class ScriptedToolset:
 
     does: dict[str, Do] = field(factory=lambda: dict(EVERY))
     called: list[tuple[str, dict[str, Any]]] = field(factory=list)
+    kept: int = field(default=0, init=False)
     tools: Sequence[InjectedTool] = field(init=False)
 
     def __attrs_post_init__(self) -> None:
         self.tools = [tool(name) for name in sorted(self.does)]
+
+    def keep(self) -> None:
+        """Counts the requests that got them."""
+        self.kept += 1
 
     async def call(self, tool: InjectedTool, arguments: dict[str, Any]) -> ToolResult:
         """Does what the tool of that name does."""

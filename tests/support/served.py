@@ -37,13 +37,14 @@ class Served:
         return self.of_type(kind)[count - 1]
 
 
-def configure(place: Path, root: str) -> list[str]:
-    """Writes a configuration with both types of provider at that URL; returns the options that name it."""
+def configure(place: Path, root: str, more: str = "") -> list[str]:
+    """Writes a configuration with both types of provider at that URL, and `more`; returns the options that name it."""
     config = place / "config.toml"
     config.write_text(
         f'[server]\nport = 0\nsocket = "{place}/events.sock"\n'
         f'[providers.openai]\ntype = "openai"\nbase_url = "{root}/v1"\nkeys = ["env:CLEARSPAN_TEST_KEY"]\n'
         f'[providers.anthropic]\ntype = "anthropic"\nbase_url = "{root}"\nkeys = ["env:CLEARSPAN_TEST_KEY"]\n'
+        f"{more}"
     )
     return ["--config", str(config), "--data-dir", str(place)]
 
@@ -54,12 +55,12 @@ def environment(place: Path) -> dict[str, str]:
 
 
 @asynccontextmanager
-async def served(place: Path, root: str) -> AsyncIterator[Served]:
+async def served(place: Path, root: str, more: str = "") -> AsyncIterator[Served]:
     """`clearspan serve` with its files in that folder, and a subscriber; killed on leaving, if nobody stopped it.
 
-    Its providers are at the URL `root`, its record is `clearspan.db`.
+    Its providers are at the URL `root`, its record is `clearspan.db`; `more` is further configuration.
     """
-    command = [sys.executable, "-m", "bridge", "serve", *configure(place, root)]
+    command = [sys.executable, "-m", "bridge", "serve", *configure(place, root, more)]
     process = await trio.lowlevel.open_process(
         command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment(place)
     )

@@ -128,6 +128,7 @@ async def test_a_server_that_dies_in_a_call_comes_back_and_keeps_its_place() -> 
         await found.until_told("other", "ready")
         first = found.servers.toolset("s", "c")
         assert first is not None
+        first.keep()
         listed = first.tools
         died = await call(found, "die")
         assert died.error is not None
@@ -158,6 +159,7 @@ async def test_a_list_that_changes_is_for_later_sessions(transport: str) -> None
     async with simulated(transport) as found:
         early = found.servers.toolset("early", "c")
         assert early is not None
+        early.keep()
         await call(found, "grow")
         await until(lambda: "bmcp_sim_grown_1" in found.ids)
         assert found.told[-1].tools == len(SIMULATED) + 1

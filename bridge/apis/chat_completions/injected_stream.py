@@ -2,7 +2,7 @@
 
 Over all rounds the client sees one completion: the id of the first, one opening chunk with the role, text and reasoning
 as they come, one reason to finish, and the usage of all rounds where it asked for it. Pieces of injected calls are left
-out, whatever becomes of them.
+out, whatever becomes of them. A message that is too large to be repeated is the last.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import orjson
 from attrs import define, field
 
 from bridge.apis.chat_completions.streamed_message import GrowingMessage, Slot, piece_of
-from bridge.apis.injection import LAST_ROUND, NOTHING, Decision, InjectedCall, InjectedTool, Turn, decide
+from bridge.apis.injection import ENDS_ALL_THE_SAME, NOTHING, Decision, InjectedCall, InjectedTool, Turn, decide
 from bridge.apis.json_text import loads_object
 from bridge.apis.raw_json import array, elements, value_of, with_member, without_member
 from bridge.apis.sse_events import EventSplitter, HeldTooMuch, WholeEvent
@@ -60,6 +60,7 @@ class StreamedCompletion:
     _splitter: EventSplitter = field(factory=EventSplitter, init=False)
     _message: GrowingMessage = field(factory=GrowingMessage, init=False)
     _size: int = field(default=0, init=False)
+    _kept: bool = field(default=True, init=False)
     _usage: Any = field(default=None, init=False)
     _decision: Decision | None = field(default=None, init=False)
 
@@ -139,7 +140,7 @@ class StreamedCompletion:
         """Takes in what a chunk says. Returns the call that each of its pieces belongs to."""
         delta = choice.get("delta")
         slots = self._message.add(delta, self._tools) if isinstance(delta, dict) else []
-        self._hold(self._message.size)
+        self._hold()
         return slots
 
     def _decide(self, reason: object) -> None:
@@ -147,7 +148,7 @@ class StreamedCompletion:
         calls = [slot for slot in self._message.calls if slot.name]
         if self._decision is None and any(slot.name in self._tools for slot in calls):
             own = any(slot.name not in self._tools for slot in calls)
-            self._decision = decide(asked=reason not in CUT_REASONS, own=own, last=self._last)
+            self._decision = decide(asked=reason not in CUT_REASONS, own=own, last=self._last, held=self._kept)
 
     def _shown_choice(self, data: bytes, choice: dict[str, Any], slots: list[Slot]) -> bytes | None:
         """The chunk without what the client is not to see; None where nothing is left."""
@@ -163,7 +164,7 @@ class StreamedCompletion:
         reason = choice.get("finish_reason")
         if reason is not None and self._goes_on:
             raw, reason = with_member(raw, "finish_reason", b"null"), None
-        elif reason == "tool_calls" and self._decision is not None and self._decision.not_run == LAST_ROUND:
+        elif reason == "tool_calls" and self._decision is not None and self._decision.not_run in ENDS_ALL_THE_SAME:
             raw = with_member(raw, "finish_reason", b'"stop"')
         if raw == choices[0]:
             return data
@@ -188,10 +189,17 @@ class StreamedCompletion:
             return without_member(delta, "tool_calls")
         return delta if shown == pieces else with_member(delta, "tool_calls", array(shown))
 
-    def _hold(self, size: int) -> None:
-        more, self._size = size - self._size, size
-        if size > LIMITS.tool_round_bytes or not self._splitter.held.grow(more):
+    def _hold(self) -> None:
+        """More is kept for a further round. Without room there is none, unless a call that is to be run has begun."""
+        more = self._message.size - self._size
+        if self._kept and self._message.size <= LIMITS.tool_round_bytes and self._splitter.held.grow(more):
+            self._size += more
+            return
+        if self._kept and any(slot.name in self._tools for slot in self._message.calls):
             raise HeldTooMuch("the answer is too large to look for tools in")
+        self._splitter.held.shrink(self._size)
+        self._size, self._kept = 0, False
+        self._message.forget()
 
 
 def _says_something(delta: bytes | None) -> bool:

@@ -26,6 +26,7 @@ from bridge.apis.injection import (
     ToolResult,
     Turn,
     decide,
+    forces_ours,
     json_text,
     without_namesakes,
 )
@@ -55,17 +56,20 @@ def inject(body: bytes, tools: Sequence[InjectedTool]) -> ChatInjection | None:
     text.put("parallel_tool_calls", b"false")
     body = text.text()
     asking = add_include_usage(body)
-    return ChatInjection(asking or body, given, usage_wanted=asking is None)
+    forced = forces_ours(request.get("tool_choice"), given)
+    return ChatInjection(asking or body, given, usage_wanted=asking is None, forced=forced)
 
 
 class ChatInjection:
-    """The `Injection` of Chat Completions. `usage_wanted`: the client itself asked a stream for its usage."""
+    """The `Injection` of Chat Completions. `usage_wanted`: the client itself asked a stream for its usage; `forced`: it
+    wants a call, and one of ours is one."""
 
     end_mark = b"data: [DONE]\n\n"
 
-    def __init__(self, request: bytes, tools: Mapping[str, InjectedTool], *, usage_wanted: bool) -> None:
+    def __init__(self, request: bytes, tools: Mapping[str, InjectedTool], *, usage_wanted: bool, forced: bool) -> None:
         self.request = request
         self.tools = tools
+        self._forced = forced
         self._state = StreamedSoFar(usage_wanted)
         self._texts: tuple[bytes, ...] = ()
         self._usage: Any = None
@@ -89,6 +93,8 @@ class ChatInjection:
         ]
         text = ObjectText(self.request)
         text.put("messages", with_elements(text.get("messages") or b"[]", last=(turn.content, *told)))
+        if self._forced:
+            text.put("tool_choice", b'"auto"')
         self.request = text.text()
 
     def _whole(self, body: bytes, *, last: bool) -> tuple[bytes, Turn]:

@@ -76,6 +76,15 @@ class GrowingMessage:
         calls = [slot.whole() for slot in self.calls if slot.name]
         return orjson.dumps({"role": "assistant", "content": content, **more, "tool_calls": calls})
 
+    def forget(self) -> None:
+        """Lets go of all but which calls there are: nobody will ask for the message any more."""
+        self.size = 0
+        self._texts.clear()
+        self._others.clear()
+        for slot in self.calls:
+            slot.written = StringIO()
+            slot.more.clear()
+
     def _piece(self, value: Any, hidden: Container[str]) -> Slot:
         """A piece goes where its index says; one with a new id at an old index begins a new call. A server that leaves
         the index out begins a call with each id, and continues the last one otherwise."""

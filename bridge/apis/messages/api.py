@@ -38,7 +38,7 @@ class Messages:
         """The facts of a request body; raises UnreadableRequest."""
         request = request_object(body)
         messages = items_of(request.get("messages"))
-        last = last_of(messages)
+        last = _last_said(messages)
         content = last.get("content") if last.get("role") == "user" else None
         results = _results(content)
         asked = request.get("diagnostics")
@@ -102,6 +102,12 @@ class Messages:
         value = loads_object(data) if name == b"error" else None
         failure = stream_failure(value) if value is not None else None
         return failure if failure is not None and failure.reason is not None else Opening.RELEASE
+
+
+def _last_said(messages: list[Any]) -> dict[str, Any]:
+    """The last message that is not the system's: Claude Code writes some of those behind what the user says."""
+    said = (message for message in reversed(messages) if last_of([message]).get("role") != "system")
+    return last_of([next(said, None)])
 
 
 def _results(content: object) -> list[dict[str, Any]]:

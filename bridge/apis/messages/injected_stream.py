@@ -2,7 +2,7 @@
 
 Over all rounds the client sees one message: one `message_start`, the blocks of each round numbered on and on, one
 `message_delta` that counts the output of all, one `message_stop`. Blocks of injected calls are left out, whatever
-becomes of them. All else goes on as it came, as it comes.
+becomes of them. All else goes on as it came, as it comes. A message that is too large to be repeated is the last.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 import orjson
 from attrs import define, field
 
-from bridge.apis.injection import LAST_ROUND, NOTHING, Decision, InjectedCall, InjectedTool, Turn, decide
+from bridge.apis.injection import ENDS_ALL_THE_SAME, NOTHING, Decision, InjectedCall, InjectedTool, Turn, decide
 from bridge.apis.json_text import join_halves, loads_object, well_formed
 from bridge.apis.messages.content import repeated
 from bridge.apis.raw_json import value_of, with_elements, with_member
@@ -61,6 +61,13 @@ class OpenBlock:
         written = join_halves(self.arguments.getvalue())
         return written if written.strip() else (value_of(self.start, "input") or b"").decode()
 
+    def forget(self) -> None:
+        """Nobody will ask for it any more."""
+        self.start = b"{}"
+        self.texts.clear()
+        self.citations.clear()
+        self.arguments = StringIO()
+
     def whole(self) -> bytes:
         """The block as it would stand in a body."""
         text = self.start
@@ -74,6 +81,10 @@ class OpenBlock:
             written = well_formed(self.arguments_text).encode()
             text = with_member(text, "input", written if loads_object(written) is not None else b"{}")
         return text
+
+
+_BLOCK = 1024
+"""What an open block counts for when nothing of it is kept, in bytes."""
 
 
 class StreamedMessage:
@@ -90,6 +101,7 @@ class StreamedMessage:
         self._splitter = EventSplitter()
         self._blocks: dict[int, OpenBlock] = {}
         self._size = 0
+        self._kept = True
         self._usage: dict[str, Any] = {}
         self._decision: Decision | None = None
 
@@ -149,8 +161,9 @@ class StreamedMessage:
         raw = value_of(event.data, "content_block")
         if not isinstance(given, dict) or not isinstance(index, int) or raw is None:
             return
-        self._blocks[index] = block = OpenBlock(raw, call_id=string(given.get("id")) or "")
-        self._hold(len(raw))
+        self._hold(len(raw) if self._kept else _BLOCK)
+        block = OpenBlock(raw if self._kept else b"{}", call_id=string(given.get("id")) or "")
+        self._blocks[index] = block
         if given.get("type") == "tool_use":
             block.tool = self._tools.get(string(given.get("name")) or "")
             block.is_own_call = block.tool is None
@@ -161,7 +174,7 @@ class StreamedMessage:
     def _grow(self, event: WholeEvent, value: dict[str, Any]) -> None:
         index, delta = value.get("index"), value.get("delta")
         block = self._blocks.get(index) if isinstance(index, int) else None
-        if block is None or not isinstance(delta, dict):
+        if block is None or not isinstance(delta, dict) or not self._kept:
             return
         kind = delta.get("type")
         if kind in _GROWING:
@@ -196,11 +209,11 @@ class StreamedMessage:
         injected = any(block.tool for block in self._blocks.values())
         if reason is not None and injected:
             own = any(block.is_own_call for block in self._blocks.values())
-            self._decision = decide(asked=reason == "tool_use", own=own, last=self._last)
+            self._decision = decide(asked=reason == "tool_use", own=own, last=self._last, held=self._kept)
             if self._decision.run:
                 return b""
         data = event.data
-        if self._decision is not None and self._decision.not_run == LAST_ROUND:
+        if self._decision is not None and self._decision.not_run in ENDS_ALL_THE_SAME:
             data = with_member(
                 data, "delta", with_member(value_of(data, "delta") or b"{}", "stop_reason", b'"end_turn"')
             )
@@ -216,9 +229,17 @@ class StreamedMessage:
             self._usage.update({name: value for name, value in usage.items() if value is not None})
 
     def _hold(self, size: int) -> None:
-        self._size += size
-        if self._size > LIMITS.tool_round_bytes or not self._splitter.held.grow(size):
+        """More is kept for a further round. Without room there is none, unless a call that is to be run has begun."""
+        room = self._size + size <= LIMITS.tool_round_bytes
+        if room and (not self._kept or self._splitter.held.grow(size)):
+            self._size += size
+            return
+        if not self._kept or any(block.tool for block in self._blocks.values()):
             raise HeldTooMuch("the answer is too large to look for tools in")
+        self._splitter.held.shrink(self._size)
+        self._size, self._kept = 0, False
+        for block in self._blocks.values():
+            block.forget()
 
 
 def _raw(text: object) -> str:

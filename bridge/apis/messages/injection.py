@@ -23,6 +23,7 @@ from bridge.apis.injection import (
     Round,
     Turn,
     decide,
+    forces_ours,
     without_namesakes,
 )
 from bridge.apis.json_text import TooCostly, loads_object
@@ -57,17 +58,18 @@ def inject(body: bytes, tools: Sequence[InjectedTool]) -> MessagesInjection | No
     text = ObjectText(body)
     text.put("tools", with_elements(text.get("tools") or b"[]", first=map(_offer, given.values())))
     _call_alone(text, choice)
-    return MessagesInjection(text.text(), given)
+    return MessagesInjection(text.text(), given, forced=forces_ours(choice, given))
 
 
 class MessagesInjection:
-    """The `Injection` of Messages."""
+    """The `Injection` of Messages. `forced`: the client wants a call, and one of ours is one."""
 
     end_mark = b""
 
-    def __init__(self, request: bytes, tools: Mapping[str, InjectedTool]) -> None:
+    def __init__(self, request: bytes, tools: Mapping[str, InjectedTool], *, forced: bool) -> None:
         self.request = request
         self.tools = tools
+        self._forced = forced
         self._state = StreamState()
         self._texts: tuple[bytes, ...] = ()
         self._usage: Any = None
@@ -90,6 +92,8 @@ class MessagesInjection:
         answered = b'{"role":"user","content":' + blocks + b"}"
         text = ObjectText(self.request)
         text.put("messages", with_elements(text.get("messages") or b"[]", last=(said, answered)))
+        if self._forced:
+            text.put("tool_choice", ALONE)
         self.request = text.text()
 
     def _whole(self, body: bytes, *, last: bool) -> tuple[bytes, Turn]:

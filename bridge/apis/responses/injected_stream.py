@@ -2,7 +2,8 @@
 
 A client of this API gets the whole response at the end once more, so it must never see one that is not the last. What
 came is released when the response is over without a call to run, or as soon as a tool of the client is called; it is
-dropped when another round follows. Items of injected calls are taken out, and the others counted as if there were none.
+dropped when another round follows. An answer that is too large to be held is released too, and is then the last. Items
+of injected calls are taken out, and the others counted as if there were none.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import Any
 
 import orjson
 
-from bridge.apis.injection import NOTHING, InjectedTool
+from bridge.apis.injection import BESIDE_OWN, NOTHING, TOO_LARGE, InjectedTool, Turn
 from bridge.apis.json_text import loads_object
 from bridge.apis.raw_json import array, value_of, with_member
 from bridge.apis.readers import event_type
@@ -41,6 +42,7 @@ class StreamedResponse:
         self._held: list[tuple[bytes, WholeEvent]] = []
         self._held_size = 0
         self._live = False
+        self._why_live = ""
         self._items: dict[int, bytes] = {}
         self._hidden_places: list[int] = []
         self._hidden_ids: set[str] = set()
@@ -73,9 +75,9 @@ class StreamedResponse:
             self.complete = self._live = True
         if self._live:
             return self._release() + self._shown(name, event)
-        self._hold(len(event.raw))
         self._held.append((name, event))
-        return b""
+        self._hold(len(event.raw))
+        return self._release() if self._live else b""
 
     def _note_item(self, name: bytes, event: WholeEvent) -> None:
         """An item begins or is whole: whose call is it, if it is any?"""
@@ -84,10 +86,11 @@ class StreamedResponse:
         if not isinstance(item, dict) or raw is None:
             return
         if isinstance(place, int) and name.endswith(b".done") and not self._live:
-            self._hold(len(raw))
             self._items[place if place not in self._items else len(self._items)] = raw
+            self._hold(len(raw))
         if call_of(raw, item, self._tools) is None:
-            self._live = self._live or is_for_the_client(item)
+            if is_for_the_client(item):
+                self._go_live(BESIDE_OWN)
         elif name.endswith(b".added") and isinstance(place, int):
             self._hidden_places.append(place)
             if isinstance(item.get("id"), str):
@@ -95,7 +98,7 @@ class StreamedResponse:
 
     def _end(self, name: bytes, event: WholeEvent) -> bytes:
         """The response is over."""
-        self.complete = self._live = True
+        shown, self.complete, self._live = self._live, True, True
         value, raw = loads_object(event.data) or {}, value_of(event.data, "response")
         response = value.get("response")
         if not isinstance(response, dict) or raw is None:
@@ -105,8 +108,10 @@ class StreamedResponse:
             told = with_member(raw, "output", array(self._items[place] for place in sorted(self._items)))
             response = loads_object(told) or response
         if isinstance(response.get("output"), list):
-            self.turn, without = turn_of(told, response, self._tools, last=self._last)
+            self.turn, without = turn_of(told, response, self._tools, last=self._last, held=not shown)
             raw = without if told is raw else raw
+        if shown and self._hidden_places and not self.turn.not_run:  # its end does not repeat the items
+            self.turn = Turn(not_run=self._why_live)
         if self.turn.calls:
             self._drop()
             return b""
@@ -153,7 +158,17 @@ class StreamedResponse:
         self._held_size = 0
         return held
 
+    def _go_live(self, why: str) -> None:
+        """The client sees the answer from here on; injected calls in it are not run, and `why` says that."""
+        self._why_live = self._why_live or why
+        self._live = True
+        self._items.clear()
+
     def _hold(self, size: int) -> None:
-        self._held_size += size
-        if self._held_size > LIMITS.tool_round_bytes or not self._splitter.held.grow(size):
+        """More is held. Without room for it the answer goes out, unless it has begun a call that is to be run."""
+        if self._held_size + size <= LIMITS.tool_round_bytes and self._splitter.held.grow(size):
+            self._held_size += size
+        elif self._hidden_places:
             raise HeldTooMuch("the answer is too large to look for tools in")
+        else:
+            self._go_live(TOO_LARGE)

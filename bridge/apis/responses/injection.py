@@ -21,6 +21,7 @@ from bridge.apis.injection import (
     Round,
     ToolResult,
     Turn,
+    forces_ours,
     invocation_error,
     json_text,
     without_namesakes,
@@ -56,17 +57,19 @@ def inject(body: bytes, tools: Sequence[InjectedTool]) -> ResponsesInjection | N
     text = ObjectText(body)
     text.put("tools", with_elements(text.get("tools") or b"[]", last=map(_offer, given.values())))
     text.put("parallel_tool_calls", b"false")
-    return ResponsesInjection(text.text(), given, _stored(request))
+    forced = forces_ours(request.get("tool_choice"), given)
+    return ResponsesInjection(text.text(), given, _stored(request), forced=forced)
 
 
 class ResponsesInjection:
-    """The `Injection` of Responses."""
+    """The `Injection` of Responses. `forced`: the client wants a call, and one of ours is one."""
 
     end_mark = b""
 
-    def __init__(self, request: bytes, tools: Mapping[str, InjectedTool], stored: Stored) -> None:
+    def __init__(self, request: bytes, tools: Mapping[str, InjectedTool], stored: Stored, *, forced: bool) -> None:
         self.request = request
         self.tools = tools
+        self._forced = forced
         self._stored = stored
         self._usage: Any = None
 
@@ -92,6 +95,8 @@ class ResponsesInjection:
             text.put("input", array(outputs))
         if self._stored is Stored.RESPONSE and turn.response_id is not None:
             text.put("previous_response_id", orjson.dumps(turn.response_id))
+        if self._forced:
+            text.put("tool_choice", b'"auto"')
         self.request = text.text()
 
     def _whole(self, body: bytes, *, last: bool) -> tuple[bytes, Turn]:

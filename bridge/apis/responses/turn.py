@@ -12,9 +12,9 @@ from bridge.apis.responses.tools import is_for_the_client
 
 
 def turn_of(
-    raw: bytes, response: dict[str, Any], tools: Mapping[str, InjectedTool], *, last: bool
+    raw: bytes, response: dict[str, Any], tools: Mapping[str, InjectedTool], *, last: bool, held: bool = True
 ) -> tuple[Turn, bytes]:
-    """What a whole response asks for, and what it is without injected calls."""
+    """What a whole response asks for, and what it is without injected calls. `held`: the client has nothing of it."""
     output = response["output"]
     items = elements(value_of(raw, "output") or b"[]")
     calls = [call_of(item, value, tools) for item, value in zip(items, output, strict=True)]
@@ -23,7 +23,7 @@ def turn_of(
         return NOTHING, raw
     own = any(call is None and is_for_the_client(value) for call, value in zip(calls, output, strict=True))
     whole = response.get("status", "completed") == "completed"
-    becomes = decide(asked=whole, own=own, last=last)
+    becomes = decide(asked=whole, own=own, last=last, held=held)
     if becomes.run:
         content, name = array(items), string(response.get("id"))
         return Turn(injected, "", content, usage=response.get("usage"), response_id=name), raw

@@ -18,7 +18,7 @@ from bridge.simulator.answers import ScriptedAnswer
 from bridge.simulator.fates import OK, Fate, KeyScript
 from bridge.simulator.request import ModelRequest, Refusal, Trouble, since_prompt
 from bridge.simulator.streaming import Pace
-from bridge.simulator.tools import with_offered
+from bridge.simulator.tools import calls_injected, with_offered
 
 
 @frozen
@@ -67,7 +67,8 @@ class Turns:
     def choose(self, request: ModelRequest, named: str | None) -> tuple[str, ScriptedAnswer]:
         """The answer to give, with its name. Raises Refusal where the request names one that does not exist.
 
-        Its calls are of tools that the request offers; one that was named comes whole where none are offered.
+        Its calls are of tools that the request offers; one that was named comes whole where none are offered, but for
+        calls of a bridge's tools.
         """
         named = named or self._commanded(request.text)
         name = named or self._name(request)
@@ -75,7 +76,8 @@ class Turns:
             known = ", ".join(self._scenario.answers)
             raise Refusal(Trouble.INVALID, f"The scenario has no answer named '{name}'. It has: {known}.")
         answer = self._scenario.answers[name]
-        return name, answer if named and not request.tools else with_offered(answer, request.tools)
+        whole = named and not request.tools and not calls_injected(answer)
+        return name, answer if whole else with_offered(answer, request.tools)
 
     def _commanded(self, text: str) -> str | None:
         words = (command[1] for command in _COMMAND.finditer(text))
