@@ -91,6 +91,8 @@ class MonitorState:
     earlier: dict[str, Interception] = Factory(dict)
     """Requests of bridges that are gone, which the one that runs knows nothing of."""
     past: RecordedPast = Factory(RecordedPast)
+    _membership: int = 0
+    """The last event that may have brought a request into a session, taken one away, or named one."""
     _roster: Roster = Factory(Roster)
     _roster_of: tuple[int, int, Picture | None] = (0, 0, None)
 
@@ -180,6 +182,8 @@ class MonitorState:
         self.gap = self.gap or envelope.seq > self.seq + 1
         self.seq = envelope.seq
         self.picture.apply(event, envelope.at)
+        if not isinstance(event, ThoughtDelta | AnswerDelta):  # the many that change nothing but a text
+            self._membership = self.seq
         self._note(event, envelope.at)
         self._trace(event, envelope.at)
         self.usage.note(event, envelope.at, self.picture)
@@ -241,8 +245,8 @@ class MonitorState:
     def roster(self) -> Roster:
         """The sessions and their names, made anew where something has happened."""
         seq, turns, picture = self._roster_of
-        if seq != self.seq or turns != len(self.past.turns) or picture is not self.picture:
-            self._roster_of = self.seq, len(self.past.turns), self.picture
+        if seq != self._membership or turns != len(self.past.turns) or picture is not self.picture:
+            self._roster_of = self._membership, len(self.past.turns), self.picture
             self._roster.take(sessions(self.past.with_later(self.picture.interceptions.values())))
         return self._roster
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from bridge.events.picture import Picture
 from bridge.events.vocabulary import AnswerDelta
-from bridge.events.wire import Command, Envelope, Hello, Reply, Snapshot, decode_command, encode
+from bridge.events.wire import Command, Envelope, Hello, History, Reply, Snapshot, decode_command, encode
 from monitor.sources.bridge_socket import BridgeSource, LineSplitter
 from monitor.state.state import BadLine, Incoming, Lost
 from tests.support.play import HELLO, START
@@ -102,6 +102,23 @@ def test_bad_lines_are_skipped_and_counted_and_unknown_types_ignored() -> None:
             await heard.until(lambda: bool(heard.of(Envelope)))
             assert len(heard.of(BadLine)) == len(bad)
             assert len(heard.all) == 3 + len(bad)
+
+    in_a_directory(test)
+
+
+def test_a_history_stands_in_the_place_of_a_reply_and_is_delivered_before() -> None:
+    async def test(path: Path) -> None:
+        async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            writer.write(encode(HELLO) + snapshot())
+            command = decode_command(await reader.readline())
+            writer.write(encode(History(0, START, command.n, [], more=False)))
+            await reader.read()
+
+        async with listening(path, serve), watching(path) as (client, heard):
+            await heard.until(lambda: bool(heard.of(Snapshot)))
+            reply = await client.send(Command(0, "history", session="s", limit=50))
+            assert reply.ok
+            assert len(heard.of(History)) == 1
 
     in_a_directory(test)
 
