@@ -11,7 +11,7 @@ from textual.message import Message
 
 from bridge.events.entries import Interception
 from monitor import export
-from monitor.lines import names, request_facts, waterfall
+from monitor.lines import agent_tree, request_facts, waterfall
 from monitor.lines.request_story import title
 from monitor.lines.span import Line
 from monitor.screens.view import Frame, View
@@ -111,8 +111,8 @@ class RequestScreen(View):
         self.waterfall.show(waterfall.lines(bars, running_ms(request, then), self.waterfall.content_width))
         self.events.show(_events(request, self._trace))
         self.facts.show(request_facts.lines(request, frame.state, then, wide=self.size.width >= WIDE))
-        name = frame.state.roster.name(request.id)
-        self.waterfall.entitle(title(request, then, names.full(name) if name else None))
+        agent = frame.state.roster.agent(request.id)
+        self.waterfall.entitle(title(request, then, agent_tree.title(agent, frame.state.roster) if agent else None))
         self.events.entitle(f"Events  {len(self._trace.entries) + self._trace.left_out}")
         self.facts.entitle("Tokens, cost, times")
 
