@@ -63,7 +63,9 @@ def _about(request: Interception, state: MonitorState) -> Span:
     if agent is not None and agent.agent_id is not None:
         return f"└ {own_name(agent)}", "muted"
     name = state.roster.name(request.id)
-    return fmt.UNKNOWN if name is None else names.about(name), "muted"
+    if name is not None:
+        return names.about(name), "muted"
+    return fmt.one_line(" ".join((request.prompt or "")[:200].split())), "muted"  # of before this bridge: no session
 
 
 def _key(request: Interception) -> Span:
