@@ -29,9 +29,10 @@ def order(roster: Roster) -> list[SessionAgent]:
 
 
 def own_name(agent: SessionAgent) -> str:
-    """What a subagent is called within its session: what it is for, else its first words, else the end of its id."""
+    """What a subagent is called within its session: what it is for, and its first words, else the end of its id."""
     prompt = next((request.prompt for request in agent.requests if request.prompt), None)
-    return fmt.one_line(agent.kind or (" ".join(prompt[:200].split()) if prompt else "") or (agent.agent_id or "")[-8:])
+    words = " ".join(prompt[:200].split()) if prompt else (agent.agent_id or "")[-4:]
+    return fmt.one_line(f"{agent.kind} · {words}" if agent.kind else words)
 
 
 def title(agent: SessionAgent, roster: Roster, *, roomy: bool = True) -> str:

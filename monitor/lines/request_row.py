@@ -13,6 +13,7 @@ from attrs import frozen
 from bridge.events.entries import Interception
 from monitor.lines import format as fmt
 from monitor.lines import names
+from monitor.lines.agent_tree import own_name
 from monitor.lines.marks import marks
 from monitor.lines.span import Line, Span, Tone
 from monitor.lines.verdict import mark, verdict
@@ -58,8 +59,13 @@ def _name(request: Interception, state: MonitorState) -> Span:
 
 
 def _about(request: Interception, state: MonitorState) -> Span:
+    agent = state.roster.agent(request.id)
+    if agent is not None and agent.agent_id is not None:
+        return f"└ {own_name(agent)}", "muted"
     name = state.roster.name(request.id)
-    return fmt.UNKNOWN if name is None else names.about(name), "muted"
+    if name is not None:
+        return names.about(name), "muted"
+    return fmt.one_line(" ".join((request.prompt or "")[:200].split())), "muted"  # of before this bridge: no session
 
 
 def _key(request: Interception) -> Span:

@@ -10,7 +10,7 @@ from textual.binding import Binding, BindingType
 from textual.message import Message
 
 from bridge.events.entries import Interception
-from monitor.lines import names, request_row
+from monitor.lines import agent_tree, request_row
 from monitor.lines.blocks import Block
 from monitor.lines.request_story import story_blocks, title
 from monitor.lines.session_story import plain
@@ -113,8 +113,8 @@ class LiveScreen(View):
         self.story.entitle("Nothing matches" if request is None else self._title(request, frame) + self.story.more())
 
     def _title(self, request: Interception, frame: Frame) -> str:
-        name = frame.state.roster.name(request.id)
-        return title(request, frame.then, names.full(name) if name else None)
+        agent = frame.state.roster.agent(request.id)
+        return title(request, frame.then, agent_tree.title(agent, frame.state.roster) if agent else None)
 
     @on(RequestTable.Moved)
     def _move_selection(self, message: RequestTable.Moved) -> None:

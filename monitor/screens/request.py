@@ -11,8 +11,8 @@ from textual.message import Message
 
 from bridge.events.entries import Interception
 from monitor import export
+from monitor.lines import agent_tree, request_facts, turn_bars, waterfall
 from monitor.lines import format as fmt
-from monitor.lines import names, request_facts, turn_bars, waterfall
 from monitor.lines.request_story import story_blocks, title
 from monitor.lines.session_story import plain
 from monitor.lines.span import Line
@@ -137,8 +137,9 @@ class RequestScreen(View):
         else:
             bars = waterfall.bars(request, self._trace, then)
             self.waterfall.show(waterfall.lines(bars, running_ms(request, then), self.waterfall.content_width))
-            name = frame.state.roster.name(request.id)
-            self.waterfall.entitle(title(request, then, names.full(name) if name else None))
+            agent = frame.state.roster.agent(request.id)
+            whose = agent_tree.title(agent, frame.state.roster) if agent else None
+            self.waterfall.entitle(title(request, then, whose))
         self.events.show(_events(request, self._trace))
         self.facts.show(request_facts.lines(request, frame.state, then, wide=self.size.width >= WIDE))
         self.events.entitle(f"Events  {len(self._trace.entries) + self._trace.left_out}")

@@ -35,7 +35,7 @@ def family(stage: Stage) -> None:
 
 def titles(stage: Stage) -> list[str]:
     panes = stage.app.reasoning.agent_panes
-    return [str(pane.border_title).partition(" · turn")[0] for pane in panes if pane.display]
+    return [str(pane.border_title).partition(" · ")[0] for pane in panes if pane.display]
 
 
 def test_the_tree_shows_agents_below_their_session() -> None:
@@ -65,7 +65,7 @@ def test_without_room_the_tree_stands_in_place_of_the_story() -> None:
         assert "└ ✓ explorer 1" in screen
         assert "turn 1 of 1" not in screen
         screen = await press(stage, pilot, "j", "j", "j", "enter")
-        assert "explorer 2 · turn 1 of 1 · live" in screen
+        assert "explorer 2 · read them · turn 1 of 1 · live" in screen
         assert "└ ✓ explorer 1" not in screen
 
     play(SMALL, act)

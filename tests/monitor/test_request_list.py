@@ -216,6 +216,10 @@ def test_what_was_before_this_bridge_stands_below() -> None:
     assert listing.before == 2
     assert title(listing) == "Requests  2 · following its agent"
     assert listing.selection.id == "b"
+    old[0].prompt = "mend the tests,\n please"
+    line = request_row.row(listing.rows[2], state, START, request_row.shown(180), past=True)
+    assert "mend the tests, please" in plain(line)
+    assert {tone for _text, tone in line[::2]} == {"faint"}
 
 
 def test_following_takes_the_newest_of_what_matches() -> None:
