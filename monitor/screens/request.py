@@ -52,6 +52,7 @@ class RequestScreen(View):
         Binding("w", "turns", "Turns"),
         Binding("r,enter", "read", "Read"),
         Binding("x", "cancel", "Cancel"),
+        Binding("X", "cancel(False)", "Cancel unasked", show=False),
         Binding("c", "curl", "Curl"),
         Binding("E", "export", "Export"),
         Binding("d", "dump", "Dump", show=False),

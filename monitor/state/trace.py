@@ -11,7 +11,6 @@ import json
 from datetime import datetime
 from typing import Any
 
-import orjson
 from attrs import Factory, define, evolve, fields
 
 from bridge.events.entries import Attempt, Interception, Tokens
@@ -129,7 +128,7 @@ def shortened(event: Event) -> Event:
 
 def _text(value: Any) -> str:
     """What may be long and is no text: a tool's arguments, the times of tools."""
-    return orjson.dumps(value, option=orjson.OPT_NON_STR_KEYS).decode() if isinstance(value, dict | list) else ""
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, dict | list) else ""
 
 
 def _route(started: InterceptionStarted) -> str:

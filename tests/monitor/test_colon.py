@@ -128,8 +128,8 @@ def test_every_view_and_theme_has_its_command(tmp_path: Path) -> None:
     ]
     assert [destination.title for destination in found["clients"]] == ["Claude Code", "Codex"]
     assert [(destination.title, destination.name) for destination in found["sessions"]] == [
-        ("Claude Code 1", "b"),
-        ("Codex 1 · fix the flaky cooldown test  · 019a4c1e", "a"),
+        ("Claude Code 1 · b", "b"),
+        ("Codex 1 · fix the flaky cooldown test… · 019a4c1e", "a"),
     ]
 
 
@@ -149,7 +149,7 @@ def test_every_command_is_obeyed(tmp_path: Path) -> None:
         for name in ("keys", "totals", "request", "reasoning", "live"):
             await typed(stage, pilot, name)
             assert view(stage) == name
-        assert "Claude Code 7c9e6679" in await typed(stage, pilot, "session claude 1")
+        assert "Claude Code 1 · " in await typed(stage, pilot, "session claude 1")
         assert view(stage) == "reasoning"
         assert "Requests  1 of 3" in await typed(stage, pilot, "model codex")
         assert "Requests  2 of 3" in await typed(stage, pilot, "client claude")
@@ -192,7 +192,7 @@ def test_choices_are_shown_and_taken_by_keys() -> None:
         assert "session Claude Code 1 · is the" in screen
         await press(stage, pilot, "down", "down", "up", "down", "enter")
         assert view(stage) == "reasoning"
-        assert "Codex 019a4c1e · 1 request" in await stage.paint(pilot)
+        assert "● Claude Code 1" in await stage.paint(pilot)
         screen = await press(stage, pilot, "colon", *"nothing", "enter")
         assert "there is no command 'nothing'" in screen
         await press(stage, pilot, "escape")
