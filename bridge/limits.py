@@ -104,7 +104,7 @@ class Limits:
     """Agents of sessions of which a snapshot says with which key they are served; the latest."""
 
     # Keys and who is served with them (docs/behaviour.md, Key pool)
-    homes: int = 10_000
+    homes: int = 2_000
     """Agents of sessions, and answers referred to, whose key a provider remembers; the latest."""
     waiting_requests: int = 1_000
     """Requests that wait for a key of one provider; beyond it those of the last lane are answered 429."""
