@@ -145,7 +145,6 @@ class UsageHistory:
                 self._use(request, event.key, at, KeyUses(0, 1))
             case TokensUsed():
                 self._use_tokens(request, at, Tokens.of(event))
-                self._spend(request, at, Tokens.of(event))
             case InterceptionEnded():
                 self._count(request, at, _ending(event.outcome))
 
@@ -167,9 +166,7 @@ class UsageHistory:
                     self._use(request, attempt.key, attempt.started_at, KeyUses(0, 1))
             ended = request.ended_at or at
             if request.tokens is not None:
-                used = _difference(request.tokens, known.tokens if known else None)
-                self._use_tokens(request, ended, used)
-                self._spend(request, ended, used)
+                self._use_tokens(request, ended, _difference(request.tokens, known.tokens if known else None))
             if request.outcome is not None and (known is None or known.outcome is None):
                 self._count(request, ended, _ending(request.outcome))
 
@@ -189,13 +186,6 @@ class UsageHistory:
         """What was used with a key today; None where nothing was."""
         return self._key_tokens.get(name) if now.astimezone(self.zone).date() == self.day else None
 
-    def _spend(self, request: Interception, at: datetime, used: Tokens) -> None:
-        """Counts tokens for the key that served; `_count` has seen to it that the day is that of the latest."""
-        if request.attempts and at.astimezone(self.zone).date() == self.day:
-            name = (request.started.provider, request.attempts[-1].key)
-            if name in self._key_tokens or len(self._key_tokens) < KEYS:
-                self._key_tokens.setdefault(name, Tokens()).add(used)
-
     def _count(self, request: Interception, at: datetime, counted: Totals) -> None:
         for breakdown in self._breakdowns(at):
             for mine in breakdown.parts(request):
@@ -204,8 +194,13 @@ class UsageHistory:
     def _use_tokens(self, request: Interception, at: datetime, used: Tokens) -> None:
         counted = Totals(tokens=used)
         self._count(request, at, counted)
-        if request.attempts:
-            self._count_for_key(request, request.attempts[-1].key, at, counted)
+        if not request.attempts:
+            return
+        name = (request.started.provider, request.attempts[-1].key)
+        self._count_for_key(request, name[1], at, counted)
+        of_today = at.astimezone(self.zone).date() == self.day
+        if of_today and (name in self._key_tokens or len(self._key_tokens) < KEYS):
+            self._key_tokens.setdefault(name, Tokens()).add(used)
 
     def _count_for_key(self, request: Interception, key: str, at: datetime, counted: Totals) -> None:
         for breakdown in self._breakdowns(at):
