@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
+import sys
 import zlib
+from collections.abc import Callable
 from enum import Enum
 from typing import Any
 
@@ -119,10 +122,25 @@ def size_of(fields: dict[str, Any], *names: str) -> int:
 
 
 def _plain(body: bytes, encoding: str) -> bytes:
+    """The first 256 MiB without their encoding. The libraries for br and zstd are loaded when such a body comes."""
     match encoding:
         case "" | "identity":
             return body
         case "gzip" | "deflate":
             return zlib.decompressobj(wbits=47).decompress(body, _INFLATED_LIMIT)
+        case "zstd":
+            zstd = importlib.import_module("compression.zstd" if sys.version_info >= (3, 14) else "backports.zstd")
+            return _unpacked(lambda: zstd.ZstdDecompressor().decompress(body, _INFLATED_LIMIT), zstd.ZstdError)
+        case "br":
+            brotli = importlib.import_module("brotli")
+            unpack = brotli.Decompressor().process
+            return _unpacked(lambda: unpack(body, output_buffer_limit=_INFLATED_LIMIT), brotli.error)
         case _:
             raise ValueError(f"content-encoding {encoding!r} is not supported")
+
+
+def _unpacked(unpack: Callable[[], bytes], fault: type[Exception]) -> bytes:
+    try:
+        return unpack()
+    except fault as error:
+        raise ValueError(str(error)) from error

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import gzip
+import importlib
+import sys
+import zlib
+from collections.abc import Callable
 from typing import Any
 
 import httpx
@@ -19,6 +23,8 @@ from bridge.simulator.scenario.file import everyday, parse_scenario
 from bridge.simulator.scenario.scenario import Scenario
 from tests.simulator.serving import body_of, events_of, provider, request, serving
 
+brotli: Any = importlib.import_module("brotli")  # it has no types
+zstd: Any = importlib.import_module("compression.zstd" if sys.version_info >= (3, 14) else "backports.zstd")
 ASK = {"model": "some-model", "input": "Hello"}
 AUTH = {"authorization": "Bearer sk-any"}
 
@@ -122,17 +128,19 @@ async def test_no_key_no_answer(headers: dict[str, str]) -> None:
         assert (await client.get(f"{url}/v1/models", headers=headers)).status_code == 401
 
 
-async def test_a_compressed_body_is_read() -> None:
+@pytest.mark.parametrize(
+    ("encoding", "pack"),
+    [("gzip", gzip.compress), ("deflate", zlib.compress), ("br", brotli.compress), ("zstd", zstd.compress)],
+)
+async def test_a_compressed_body_is_read(encoding: str, pack: Callable[[bytes], bytes]) -> None:
     async with serving(provider()) as url, httpx.AsyncClient() as client:
-        packed = gzip.compress(orjson.dumps(ASK))
-        response = await client.post(
-            f"{url}/v1/responses", headers={**AUTH, "content-encoding": "gzip"}, content=packed
-        )
-        assert response.status_code == 200
-        broken = await client.post(
-            f"{url}/v1/responses", headers={**AUTH, "content-encoding": "gzip"}, content=packed[:9] + b"x"
-        )
-        assert broken.status_code == 400
+        headers = {**AUTH, "content-encoding": encoding}
+        packed = pack(orjson.dumps(ASK))
+        assert (await client.post(f"{url}/v1/responses", headers=headers, content=packed)).status_code == 200
+        for broken in (packed[: len(packed) // 2], b"\xff" + packed):
+            response = await client.post(f"{url}/v1/responses", headers=headers, content=broken)
+            assert response.status_code == 400
+            assert "JSON body" in response.json()["error"]["message"]
 
 
 def test_the_same_requests_in_the_same_order_give_the_same_bytes_and_times() -> None:
