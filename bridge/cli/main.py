@@ -12,7 +12,7 @@ import click
 from bridge import __version__
 from bridge.cli import record
 from bridge.cli.ending import INTERRUPTED, close_output
-from bridge.cli.options import PATH, PortOrStdio, common_options, explicit_options, settings_from
+from bridge.cli.options import PATH, PortOrStdio, common_options, explicit_options, settings_from, socket_from
 from bridge.errors import ClearspanError, ConfigurationError
 from bridge.process import signals
 from monitor.options import SPEED, has_terminal, monitor_options
@@ -179,7 +179,7 @@ def tail(context: click.Context, /, as_json: bool, **_: Any) -> None:
     from bridge.events.wire import Envelope, decode
 
     on = paper()
-    with subscription(_socket(context)) as lines:
+    with subscription(socket_from(context)) as lines:
         for line in lines:
             if as_json:
                 sys.stdout.buffer.write(line)
@@ -207,9 +207,9 @@ def keys(context: click.Context, /, as_json: bool, watch: bool, **_: Any) -> Non
     if watch:
         if as_json:
             raise click.UsageError("--watch shows a table; `clearspan tail --json` prints what happens as JSON")
-        watch_keys(_socket(context), paper())
+        watch_keys(socket_from(context), paper())
         return
-    found = read_snapshot(_socket(context))
+    found = read_snapshot(socket_from(context))
     if as_json:
         click.echo(orjson.dumps(keys_json(found), option=orjson.OPT_INDENT_2).decode())
         return
@@ -301,18 +301,6 @@ def _place(context: click.Context) -> dict[str, Any]:
     return {
         name: value for name in ("host", "port", "socket") if (value := explicit_options(context)[name]) is not None
     }
-
-
-def _socket(context: click.Context) -> Path:
-    """Where the bridge tells its events. The settings are loaded, which takes its time, only where they say it."""
-    from bridge.events.place import default_file, default_socket
-
-    explicit = explicit_options(context)
-    if explicit["config"] is None and explicit["socket"] is not None:
-        return Path(explicit["socket"])
-    if explicit["config"] is None and not default_file().exists():
-        return default_socket()
-    return settings_from(context).settings.server.socket
 
 
 def main() -> NoReturn:

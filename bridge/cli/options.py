@@ -79,3 +79,41 @@ def settings_from(context: click.Context, *, keys: bool = False, tokens: bool = 
 def explicit_options(context: click.Context) -> dict[str, Any]:
     """The common options of a command by name; None where nobody set it."""
     return {name: context.params[name] for name in ("config", *SETTING_OPTIONS)}
+
+
+def socket_from(context: click.Context) -> Path:
+    """Where the bridge of these options tells its events.
+
+    Of a file only that one setting is read: loading all of them takes longer than the command, and what is wrong with
+    others is no reason to say nothing of a bridge that runs. Where the file can't be read so, all are loaded, which
+    ends the program as `settings_from` does.
+    """
+    from bridge.events.place import default_file, default_socket
+
+    explicit = explicit_options(context)
+    file: Path | None = explicit["config"]
+    if file is None and explicit["socket"] is not None:
+        return Path(explicit["socket"])
+    if file is None and not default_file().exists():
+        return default_socket()
+    socket = _socket_in(file or default_file())
+    if socket is None:
+        return settings_from(context).settings.server.socket
+    return Path(explicit["socket"] or socket)
+
+
+def _socket_in(file: Path) -> Path | None:
+    """The event socket that a file names as a whole path, or the default; None where more has to be known."""
+    from bridge.events.place import default_socket
+    from bridge.strict_toml import NotToml, parse
+
+    try:
+        server = parse(file.read_text(encoding="utf-8-sig")).get("server", {})
+    except (OSError, UnicodeDecodeError, NotToml):
+        return None
+    if not isinstance(server, dict):
+        return None
+    if "socket" not in server:
+        return default_socket()
+    socket = server["socket"]
+    return Path(socket) if isinstance(socket, str) and socket.startswith("/") and "\0" not in socket else None

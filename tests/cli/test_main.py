@@ -222,6 +222,28 @@ async def test_without_a_bridge_the_commands_that_need_one_say_so() -> None:
             )
 
 
+async def test_a_running_bridge_is_found_by_its_socket_alone() -> None:
+    with home() as here:
+        other = here.path / "other.sock"
+        for text, looked_at in [
+            ("", here.socket),
+            ("[server]\nport = 1\n", here.socket),
+            (f'[server]\nsocket = "{other}"\n', other),
+            (f'[server]\nsocket = "~/../../{other}"\n', other),
+            (f'[server]\nsocket = "{other}"\nhots = 1\n[providers.one]\ntype = "none"\n', other),
+        ]:
+            here.configure(text)
+            said = await clearspan(here, "keys")
+            assert (said.code, said.out) == (1, "")
+            assert Path(said.err.split(" answers on ")[1].split(" (No such file")[0]).resolve() == looked_at.resolve()
+        for text in ["[server]\nsocket = 1\n", "server = 1\n", "[server\n", '[server]\nsocket = "\\u0000"\n']:
+            file = here.configure(text)
+            said = await clearspan(here, "keys")
+            assert (said.code, said.out) == (2, "")
+            assert said.err.startswith(f"clearspan: {file}")
+            assert "Traceback" not in said.err
+
+
 async def test_a_port_or_socket_that_is_taken_is_told_in_one_line() -> None:
     with home(OPENAI_API_KEY=KEYS[0]) as here, socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
