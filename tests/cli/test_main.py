@@ -235,7 +235,8 @@ async def test_a_running_bridge_is_found_by_its_socket_alone() -> None:
             here.configure(text)
             said = await clearspan(here, "keys")
             assert (said.code, said.out) == (1, "")
-            assert Path(said.err.split(" answers on ")[1].split(" (No such file")[0]).resolve() == looked_at.resolve()
+            assert said.err.split(" (No such file")[0].endswith(str(looked_at))
+            assert said.err.startswith("clearspan: no bridge answers on ")
         for text in ["[server]\nsocket = 1\n", "server = 1\n", "[server\n", '[server]\nsocket = "\\u0000"\n']:
             file = here.configure(text)
             said = await clearspan(here, "keys")
