@@ -61,8 +61,8 @@ def loads(raw: bytes, most_marks: int | None = None, *, cut: bool = False) -> An
     try:
         return orjson.loads(raw) if len(raw) < _PIECE else _loads_undisturbed(raw)
     except orjson.JSONDecodeError as error:
-        refusal = error
-    if _NESTED.search(str(refusal)):
+        refusal = str(error)  # the error itself would hold this frame, and be garbage together with it
+    if _NESTED.search(refusal):
         raise TooCostly(TOO_DEEP)
     # orjson refuses lone surrogates, NaN and broken UTF-8, which upstreams do send; the standard library reads them.
     if len(raw) > LIMITS.lenient_bytes or (len(raw) > LIMITS.lenient_marks and marks(raw) > LIMITS.lenient_marks):
@@ -72,7 +72,7 @@ def loads(raw: bytes, most_marks: int | None = None, *, cut: bool = False) -> An
     except RecursionError:
         raise TooCostly(TOO_DEEP) from None
     except ValueError:
-        raise ValueError(str(refusal)) from None
+        raise ValueError(refusal) from None
 
 
 def _loads_undisturbed(raw: bytes) -> Any:

@@ -94,6 +94,7 @@ class Connection:
                 with contextlib.suppress(OSError):
                     self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             self._socket.close()
+            self._protocol = None  # they hold each other: both would be garbage that waits to be found
 
     def close_if_idle(self) -> None:
         """Ends the connection unless a request is being served on it."""

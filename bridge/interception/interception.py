@@ -98,7 +98,9 @@ class Interceptor:
         self._silenced: str | None = None  # why it was given up
         self._relay: Relay | ToolLoop | None = None
         self._ending = FAILED_INSIDE
-        self._reporter = Reporter(exchange, services.hub, Pricing(services.prices, self._origin))
+        provider = route.provider
+        self._pricing = Pricing(services.prices, Origin(provider.kind.name, provider.settings.base_url, None))
+        self._reporter = Reporter(exchange, services.hub, self._pricing)
         self.cancellation = Cancellation(exchange)
 
     async def run(self) -> None:
@@ -114,6 +116,7 @@ class Interceptor:
             if self._comparison is not None:
                 self._comparison.settle()
             self._reporter.ended(self.cancellation.settle(self._ending))
+            self._relay = None  # a tool loop holds this in turn: both would be garbage that waits to be found
 
     async def _run(self) -> None:
         try:
@@ -182,6 +185,7 @@ class Interceptor:
         wishes = Wishes(self._provider.settings.reveal_thoughts, compared)
         read = await read_request(self._api, self._route.endpoint, body, self._encoding(), wishes)
         self._facts, self._filter, self._unread = read.facts, read.client_filter, read.unread
+        self._pricing.asked = evolve(self._pricing.asked, model=read.facts.model)
         self._reporter.added = [*read.added]
         return read
 
@@ -220,9 +224,6 @@ class Interceptor:
                     self._reporter.added.append("tools")
         except Exception:  # a boundary: a request is better off without tools than with an error for their sake
             log.exception("no tools could be added to a request", interception=self._exchange.id)
-
-    def _origin(self, model: str | None) -> Origin:
-        return Origin(self._provider.kind.name, self._provider.settings.base_url, model or self._facts.model)
 
     def _started(self) -> InterceptionStarted:
         self._client = client = recognise(self._exchange, self._facts, f"{self._provider.kind.title} SDK")

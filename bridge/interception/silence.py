@@ -55,7 +55,7 @@ class Lull:
 
 
 def _nobody(_lull: Lull) -> None:
-    """Nobody gives up."""
+    """Nobody is told, and nobody gives up."""
 
 
 @define(eq=False)
@@ -113,6 +113,11 @@ class Pulse:
         lull = self._lull(now, silent_after)
         if lull is None or now - lull.since < silent_after:
             self._tell_heard()
+
+    def let_go(self) -> None:
+        """Nobody looks any more: it holds nobody, so that its interception is no garbage that waits to be found."""
+        self.silent = self.heard = self.give_up = _nobody
+        self._flow = None
 
     def _tell_heard(self) -> None:
         told, self._told = self._told, None
@@ -172,6 +177,7 @@ class SilenceWatch:
         finally:
             if self._pulses.pop(pulse, self) is None:
                 pulse.end(trio.current_time(), self.silent_after)
+            pulse.let_go()
 
     async def run(self) -> None:
         """Looks until cancelled; sleeps while nothing is under way."""

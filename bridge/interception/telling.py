@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from attrs import evolve, frozen
+from attrs import define, evolve
 
 from bridge.apis.usage import Usage
 from bridge.events.vocabulary import Event, TokensUsed
@@ -19,12 +19,17 @@ from bridge.providers.prices import Origin, Prices
 Publish = Callable[[Event], None]
 
 
-@frozen
+@define
 class Pricing:
-    """How the answers of one interception are priced; `origin` says whose an answer is whose model is that."""
+    """How the answers of one interception are priced. `asked` is who was asked, and for which model once that is known;
+    an answer may be of another."""
 
     prices: Prices
-    origin: Callable[[str | None], Origin]
+    asked: Origin
+
+    def origin(self, model: str | None) -> Origin:
+        """Who bills an answer that says it is of this model."""
+        return evolve(self.asked, model=model) if model else self.asked
 
 
 class Telling:

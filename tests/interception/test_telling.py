@@ -26,7 +26,7 @@ def delta(number: int) -> AnswerDelta:
 
 
 def telling(prices: Prices, told: list[Event]) -> Telling:
-    return Telling(told.append, Pricing(prices, lambda model: Origin("openai", "http://127.0.0.1", model or "gpt-5")))
+    return Telling(told.append, Pricing(prices, Origin("openai", "http://127.0.0.1", "gpt-5")))
 
 
 async def test_what_comes_before_the_tokens_is_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
