@@ -18,18 +18,16 @@ with a test in `tests/faults`:
 from __future__ import annotations
 
 import contextlib
-import fcntl
-import os
 import socket
 import struct
 import sys
-import termios
 from math import inf
 
 import trio
 
 from bridge.http.engine import App, ErrorResponse, Http1, Phase, RequestTasks
 from bridge.http.hypercorn_parts import Closed, Config, Event, RawData, Updated, WorkerContext
+from bridge.http.kernel import established, sent_at_once, unsent
 from bridge.observe.logs import logger
 
 log = logger("http")
@@ -49,9 +47,6 @@ READ_AHEAD = 64 * 1024
 """Bytes taken of the next requests while one is being answered."""
 WATCH_S = 0.25
 """How often a connection whose further bytes are not read is asked whether the client is still there."""
-TCP_STATE = {"linux": (11, 1), "darwin": (0x106, 4)}
-"""By platform, the socket option whose first byte is the state of a TCP connection, and the state in which neither side
-has ended it: TCP_INFO and TCP_ESTABLISHED; TCP_CONNECTION_INFO and TCPS_ESTABLISHED."""
 RECEIVE_SIZE = 64 * 1024
 SEND_BUFFER = 256 * 1024
 """Kernel send buffer: what a client that stops reading can make us hold for it."""
@@ -154,7 +149,7 @@ class Connection:
 
     async def _until_gone(self) -> None:
         """Waits until the client has left, which bytes that nobody reads for now would hide."""
-        while _established(self._socket):  # noqa: ASYNC110  # the kernel has no event for it
+        while established(self._socket):  # noqa: ASYNC110  # the kernel has no event for it
             await trio.sleep(WATCH_S)
 
     def _deadline(self, protocol: Http1) -> float:
@@ -220,22 +215,22 @@ class Connection:
 
     def _taken(self) -> int:
         """How many bytes the client has taken, counted from anywhere: it stands still with a client that does."""
-        return self._handed_over - _unsent(self._socket.fileno())
+        return self._handed_over - unsent(self._socket.fileno())
 
     async def _send_all(self, data: memoryview) -> None:
-        sent = _sent_at_once(self._socket.fileno(), data)
+        sent = sent_at_once(self._socket.fileno(), data)
         self._handed_over += sent
         data = data[sent:]
-        unsent = sys.maxsize
+        waiting = sys.maxsize
         while data:
             with trio.move_on_after(STALL_S) as scope:
                 sent = await self._socket.send(data)
                 self._handed_over += sent
-                data, unsent = data[sent:], sys.maxsize  # what was taken and sent since is no stall
+                data, waiting = data[sent:], sys.maxsize  # what was taken and sent since is no stall
             if scope.cancelled_caught:
                 # The kernel reports room in large steps, so a slow reader shows first in what it holds for it.
-                before, unsent = unsent, _unsent(self._socket.fileno())
-                if unsent >= before:
+                before, waiting = waiting, unsent(self._socket.fileno())
+                if waiting >= before:
                     raise TimeoutError("the client takes nothing")
 
     async def _close_gently(self) -> None:
@@ -245,34 +240,3 @@ class Connection:
             self._socket.shutdown(socket.SHUT_WR)
             while not self._at_eof:
                 self._at_eof = not await self._socket.recv(RECEIVE_SIZE)
-
-
-def _established(connection: trio.socket.SocketType) -> bool:
-    """Whether neither side has ended the connection, as far as the platform tells."""
-    option, established = TCP_STATE.get(sys.platform, (None, None))
-    if option is None:
-        return True
-    try:
-        return connection.getsockopt(socket.IPPROTO_TCP, option, 1)[0] == established
-    except OSError:
-        return False
-
-
-def _sent_at_once(descriptor: int, data: memoryview) -> int:
-    """How many bytes the kernel takes without anybody waiting; mostly all.
-
-    To find that out by Trio costs a turn of the scheduler, and with it a look at every socket: 25 of the 200
-    microseconds of an event. Whoever sends here waits for the next bytes right after, so nobody starves.
-    """
-    try:
-        return os.write(descriptor, data)
-    except BlockingIOError:
-        return 0
-
-
-def _unsent(descriptor: int) -> int:
-    """Bytes that the kernel still holds for a peer (on Linux the number TIOCOUTQ answers this for sockets)."""
-    try:
-        return int(struct.unpack("i", fcntl.ioctl(descriptor, termios.TIOCOUTQ, b"\0\0\0\0"))[0])
-    except OSError:
-        return sys.maxsize

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import os
 import re
-import select
 import ssl
 from collections.abc import AsyncIterator
 from functools import cache
@@ -26,6 +25,7 @@ from bridge.http.answer_head import AnswerHead, read_answer_head
 from bridge.http.chunked import ChunkedBody
 from bridge.http.fields import RawHeaders
 from bridge.http.grammar import FIELD_LINE, HEAD_END, TOKEN, ProtocolFault
+from bridge.http.kernel import readable, sent_at_once
 from bridge.limits import LIMITS
 from bridge.process.imports import without
 from bridge.providers.faults import ConnectFailed, UpstreamBroke, UpstreamTimeout, connect_failed, no_http
@@ -255,7 +255,7 @@ class UpstreamConnection:
     @property
     def has_expired(self) -> bool:
         """Whether an idle one must not be used again: too old, or the server has said or ended something."""
-        return trio.current_time() - self.idle_since > IDLE_EXPIRY_S or _readable(self._socket.fileno())
+        return trio.current_time() - self.idle_since > IDLE_EXPIRY_S or readable(self._socket.fileno())
 
     async def close(self) -> None:
         """Closes it, however it was left, without waiting for the peer."""
@@ -338,7 +338,7 @@ class UpstreamConnection:
             if isinstance(body, bytes):
                 departure.went(body)
                 if len(body) <= SENT_TOGETHER:
-                    await self._send_all(head + body)
+                    await self._send_small(head + body)
                 else:
                     await self._send_all(head)
                     await self._send_large(body, departure)
@@ -353,6 +353,18 @@ class UpstreamConnection:
             departure.is_out()
         except trio.BrokenResourceError:
             self._spent = True  # it may have answered before it stopped reading
+
+    async def _send_small(self, data: bytes) -> None:
+        """At once, where the kernel takes it so; what is encrypted is not for the kernel to take."""
+        if isinstance(self._stream, trio.SocketStream):
+            try:
+                sent = sent_at_once(self._socket.fileno(), data)
+            except OSError:
+                raise trio.BrokenResourceError from None
+            if sent == len(data):
+                return
+            data = data[sent:]
+        await self._send_all(data)
 
     async def _send_large(self, body: bytes, departure: Departure) -> None:
         """Piece by piece, so that it shows that it is taken, however slowly."""
@@ -425,10 +437,3 @@ def _request_head(request: UpstreamRequest, host: bytes) -> tuple[bytes, bool]:
     if _REQUEST_HEAD.fullmatch(head) is None or head.count(b"\n") != len(fields) + 2:
         raise UpstreamBroke("the request can't be sent: a header or the path of it is not well-formed")
     return head, chunked
-
-
-def _readable(descriptor: int) -> bool:
-    """Whether a socket has something to read, its end included."""
-    poll = select.poll()
-    poll.register(descriptor, select.POLLIN)
-    return bool(poll.poll(0))

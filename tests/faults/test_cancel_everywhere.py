@@ -18,7 +18,7 @@ from tests.faults.census import nothing_left
 from tests.faults.wire import RawClient, client, health, request
 from tests.support.world import HELLO, KEYS, Asked, Reply, World, provider, say_hello, world
 
-FEWEST_STEPS = 15
+FEWEST_STEPS = 10
 """A request has more than these; else the counting is at fault."""
 
 

@@ -59,8 +59,8 @@ class Kernel:
 
 def sending(kernel: Kernel, monkeypatch: pytest.MonkeyPatch) -> Connection:
     """A connection with that kernel below it."""
-    monkeypatch.setattr(connection, "_unsent", kernel.unsent)
-    monkeypatch.setattr(connection, "_sent_at_once", kernel.sent_at_once)
+    monkeypatch.setattr(connection, "unsent", kernel.unsent)
+    monkeypatch.setattr(connection, "sent_at_once", kernel.sent_at_once)
 
     class Stream:
         socket = kernel
