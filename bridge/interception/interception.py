@@ -132,6 +132,8 @@ class Interceptor:
                 await self._respond(ErrorKind.INTERNAL, FAILED_MESSAGE)
 
     async def _watch(self) -> None:
+        """Runs from when the request's own task first has to wait: mostly for upstream's answer."""
+        self._reporter.release()
         await self._exchange.disconnected()
         self.cancellation.cancel(CancelReason.CLIENT_LEFT)
 
@@ -168,6 +170,8 @@ class Interceptor:
                 body = await self._exchange.body_parts(limit).replayable(REPLAYABLE)
         finally:
             started = self._started()
+            if not self._provider.is_dumped:
+                self._reporter.hold()
             self._reporter.started(started)
         if read is not None:
             self._reporter.results(read.results)
@@ -176,6 +180,7 @@ class Interceptor:
             advice = "leave out 'background', or ask the provider without the bridge"
             raise Refused(ErrorKind.NOT_IMPLEMENTED, f"background responses are not relayed; {advice}", [NO_RETRY])
         if received is not None and self._services.toolsets is not None:
+            self._reporter.release()
             await self._inject(received, self._services.toolsets)
         return body
 
@@ -341,6 +346,9 @@ class Interceptor:
     async def _pass_on(self, served: Served, nursery: trio.Nursery) -> None:
         """Relays the response, whatever it says, and tells what it was."""
         response = served.response
+        may_ping = response.is_stream and self._api.keep_alive
+        if may_ping:
+            self._reporter.hold()
         request_id = response.header(b"x-request-id") or response.header(b"request-id")
         self._reporter.response_started(response.status, request_id.decode("latin-1") if request_id else None)
         make_reader = self._api.stream_reader if response.is_stream else self._api.body_reader
@@ -349,8 +357,8 @@ class Interceptor:
         self._reporter.answer_changed = client_filter is not None
         self._relay = relay = Relay(self._exchange, response, reader, self._reporter, client_filter)
         self._reporter.pulse.flows(relay)
-        if response.is_stream and self._api.keep_alive:
-            nursery.start_soon(relay.keep_alive, self._api.keep_alive)
+        if may_ping:
+            nursery.start_soon(self._keep_alive, relay, may_ping)
         try:
             await relay.run()
         finally:
@@ -359,6 +367,11 @@ class Interceptor:
             if self._api.understood and (reader.complete or reader.failure is not None):
                 self._ending = evolve(relay.ending(), final=True)
         self._ending = evolve(relay.ending(), final=self._ending.final)
+
+    async def _keep_alive(self, relay: Relay, comment: bytes) -> None:
+        """Runs from when the relay first has to wait: for the client, or for what comes next."""
+        self._reporter.release()
+        await relay.keep_alive(comment)
 
     def _note_answer(self, served: Served, reader: Reader) -> None:
         """What an answer that is over, however it ended, means for its key and for who is served with it."""

@@ -142,7 +142,9 @@ class Reporter:
         self.id = exchange.id
         self.began = trio.current_time()
         self._exchange = exchange
-        self._publish = Telling(hub.publish, pricing).tell
+        telling = Telling(hub.publish, pricing)
+        self._telling = telling
+        self._publish = telling.tell
         self._attempts = 0
         self._key: str | None = None  # of the attempt under way
         self._first_token_at: float | None = None
@@ -151,6 +153,14 @@ class Reporter:
         """What the bridge puts into the request by itself: `include_usage`, `tools`, `thoughts`."""
         self.answer_changed = False
         """The response is not relayed as it comes, for the sake of what was added."""
+
+    def hold(self) -> None:
+        """Bytes are on their way through: what is told meanwhile waits until `release`, or until all is over."""
+        self._telling.hold()
+
+    def release(self) -> None:
+        """The interception has to wait itself: there is time to tell what was held."""
+        self._telling.release()
 
     def started(self, event: InterceptionStarted) -> None:
         """The request was read."""
@@ -222,6 +232,7 @@ class Reporter:
 
     def ended(self, ending: Ending) -> None:
         """It is over. Called once."""
+        self.release()
         request, response = self._exchange.request_passage, self._exchange.response_passage
         added = list(self.added) if request.handed_on else []
         self._publish(

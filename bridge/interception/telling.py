@@ -3,6 +3,9 @@
 Only what is told waits: the relay goes on, the client has its answer, and the interception's own tasks end. What comes
 after the tokens, the end included, waits behind them. The wait is over when the list is loaded or can't be, when it has
 lasted too long (`bridge.providers.prices`), or when too much waits here.
+
+What is told while bytes are on their way through waits for a moment, too: until the interception has to wait itself,
+for upstream or for the client. To tell takes a tenth of the time that a request needs to go upstream.
 """
 
 from __future__ import annotations
@@ -39,10 +42,24 @@ class Telling:
         self._publish = publish
         self._pricing = pricing
         self._waiting: list[tuple[Event, Sequence[Usage]]] = []
+        self._held = False
+        self._unpriced = False  # what waits has a price that is not known yet
+
+    def hold(self) -> None:
+        """From now on events wait, until `release`."""
+        self._held = True
+
+    def release(self) -> None:
+        """Publishes what was held."""
+        self._held = False
+        if self._waiting and not self._unpriced:
+            self._tell_waiting()
 
     def tell(self, event: Event, parts: Sequence[Usage] = ()) -> None:
         """Publishes an event, now or behind those that wait. For tokens, `parts` says which model used them."""
-        if self._waiting or (isinstance(event, TokensUsed) and self._pricing.prices.when_loaded(self._tell_waiting)):
+        if isinstance(event, TokensUsed) and not self._unpriced:
+            self._unpriced = self._pricing.prices.when_loaded(self._tell_waiting)
+        if self._held or self._unpriced:
             self._waiting.append((event, parts))
         else:
             self._publish(self._priced(event, parts))
@@ -50,7 +67,7 @@ class Telling:
             self._tell_waiting()
 
     def _tell_waiting(self) -> None:
-        waiting, self._waiting = self._waiting, []
+        waiting, self._waiting, self._unpriced = self._waiting, [], False
         for event, parts in waiting:
             self._publish(self._priced(event, parts))
 

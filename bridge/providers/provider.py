@@ -110,6 +110,11 @@ class Provider:
         """The listed path that a path below its name stands for, and the API behind it; None where there is none."""
         return self.kind.find(path, self._routes)
 
+    @property
+    def is_dumped(self) -> bool:
+        """Whether attempts are dumped: then an interception must be known before its first."""
+        return self._dumps is not None
+
     def attempt(self, interception_id: str, call: Call) -> AbstractAsyncContextManager[Response]:
         """An attempt at a request of an interception, dumped where that is asked for; see `Upstream.attempt`."""
         if self._dumps is None:

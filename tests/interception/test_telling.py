@@ -65,3 +65,40 @@ async def test_only_so_much_waits(monkeypatch: pytest.MonkeyPatch) -> None:
         assert told == [USED, *map(delta, range(LIMITS.unpriced_events))]
         slow.may_end.set()
     assert len(told) == 1 + LIMITS.unpriced_events
+
+
+async def test_what_is_held_is_told_in_order_and_tokens_wait_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    slow = SlowList(monkeypatch)
+    prices, told = Prices(), []  # type: Prices, list[Event]
+    here = telling(prices, told)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(prices.load)
+        await wait_all_tasks_blocked()
+        here.hold()
+        here.tell(delta(1))
+        here.tell(delta(2))
+        assert told == []
+        here.release()
+        assert told == [delta(1), delta(2)]
+        here.tell(USED, PARTS)
+        here.hold()
+        here.tell(delta(3))
+        here.release()
+        assert told == [delta(1), delta(2)], "what comes after tokens waits for their price all the same"
+        slow.may_end.set()
+    assert told[3:] == [delta(3)]
+    here.hold()
+    here.tell(USED, PARTS)
+    here.tell(delta(4))
+    here.release()
+    assert told[5:] == [delta(4)]
+    assert isinstance(told[4], TokensUsed)
+
+
+def test_only_so_much_is_held() -> None:
+    told: list[Event] = []
+    here = telling(Prices(), told)
+    here.hold()
+    for number in range(LIMITS.unpriced_events + 1):
+        here.tell(delta(number))
+    assert told == [delta(number) for number in range(LIMITS.unpriced_events + 1)]
