@@ -1,9 +1,9 @@
 """A tool of the bridge's own: how it is offered to a model, called by it, and answered.
 
-A tool comes from an MCP server (`bridge.tools`); an API says how it is written into a request, how a call of it is
-found in an answer, and how its result is given back. Values alone: nothing here knows where a server is or how it is
-reached, and an `Injection` is the request and its answers as bytes, round after round (docs/behaviour.md, Injected
-tools).
+A tool comes from an MCP server, one from the bridge itself (`bridge.tools`); an API says how it is written into a
+request, how a call of it is found in an answer, and how its result is given back. Values alone: nothing here knows
+where a server is or how it is reached, and an `Injection` is the request and its answers as bytes, round after round
+(docs/behaviour.md, Injected tools).
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class InjectedTool:
     name: str
     server: str
     server_url: str
-    """Where its server is: `stdio:NAME` for one that is a command."""
+    """Where its server is: `stdio:NAME` for one that is a command, `bridge:clearspan` for the bridge's own tool."""
     description: str
     input_schema: dict[str, Any]
     """The server's whole schema, with `type: object` and `properties` made sure of."""
