@@ -75,7 +75,8 @@ class Bridge:
         self.started_at = utc_now()
         self.url = ""
         self.socket = settings.server.socket
-        self._tools = _tool_servers(settings, self.hub) if settings.mcp_servers else None
+        self._own_usage = OwnUsage(self.hub, settings.record.path)
+        self._tools = self._tool_servers(settings) if settings.mcp.servers else None
         self._app: App | None = None
         self._metrics: Metrics | None = None
         self._nursery: trio.Nursery | None = None
@@ -105,7 +106,7 @@ class Bridge:
         self._metrics = metrics = self._count()
         app.serve_locally("/metrics", metrics.page)
         app.serve_locally("/healthz", json_page(self.health))
-        app.serve_own_usage(OwnUsage(self.hub, self._settings.record.path).of)
+        app.serve_own_usage(self._own_usage.of)
         async with AsyncExitStack() as stack:
             for listener_socket in sockets:
                 stack.push_async_callback(listener_socket.aclose)
@@ -148,7 +149,7 @@ class Bridge:
         return metrics
 
     def _server_at(self, url: str | None) -> str | None:
-        return self._settings.mcp_server_at(url)
+        return self._settings.mcp.server_at(url)
 
     @asynccontextmanager
     async def _dumping(self, metrics: Metrics) -> AsyncIterator[None]:
@@ -222,11 +223,16 @@ class Bridge:
 
     def _reconfigure_tools(self, settings: Settings) -> None:
         if self._tools is not None:
-            self._tools.reconfigure(settings.mcp_servers)
-        elif settings.mcp_servers:
-            self._tools = _tool_servers(settings, self.hub)
+            self._tools.reconfigure(settings.mcp)
+        elif settings.mcp.servers:
+            self._tools = self._tool_servers(settings)
             if self._nursery is not None:
                 self._nursery.start_soon(self._tools.run)
+
+    def _tool_servers(self, settings: Settings) -> Servers:
+        from bridge.tools.servers import Servers  # noqa: PLC0415  # a start without any does not wait for it
+
+        return Servers(settings.mcp, self.hub.publish, self._own_usage.whole)
 
     def _begin(self, provider: Provider) -> None:
         for key in provider.pool.snapshot():
@@ -285,12 +291,6 @@ class Bridge:
             change[command.command](command.key or "")
         except UnknownKey as error:
             raise CommandRefused(str(error)) from None
-
-
-def _tool_servers(settings: Settings, hub: Hub) -> Servers:
-    from bridge.tools.servers import Servers  # noqa: PLC0415  # a start without any does not wait for it
-
-    return Servers(settings.mcp_servers, hub.publish)
 
 
 def _dumps(settings: RecordSettings) -> Dumps | None:

@@ -15,6 +15,7 @@ from bridge.config.settings import (
     CircuitBreakerSettings,
     LogSettings,
     McpServerSettings,
+    McpSettings,
     ProviderSettings,
     RecordSettings,
     Seconds,
@@ -44,12 +45,13 @@ TABLES: dict[str, type[attrs.AttrsInstance]] = {
     "[record]": RecordSettings,
     "[providers.NAME]": ProviderSettings,
     "[providers.NAME.circuit_breaker]": CircuitBreakerSettings,
+    "[mcp]": McpSettings,
     "[mcp.servers.NAME]": McpServerSettings,
     "Log": LogSettings,
 }
 """The headings of docs/configuration.md, each with the settings below it."""
 
-OWN_TABLE = {"circuit_breaker"}
+OWN_TABLE = {"circuit_breaker", "servers"}
 """Settings that are a table, with a heading of their own."""
 
 PLACES = {"socket": "events.sock", "path": "clearspan.db", "data_dir": "clearspan"}

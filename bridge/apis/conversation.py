@@ -85,11 +85,12 @@ class Conversation:
 
 
 def of_two(before: Fingerprints, now: Fingerprints) -> bool:
-    """Whether two requests that name the same agent are of two conversations: only one has tools, and they share no
-    message. Agents ask like that for a title, say."""
+    """Whether two requests that name the same agent are of two conversations: only one has tools, and they do not begin
+    with the same message. Agents ask like that for a title, say, and may repeat what it is to be a title of."""
     if before.has_tools == now.has_tools or before.continues or now.continues:
         return False
-    return set(before.messages[before.leading :]).isdisjoint(now.messages[now.leading :])
+    first = before.messages[before.leading : before.leading + 1]
+    return not first or first != now.messages[now.leading : now.leading + 1]
 
 
 def change(id_: str, before: Fingerprints, now: Fingerprints) -> ContextChanged:

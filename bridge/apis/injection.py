@@ -1,22 +1,21 @@
 """A tool of the bridge's own: how it is offered to a model, called by it, and answered.
 
-A tool comes from an MCP server (`bridge.tools`); an API says how it is written into a request, how a call of it is
-found in an answer, and how its result is given back. Values alone: nothing here knows where a server is or how it is
-reached, and an `Injection` is the request and its answers as bytes, round after round (docs/behaviour.md, Injected
-tools).
+A tool comes from an MCP server, one from the bridge itself (`bridge.tools`); an API says how it is written into a
+request, how a call of it is found in an answer, and how its result is given back. Values and decisions alone: nothing
+here knows where a server is or how it is reached, and what becomes of a request round after round is in `rounds`
+(docs/behaviour.md, Injected tools).
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import orjson
 from attrs import frozen
 
 from bridge.apis.json_text import loads_object
-from bridge.limits import HELD, LIMITS, Share
 
 
 @frozen
@@ -27,7 +26,7 @@ class InjectedTool:
     name: str
     server: str
     server_url: str
-    """Where its server is: `stdio:NAME` for one that is a command."""
+    """Where its server is: `stdio:NAME` for one that is a command, `bridge:clearspan` for the bridge's own tool."""
     description: str
     input_schema: dict[str, Any]
     """The server's whole schema, with `type: object` and `properties` made sure of."""
@@ -94,104 +93,16 @@ class Turn:
 NOTHING = Turn()
 
 
-class Round(Protocol):
-    """One answer to a request with injected tools: what of it the client gets to see, and what it asks for.
-
-    Made new for each answer. `feed` and `finish` raise `bridge.apis.sse_events.HeldTooMuch` where more would have to be
-    held than there is room for.
-    """
-
-    turn: Turn
-    """Known when `finish` was called."""
-
-    next_number: int
-    """What the next event for the client would be numbered, where the API numbers its events."""
-
-    def feed(self, chunk: bytes) -> bytes:
-        """Takes the next bytes from upstream, without an encoding, and returns those for the client."""
-
-    def finish(self) -> bytes:
-        """Upstream has ended its answer: the rest for the client."""
-
-    def close(self) -> None:
-        """Nobody reads this answer any more: gives back what it holds."""
-
-    @property
-    def complete(self) -> bool:
-        """Whether all has come that an answer needs; an error counts as all."""
-
-
-class Injection(Protocol):
-    """One request with injected tools, through all its rounds."""
-
-    request: bytes
-    """What goes upstream in the round to come."""
-
-    tools: Mapping[str, InjectedTool]
-    """The tools that the request was given, by the id that the model knows them by."""
-
-    end_mark: bytes
-    """What ends a stream of this API cleanly after an error; empty where such a stream is left without an end."""
-
-    def stream(self, *, last: bool) -> Round:
-        """For an answer that is a stream. `last`: its calls are not run any more."""
-
-    def body(self, *, last: bool) -> Round:
-        """For an answer in one body."""
-
-    def answer(self, turn: Turn, results: Answered) -> None:
-        """The calls of that turn were run: `request` becomes the next."""
-
-
-class BodyRound:
-    """An answer in one body. `understand` says what of it the client gets, and what it asks for.
-
-    One that is too large to be read (`bridge.limits`) goes to the client as it comes.
-    """
-
-    next_number = 0
-
-    def __init__(self, understand: Callable[[bytes], tuple[bytes, Turn]]) -> None:
-        self.turn = NOTHING
-        self._understand = understand
-        self._held = Share(HELD)
-        self._body: bytearray | None = bytearray()
-
-    def feed(self, chunk: bytes) -> bytes:
-        """Holds it, as long as that is to be had."""
-        if self._body is None:
-            return chunk
-        self._body += chunk
-        if len(self._body) <= LIMITS.body_bytes and self._held.grow(len(chunk)):
-            return b""
-        whole, self._body = bytes(self._body), None
-        self._held.close()
-        return whole
-
-    def finish(self) -> bytes:
-        """The body for the client; none where it asks for calls."""
-        if self._body is None:
-            return b""
-        body, self._body = bytes(self._body), None
-        shown, self.turn = self._understand(body)
-        return shown
-
-    def close(self) -> None:
-        """Gives back what is held."""
-        self._held.close()
-
-    @property
-    def complete(self) -> bool:
-        """A body is what HTTP says it is."""
-        return True
-
-
 @frozen
 class Decision:
     """What becomes of the injected calls in an answer."""
 
     run: bool
     not_run: str = ""
+
+
+UNDECIDED = Decision(run=False)
+"""As long as an answer has not come to its end, and of one that calls nothing of ours."""
 
 
 def decide(*, asked: bool, own: bool, last: bool, held: bool = True) -> Decision:

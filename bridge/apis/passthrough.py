@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from bridge.apis.injection import InjectedTool, Injection
+from bridge.apis.injection import InjectedTool
 from bridge.apis.protocol import ClientFilter, Opening, Reader, RequestFacts, StreamFailure, Wants
+from bridge.apis.rounds import Injection
 from bridge.apis.usage import Usage
 from bridge.errors import ErrorKind
 from bridge.events.vocabulary import Event

@@ -13,7 +13,8 @@ from typing import Protocol
 from attrs import field, frozen
 
 from bridge.apis.conversation import Conversation
-from bridge.apis.injection import InjectedTool, Injection
+from bridge.apis.injection import InjectedTool
+from bridge.apis.rounds import Injection
 from bridge.apis.usage import Usage
 from bridge.errors import ErrorKind, Refused
 from bridge.events.values import ErrorType, FailureReason

@@ -64,8 +64,7 @@ def _flatten(prefix: str, value: Any) -> Iterator[tuple[str, Any]]:
         yield prefix, value
         return
     for name, part in value.items():
-        shown = "mcp.servers" if name == "mcp_servers" else name
-        yield from _flatten(f"{prefix}.{shown}" if prefix else shown, part)
+        yield from _flatten(f"{prefix}.{name}" if prefix else name, part)
 
 
 def _written(field: attrs.Attribute[Any], value: Any) -> Any:

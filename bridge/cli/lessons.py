@@ -17,7 +17,7 @@ from attrs import evolve
 
 from bridge.cli.serve import end_on_hangup, keep_quiet, run_beside
 from bridge.cli.simulate import simulated_provider
-from bridge.config.settings import McpServerSettings, ProviderSettings, Seconds, Settings
+from bridge.config.settings import McpServerSettings, McpSettings, ProviderSettings, Seconds, Settings
 from bridge.keys.secret import Secret
 from bridge.observe.logs import logger
 from bridge.providers.openai import OPENAI
@@ -47,7 +47,7 @@ async def teach(settings: Settings, explicit: Mapping[str, Any], *, keep: bool) 
                 server=evolve(settings.server, **(own | dict(explicit))),
                 record=record,
                 providers={OPENAI.name: provider_settings(url)},
-                mcp_servers=tool_servers(tools),
+                mcp=tool_servers(tools),
             )
 
             async def show(bridge: Bridge) -> None:
@@ -68,9 +68,10 @@ def provider_settings(url: str) -> ProviderSettings:
     )
 
 
-def tool_servers(url: str) -> dict[str, McpServerSettings]:
+def tool_servers(url: str) -> McpSettings:
     """The chapters' MCP server, which is to be found at that URL, with the one tool that they need."""
-    return {"simulated": McpServerSettings(url=f"{url}{PATH}", allow="^add$")}
+    servers = {"simulated": McpServerSettings(url=f"{url}{PATH}", allow="^add$")}
+    return McpSettings(session_usage=False, servers=servers)
 
 
 async def show_chapters(bridge: Bridge, provider: SteppedProvider) -> None:

@@ -17,6 +17,7 @@ from bridge.events.values import ServerState
 from bridge.events.wire import Reply, ToldServer, Tools
 from bridge.observe import logs
 from bridge.observe.logs import redactor
+from bridge.record.own_usage import OwnUsage
 from bridge.terminal_text import visible_start as visible
 from bridge.tools.servers import Servers
 
@@ -45,7 +46,7 @@ def _tried(settings: Settings) -> list[ToldServer]:
     logs.configure("error")
     redactor.learn(settings.secrets())
     hub = Hub()
-    servers = Servers(settings.mcp_servers, hub.publish)
+    servers = Servers(settings.mcp, hub.publish, OwnUsage(hub, settings.record.path).whole)
     found: list[ToldServer] = []
 
     async def run() -> int:
@@ -59,7 +60,7 @@ def _tried(settings: Settings) -> list[ToldServer]:
             nursery.cancel_scope.cancel()
         return 0
 
-    if settings.mcp_servers:
+    if settings.mcp.servers:
         until_it_ends(run)
     return found
 

@@ -75,14 +75,7 @@ class Faulty(ConfigurationError):
 def structure(body: dict[str, Any], places: Places, key: Resolve, token: Resolve) -> Settings:
     """The settings that a parsed file says, defaults for the rest. Raises Faulty with every fault of its values."""
     faults = [(name, _unknown(name, TABLES)) for name in sorted(body.keys() - set(TABLES))]
-    known: dict[str, Any] = copy.deepcopy(
-        {name: body[name] for name in ("server", "record", "providers") if name in body}
-    )
-    mcp = body.get("mcp", {})
-    if not isinstance(mcp, dict) or mcp.keys() - {"servers"}:
-        faults.append(("mcp", "must be written as [mcp.servers.NAME] tables"))
-        mcp = {}
-    known["mcp_servers"] = copy.deepcopy(mcp.get("servers", {}))
+    known: dict[str, Any] = copy.deepcopy({name: body[name] for name in TABLES if name in body})
     faults += [
         (f"providers.{name}", f"needs a type: {KINDS_IN_WORDS}")
         for name, provider in _tables(known.get("providers"))
@@ -112,8 +105,7 @@ def _structured(known: dict[str, Any], converter: Converter) -> tuple[Settings, 
         except BaseValidationError as error:
             found = [pair for place, text in strict_toml.faults(error, _explain) for pair in _named(place, text)]
         faults += found
-        names = [name.replace("mcp.servers", "mcp_servers", 1).split(".") for name, _ in found]
-        left_out = [_leave_out(known, name) for name in names]
+        left_out = [_leave_out(known, name.split(".")) for name, _ in found]
         if not any(left_out):
             known.clear()  # a name with a dot in it is found nowhere; what is left says no more of it
 
@@ -224,7 +216,7 @@ def _unknown(name: str, known: Sequence[str]) -> str:
 
 def _named(place: str, messages: str) -> Iterator[tuple[str, str]]:
     """The messages, one a line, about `.providers['x'].keys`, with the setting's name as `providers.x.keys`."""
-    name = re.sub(r"""\[(['"]?)(.*?)\1\](?=[.\[]|$)""", r".\2", place).strip(".").replace("mcp_servers", "mcp.servers")
+    name = re.sub(r"""\[(['"]?)(.*?)\1\](?=[.\[]|$)""", r".\2", place).strip(".")
     for message in messages.split("\n"):
         extra = re.match("unknown setting '([^']*)'", message)
         yield (f"{name}.{extra[1]}" if extra else name), message

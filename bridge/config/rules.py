@@ -36,12 +36,12 @@ def broken_rules(settings: Settings) -> Iterator[tuple[str, str]]:
     yield from _server(settings.server)
     for name, provider in settings.providers.items():
         yield from ((f"providers.{name}{rest}", fault) for rest, fault in _provider(name, provider))
-    for name, tools in settings.mcp_servers.items():
+    for name, tools in settings.mcp.servers.items():
         yield from ((f"mcp.servers.{name}{rest}", fault) for rest, fault in _tool_server(name, tools))
-    if settings.mcp_servers and importlib.util.find_spec("mcp") is None:
+    if settings.mcp.servers and importlib.util.find_spec("mcp") is None:
         mend = "run: pip install 'clearspan[tools]'"
         yield (
-            f"mcp.servers.{next(iter(settings.mcp_servers))}",
+            f"mcp.servers.{next(iter(settings.mcp.servers))}",
             f"needs the extra tools, which is not installed; {mend}",
         )
 

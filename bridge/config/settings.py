@@ -29,6 +29,11 @@ LogFormat = Literal["text", "json"]
 PROVIDER_NAME = re.compile(r"^[a-z0-9]+(-[a-z0-9]+)*$")
 RESERVED_NAMES = frozenset({"healthz", "metrics"})
 
+OWN_TOOLS = "clearspan"
+"""What stands in the place of a server's name for the tool that the bridge itself has."""
+OWN_TOOLS_URL = f"bridge:{OWN_TOOLS}"
+"""And what in the place of its URL; no configured server can be there."""
+
 SHORTEST_SECRET = 8
 """Characters from which on the value of an added header is kept out of events and logs."""
 
@@ -156,6 +161,20 @@ class McpServerSettings:
 
 
 @frozen
+class McpSettings:
+    """The tools that requests get: those of servers, and beside them, where there are any, the bridge's own."""
+
+    session_usage: bool = True
+    servers: dict[str, McpServerSettings] = Factory(dict)
+
+    def server_at(self, url: str | None) -> str | None:
+        """The name of the server that events tell with this URL."""
+        if url == OWN_TOOLS_URL:
+            return OWN_TOOLS
+        return next((name for name, server in self.servers.items() if url == server.shown_url(name)), None)
+
+
+@frozen
 class LogSettings:
     """How much is logged, and in which form."""
 
@@ -170,7 +189,7 @@ class Settings:
     server: ServerSettings = Factory(ServerSettings)
     record: RecordSettings = Factory(RecordSettings)
     providers: dict[str, ProviderSettings] = Factory(dict)
-    mcp_servers: dict[str, McpServerSettings] = Factory(dict)
+    mcp: McpSettings = Factory(McpSettings)
     log: LogSettings = Factory(LogSettings)
     data_dir: Path = field(factory=lambda: platformdirs.user_data_path("clearspan"))
 
@@ -178,10 +197,6 @@ class Settings:
     def has_keys(self) -> bool:
         """Whether any provider has a key in its pool."""
         return any(provider.keys for provider in self.providers.values())
-
-    def mcp_server_at(self, url: str | None) -> str | None:
-        """The name of the MCP server that events tell with this URL."""
-        return next((name for name, server in self.mcp_servers.items() if url == server.shown_url(name)), None)
 
     def secrets(self) -> list[tuple[str, str]]:
         """Every secret in here with what may be shown of it: keys, client tokens, and the values of added headers.
@@ -192,7 +207,7 @@ class Settings:
         keys = [key for provider in self.providers.values() for key in provider.keys]
         tokens = self.server.client_tokens.values()
         added = [value for provider in self.providers.values() for value in _parts(provider.extra_headers)]
-        added += [value for server in self.mcp_servers.values() for value in server.secrets()]
+        added += [value for server in self.mcp.servers.values() for value in server.secrets()]
         values = [value for value in added if len(value) >= SHORTEST_SECRET]
         return [(key.reveal(), key.hint) for key in (*keys, *tokens)] + [(value, hint(value)) for value in values]
 

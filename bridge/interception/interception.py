@@ -14,8 +14,8 @@ import trio
 from attrs import AttrsInstance, Factory, evolve, fields, frozen
 
 from bridge.apis.conversation import Fingerprints
-from bridge.apis.injection import Injection
 from bridge.apis.protocol import ClientFilter, Reader, RequestFacts
+from bridge.apis.rounds import Injection
 from bridge.errors import NO_RETRY, ErrorKind, Refused
 from bridge.events.hub import Hub
 from bridge.events.values import ErrorType, Outcome, SilenceKind, is_beside

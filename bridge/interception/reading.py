@@ -17,9 +17,10 @@ import trio
 from attrs import evolve, frozen
 
 from bridge.apis.conversation import BroughtResult, Fingerprints
-from bridge.apis.injection import InjectedTool, Injection
+from bridge.apis.injection import InjectedTool
 from bridge.apis.json_text import TOO_MANY_MARKS, TooCostly, marks
 from bridge.apis.protocol import Api, ClientFilter, RequestFacts, UnreadableRequest
+from bridge.apis.rounds import Injection
 from bridge.interception.decoding import Decode, GrownTooLarge, UndecodableError, decoder, identity
 from bridge.limits import LIMITS, READING
 

@@ -22,14 +22,13 @@ from bridge.apis.injection import (
     NO_OBJECT,
     Answered,
     InjectedCall,
-    Injection,
-    Round,
     ToolResult,
     Turn,
     arguments_of,
 )
 from bridge.apis.protocol import Api, Reader, RequestFacts, Wants
 from bridge.apis.provider_errors import ProviderError
+from bridge.apis.rounds import Injection, Round
 from bridge.apis.sse_events import HeldTooMuch
 from bridge.errors import ErrorKind, Refused
 from bridge.events.values import ErrorType, Outcome

@@ -1,4 +1,5 @@
-"""What a session has used so far, for whoever asks from within it: `GET /clearspan/self` (docs/behaviour.md, HTTP).
+"""What a session has used so far, for whoever asks from within it: `GET /clearspan/self` (docs/behaviour.md, HTTP), and
+the model itself by the bridge's own tool (docs/behaviour.md, The bridge's own tool).
 
 The picture has the sums of what began while it knew the session, the record has those of what was before: a restart
 loses nothing, and what was just told counts at once. Where the record can't be read, the picture has to do.
@@ -41,13 +42,24 @@ class OwnUsage:
         self._turn = trio.CapacityLimiter(READERS)
 
     async def of(self, session: str | None) -> dict[str, Any]:
-        """The page for a session; `found` is false for one that nothing is known of."""
-        session = redactor.redact(session) if session else session  # as events, and so the record, have its name
+        """The page for a session; `found` is false for one that nothing is known of. Where the record can't be read,
+        what the picture has must do."""
+        try:
+            return await self.whole(session)
+        except RecordError:
+            session = _recorded(session)
+            return self._page(session, self._known(session), NOTHING)
+
+    async def whole(self, session: str | None) -> dict[str, Any]:
+        """The same for who takes it for all there is. Raises RecordError where the record can't be read."""
+        session = _recorded(session)
         before: Fields = NOTHING
         totals = self._known(session)
         if session and self._record is not None:
             since = None if totals is None else format_time(totals.since)
-            before = await trio.to_thread.run_sync(self._read, self._record, session, since, limiter=self._turn)
+            before = await trio.to_thread.run_sync(
+                self._read, self._record, session, since, limiter=self._turn, abandon_on_cancel=True
+            )
         return self._page(session, self._known(session) if totals else None, before)
 
     def _known(self, session: str | None) -> SessionTotals | None:
@@ -60,7 +72,7 @@ class OwnUsage:
                 return used_before(database, session, before)
         except (RecordError, sqlite3.Error) as error:
             log.warning("what a session used before is not known", reason=str(error))
-            return NOTHING
+            raise RecordError(str(error)) from None
 
     def _page(self, session: str | None, now: SessionTotals | None, before: Fields) -> dict[str, Any]:
         tokens = {name: before[name] + (getattr(now.tokens, name) if now else 0) for name in TOKENS}
@@ -92,3 +104,8 @@ class OwnUsage:
         if known is None:
             return {"hint": hint, "state": None, "limits": None}
         return {"hint": hint, "state": known.state.value, "limits": unstructure(known)["limits"]}
+
+
+def _recorded(session: str | None) -> str | None:
+    """Its name as events, and so the record, have it."""
+    return redactor.redact(session) if session else session

@@ -3,7 +3,8 @@
 A model calls what it is offered, and agents report anything else as a fault. So a call keeps its tool where that is
 offered, and else becomes one of the tool here that comes nearest: a shell first, with the command that was to be run or
 a harmless one; then one that only looks; then any. A call of `bmcp_*` is one of a tool that a bridge put in beside the
-client's own, and left out where there is none. Where no tool is offered, the answer is text alone.
+client's own (of a server's, where there is any), and left out where there is none. Where no tool is offered, the
+answer is text alone.
 """
 
 from __future__ import annotations
@@ -30,6 +31,8 @@ _COMMAND_NAMES = ("cmd", "command", "commands", "script", "commandline", "comman
 _HARMLESS = "ls"
 _NO_PATCH = "*** Begin Patch\n*** End Patch\n"
 _INJECTED = "bmcp_"
+_OF_BRIDGE = f"{_INJECTED}clearspan_session_usage"
+"""A bridge's own tool, which is there beside whatever a server has, and is not what an answer is about."""
 ANY_INJECTED = f"{_INJECTED}*"
 """Whichever tool a bridge put in."""
 
@@ -83,6 +86,7 @@ def _calls(written: ToolCall, tools: Sequence[OfferedTool]) -> list[ToolCall]:
     """The call as one of these tools; none where it can't be."""
     if written.tool == ANY_INJECTED:
         injected = [tool for tool in tools if tool.name.startswith(_INJECTED)]
+        injected.sort(key=lambda tool: tool.name.startswith(_OF_BRIDGE))
         return [_call(evolve(written, tool=injected[0].name), injected)] if injected else []
     return [_call(written, tools)]
 

@@ -13,6 +13,7 @@ from typing import Any
 from attrs import frozen
 
 from bridge.apis.injection import InjectedTool
+from bridge.config.settings import OWN_TOOLS, OWN_TOOLS_URL
 
 LONGEST_ID = 64
 """Characters; what OpenAI and Anthropic take as a function's name."""
@@ -48,9 +49,12 @@ class ReadyServer:
     tools: tuple[ListedTool, ...]
 
 
-def injected_tools(servers: Iterable[ReadyServer]) -> tuple[InjectedTool, ...]:
-    """All that is offered, sorted by id. Ids that fall together are numbered by server, then by tool."""
+def injected_tools(servers: Iterable[ReadyServer], own: ListedTool | None = None) -> tuple[InjectedTool, ...]:
+    """All that is offered, sorted by id. Ids that fall together are numbered by server, then by tool; the bridge's
+    `own` comes last, so that no tool of a server has another id because of it. It is left out where it is alone."""
     found = sorted(((server, tool) for server in servers for tool in server.tools), key=_place)
+    if found and own is not None:
+        found.append((ReadyServer(OWN_TOOLS, OWN_TOOLS_URL, (own,)), own))
     ids = _ids([plain_id(server.name, tool.name) for server, tool in found])
     tools = [
         InjectedTool(id_, tool.name, server.name, server.url, tool.description, whole_schema(tool.input_schema))

@@ -1,10 +1,11 @@
-"""All configured MCP servers, side by side, where interceptions get tools from (docs/behaviour.md, MCP servers)."""
+"""All configured MCP servers, side by side, where interceptions get tools from (docs/behaviour.md, MCP servers); and
+the bridge's own tool beside theirs."""
 
 from __future__ import annotations
 
 import importlib
 import os
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import Any, cast
 
@@ -12,7 +13,7 @@ import trio
 from attrs import define, evolve, field
 
 from bridge.apis.injection import InjectedTool, ToolResult
-from bridge.config.settings import McpServerSettings
+from bridge.config.settings import OWN_TOOLS_URL, McpSettings
 from bridge.events.picture import REMOVED
 from bridge.events.values import ServerState
 from bridge.events.vocabulary import Event, ServerChanged
@@ -22,7 +23,8 @@ from bridge.process.environment import without_secrets
 from bridge.tools.catalogue import injected_tools
 from bridge.tools.frozen_lists import Catalogue, FrozenLists
 from bridge.tools.server import Connect, ToolServer
-from bridge.tools.telling import told_servers
+from bridge.tools.session_usage import SESSION_USAGE, TellUsage, session_usage
+from bridge.tools.telling import told_own, told_servers
 
 AFTER_START_S = 0.05
 """The protocol's library is loaded so long after the start, since its thread would take the interpreter from it."""
@@ -46,10 +48,15 @@ class SessionTools:
 
 
 class Servers:
-    """The servers. They run while `run` runs; before, and where none is ready, there are no tools."""
+    """The servers. They run while `run` runs; before, and where none is ready, there are no tools.
 
-    def __init__(self, settings: Mapping[str, McpServerSettings], publish: Callable[[Event], None]) -> None:
+    `usage` is what a session has used, for the bridge's own tool.
+    """
+
+    def __init__(self, settings: McpSettings, publish: Callable[[Event], None], usage: TellUsage) -> None:
         self._publish = publish
+        self._usage = usage
+        self._offers_usage = False
         self._servers: dict[str, ToolServer] = {}
         self._catalogue: Catalogue | None = ()
         self._lists = FrozenLists(trio.current_time)
@@ -69,10 +76,11 @@ class Servers:
                 self._begin(server)
             await trio.sleep_forever()
 
-    def reconfigure(self, settings: Mapping[str, McpServerSettings]) -> None:
+    def reconfigure(self, settings: McpSettings) -> None:
         """Takes over changed settings. A server begins anew where more changed than which of its tools are offered."""
+        self._offers_usage = settings.session_usage
         for name, server in list(self._servers.items()):
-            chosen = settings.get(name)
+            chosen = settings.servers.get(name)
             if chosen is not None and chosen == evolve(server.settings, allow=chosen.allow, deny=chosen.deny):
                 server.refilter(chosen)
                 continue
@@ -80,7 +88,7 @@ class Servers:
             del self._servers[name]
             if chosen is None:
                 self._publish(ServerChanged(name, ServerState.FAILED, error=REMOVED))
-        for name, chosen in settings.items():
+        for name, chosen in settings.servers.items():
             if name not in self._servers:
                 self._servers[name] = ToolServer(name, chosen, self._publish, self._relisted)
                 self._begin(self._servers[name])
@@ -98,7 +106,7 @@ class Servers:
         """All that is offered now."""
         if self._catalogue is None:
             ready = [offered for server in self._servers.values() if (offered := server.offered) is not None]
-            self._catalogue = injected_tools(ready)
+            self._catalogue = injected_tools(ready, SESSION_USAGE if self._offers_usage else None)
         return self._catalogue
 
     @property
@@ -107,16 +115,24 @@ class Servers:
         return list(self._servers.values())
 
     def told(self) -> list[ToldServer]:
-        """All servers with their tools, free of secrets."""
-        return told_servers(self._servers.values(), self.catalogue)
+        """All servers with their tools, free of secrets, and the bridge's own behind them."""
+        own = told_own(SESSION_USAGE, self.catalogue, allowed=self._offers_usage)
+        return [*told_servers(self._servers.values(), self.catalogue), own] if self._servers else []
 
     def toolset(self, session_id: str | None, client: str) -> SessionTools | None:
         """The session's list, or its client's where there is no session; None where no tool is ready."""
         tools = self._lists.offer(session_id, client, self.catalogue)
-        return SessionTools(tools, self.call, partial(self._lists.keep, session_id, client, tools)) if tools else None
+        if not tools:
+            return None
+        call = partial(self.call, session_id=session_id)
+        return SessionTools(tools, call, partial(self._lists.keep, session_id, client, tools))
 
-    async def call(self, tool: InjectedTool, arguments: dict[str, Any]) -> ToolResult:
-        """Runs one call on the tool's server, as it is now."""
+    async def call(self, tool: InjectedTool, arguments: dict[str, Any], *, session_id: str | None = None) -> ToolResult:
+        """Runs one call on the tool's server, as it is now; the bridge's own for that session."""
+        if tool.server_url == OWN_TOOLS_URL:
+            if not self._offers_usage:
+                return ToolResult(error=f"unknown tool {tool.name!r}")
+            return await session_usage(self._usage, session_id)
         server = self._servers.get(tool.server)
         if server is None:
             return ToolResult(error=f"the server {tool.server!r} is not configured any more")

@@ -1,11 +1,14 @@
-"""The servers and their tools, as the event socket and `clearspan tools` show them."""
+"""The servers and their tools, and the bridge's own, as the event socket and `clearspan tools` show them."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
+from bridge.config.settings import OWN_TOOLS, OWN_TOOLS_URL
+from bridge.events.values import ServerState
 from bridge.events.wire import ToldServer, ToldTool
 from bridge.observe.logs import redactor
+from bridge.tools.catalogue import ListedTool
 from bridge.tools.frozen_lists import Catalogue
 from bridge.tools.server import ToolServer
 
@@ -15,7 +18,7 @@ DESCRIPTION_CHARACTERS = 200
 
 def told_servers(servers: Iterable[ToolServer], catalogue: Catalogue) -> list[ToldServer]:
     """All of them, free of secrets, with every tool that was listed last. `catalogue` is what is offered."""
-    ids = {(tool.server, tool.name): tool.id for tool in catalogue}
+    ids = {(tool.server, tool.name): tool.id for tool in catalogue if tool.server_url != OWN_TOOLS_URL}
     return [
         ToldServer(
             server.name,
@@ -23,14 +26,20 @@ def told_servers(servers: Iterable[ToolServer], catalogue: Catalogue) -> list[To
             server.state,
             None if server.error is None else redactor.redact(server.error),
             [
-                ToldTool(
-                    ids.get((server.name, tool.name)),
-                    redactor.redact(tool.name),
-                    redactor.redact(tool.description.strip().partition("\n")[0][:DESCRIPTION_CHARACTERS]),
-                    server.filter.allows(tool.name),
-                )
+                _told_tool(ids.get((server.name, tool.name)), tool, allowed=server.filter.allows(tool.name))
                 for tool in server.listed
             ],
         )
         for server in servers
     ]
+
+
+def told_own(tool: ListedTool, catalogue: Catalogue, *, allowed: bool) -> ToldServer:
+    """The bridge's own tool, as if it were one of a server that is always ready."""
+    id_ = next((found.id for found in catalogue if found.server_url == OWN_TOOLS_URL), None)
+    return ToldServer(OWN_TOOLS, OWN_TOOLS_URL, ServerState.READY, None, [_told_tool(id_, tool, allowed=allowed)])
+
+
+def _told_tool(id_: str | None, tool: ListedTool, *, allowed: bool) -> ToldTool:
+    description = redactor.redact(tool.description.strip().partition("\n")[0][:DESCRIPTION_CHARACTERS])
+    return ToldTool(id_, redactor.redact(tool.name), description, allowed)

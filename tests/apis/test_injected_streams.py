@@ -11,9 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.apis.chat_completions import injected_stream as chat_injected
-from bridge.apis.injection import BESIDE_OWN, CUT_SHORT, LAST_ROUND, TOO_LARGE, InjectedTool, Injection, Turn
+from bridge.apis.injection import BESIDE_OWN, CUT_SHORT, LAST_ROUND, TOO_LARGE, InjectedTool, Turn
 from bridge.apis.messages import injected_stream as messages_injected
 from bridge.apis.responses import injected_stream
+from bridge.apis.rounds import Injection
 from bridge.apis.sse_events import HeldTooMuch
 from bridge.limits import HELD, LIMITS, Limits
 from bridge.providers.kinds import KINDS

@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.apis.injection import InjectedCall, InjectedTool, Injection, ToolResult, Turn
+from bridge.apis.injection import InjectedCall, InjectedTool, ToolResult, Turn
 from bridge.apis.messages.results import result_block
+from bridge.apis.rounds import Injection
 from bridge.providers.kinds import KINDS
 from tests.support.scripted_tools import SCHEMA, text_result, tool
 

@@ -30,7 +30,8 @@ FAULTS = [
     ("[server]\n\nprot = 1\n", "config.toml:3: server.prot: unknown setting 'prot'; did you mean 'port'?"),
     (PROVIDER + "key = []\n", "config.toml:3: providers.openai.key: unknown setting 'key'; did you mean 'keys'?"),
     (PROVIDER + "circuit_breaker = { max_request = 1 }\n", "did you mean 'max_requests'?"),
-    ("[mcp]\nserver = {}\n", "config.toml:1: mcp: must be written as [mcp.servers.NAME] tables"),
+    ("[mcp]\nserver = {}\n", "config.toml:2: mcp.server: unknown setting 'server'; did you mean 'servers'?"),
+    ("[mcp]\nsession_usage = 'no'\n", "config.toml:2: mcp.session_usage: must be true or false"),
     ("[mcp.servers.docs]\nuri = ''\n", "config.toml:2: mcp.servers.docs.uri: unknown setting 'uri'"),
     # Wrong types
     ('[server]\nport = "8484"\n', "config.toml:2: server.port: must be a whole number, not a string"),

@@ -12,11 +12,12 @@ from hypothesis import strategies as st
 
 from bridge.config.load import Options, load
 from bridge.config.settings import (
+    OWN_TOOLS_URL,
     McpServerSettings,
+    McpSettings,
     ProviderSettings,
     RecordSettings,
     ServerSettings,
-    Settings,
     format_duration,
     format_size,
     parse_duration,
@@ -46,7 +47,7 @@ def test_the_example_is_understood(tmp_path: Path) -> None:
     assert (provider.type, provider.base_url) == ("openai", "https://api.openai.com/v1")
     assert [key.reveal() for key in provider.keys] == [SECRET]
     assert provider == ProviderSettings(provider.type, provider.base_url, provider.keys)
-    assert settings.mcp_servers["docs"].url == "http://127.0.0.1:9000/mcp"
+    assert settings.mcp.servers["docs"].url == "http://127.0.0.1:9000/mcp"
 
 
 def test_windows_editors_are_forgiven(tmp_path: Path) -> None:
@@ -206,8 +207,8 @@ def test_what_is_secret_of_mcp_servers_is_known(tmp_path: Path) -> None:
     assert {value for value, _ in found.secrets()} == {
         *("query-secret", "Bearer header-secret", "header-secret", "env-secret-1")
     }
-    assert found.mcp_servers["a"].shown_url("a") == "http://a/mcp"
-    assert found.mcp_servers["b"].shown_url("b") == "stdio:b"
+    assert found.mcp.servers["a"].shown_url("a") == "http://a/mcp"
+    assert found.mcp.servers["b"].shown_url("b") == "stdio:b"
 
 
 @pytest.mark.parametrize(
@@ -230,10 +231,11 @@ def test_sizes_are_shown_as_they_are_written(size: int) -> None:
 
 def test_servers_are_known_by_what_is_told_of_where_they_are() -> None:
     servers = {"docs": McpServerSettings(url="http://a/mcp?key=x"), "shell": McpServerSettings(command=("sh",))}
-    settings = Settings(mcp_servers=servers)
-    assert [settings.mcp_server_at(url) for url in ("http://a/mcp", "stdio:shell", "http://b", None)] == [
+    settings = McpSettings(servers=servers)
+    assert [settings.server_at(url) for url in ("http://a/mcp", "stdio:shell", "http://b", None, OWN_TOOLS_URL)] == [
         "docs",
         "shell",
         None,
         None,
+        "clearspan",
     ]

@@ -171,12 +171,13 @@ async def test_a_request_of_another_class_is_not_taken_for_a_turn_of_the_agent(k
         assert changes(simulated) == [{"messages": 3, "added": 2, **AS_BEFORE}]
 
 
+@pytest.mark.parametrize("repeats", [False, True])
 @pytest.mark.parametrize("api", APIS)
-async def test_a_title_asked_for_without_a_class_is_no_turn_of_the_agent_either(api: str) -> None:
+async def test_a_title_asked_for_without_a_class_is_no_turn_of_the_agent_either(api: str, repeats: bool) -> None:
     turns = APIS[api]
     agents = {**turns.system[0], "tools": TOOLS[api]}
     async with watched() as simulated:
-        title = [TITLE]
+        title = [TITLE, turns.asked] if repeats else [TITLE]  # as opencode asks for one
         await send(simulated, turns, title, turns.system[1])  # first or later
         await send(simulated, turns, [turns.asked], agents)
         await send(simulated, turns, title, turns.system[1])

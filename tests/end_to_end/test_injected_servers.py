@@ -90,11 +90,11 @@ async def test_a_request_that_gets_no_tools_does_not_decide_on_those_of_its_sess
             await tools.until_told("first", "ready")
         async with bridge_before("responses", url, tools.servers) as here:
             await ask(here.port, body[:-1] + b', "tool_choice": "none"}')
-            tools.servers.reconfigure({"first": odd("a"), "later": odd("b")})
+            tools.reconfigure(first=odd("a"), later=odd("b"))
             with trio.fail_after(30):
                 await tools.until_told("later", "ready")
             await ask(here.port, body)
-            tools.servers.reconfigure({"first": odd("a")})
+            tools.reconfigure(first=odd("a"))
             await ask(here.port, body)
     asked = [orjson.loads(each.body) for each in given.asked]
     offered = [[tool["name"] for tool in request.get("tools", [])] for request in asked]

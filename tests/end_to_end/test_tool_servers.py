@@ -10,6 +10,7 @@ import orjson
 import pytest
 import trio
 
+from bridge.tools.session_usage import SESSION_USAGE
 from tests.support.command_line import Home, clearspan, home, running, serving
 from tests.support.tool_servers import CLEARSPAN, ODD_SERVER, is_running
 from tests.support.until import until
@@ -23,13 +24,35 @@ def table(name: str, *words: str, more: str = "") -> str:
     return f"[mcp.servers.{name}]\ncommand = {command}\n{more}\n"
 
 
-async def tools(here: Home) -> list[Any]:
+OWN = {
+    "server": "clearspan",
+    "url": "bridge:clearspan",
+    "state": "ready",
+    "error": None,
+    "tools": [
+        {
+            "id": "bmcp_clearspan_session_usage",
+            "name": "session_usage",
+            "description": SESSION_USAGE.description.partition("\n")[0],
+            "allowed": True,
+        }
+    ],
+}
+"""The bridge's own tool beside a server that is ready."""
+
+
+async def all_tools(here: Home) -> list[Any]:
     """What `clearspan tools --json` says."""
     said = await clearspan(here, "tools", "--json")
     assert said.code == 0, said.err
     found = orjson.loads(said.out)
     assert isinstance(found, list)
     return found
+
+
+async def tools(here: Home) -> list[Any]:
+    """The same of configured servers."""
+    return [server for server in await all_tools(here) if server["url"] != OWN["url"]]
 
 
 async def settled(here: Home, **states: str) -> list[Any]:
@@ -63,9 +86,12 @@ async def test_tools_come_from_the_running_bridge() -> None:
                     },
                 ],
             }
-            shown = (await clearspan(here, "tools")).out
-            assert "docs    ready    1/2  stdio:docs  -" in shown
-            assert "bmcp_docs_find  docs    find  yes" in shown
+            assert await all_tools(here) == [docs, OWN]
+            shown = " ".join((await clearspan(here, "tools")).out.split())
+            assert "docs ready 1/2 stdio:docs -" in shown
+            assert "clearspan ready 1/1 bridge:clearspan -" in shown
+            assert "bmcp_docs_find docs find yes" in shown
+            assert "bmcp_clearspan_session_usage clearspan session_usage yes" in shown
             assert marker.read_text() == first  # none was started for it
             assert b"has no effect" not in bridge.err
 
@@ -130,7 +156,7 @@ async def test_a_server_that_is_configured_no_more_ends() -> None:
             here.configure("")
             bridge.process.send_signal(signal.SIGHUP)
             await until(lambda: not any(is_running(pid) for pid in pids))
-            assert await tools(here) == []
+            assert await all_tools(here) == []
 
 
 async def test_where_no_bridge_runs_the_servers_are_tried_for_a_moment() -> None:
@@ -142,6 +168,7 @@ async def test_where_no_bridge_runs_the_servers_are_tried_for_a_moment() -> None
         assert found[0]["tools"][0]["id"] == "bmcp_docs_a"
         assert found[1]["error"] == "it can't be started: No such file or directory"
         assert not any(is_running(int(pid)) for pid in marker.read_text().split())
+        assert (await all_tools(here))[-1] == OWN
 
 
 async def test_without_a_server_there_is_nothing_to_show() -> None:

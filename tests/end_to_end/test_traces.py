@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import trio
 
-from bridge.config.settings import McpServerSettings, RecordSettings, ServerSettings, Settings
+from bridge.config.settings import McpServerSettings, McpSettings, RecordSettings, ServerSettings, Settings
 from bridge.events.vocabulary import ServerChanged
 from bridge.events.wire import Envelope
 from bridge.server import Bridge
@@ -188,7 +188,7 @@ async def test_a_collector_in_trouble_is_nobodys(
 async def test_servers_start_in_a_trace_of_their_own(collected: Collected, tmp_path: Path) -> None:
     servers = {"good": PROGRAM, "bad": McpServerSettings(command=(str(tmp_path / "nothing"),))}
     server = ServerSettings(port=0, socket=tmp_path / "events.sock")
-    bridge = Bridge(Settings(server, RecordSettings(path=None), mcp_servers=servers, data_dir=tmp_path))
+    bridge = Bridge(Settings(server, RecordSettings(path=None), mcp=McpSettings(servers=servers), data_dir=tmp_path))
     told: dict[str, str] = {}
 
     def note(envelope: Envelope) -> None:

@@ -88,7 +88,7 @@ async def demo() -> AsyncIterator[tuple[World, int]]:
         simulated_provider(provider, "127.0.0.1", 0) as url,
         simulated_provider(McpOverHttp(), "127.0.0.1", 0) as tools,
         trio.lowlevel.FdStream(commands) as stream,
-        running({"openai": provider_settings(url)}, mcp_servers=tool_servers(tools)) as here,
+        running({"openai": provider_settings(url)}, mcp=tool_servers(tools)) as here,
         trio.open_nursery() as nursery,
     ):
         nursery.start_soon(play_chapters, stream, here.bridge, provider)

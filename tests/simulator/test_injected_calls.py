@@ -62,6 +62,12 @@ async def test_an_answer_is_played_through_a_bridge(name: str, api: str) -> None
     assert [(event.tool, event.error) for event in here.events("tool.called")] == TOLD[name]
 
 
+def test_a_server_s_tool_is_called_before_a_bridge_s_own() -> None:
+    written, own = ScriptedAnswer((ToolCall("bmcp_*", {}),)), OfferedTool("bmcp_clearspan_session_usage", SCHEMA)
+    assert with_offered(written, [own, OfferedTool("bmcp_docs", SCHEMA)]).parts == (ToolCall("bmcp_docs", {}),)
+    assert with_offered(written, [own]).parts == (ToolCall(own.name, {}),)
+
+
 def test_every_answer_is_played() -> None:
     assert set(TOLD) == {name for name in usual().answers if name.startswith("injected") and name != "injected_result"}
 

@@ -12,6 +12,7 @@ from attrs import define, frozen
 
 from bridge.app import protocol_error
 from bridge.config.settings import ProviderSettings, RecordSettings
+from bridge.http.engine import App
 from bridge.http.listener import Listener, open_listeners
 from bridge.keys.secret import Secret
 from bridge.simulator.answers import Commentary, HiddenThought, ScriptedAnswer, ScriptedThought, ToolCall
@@ -41,8 +42,8 @@ class Simulation:
 
 
 @asynccontextmanager
-async def serving(provider: SimulatedProvider) -> AsyncIterator[str]:
-    """The root URL at which a simulated provider is served until the block is left."""
+async def serving(provider: App) -> AsyncIterator[str]:
+    """The root URL at which a simulated provider, or what stands before one, is served until the block is left."""
     sockets = await open_listeners("127.0.0.1", 0)
     port = sockets[0].socket.getsockname()[1]
     async with trio.open_nursery() as nursery:

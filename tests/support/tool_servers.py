@@ -13,8 +13,10 @@ import trio
 from attrs import define, field
 
 from bridge.apis.injection import InjectedTool
-from bridge.config.settings import McpServerSettings
+from bridge.config.settings import McpServerSettings, McpSettings
+from bridge.events.hub import Hub
 from bridge.events.vocabulary import Event, ServerChanged
+from bridge.record.own_usage import OwnUsage
 from bridge.tools.servers import Servers
 from tests.support.until import until
 
@@ -46,6 +48,10 @@ class Kept:
         await until(lambda: len(found()) >= count)
         return found()[count - 1]
 
+    def reconfigure(self, **settings: McpServerSettings) -> None:
+        """Other servers from now on, without the bridge's own tool."""
+        self.servers.reconfigure(McpSettings(session_usage=False, servers=settings))
+
     def tool(self, id_: str) -> InjectedTool:
         """An offered tool."""
         return next(tool for tool in self.servers.catalogue if tool.id == id_)
@@ -57,15 +63,16 @@ class Kept:
 
 
 @asynccontextmanager
-async def kept(**settings: McpServerSettings) -> AsyncIterator[Kept]:
-    """Servers that run while the block runs."""
+async def kept(*, own: bool = False, **settings: McpServerSettings) -> AsyncIterator[Kept]:
+    """Servers that run while the block runs, with the bridge's own tool beside theirs or without."""
     told: list[ServerChanged] = []
 
     def publish(event: Event) -> None:
         assert isinstance(event, ServerChanged)
         told.append(event)
 
-    servers = Servers(settings, publish)
+    usage = OwnUsage(Hub(), None).whole
+    servers = Servers(McpSettings(session_usage=own, servers=settings), publish, usage)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(servers.run)
         yield Kept(servers, told)

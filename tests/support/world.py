@@ -19,7 +19,7 @@ import trio
 from attrs import define, evolve, field, frozen
 
 from bridge.config.settings import (
-    McpServerSettings,
+    McpSettings,
     ProviderSettings,
     RecordSettings,
     Seconds,
@@ -200,7 +200,7 @@ async def running(
     server: dict[str, Any] | None = None,
     record: RecordSettings | None = None,
     grace: float = 1.0,
-    mcp_servers: dict[str, McpServerSettings] | None = None,
+    mcp: McpSettings | None = None,
 ) -> AsyncIterator[World]:
     """A bridge with these providers, and a record that goes with it unless one is named."""
     with tempfile.TemporaryDirectory(prefix="clearspan-test-") as place:
@@ -209,7 +209,7 @@ async def running(
             server=ServerSettings(port=0, socket=socket, shutdown_grace=Seconds(grace), **(server or {})),
             record=record or RecordSettings(path=Path(place) / "clearspan.db"),
             providers=providers,
-            mcp_servers=mcp_servers or {},
+            mcp=mcp or McpSettings(),
             data_dir=Path(place),
         )
         bridge = Bridge(settings)

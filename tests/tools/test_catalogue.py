@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 
 import pytest
+from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bridge.config.settings import OWN_TOOLS_URL
 from bridge.tools.catalogue import LONGEST_ID, ListedTool, ReadyServer, ToolFilter, injected_tools, whole_schema
 
 NAMES = st.text(st.characters(exclude_categories=["Cs"]), max_size=70) | st.sampled_from(["a.b", "a b", "a_b", "a_b_2"])
@@ -44,6 +46,18 @@ def test_a_number_takes_no_id_that_another_has_by_itself() -> None:
         ("s", "a_b"): "bmcp_s_a_b_4",
         ("s", "a_b_2"): "bmcp_s_a_b_2",
     }
+
+
+def test_the_bridge_s_own_tool_takes_no_id_and_stands_beside_others_alone() -> None:
+    own = ListedTool("c", "", {})
+    server = ReadyServer("clearspan", "stdio:clearspan", (ListedTool("c", "", {}), ListedTool("d", "", {})))
+    offered = injected_tools([server], own)
+    assert [(tool.id, tool.server_url) for tool in offered] == [
+        ("bmcp_clearspan_c", "stdio:clearspan"),
+        ("bmcp_clearspan_c_2", OWN_TOOLS_URL),
+        ("bmcp_clearspan_d", "stdio:clearspan"),
+    ]
+    assert injected_tools([], own) == injected_tools([evolve(server, tools=())], own) == ()
 
 
 def test_numbers_fit_into_the_longest_id() -> None:

@@ -177,10 +177,10 @@ async def test_a_tool_that_is_gone_or_denied_by_now_is_unknown() -> None:
         await found.until_told("sim", "ready")
         a = found.tool("bmcp_sim_a")
         assert (await found.servers.call(evolve(a, name="c"), {})).error == "unknown tool 'c'"
-        found.servers.reconfigure({"sim": odd("a", "b", deny="a")})
+        found.reconfigure(sim=odd("a", "b", deny="a"))
         assert (await found.servers.call(a, {})).error == "unknown tool 'a'"
         assert found.ids == ["bmcp_sim_b"]
-        found.servers.reconfigure({})
+        found.reconfigure()
         assert (await found.servers.call(a, {})).error == "the server 'sim' is not configured any more"
         assert found.told[-1].error == "removed"
         assert found.ids == []
@@ -194,7 +194,7 @@ async def test_servers_that_are_not_there_hold_up_none_and_are_no_tools() -> Non
         assert told.error == "it can't be started: No such file or directory"
         assert "connect" in ((await found.until_told("nobody", "failed")).error or "")
         assert found.servers.toolset("s", "c") is None
-        found.servers.reconfigure({"deaf": odd("deaf"), "fine": odd("a")})
+        found.reconfigure(deaf=odd("deaf"), fine=odd("a"))
         await found.until_told("fine", "ready")
         late = found.servers.toolset("s", "c")  # which began before any server was ready
         assert late is not None

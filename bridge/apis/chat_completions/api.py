@@ -14,11 +14,12 @@ from bridge.apis.chat_completions.include_usage import UsageChunkFilter, add_inc
 from bridge.apis.chat_completions.injection import inject
 from bridge.apis.conversation import BroughtResult, Conversation, after_last, brought
 from bridge.apis.errors import chat_stream_error, openai_error
-from bridge.apis.injection import InjectedTool, Injection
+from bridge.apis.injection import InjectedTool
 from bridge.apis.json_text import loads_object
 from bridge.apis.protocol import ClientFilter, Opening, Reader, RequestFacts, StreamFailure, Wants
 from bridge.apis.readers import body_reader, stream_reader
 from bridge.apis.request import items_of, joined_texts, last_of, request_object, string, user_session
+from bridge.apis.rounds import Injection
 from bridge.apis.transcript import Transcript
 from bridge.errors import ErrorKind
 

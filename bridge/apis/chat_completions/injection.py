@@ -13,16 +13,14 @@ from typing import Any
 import orjson
 
 from bridge.apis.chat_completions.include_usage import add_include_usage
-from bridge.apis.chat_completions.injected_stream import CUT_REASONS, StreamedCompletion, StreamedSoFar
+from bridge.apis.chat_completions.injected_stream import CUT_REASONS, SeenCompletion, StreamedCompletion
 from bridge.apis.injection import (
     LAST_ROUND,
     NOTHING,
     Answered,
-    BodyRound,
     Decision,
     InjectedCall,
     InjectedTool,
-    Round,
     ToolResult,
     Turn,
     decide,
@@ -33,10 +31,11 @@ from bridge.apis.injection import (
 from bridge.apis.json_text import TooCostly, loads_object, well_formed
 from bridge.apis.raw_json import ObjectText, array, elements, value_of, with_elements, with_member, without_member
 from bridge.apis.request import joined_texts, request_object, string
-from bridge.apis.usage import summed
+from bridge.apis.rounds import Injection, SoFar
+from bridge.limits import Share
 
 
-def inject(body: bytes, tools: Sequence[InjectedTool]) -> ChatInjection | None:
+def inject(body: bytes, tools: Sequence[InjectedTool]) -> Injection | None:
     """The request with these tools; None where it gets none (docs/behaviour.md, Injected tools)."""
     try:
         request = request_object(body)
@@ -56,48 +55,33 @@ def inject(body: bytes, tools: Sequence[InjectedTool]) -> ChatInjection | None:
     text.put("parallel_tool_calls", b"false")
     body = text.text()
     asking = add_include_usage(body)
-    forced = forces_ours(request.get("tool_choice"), given)
-    return ChatInjection(asking or body, given, usage_wanted=asking is None, forced=forced)
+    unforced = b'"auto"' if forces_ours(request.get("tool_choice"), given) else None
+    return Injection(asking or body, given, ChatDialect(given, usage_wanted=asking is None), unforced)
 
 
-class ChatInjection:
-    """The `Injection` of Chat Completions. `usage_wanted`: the client itself asked a stream for its usage; `forced`: it
-    wants a call, and one of ours is one."""
+class ChatDialect:
+    """The `Dialect` of Chat Completions. `usage_wanted`: the client itself asked a stream for its usage."""
 
     end_mark = b"data: [DONE]\n\n"
 
-    def __init__(self, request: bytes, tools: Mapping[str, InjectedTool], *, usage_wanted: bool, forced: bool) -> None:
-        self.request = request
-        self.tools = tools
-        self._forced = forced
-        self._state = StreamedSoFar(usage_wanted)
-        self._texts: tuple[bytes, ...] = ()
-        self._usage: Any = None
+    def __init__(self, tools: Mapping[str, InjectedTool], *, usage_wanted: bool) -> None:
+        self._tools = tools
+        self._seen = SeenCompletion(usage_wanted)
 
-    def stream(self, *, last: bool) -> Round:
+    def stream(self, so_far: SoFar, held: Share, *, last: bool) -> StreamedCompletion:
         """For an answer that is a stream."""
-        return StreamedCompletion(self.tools, self._state, last=last)
+        return StreamedCompletion(self._tools, so_far, held, self._seen, last=last)
 
-    def body(self, *, last: bool) -> Round:
-        """For an answer in one body."""
-        return BodyRound(lambda body: self._whole(body, last=last))
-
-    def answer(self, turn: Turn, results: Answered) -> None:
+    def go_on(self, request: ObjectText, turn: Turn, results: Answered) -> None:
         """Puts the message and the results behind the messages there are."""
-        self._texts += turn.shown_later
-        self._usage = summed(self._usage, turn.usage)
-        self._state.count(turn.usage)
         told = [
             orjson.dumps({"role": "tool", "tool_call_id": call.call_id, "content": _told(result)})
             for call, result in results
         ]
-        text = ObjectText(self.request)
-        text.put("messages", with_elements(text.get("messages") or b"[]", last=(turn.content, *told)))
-        if self._forced:
-            text.put("tool_choice", b'"auto"')
-        self.request = text.text()
+        request.put("messages", with_elements(request.get("messages") or b"[]", last=(turn.content, *told)))
 
-    def _whole(self, body: bytes, *, last: bool) -> tuple[bytes, Turn]:
+    def whole(self, body: bytes, so_far: SoFar, *, last: bool) -> tuple[bytes, Turn]:
+        """Of an answer in one body what the client gets, and what it asks for."""
         completion = loads_object(body) or {}
         choice = _first(completion.get("choices"))
         message = choice.get("message")
@@ -106,7 +90,7 @@ class ChatInjection:
             return body, NOTHING
         listed = message.get("tool_calls")
         pieces = elements(value_of(raw, "tool_calls") or b"[]") if isinstance(listed, list) else []
-        calls = [_call(piece, self.tools) for piece in pieces]
+        calls = [_call(piece, self._tools) for piece in pieces]
         injected = tuple(call for call in calls if call is not None)
         own = any(call is None and loads_object(piece) for call, piece in zip(calls, pieces, strict=True))
         becomes = decide(asked=choice.get("finish_reason") not in CUT_REASONS, own=own, last=last)
@@ -115,25 +99,23 @@ class ChatInjection:
             content = with_member(raw, "tool_calls", kept)
             return b"", Turn(injected, "", content, _text(raw, message), completion.get("usage"))
         others = [piece for piece, call in zip(pieces, calls, strict=True) if call is None] if injected else None
-        return self._shown(body, raw, others, becomes, completion), Turn(not_run=becomes.not_run)
+        shown = _shown(body, raw, others, becomes, so_far)
+        return so_far.with_usage(shown, completion.get("usage")), Turn(not_run=becomes.not_run)
 
-    def _shown(
-        self, body: bytes, raw: bytes, calls: list[bytes] | None, becomes: Decision, completion: dict[str, Any]
-    ) -> bytes:
-        """The last body, with the text of earlier rounds, the sum of all usage, and `calls` in the place of its own."""
-        message = _with_texts(raw, self._texts)
-        if calls is not None:
-            message = without_member(message, "tool_calls")
-            message = with_member(message, "tool_calls", array(calls)) if calls else message
-        if message != raw:
-            choices = elements(value_of(body, "choices") or b"[]")
-            choice = with_member(choices[0], "message", message)
-            if calls is not None and becomes.not_run == LAST_ROUND:
-                choice = with_member(choice, "finish_reason", b'"stop"')
-            body = with_member(body, "choices", array((choice, *choices[1:])))
-        if self._usage is not None:
-            body = with_member(body, "usage", orjson.dumps(summed(self._usage, completion.get("usage"))))
+
+def _shown(body: bytes, raw: bytes, calls: list[bytes] | None, becomes: Decision, so_far: SoFar) -> bytes:
+    """The last body, with the text of earlier rounds, and `calls` in the place of its own."""
+    message = _with_texts(raw, so_far.texts)
+    if calls is not None:
+        message = without_member(message, "tool_calls")
+        message = with_member(message, "tool_calls", array(calls)) if calls else message
+    if message == raw:
         return body
+    choices = elements(value_of(body, "choices") or b"[]")
+    choice = with_member(choices[0], "message", message)
+    if calls is not None and becomes.not_run == LAST_ROUND:
+        choice = with_member(choice, "finish_reason", b'"stop"')
+    return with_member(body, "choices", array((choice, *choices[1:])))
 
 
 def _offer(tool: InjectedTool) -> bytes:

@@ -14,32 +14,35 @@ from typing import Any
 import orjson
 from attrs import define, field
 
-from bridge.apis.injection import ENDS_ALL_THE_SAME, NOTHING, Decision, InjectedCall, InjectedTool, Turn, decide
+from bridge.apis.injection import (
+    ENDS_ALL_THE_SAME,
+    NOTHING,
+    UNDECIDED,
+    InjectedCall,
+    InjectedTool,
+    Turn,
+    decide,
+)
 from bridge.apis.json_text import join_halves, loads_object, well_formed
 from bridge.apis.messages.content import repeated
 from bridge.apis.raw_json import value_of, with_elements, with_member
 from bridge.apis.readers import event_type
 from bridge.apis.request import string
-from bridge.apis.sse_events import EventSplitter, HeldTooMuch, WholeEvent
-from bridge.apis.usage import summed, tokens
-from bridge.limits import LIMITS
+from bridge.apis.rounds import SoFar
+from bridge.apis.sse_events import HeldTooMuch, WholeEvent
+from bridge.apis.usage import tokens
+from bridge.limits import LIMITS, Share
 
 _GROWING = {"text_delta": "text", "thinking_delta": "thinking", "signature_delta": "signature"}
 """The deltas that add to a text of their block."""
 
 
 @define
-class StreamState:
-    """What the client has seen of the message so far."""
+class SeenMessage:
+    """What the client has seen of the message, over all rounds."""
 
     begun: bool = False
     blocks: int = 0
-    usage: Any = None
-    """That of the rounds before."""
-
-    def count(self, usage: Any) -> None:
-        """A round is over."""
-        self.usage = summed(self.usage, usage)
 
 
 @define(eq=False)
@@ -88,49 +91,35 @@ _BLOCK = 1024
 
 
 class StreamedMessage:
-    """The `Round` of a Messages stream."""
+    """The `StreamedAnswer` of Messages."""
 
-    next_number = 0
-
-    def __init__(self, tools: Mapping[str, InjectedTool], state: StreamState, *, last: bool) -> None:
-        self.turn = NOTHING
+    def __init__(
+        self, tools: Mapping[str, InjectedTool], so_far: SoFar, held: Share, seen: SeenMessage, *, last: bool
+    ) -> None:
         self.complete = False
+        self.next_number = 0
         self._tools = tools
-        self._state = state
+        self._so_far = so_far
+        self._held = held
+        self._seen = seen
         self._last = last
-        self._splitter = EventSplitter()
         self._blocks: dict[int, OpenBlock] = {}
         self._size = 0
         self._kept = True
         self._usage: dict[str, Any] = {}
-        self._decision: Decision | None = None
+        self._decision = UNDECIDED
 
-    def feed(self, chunk: bytes) -> bytes:
-        """Takes the next bytes."""
-        return b"".join(map(self._take, self._splitter.feed(chunk)))
+    def turn(self) -> Turn:
+        """What it asks for; nothing where its end is missing."""
+        if not self.complete:
+            return NOTHING
+        blocks = list(self._blocks.values())
+        calls = [InjectedCall(each.call_id, each.tool, each.arguments_text) for each in blocks if each.tool]
+        if not calls or not self._decision.run:
+            return Turn(not_run=self._decision.not_run)
+        return Turn(tuple(calls), content=repeated(block.whole() for block in blocks), usage=self._usage)
 
-    def finish(self) -> bytes:
-        """There is no more."""
-        rest = b"".join(map(self._take, self._splitter.end()))
-        if self._decision is not None and self.complete:
-            blocks = list(self._blocks.values())
-            calls = [InjectedCall(each.call_id, each.tool, each.arguments_text) for each in blocks if each.tool]
-            if calls and self._decision.run:
-                content = repeated(block.whole() for block in blocks)
-                self.turn = Turn(tuple(calls), content=content, usage=self._usage)
-            else:
-                self.turn = Turn(not_run=self._decision.not_run)
-        return rest
-
-    def close(self) -> None:
-        """Gives back what is held."""
-        self._splitter.held.close()
-
-    @property
-    def _goes_on(self) -> bool:
-        return self._decision is not None and self._decision.run
-
-    def _take(self, event: WholeEvent) -> bytes:
+    def take(self, event: WholeEvent) -> bytes:
         """What the client sees of an event."""
         value = loads_object(event.data, cut=True) if event.data else None
         if value is None:
@@ -149,11 +138,11 @@ class StreamedMessage:
                 self.complete = True
         if name.startswith(b"content_block_"):
             return self._renumbered(event, value)
-        return b"" if name == b"message_stop" and self._goes_on else event.raw
+        return b"" if name == b"message_stop" and self._decision.run else event.raw
 
     def _begin(self, event: WholeEvent, message: object) -> bytes:
         self._count(message.get("usage") if isinstance(message, dict) else None)
-        begun, self._state.begun = self._state.begun, True
+        begun, self._seen.begun = self._seen.begun, True
         return b"" if begun else event.raw
 
     def _start(self, event: WholeEvent, value: dict[str, Any]) -> None:
@@ -168,8 +157,8 @@ class StreamedMessage:
             block.tool = self._tools.get(string(given.get("name")) or "")
             block.is_own_call = block.tool is None
         if block.tool is None:
-            block.place = self._state.blocks
-            self._state.blocks += 1
+            block.place = self._seen.blocks
+            self._seen.blocks += 1
 
     def _grow(self, event: WholeEvent, value: dict[str, Any]) -> None:
         index, delta = value.get("index"), value.get("delta")
@@ -213,13 +202,13 @@ class StreamedMessage:
             if self._decision.run:
                 return b""
         data = event.data
-        if self._decision is not None and self._decision.not_run in ENDS_ALL_THE_SAME:
+        if self._decision.not_run in ENDS_ALL_THE_SAME:
             data = with_member(
                 data, "delta", with_member(value_of(data, "delta") or b"{}", "stop_reason", b'"end_turn"')
             )
         usage = value_of(data, "usage")
-        if self._state.usage is not None and isinstance(value.get("usage"), dict) and usage is not None:
-            total = tokens(self._state.usage, "output_tokens") + tokens(self._usage, "output_tokens")
+        if self._so_far.usage is not None and isinstance(value.get("usage"), dict) and usage is not None:
+            total = tokens(self._so_far.usage, "output_tokens") + tokens(self._usage, "output_tokens")
             data = with_member(data, "usage", with_member(usage, "output_tokens", b"%d" % total))
         return event.with_data(data).raw
 
@@ -231,12 +220,12 @@ class StreamedMessage:
     def _hold(self, size: int) -> None:
         """More is kept for a further round. Without room there is none, unless a call that is to be run has begun."""
         room = self._size + size <= LIMITS.tool_round_bytes
-        if room and (not self._kept or self._splitter.held.grow(size)):
+        if room and (not self._kept or self._held.grow(size)):
             self._size += size
             return
         if not self._kept or any(block.tool for block in self._blocks.values()):
             raise HeldTooMuch("the answer is too large to look for tools in")
-        self._splitter.held.shrink(self._size)
+        self._held.shrink(self._size)
         self._size, self._kept = 0, False
         for block in self._blocks.values():
             block.forget()

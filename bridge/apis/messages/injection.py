@@ -8,7 +8,6 @@ Anthropic's API reference, "Messages", and "Tool use".
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import orjson
 
@@ -16,11 +15,9 @@ from bridge.apis.injection import (
     LAST_ROUND,
     NOTHING,
     Answered,
-    BodyRound,
     Decision,
     InjectedCall,
     InjectedTool,
-    Round,
     Turn,
     decide,
     forces_ours,
@@ -28,11 +25,12 @@ from bridge.apis.injection import (
 )
 from bridge.apis.json_text import TooCostly, loads_object
 from bridge.apis.messages.content import repeated
-from bridge.apis.messages.injected_stream import StreamedMessage, StreamState
+from bridge.apis.messages.injected_stream import SeenMessage, StreamedMessage
 from bridge.apis.messages.results import result_block
 from bridge.apis.raw_json import ObjectText, array, elements, value_of, with_elements, with_member
 from bridge.apis.request import request_object, string
-from bridge.apis.usage import summed
+from bridge.apis.rounds import Injection, SoFar
+from bridge.limits import Share
 
 ALONE = b'{"type":"auto","disable_parallel_tool_use":true}'
 _FLAG = "disable_parallel_tool_use"
@@ -41,7 +39,7 @@ _SMALL_MODELS = "haiku"
 """In the name of a model that agents use for titles and the like, and that gets no tools."""
 
 
-def inject(body: bytes, tools: Sequence[InjectedTool]) -> MessagesInjection | None:
+def inject(body: bytes, tools: Sequence[InjectedTool]) -> Injection | None:
     """The request with these tools; None where it gets none (docs/behaviour.md, Injected tools)."""
     try:
         request = request_object(body)
@@ -58,71 +56,57 @@ def inject(body: bytes, tools: Sequence[InjectedTool]) -> MessagesInjection | No
     text = ObjectText(body)
     text.put("tools", with_elements(text.get("tools") or b"[]", first=map(_offer, given.values())))
     _call_alone(text, choice)
-    return MessagesInjection(text.text(), given, forced=forces_ours(choice, given))
+    return Injection(text.text(), given, MessagesDialect(given), ALONE if forces_ours(choice, given) else None)
 
 
-class MessagesInjection:
-    """The `Injection` of Messages. `forced`: the client wants a call, and one of ours is one."""
+class MessagesDialect:
+    """The `Dialect` of Messages."""
 
     end_mark = b""
 
-    def __init__(self, request: bytes, tools: Mapping[str, InjectedTool], *, forced: bool) -> None:
-        self.request = request
-        self.tools = tools
-        self._forced = forced
-        self._state = StreamState()
-        self._texts: tuple[bytes, ...] = ()
-        self._usage: Any = None
+    def __init__(self, tools: Mapping[str, InjectedTool]) -> None:
+        self._tools = tools
+        self._seen = SeenMessage()
 
-    def stream(self, *, last: bool) -> Round:
+    def stream(self, so_far: SoFar, held: Share, *, last: bool) -> StreamedMessage:
         """For an answer that is a stream."""
-        return StreamedMessage(self.tools, self._state, last=last)
+        return StreamedMessage(self._tools, so_far, held, self._seen, last=last)
 
-    def body(self, *, last: bool) -> Round:
-        """For an answer in one body."""
-        return BodyRound(lambda body: self._whole(body, last=last))
-
-    def answer(self, turn: Turn, results: Answered) -> None:
+    def go_on(self, request: ObjectText, turn: Turn, results: Answered) -> None:
         """Puts the round's content and the results behind the messages there are."""
-        self._texts += turn.shown_later
-        self._usage = summed(self._usage, turn.usage)
-        self._state.count(turn.usage)
         blocks = array(orjson.dumps(result_block(call, result)) for call, result in results)
         said = b'{"role":"assistant","content":' + turn.content + b"}"
         answered = b'{"role":"user","content":' + blocks + b"}"
-        text = ObjectText(self.request)
-        text.put("messages", with_elements(text.get("messages") or b"[]", last=(said, answered)))
-        if self._forced:
-            text.put("tool_choice", ALONE)
-        self.request = text.text()
+        request.put("messages", with_elements(request.get("messages") or b"[]", last=(said, answered)))
 
-    def _whole(self, body: bytes, *, last: bool) -> tuple[bytes, Turn]:
+    def whole(self, body: bytes, so_far: SoFar, *, last: bool) -> tuple[bytes, Turn]:
+        """Of an answer in one body what the client gets, and what it asks for."""
         message = loads_object(body) or {}
         parsed = message.get("content")
         if not isinstance(parsed, list):
             return body, NOTHING
         blocks = elements(value_of(body, "content") or b"[]")
         names = [string(block.get("name")) or "" if _is_call(block) else None for block in parsed]
-        named = [(raw, self.tools.get(name or "")) for raw, name in zip(blocks, names, strict=True)]
+        named = [(raw, self._tools.get(name or "")) for raw, name in zip(blocks, names, strict=True)]
         calls = [_call(raw, tool) for raw, tool in named if tool is not None]
-        own = any(name is not None and name not in self.tools for name in names)
+        own = any(name is not None and name not in self._tools for name in names)
         becomes = decide(asked=message.get("stop_reason") == "tool_use", own=own, last=last)
         texts = tuple(blocks[at] for at, block in enumerate(parsed) if _is_text(block))
         if calls and becomes.run:
             told = Turn(tuple(calls), content=repeated(blocks), shown_later=texts, usage=message.get("usage"))
             return b"", told
-        kept = [block for block, name in zip(blocks, names, strict=True) if name not in self.tools]
-        return self._shown(body, message, kept, becomes if calls else None), Turn(not_run=becomes.not_run)
+        kept = [block for block, name in zip(blocks, names, strict=True) if name not in self._tools]
+        shown = _shown(body, kept, becomes if calls else None, so_far)
+        return so_far.with_usage(shown, message.get("usage")), Turn(not_run=becomes.not_run)
 
-    def _shown(self, body: bytes, message: dict[str, Any], kept: list[bytes], becomes: Decision | None) -> bytes:
-        """The last body, with the texts of earlier rounds, the sum of all usage, and no injected call."""
-        if becomes is not None or self._texts:
-            body = with_member(body, "content", array((*self._texts, *kept)))
-        if becomes is not None and becomes.not_run == LAST_ROUND:
-            body = with_member(body, "stop_reason", b'"end_turn"')
-        if self._usage is not None:
-            body = with_member(body, "usage", orjson.dumps(summed(self._usage, message.get("usage"))))
-        return body
+
+def _shown(body: bytes, kept: list[bytes], becomes: Decision | None, so_far: SoFar) -> bytes:
+    """The last body, with the texts of earlier rounds, and no injected call."""
+    if becomes is not None or so_far.texts:
+        body = with_member(body, "content", array((*so_far.texts, *kept)))
+    if becomes is not None and becomes.not_run == LAST_ROUND:
+        body = with_member(body, "stop_reason", b'"end_turn"')
+    return body
 
 
 def _is_call(block: object) -> bool:

@@ -10,13 +10,14 @@ from typing import Any
 
 from bridge.apis.conversation import BroughtResult, Conversation, after_last, brought
 from bridge.apis.errors import openai_error, responses_stream_error
-from bridge.apis.injection import InjectedTool, Injection
+from bridge.apis.injection import InjectedTool
 from bridge.apis.json_text import loads_object
 from bridge.apis.protocol import ClientFilter, Opening, Reader, RequestFacts, StreamFailure, Wants
 from bridge.apis.readers import body_reader, event_type, stream_reader
 from bridge.apis.request import items_of, joined_texts, last_of, request_object, string, user_session
 from bridge.apis.responses.accumulator import ResponsesAccumulator, stream_failure
 from bridge.apis.responses.injection import inject
+from bridge.apis.rounds import Injection
 from bridge.apis.splice import parsed, with_member
 from bridge.apis.transcript import Transcript
 from bridge.errors import ErrorKind

@@ -11,17 +11,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import orjson
-
 from bridge.apis.injection import BESIDE_OWN, NOTHING, TOO_LARGE, InjectedTool, Turn
 from bridge.apis.json_text import loads_object
 from bridge.apis.raw_json import array, value_of, with_member
 from bridge.apis.readers import event_type
 from bridge.apis.responses.tools import is_for_the_client
 from bridge.apis.responses.turn import call_of, turn_of
-from bridge.apis.sse_events import EventSplitter, HeldTooMuch, WholeEvent
-from bridge.apis.usage import summed
-from bridge.limits import LIMITS
+from bridge.apis.rounds import SoFar
+from bridge.apis.sse_events import HeldTooMuch, WholeEvent
+from bridge.limits import LIMITS, Share
 
 _ITEM = frozenset({b"response.output_item.added", b"response.output_item.done"})
 _FINAL = frozenset({b"response.completed", b"response.incomplete", b"response.failed"})
@@ -29,16 +27,16 @@ _ARGUMENTS = b"response.function_call_arguments."
 
 
 class StreamedResponse:
-    """The `Round` of a Responses stream. `usage` is that of the rounds before."""
+    """The `StreamedAnswer` of Responses."""
 
-    def __init__(self, tools: Mapping[str, InjectedTool], usage: Any, *, last: bool) -> None:
-        self.turn = NOTHING
+    def __init__(self, tools: Mapping[str, InjectedTool], so_far: SoFar, held: Share, *, last: bool) -> None:
         self.complete = False
         self.next_number = 0
         self._tools = tools
-        self._usage = usage
+        self._so_far = so_far
+        self._share = held
         self._last = last
-        self._splitter = EventSplitter()
+        self._turn = NOTHING
         self._held: list[tuple[bytes, WholeEvent]] = []
         self._held_size = 0
         self._live = False
@@ -48,23 +46,15 @@ class StreamedResponse:
         self._hidden_ids: set[str] = set()
         self._left_out = 0
 
-    def feed(self, chunk: bytes) -> bytes:
-        """Takes the next bytes."""
-        return b"".join(map(self._take, self._splitter.feed(chunk)))
+    def turn(self) -> Turn:
+        """What it asks for."""
+        return self._turn
 
-    def finish(self) -> bytes:
-        """There is no more."""
-        return b"".join(map(self._take, self._splitter.end()))
-
-    def close(self) -> None:
-        """Gives back what is held."""
-        self._splitter.held.close()
-
-    def _take(self, event: WholeEvent) -> bytes:
+    def take(self, event: WholeEvent) -> bytes:
         """What the client sees now that this event has come."""
         if not event.data:
             return event.raw
-        if self.turn.calls:
+        if self._turn.calls:
             return b""
         name = event_type(event.name, event.data)
         if name in _ITEM:
@@ -108,15 +98,14 @@ class StreamedResponse:
             told = with_member(raw, "output", array(self._items[place] for place in sorted(self._items)))
             response = loads_object(told) or response
         if isinstance(response.get("output"), list):
-            self.turn, without = turn_of(told, response, self._tools, last=self._last, held=not shown)
+            self._turn, without = turn_of(told, response, self._tools, last=self._last, held=not shown)
             raw = without if told is raw else raw
-        if shown and self._hidden_places and not self.turn.not_run:  # its end does not repeat the items
-            self.turn = Turn(not_run=self._why_live)
-        if self.turn.calls:
+        if shown and self._hidden_places and not self._turn.not_run:  # its end does not repeat the items
+            self._turn = Turn(not_run=self._why_live)
+        if self._turn.calls:
             self._drop()
             return b""
-        if self._usage is not None:
-            raw = with_member(raw, "usage", orjson.dumps(summed(self._usage, response.get("usage"))))
+        raw = self._so_far.with_usage(raw, response.get("usage"))
         return self._release() + self._shown(name, event.with_data(with_member(event.data, "response", raw)))
 
     def _shown(self, name: bytes, event: WholeEvent) -> bytes:
@@ -154,7 +143,7 @@ class StreamedResponse:
 
     def _drop(self) -> list[tuple[bytes, WholeEvent]]:
         held, self._held = self._held, []
-        self._splitter.held.shrink(self._held_size)
+        self._share.shrink(self._held_size)
         self._held_size = 0
         return held
 
@@ -166,7 +155,7 @@ class StreamedResponse:
 
     def _hold(self, size: int) -> None:
         """More is held. Without room for it the answer goes out, unless it has begun a call that is to be run."""
-        if self._held_size + size <= LIMITS.tool_round_bytes and self._splitter.held.grow(size):
+        if self._held_size + size <= LIMITS.tool_round_bytes and self._share.grow(size):
             self._held_size += size
         elif self._hidden_places:
             raise HeldTooMuch("the answer is too large to look for tools in")

@@ -16,9 +16,7 @@ import orjson
 from bridge.apis.injection import (
     NOTHING,
     Answered,
-    BodyRound,
     InjectedTool,
-    Round,
     ToolResult,
     Turn,
     forces_ours,
@@ -27,11 +25,12 @@ from bridge.apis.injection import (
     without_namesakes,
 )
 from bridge.apis.json_text import TooCostly, loads_object
-from bridge.apis.raw_json import ObjectText, array, elements, with_elements, with_member
+from bridge.apis.raw_json import ObjectText, array, elements, with_elements
 from bridge.apis.request import request_object
 from bridge.apis.responses.injected_stream import StreamedResponse
 from bridge.apis.responses.turn import turn_of
-from bridge.apis.usage import summed
+from bridge.apis.rounds import Injection, SoFar
+from bridge.limits import Share
 
 
 class Stored(Enum):
@@ -42,7 +41,7 @@ class Stored(Enum):
     RESPONSE = "response"  # known by the id of the round's response
 
 
-def inject(body: bytes, tools: Sequence[InjectedTool]) -> ResponsesInjection | None:
+def inject(body: bytes, tools: Sequence[InjectedTool]) -> Injection | None:
     """The request with these tools; None where it gets none (docs/behaviour.md, Injected tools)."""
     try:
         request = request_object(body)
@@ -57,59 +56,45 @@ def inject(body: bytes, tools: Sequence[InjectedTool]) -> ResponsesInjection | N
     text = ObjectText(body)
     text.put("tools", with_elements(text.get("tools") or b"[]", last=map(_offer, given.values())))
     text.put("parallel_tool_calls", b"false")
-    forced = forces_ours(request.get("tool_choice"), given)
-    return ResponsesInjection(text.text(), given, _stored(request), forced=forced)
+    unforced = b'"auto"' if forces_ours(request.get("tool_choice"), given) else None
+    return Injection(text.text(), given, ResponsesDialect(given, _stored(request)), unforced)
 
 
-class ResponsesInjection:
-    """The `Injection` of Responses. `forced`: the client wants a call, and one of ours is one."""
+class ResponsesDialect:
+    """The `Dialect` of Responses."""
 
     end_mark = b""
 
-    def __init__(self, request: bytes, tools: Mapping[str, InjectedTool], stored: Stored, *, forced: bool) -> None:
-        self.request = request
-        self.tools = tools
-        self._forced = forced
+    def __init__(self, tools: Mapping[str, InjectedTool], stored: Stored) -> None:
+        self._tools = tools
         self._stored = stored
-        self._usage: Any = None
 
-    def stream(self, *, last: bool) -> Round:
+    def stream(self, so_far: SoFar, held: Share, *, last: bool) -> StreamedResponse:
         """For an answer that is a stream."""
-        return StreamedResponse(self.tools, self._usage, last=last)
+        return StreamedResponse(self._tools, so_far, held, last=last)
 
-    def body(self, *, last: bool) -> Round:
-        """For an answer in one body."""
-        return BodyRound(lambda body: self._whole(body, last=last))
-
-    def answer(self, turn: Turn, results: Answered) -> None:
+    def go_on(self, request: ObjectText, turn: Turn, results: Answered) -> None:
         """Puts the round's items and the outputs behind the input there is, or the outputs in its place."""
-        self._usage = summed(self._usage, turn.usage)
         outputs = [
             orjson.dumps({"type": "function_call_output", "call_id": call.call_id, "output": _told(result)})
             for call, result in results
         ]
-        text = ObjectText(self.request)
         if self._stored is Stored.NOWHERE:
-            text.put("input", with_elements(_as_items(text.get("input")), last=(*elements(turn.content), *outputs)))
+            items = (*elements(turn.content), *outputs)
+            request.put("input", with_elements(_as_items(request.get("input")), last=items))
         else:
-            text.put("input", array(outputs))
+            request.put("input", array(outputs))
         if self._stored is Stored.RESPONSE and turn.response_id is not None:
-            text.put("previous_response_id", orjson.dumps(turn.response_id))
-        if self._forced:
-            text.put("tool_choice", b'"auto"')
-        self.request = text.text()
+            request.put("previous_response_id", orjson.dumps(turn.response_id))
 
-    def _whole(self, body: bytes, *, last: bool) -> tuple[bytes, Turn]:
+    def whole(self, body: bytes, so_far: SoFar, *, last: bool) -> tuple[bytes, Turn]:
+        """Of an answer in one body what the client gets, and what it asks for."""
         response = loads_object(body) or {}
         output = response.get("output")
         if not isinstance(output, list):
             return body, NOTHING
-        turn, body = turn_of(body, response, self.tools, last=last)
-        if turn.calls:
-            return b"", turn
-        if self._usage is not None:
-            body = with_member(body, "usage", orjson.dumps(summed(self._usage, response.get("usage"))))
-        return body, turn
+        turn, body = turn_of(body, response, self._tools, last=last)
+        return (b"" if turn.calls else so_far.with_usage(body, response.get("usage"))), turn
 
 
 def _offer(tool: InjectedTool) -> bytes:

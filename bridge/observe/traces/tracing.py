@@ -75,7 +75,7 @@ class BridgePlaces:
 
     def server(self, url: str | None) -> str | None:
         """The name of the MCP server that is there."""
-        return self.settings().mcp_server_at(url)
+        return self.settings().mcp.server_at(url)
 
     def server_url(self, name: str) -> str | None:
         """Where a server is, `stdio:NAME` for a command; None where it is not configured."""
@@ -88,7 +88,7 @@ class BridgePlaces:
 
     @property
     def _servers(self) -> Mapping[str, McpServerSettings]:
-        return self.settings().mcp_servers
+        return self.settings().mcp.servers
 
 
 class Tracing:
