@@ -9,7 +9,7 @@ import trio
 
 from bridge.errors import ErrorKind, Refused
 from bridge.http.engine import TAKEN, Receive, Scope, Send
-from bridge.http.fields import RawHeaders, first_value
+from bridge.http.fields import RawHeaders
 from bridge.http.passage import Passage
 
 JSON = b"application/json"
@@ -99,6 +99,7 @@ class Exchange:
         self.path: str = scope["raw_path"].decode("ascii")
         self.query: bytes = scope["query_string"]
         self.headers: RawHeaders = scope["headers"]
+        self._first = {name.lower(): value for name, value in reversed(self.headers)}
         self._receive = receive
         self._send = send
         self._body_read = trio.Event()
@@ -115,7 +116,7 @@ class Exchange:
 
     def header(self, name: bytes) -> str | None:
         """The first value of that name (given in lower case)."""
-        value = first_value(self.headers, name)
+        value = self._first.get(name)
         return None if value is None else value.decode("latin-1")
 
     async def body(self, limit: int) -> bytes:
