@@ -10,9 +10,7 @@ counted. All that the bounds depend on stands in a snapshot, so that both sides 
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import datetime
-from functools import singledispatchmethod
 from typing import Any
 
 from attrs import Factory, define, evolve, field
@@ -36,11 +34,11 @@ from bridge.events.entries import (
     Totals,
     tool_times_size,
 )
+from bridge.events.handlers import Handlers
 from bridge.events.sessions import Sessions
 from bridge.events.size import FIXED, clip, clip_json, json_size, utf8_size, value_json, value_size
 from bridge.events.values import Asked
 from bridge.events.vocabulary import (
-    EVENT_TYPES,
     AnswerDelta,
     AttemptFailed,
     AttemptStarted,
@@ -121,7 +119,9 @@ class Picture:
             interception = self.interceptions.get(getattr(event, "id", ""))
             if interception is not None and (interception.live or not isinstance(event, InterceptionEnded)):
                 self._changing = interception.id
-                _ABSORPTIONS[type(event)](self, event, interception, at)
+                absorb = self._absorbs.get(type(event))
+                if absorb is not None:
+                    absorb(self, event, interception, at)
                 self._changing = None
 
     def _change_key(self, event: KeyChanged) -> None:
@@ -187,12 +187,11 @@ class Picture:
         self.sessions.start(interception)
         self.totals.interceptions += 1
 
-    @singledispatchmethod
-    def _absorb(self, event: Event, interception: Interception, at: datetime) -> None:
-        """Changes one interception by one event about it; events that tell nothing lasting change nothing."""
+    _absorbs = Handlers()
+    """What changes one interception by one event about it, at a time; other events tell nothing lasting."""
 
-    @_absorb.register
-    def _(self, event: AttemptStarted, interception: Interception, at: datetime) -> None:
+    @_absorbs.of(AttemptStarted)
+    def _absorb_attempt_started(self, event: AttemptStarted, interception: Interception, at: datetime) -> None:
         interception.waiting_until = None
         self.totals.failovers += bool(interception.attempts) and interception.attempts[-1].failed
         self.sessions.serve(interception, event.key)
@@ -200,8 +199,8 @@ class Picture:
         self._make_room(FIXED)
         self.size += FIXED
 
-    @_absorb.register
-    def _(self, event: AttemptFailed, interception: Interception, _at: datetime) -> None:
+    @_absorbs.of(AttemptFailed)
+    def _absorb_attempt_failed(self, event: AttemptFailed, interception: Interception, _at: datetime) -> None:
         for place, attempt in enumerate(interception.attempts):
             if attempt.attempt == event.attempt:
                 interception.attempts[place] = evolve(
@@ -212,21 +211,21 @@ class Picture:
                     cause_text=event.cause_text,
                 )
 
-    @_absorb.register
-    def _(self, event: InterceptionWaiting, interception: Interception, _at: datetime) -> None:
+    @_absorbs.of(InterceptionWaiting)
+    def _absorb_waiting(self, event: InterceptionWaiting, interception: Interception, _at: datetime) -> None:
         interception.waiting_until = event.until
 
-    @_absorb.register
-    def _(self, event: InterceptionSilent, interception: Interception, _at: datetime) -> None:
+    @_absorbs.of(InterceptionSilent)
+    def _absorb_silent(self, event: InterceptionSilent, interception: Interception, _at: datetime) -> None:
         interception.silence = OpenSilence(event.kind, event.since)
 
-    @_absorb.register
-    def _(self, event: InterceptionHeard, interception: Interception, _at: datetime) -> None:
+    @_absorbs.of(InterceptionHeard)
+    def _absorb_heard(self, event: InterceptionHeard, interception: Interception, _at: datetime) -> None:
         if interception.silence is not None and interception.silence.kind is event.kind:
             interception.silence = None
 
-    @_absorb.register
-    def _(self, event: ResponseStarted, interception: Interception, at: datetime) -> None:
+    @_absorbs.of(ResponseStarted)
+    def _absorb_response_started(self, event: ResponseStarted, interception: Interception, at: datetime) -> None:
         self.size -= json_size(interception.upstream_request_id)
         request_id = event.upstream_request_id
         interception.upstream_request_id = self._kept(interception, request_id) if request_id else request_id
@@ -236,14 +235,14 @@ class Picture:
                 if event.status < 300:
                     self._settle(interception, attempt, at)
 
-    @_absorb.register
-    def _(self, event: PromptRecorded, interception: Interception, _at: datetime) -> None:
+    @_absorbs.of(PromptRecorded)
+    def _absorb_prompt_recorded(self, event: PromptRecorded, interception: Interception, _at: datetime) -> None:
         self.size -= json_size(interception.prompt)
         interception.prompt = None  # what makes room must not count it again
         interception.prompt = self._kept(interception, event.text)
 
-    @_absorb.register
-    def _(self, event: ThoughtDelta, interception: Interception, _at: datetime) -> None:
+    @_absorbs.of(ThoughtDelta)
+    def _absorb_thought_delta(self, event: ThoughtDelta, interception: Interception, _at: datetime) -> None:
         place = self._thought(interception, event.index)
         if place is None:
             return  # it is counted when it is whole
@@ -254,8 +253,8 @@ class Picture:
         interception.thoughts[place] = evolve(thought, source=event.source, text=text, cut=cut, estimated_tokens=tokens)
         _cut(interception, lost)
 
-    @_absorb.register
-    def _(self, event: ThoughtRecorded, interception: Interception, _at: datetime) -> None:
+    @_absorbs.of(ThoughtRecorded)
+    def _absorb_thought_recorded(self, event: ThoughtRecorded, interception: Interception, _at: datetime) -> None:
         place = self._thought(interception, event.index)
         if place is None:
             interception.cut = evolve(interception.cut, thoughts=interception.cut.thoughts + 1)
@@ -267,8 +266,8 @@ class Picture:
         interception.thoughts[place] = evolve(before, source=event.source, text=text, recorded=True, cut=lost)
         _cut(interception, lost - before.cut)
 
-    @_absorb.register
-    def _(self, event: ThoughtWithheld, interception: Interception, _at: datetime) -> None:
+    @_absorbs.of(ThoughtWithheld)
+    def _absorb_thought_withheld(self, event: ThoughtWithheld, interception: Interception, _at: datetime) -> None:
         place = self._thought(interception, event.index)
         if place is None:
             interception.cut = evolve(interception.cut, thoughts=interception.cut.thoughts + 1)
@@ -278,8 +277,8 @@ class Picture:
             thought, withheld=event.reason, bytes=event.bytes, estimated_tokens=event.estimated_tokens, recorded=True
         )
 
-    @_absorb.register
-    def _(self, event: AnswerDelta, interception: Interception, _at: datetime) -> None:
+    @_absorbs.of(AnswerDelta)
+    def _absorb_answer_delta(self, event: AnswerDelta, interception: Interception, _at: datetime) -> None:
         before, cut = interception.answer, interception.cut.answer
         more, lost = self._fit(event.text, 0 if cut else LIMITS.text_bytes - utf8_size(before))
         interception.answer = before + more
@@ -287,8 +286,8 @@ class Picture:
             interception.cut = evolve(interception.cut, answer=cut + lost)
             _cut(interception, lost)
 
-    @_absorb.register
-    def _(self, event: ToolCalled, interception: Interception, _at: datetime) -> None:
+    @_absorbs.of(ToolCalled)
+    def _absorb_tool_called(self, event: ToolCalled, interception: Interception, _at: datetime) -> None:
         arguments = event.arguments
         encoded = b"" if isinstance(arguments, str) else value_json(arguments)
         if len(interception.tools) >= LIMITS.tools or self._make_room(FIXED) < FIXED:
@@ -312,8 +311,8 @@ class Picture:
         interception.tools.append(Tool(**told, cut=cut))
         _cut(interception, cut)
 
-    @_absorb.register
-    def _(self, event: ToolResultBrought, interception: Interception, _at: datetime) -> None:
+    @_absorbs.of(ToolResultBrought)
+    def _absorb_tool_result_brought(self, event: ToolResultBrought, interception: Interception, _at: datetime) -> None:
         if len(interception.results) >= LIMITS.tool_results or self._make_room(FIXED) < FIXED:
             interception.cut = evolve(interception.cut, results=interception.cut.results + 1)
             _cut(interception, utf8_size(event.text))
@@ -323,13 +322,13 @@ class Picture:
         kept = name if name is None else self._kept(interception, name)
         interception.results.append(Result(kept, event.bytes, event.is_error, self._kept(interception, event.text)))
 
-    @_absorb.register
-    def _(self, event: ContextChanged, interception: Interception, _at: datetime) -> None:
+    @_absorbs.of(ContextChanged)
+    def _absorb_context_changed(self, event: ContextChanged, interception: Interception, _at: datetime) -> None:
         numbers = (event.messages, event.added, event.removed)
         interception.context = Context(*numbers, event.system_changed, event.tools_changed)
 
-    @_absorb.register
-    def _(self, event: ModelServed, interception: Interception, _at: datetime) -> None:
+    @_absorbs.of(ModelServed)
+    def _absorb_model_served(self, event: ModelServed, interception: Interception, _at: datetime) -> None:
         if interception.served is not None:
             self.size -= interception.served.size
             interception.served = None  # what makes room must not count it again
@@ -341,8 +340,8 @@ class Picture:
         model, tier, speed, *asked = [name if name is None else self._kept(interception, name) for name in names]
         interception.served = Serving(model, tier, speed, Asked(*asked))
 
-    @_absorb.register
-    def _(self, event: Noted, interception: Interception, _at: datetime) -> None:
+    @_absorbs.of(Noted)
+    def _absorb_noted(self, event: Noted, interception: Interception, _at: datetime) -> None:
         if len(interception.notes) >= LIMITS.notes or self._make_room(FIXED) < FIXED:
             interception.cut = evolve(interception.cut, notes=interception.cut.notes + 1)
             _cut(interception, utf8_size(event.text))
@@ -351,8 +350,8 @@ class Picture:
         kind, text = self._kept(interception, event.kind), self._kept(interception, event.text)
         interception.notes.append(Note(kind, text))
 
-    @_absorb.register
-    def _(self, event: TokensUsed, interception: Interception, _at: datetime) -> None:
+    @_absorbs.of(TokensUsed)
+    def _absorb_tokens_used(self, event: TokensUsed, interception: Interception, _at: datetime) -> None:
         if interception.tokens is None:
             interception.tokens = Tokens()
         interception.tokens.add(event)
@@ -360,8 +359,8 @@ class Picture:
         self.totals.tokens.add(event)
         self.sessions.add(event, interception)
 
-    @_absorb.register
-    def _(self, event: InterceptionEnded, interception: Interception, at: datetime) -> None:
+    @_absorbs.of(InterceptionEnded)
+    def _absorb_ended(self, event: InterceptionEnded, interception: Interception, at: datetime) -> None:
         error = self._kept(interception, event.error) if event.error else event.error
         for name in ENDED_FIELDS:
             setattr(interception, name, getattr(event, name))
@@ -427,11 +426,3 @@ class Picture:
 def _cut(interception: Interception, lost: int) -> None:
     if lost:
         interception.cut = evolve(interception.cut, bytes=interception.cut.bytes + lost)
-
-
-Absorption = Callable[[Picture, Event, Interception, datetime], None]
-
-_ABSORPTIONS: dict[type[Event], Absorption] = {
-    kind: vars(Picture)["_absorb"].dispatcher.dispatch(kind) for kind in EVENT_TYPES.values()
-}
-"""What takes in each type of event. Asked for as a method it would be wrapped anew for every event."""

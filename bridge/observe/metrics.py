@@ -7,7 +7,6 @@ page. It is made in a thread, one at a time: the counters have locks of their ow
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from functools import singledispatchmethod
 from typing import Protocol
 
 import trio
@@ -15,13 +14,13 @@ from attrs import define
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
+from bridge.events.handlers import Handlers
 from bridge.events.hub import Hub
 from bridge.events.values import CircuitState, FailureReason, KeyState, Outcome
 from bridge.events.vocabulary import (
     AttemptFailed,
     AttemptStarted,
     CircuitChanged,
-    Event,
     InterceptionEnded,
     InterceptionStarted,
     KeyChanged,
@@ -208,16 +207,16 @@ class Metrics:
         body = await trio.to_thread.run_sync(generate_latest, self._registry, limiter=self._turn)
         return CONTENT_TYPE_PLAIN_0_0_4.encode(), body
 
+    _counts = Handlers()
+
     def count(self, envelope: Envelope) -> None:
-        """Takes an event in."""
-        self._count(envelope.event)
+        """Takes an event in. Most are not counted."""
+        counts = self._counts.get(type(envelope.event))
+        if counts is not None:
+            counts(self, envelope.event)
 
-    @singledispatchmethod
-    def _count(self, event: Event) -> None:
-        """Most events are not counted."""
-
-    @_count.register
-    def _(self, event: InterceptionStarted) -> None:
+    @_counts.of(InterceptionStarted)
+    def _count_started(self, event: InterceptionStarted) -> None:
         labels = (event.provider, self._model_names.bounded(event.model or ""))
         caller = self._callers.bounded(*labels, self._clients.bounded(event.client), event.api)
         of_pool = event.credential.kind == "centralized"
@@ -226,8 +225,8 @@ class Metrics:
         if event.passed_through:
             self._passthrough.labels(event.provider).inc()
 
-    @_count.register
-    def _(self, event: InterceptionEnded) -> None:
+    @_counts.of(InterceptionEnded)
+    def _count_ended(self, event: InterceptionEnded) -> None:
         request = self._requests.pop(event.id)
         provider, model, client, api = request.caller
         self._inflight.labels(*request.labels).dec()
@@ -241,31 +240,31 @@ class Metrics:
         if request.of_pool and event.outcome is Outcome.REJECTED and event.status in REFUSED_WITH:
             self._exhaustions.labels(provider, REFUSED_WITH[event.status]).inc()
 
-    @_count.register
-    def _(self, event: AttemptStarted) -> None:
+    @_counts.of(AttemptStarted)
+    def _count_attempt_started(self, event: AttemptStarted) -> None:
         request = self._requests[event.id]
         if request.failure is not None:
             self._failovers.labels(*request.labels).inc()
         request.attempts, request.failure = request.attempts + 1, None
 
-    @_count.register
-    def _(self, event: AttemptFailed) -> None:
+    @_counts.of(AttemptFailed)
+    def _count_attempt_failed(self, event: AttemptFailed) -> None:
         self._requests[event.id].failure = event.reason
 
-    @_count.register
-    def _(self, event: ResponseStarted) -> None:
+    @_counts.of(ResponseStarted)
+    def _count_response_started(self, event: ResponseStarted) -> None:
         request = self._requests[event.id]
         outcome = None if request.failure is None else EXHAUSTED_BY.get(request.failure)
         if outcome is not None and not request.passed_through:  # whose body may be too large to be sent again
             self._exhaustions.labels(request.labels[0], outcome).inc()
         self._end_walk(request)
 
-    @_count.register
-    def _(self, event: PromptRecorded) -> None:
+    @_counts.of(PromptRecorded)
+    def _count_prompt_recorded(self, event: PromptRecorded) -> None:
         self._prompts.labels(*self._requests[event.id].labels).inc()
 
-    @_count.register
-    def _(self, event: ToolCalled) -> None:
+    @_counts.of(ToolCalled)
+    def _count_tool_called(self, event: ToolCalled) -> None:
         provider, model = self._requests[event.id].labels
         labels = self._tools_of.bounded(provider, model, self._tool_names.bounded(event.tool))
         if event.injected:
@@ -273,8 +272,8 @@ class Metrics:
         else:
             self._own_tools.labels(*labels).inc()
 
-    @_count.register
-    def _(self, event: TokensUsed) -> None:
+    @_counts.of(TokensUsed)
+    def _count_tokens_used(self, event: TokensUsed) -> None:
         provider, model, client, _ = self._requests[event.id].caller
         for name in ("input", "output", "cache_read_input", "cache_write_input"):
             self._tokens.labels(provider, model, name, client).inc(getattr(event, name))
@@ -282,15 +281,15 @@ class Metrics:
             if count > 0:
                 self._tokens.labels(provider, model, self._token_types.bounded(name), client).inc(count)
 
-    @_count.register
-    def _(self, event: CircuitChanged) -> None:
+    @_counts.of(CircuitChanged)
+    def _count_circuit_changed(self, event: CircuitChanged) -> None:
         labels = (event.provider, event.endpoint, self._model_names.bounded(event.model or ""))
         self._circuit.labels(*labels).set(CIRCUIT_LEVEL[event.state])
         if event.state == "open":
             self._trips.labels(*labels).inc()
 
-    @_count.register
-    def _(self, event: KeyChanged) -> None:
+    @_counts.of(KeyChanged)
+    def _count_key_changed(self, event: KeyChanged) -> None:
         for state in KeyState:
             self._key_state.labels(event.provider, event.key, state.value).set(state is event.state)
 
