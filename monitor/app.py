@@ -38,13 +38,13 @@ from monitor.lines.verdict import verdict
 from monitor.screens import palette
 from monitor.screens.colon import ColonScreen
 from monitor.screens.confirm import ConfirmScreen
-from monitor.screens.destinations import destinations
 from monitor.screens.help import EVERYWHERE, HelpScreen, key_help
 from monitor.screens.keys import KeysScreen
 from monitor.screens.live import LiveScreen
 from monitor.screens.reasoning import ReasoningScreen
 from monitor.screens.request import RequestScreen
 from monitor.screens.totals import TotalsScreen
+from monitor.screens.typed_commands import TypedCommands
 from monitor.screens.view import STATUS_S, Frame, View
 from monitor.screens.walkthrough import WalkthroughScreen
 from monitor.sources.bridge_socket import Source
@@ -52,10 +52,9 @@ from monitor.sources.lessons import Lessons
 from monitor.state.alerts import Alerts
 from monitor.state.past import BEFORE, MOST, TURNS
 from monitor.state.phase import running_ms
-from monitor.state.request_list import Listing, exactly, without_since
+from monitor.state.request_list import Listing
 from monitor.state.sessions import SessionAgent
 from monitor.state.state import Incoming, MonitorState
-from monitor.state.typed_command import read
 from monitor.styles import colours, themes
 from monitor.terminal.lending import LentTerminal, NotLent
 from monitor.widgets.views import VIEWS, ViewsBar
@@ -123,6 +122,7 @@ class MonitorApp(App[None]):
         self._theme = theme or themes.DARK
         self._lessons = lessons
         self.terminal = LentTerminal(self)
+        self.typed_commands = TypedCommands(self)
         self._frame_timer: Timer | None = None
         self._painted_at = float("-inf")
         self._snapshot_requested = False
@@ -225,7 +225,7 @@ class MonitorApp(App[None]):
         hello = self.state.hello
         return Frame(self.state, self.clock(), hello.url if hello else None, self.place)
 
-    def _choose_session(self, request: str | None) -> None:
+    def read_session(self, request: str | None) -> None:
         """Has the reasoning view open the session of that request."""
         before = self.reasoning.frame  # None where it was never in front: it must not be drawn yet
         self.reasoning.frame = self._frame()
@@ -250,7 +250,7 @@ class MonitorApp(App[None]):
             return
         self._came_from = before.NAME
         if before is self.live and after is self.reasoning:
-            self._choose_session(self.listing.selection.id)
+            self.read_session(self.listing.selection.id)
         if before is self.live and after is self.request:
             self.request.open(self.listing.selection.id)
         if after is self.live:  # it lies under all others
@@ -304,7 +304,7 @@ class MonitorApp(App[None]):
 
     @on(RequestScreen.Read)
     def _read_session(self, message: RequestScreen.Read) -> None:
-        self._choose_session(message.request)
+        self.read_session(message.request)
         self.action_view("reasoning")
 
     @on(KeysScreen.SendCommand)
@@ -318,11 +318,15 @@ class MonitorApp(App[None]):
 
     @on(TotalsScreen.ListRequests)
     def _list_requests(self, message: TotalsScreen.ListRequests) -> None:
-        self._list(message.query)
+        self.typed_commands.list_requests(message.query)
 
     @on(RequestScreen.Export)
     def _export_request(self, message: RequestScreen.Export) -> None:
-        self.run_worker(self._export(message.name, message.text), name="export")
+        self.export(message.name, message.text)
+
+    def export(self, name: str, text: str) -> None:
+        """Saves a text under that name, in the first place where that can be done."""
+        self.run_worker(self._export(name, text), name="export")
 
     async def _export(self, name: str, text: str) -> None:
         try:
@@ -343,14 +347,14 @@ class MonitorApp(App[None]):
 
     @on(View.Elsewhere)
     def _read_elsewhere(self, message: View.Elsewhere) -> None:
-        self._lend(self.terminal.page(message.text, message.name))
+        self.lend(self.terminal.page(message.text, message.name))
 
     @on(RequestScreen.Dump)
     def _read_dump(self, message: RequestScreen.Dump) -> None:
         id_ = message.request.id
-        self._lend(self.terminal.page_dump(id_, f"clearspan-{export.safe(id_)}.http"))
+        self.lend(self.terminal.page_dump(id_, f"clearspan-{export.safe(id_)}.http"))
 
-    def _lend(self, borrow: Coroutine[Any, Any, None]) -> None:
+    def lend(self, borrow: Coroutine[Any, Any, None]) -> None:
         """Lends the terminal to a program."""
 
         async def lend() -> None:
@@ -389,57 +393,24 @@ class MonitorApp(App[None]):
 
     def action_colon(self) -> None:
         """Takes a command that is typed."""
-        known = destinations(self.state, self.places)
-
-        def obey(text: str | None) -> None:
-            if text is not None:
-                command, rest = read(text, known)
-                self.action_go_to(command.word, rest)
-
-        self.push_screen(ColonScreen(known), obey)
+        known = self.typed_commands.known()
+        self.push_screen(
+            ColonScreen(known), lambda text: None if text is None else self.typed_commands.obey(text, known)
+        )
 
     def action_go_to(self, word: str, about: str) -> None:
         """Does what a typed command says; `about` is the name of what it is about, or any text."""
-        match word:
-            case "session":
-                self.action_view("reasoning")
-                self._choose_session(about)
-                self.reasoning.panes.follow = False
-                self.paint()
-            case "model" | "client":
-                self._list(exactly(word, about) or about)
-            case "key":
-                provider, _, hint = about.partition(" ")
-                self.keys.selected_name = (provider, hint)
-                self.action_view("keys")
-            case "filter":
-                self._list(about)
-            case "since":
-                kept = without_since(self.listing.filter.query)
-                self._list(f"{kept} since:{about}".strip() if about else kept)
-            case "theme":
-                self.theme = about
-            case "save":
-                self._save()
-            case "replay":
-                self._lend(self.terminal.play(about, self.theme))
-            case "help" | "quit":
-                self.call_later(self.run_action, word)
-            case _:
-                self.action_view(word)
+        self.typed_commands.go_to(word, about)
 
-    def _list(self, query: str) -> None:
-        self.live.filter(query)
-        self.action_view("live")
+    def run_later(self, action: str) -> None:
+        """Runs one of its actions once what is in front is closed."""
+        self.call_later(self.run_action, action)
 
-    def _save(self) -> None:
-        """Exports the request at hand."""
-        request = self.request.request if self.view is self.request else self.listing.selected
-        if request is None:
-            self.show_message("there is no request to save", "warn")
-            return
-        text = export.as_json(request, self.state.trace(request.id))
-        self.run_worker(self._export(export.file_name(request), text), name="export")
+    def use_theme(self, name: str | None = None) -> str:
+        """Changes the colours, if a name is given; the name of those that there are then."""
+        if name is not None:
+            self.theme = name
+        return self.theme
 
     def action_next_theme(self) -> None:
         """Changes the colours."""
@@ -462,7 +433,7 @@ class MonitorApp(App[None]):
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         """What the command palette offers."""
         yield from palette.commands(self, screen)
-        yield from palette.found_commands(self, destinations(self.state, self.places))
+        yield from palette.found_commands(self, self.typed_commands.known())
 
     def action_help(self) -> None:
         """Shows all keys."""
