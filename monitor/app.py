@@ -30,8 +30,8 @@ from bridge.events.entries import Interception
 from bridge.events.wire import Command, Hello, Reply, Snapshot
 from bridge.process import parent
 from monitor import export
+from monitor.lines import cancels, names
 from monitor.lines import format as fmt
-from monitor.lines import names
 from monitor.lines.format import neutralise
 from monitor.lines.span import Tone
 from monitor.lines.verdict import verdict
@@ -50,6 +50,7 @@ from monitor.screens.walkthrough import WalkthroughScreen
 from monitor.sources.bridge_socket import Source
 from monitor.sources.lessons import Lessons
 from monitor.state.alerts import Alerts
+from monitor.state.cancels import Cancels
 from monitor.state.past import BEFORE, MOST, TURNS
 from monitor.state.phase import running_ms
 from monitor.state.request_list import Listing
@@ -106,6 +107,7 @@ class MonitorApp(App[None]):
         self.state = MonitorState()
         self.listing = Listing()
         self.alerts = Alerts()
+        self.cancels = Cancels()
         self.live = LiveScreen(self.listing)
         self.reasoning = ReasoningScreen()
         self.keys = KeysScreen()
@@ -160,6 +162,7 @@ class MonitorApp(App[None]):
     def receive(self, incoming: Incoming) -> None:
         """Takes one message in and sees to it that a frame will show it."""
         self.state.apply(incoming, self.clock())
+        self._tell_of_cancels()
         if self.state.gap and not self._snapshot_requested:
             self._snapshot_requested = True
             self.run_worker(self._catch_up(), name="catch up")
@@ -205,6 +208,7 @@ class MonitorApp(App[None]):
         frame, view = self._frame(), self.view
         if view is not None and view.is_mounted:
             view.draw(frame)
+        self._tell_of_cancels()
         for provider in self.alerts.due(self.state, frame.now):
             self._alert(f"all keys of {provider} are out")
 
@@ -457,17 +461,26 @@ class MonitorApp(App[None]):
         )
 
     def _cancel_now(self, request: Interception) -> None:
-        command = Command(0, "cancel", id=request.id)
-        self.run_worker(self._send(command, f"cancelled {self._called(request)}"), name="cancel")
+        self.cancels.send(request.id, self._called(request), self.clock())
+        self.run_worker(self._send_cancel(request), name="cancel")
+
+    async def _send_cancel(self, request: Interception) -> None:
+        """Has the bridge cancel a request. What came of it is told when it has ended."""
+        reply = await self.source.send(Command(0, "cancel", id=request.id))
+        if not reply.ok:
+            self.cancels.withdraw(request.id)
+            self.show_message(f"could not cancel: {reply.error}", "bad")
+        elif self.cancels.waits_for(request.id):
+            self.show_message(f"cancelling {self._called(request)} …", "muted")
+
+    def _tell_of_cancels(self) -> None:
+        for settled in self.cancels.settle(self.state.request, self.clock()):
+            self.show_message(*cancels.settled(settled))
 
     def _called(self, request: Interception) -> str:
         """A request by its session and its id: Codex 2, 853af7ce."""
         name = self.state.roster.name(request.id)
         return f"{names.short(name) if name else fmt.one_line(request.started.client)}, {fmt.one_line(request.id)[:8]}"
-
-    async def _send(self, command: Command, done: str) -> None:
-        """Sends a command and says what came of it."""
-        await self._send_all([command], done)
 
     async def _send_all(self, commands: Sequence[Command], done: str) -> None:
         """Sends commands one after the other, each whatever became of the one before, and says what came of them."""
