@@ -30,8 +30,8 @@ from bridge.events.entries import Interception
 from bridge.events.wire import Command, Hello, Reply, Snapshot
 from bridge.process import parent
 from monitor import export
-from monitor.lines import cancels, names
 from monitor.lines import format as fmt
+from monitor.lines import messages, names
 from monitor.lines.format import neutralise
 from monitor.lines.span import Tone
 from monitor.lines.verdict import verdict
@@ -209,21 +209,20 @@ class MonitorApp(App[None]):
         if view is not None and view.is_mounted:
             view.draw(frame)
         self._tell_of_cancels()
-        for provider in self.alerts.due(self.state, frame.now):
-            self._alert(f"all keys of {provider} are out")
+        if begun := self.alerts.due(self.state, frame.now):
+            self._ring(*messages.alerts(begun, self.state))
 
-    def _alert(self, text: str) -> None:
+    def _ring(self, text: str, tone: Tone) -> None:
         """Rings, and says why to a terminal that shows notifications (OSC 9)."""
         shown = neutralise(text).replace("\n", " ")
-        self.show_message(shown, "bad")
+        self.show_message(shown, tone)
         if self._driver is not None:
             self._driver.write(f"\a\x1b]9;{shown}\a")
 
     def action_alerts(self) -> None:
-        """Rings from now on when all keys of a provider are out, or does so no more."""
+        """Rings from now on when something begins that a person should look after, or does so no more."""
         self.alerts.switch(self.state, self.clock())
-        wanted = self.alerts.wanted
-        self.show_message("bell when all keys of a provider are out" if wanted else "no bell", "good")
+        self.show_message(messages.BELL if self.alerts.wanted else "no bell", "good")
 
     def _frame(self) -> Frame:
         hello = self.state.hello
@@ -475,7 +474,7 @@ class MonitorApp(App[None]):
 
     def _tell_of_cancels(self) -> None:
         for settled in self.cancels.settle(self.state.request, self.clock()):
-            self.show_message(*cancels.settled(settled))
+            self.show_message(*messages.settled(settled))
 
     def _called(self, request: Interception) -> str:
         """A request by its session and its id: Codex 2, 853af7ce."""

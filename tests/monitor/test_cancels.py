@@ -8,7 +8,7 @@ import pytest
 
 from bridge.events.values import FailureReason, Outcome
 from bridge.events.vocabulary import AttemptFailed, AttemptStarted, Event, ResponseStarted
-from monitor.lines.cancels import settled
+from monitor.lines.messages import settled
 from monitor.state.cancels import MOST, Cancels
 from tests.support.folds import after
 from tests.support.play import START, ended, started
