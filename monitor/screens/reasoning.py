@@ -13,6 +13,7 @@ from textual.message import Message
 from bridge.events.entries import Interception
 from monitor.lines import agent_tree, vitals
 from monitor.lines.session_story import StoryReader, is_tool, outline, plain, request_of
+from monitor.lines.withheld import to_explain
 from monitor.screens.picker import Choice, PickerScreen
 from monitor.screens.view import Frame, View
 from monitor.state.sessions import Panes, SessionAgent
@@ -63,7 +64,8 @@ class ReasoningScreen(View):
         ("y Y", "copy this text, the whole story"),
         ("e", "read the session in $PAGER"),
         ("f", "follow: make room for what runs"),
-        ("Enter", "its request"),
+        ("Enter", "its request; what a line of retries hides"),
+        ("Space", "a page down, or what that line hides"),
         ("Escape", "end the search, or go back"),
     )
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -208,14 +210,16 @@ class ReasoningScreen(View):
     def _show(self, pane: AgentPane, agent: SessionAgent, frame: Frame) -> None:
         state = frame.state
         earlier = self._earlier[agent.id] = state.earlier_turns(agent)
-        blocks = self._reader.read(agent, frame.then, earlier)
+        session = state.roster.session(agent.last.id)
+        explained = to_explain(session.requests) if session else None
+        blocks = self._reader.read(agent, frame.then, earlier, explained)
         if self._depth == "thoughts":
             blocks = [block for block in blocks if not is_tool(block)]
         story = pane.story
         story.show(agent.id, blocks, live=agent.live)
-        session = state.picture.sessions.known.get(agent.session_id or "")
+        totals = state.picture.sessions.known.get(agent.session_id or "")
         subject = vitals.VitalsSubject(
-            agent.requests, state.paces.get(agent.last.id), session.tokens if session else None
+            agent.requests, state.paces.get(agent.last.id), totals.tokens if totals else None
         )
         pane.vitals.put(vitals.line(subject, frame.then, pane.vitals.size.width - 2))
         turn = f"turn {earlier + story.turn + 1} of {earlier + len(agent.requests)}"

@@ -23,7 +23,7 @@ TITLES, TITLES_BESIDE, NUMBERS = 72, 110, 40
 """Columns of the terminal from which on all titles stand there; in a view without a number, which has more keys of its
 own, the same; and from which on the numbers of the others do."""
 
-Part = tuple[Line, str]
+NamedPart = tuple[Line, str]
 """A view as it is shown, and its name."""
 
 
@@ -55,7 +55,7 @@ class ViewsBar(LineBar):
             self._ends.append((at, name))
         return at + 2 + whole if parts else 0
 
-    def _parts(self, columns: int, *, whole: bool) -> Iterator[Part]:
+    def _parts(self, columns: int, *, whole: bool) -> Iterator[NamedPart]:
         for number, (name, title) in enumerate(VIEWS.items(), 1):
             here = name == self._shown
             if here or columns >= NUMBERS:
