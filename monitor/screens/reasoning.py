@@ -15,6 +15,7 @@ from monitor.lines import agent_tree, vitals
 from monitor.lines.session_story import StoryReader, is_tool, outline, plain, request_of
 from monitor.lines.withheld import to_explain
 from monitor.screens.picker import Choice, PickerScreen
+from monitor.screens.turn_difference import DifferenceScreen
 from monitor.screens.view import Frame, View
 from monitor.state.sessions import Panes, SessionAgent
 from monitor.widgets.agent_pane import AgentPane
@@ -36,7 +37,7 @@ TWO_ROWS = 45
 """Lines from which on two rows of panes have room."""
 
 STORY_ACTIONS = (
-    *("another", "tree", "pick", "spread", "outline", "number", "older"),
+    *("another", "tree", "pick", "spread", "outline", "number", "older", "difference"),
     *("search", "visibility", "copy", "copy_all", "follow", "open"),
 )
 
@@ -55,6 +56,7 @@ class ReasoningScreen(View):
         ("=", "a pane for each agent that runs"),
         ("{ } #", "turn before, next, of that number"),
         ("o", "outline: a line a turn"),
+        ("D", "what the turn changed of the one before"),
         ("u", "load 50 older turns from the record"),
         ("[ ]", "the text before, the text after"),
         (". G", "the live end"),
@@ -77,6 +79,7 @@ class ReasoningScreen(View):
         Binding("slash", "search", "Search", key_display="/"),
         Binding("o", "outline", "Outline"),
         Binding("number_sign", "number", "Turn by number", show=False),
+        Binding("D", "difference", "What the turn changed", show=False),
         Binding("u", "older", "Older turns", show=False),
         Binding("y", "copy", "Copy"),
         Binding("Y", "copy_all", "Copy all", show=False),
@@ -340,6 +343,19 @@ class ReasoningScreen(View):
         self._asks_for_turn = True
         self.number.field.value = ""
         self.number.open()
+
+    def action_difference(self) -> None:
+        """Shows what the turn that one reads changed of the request before."""
+        agent = self.agent
+        if agent is not None and self.frame is not None:
+            name = agent_tree.title(agent, self.frame.state.roster, roomy=False)
+            earlier = self._earlier.get(agent.id, 0)
+            self.app.push_screen(DifferenceScreen(agent, name, self.pane.turn, earlier), self._leave_difference)
+
+    def _leave_difference(self, place: int | None) -> None:
+        if place is not None and place != self.pane.turn:
+            self.pane.go_to_turn(place)
+            self.redraw()
 
     def action_older(self) -> None:
         """Asks the record for the turns before."""
