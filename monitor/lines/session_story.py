@@ -91,7 +91,7 @@ class StoryReader:
             came = [answers.get(tool.tool_call_id or "") for tool in first.tools]
             said = (run.first, place, came)
             known = self._ended.get(first.id)
-            if known is not None and known[0] == said:
+            if known is not None and known[0] == said and not first.live:
                 chapter = known[1]
             else:
                 chapter = _chapter(first, run.first, now, last_prompt=prompt, answers=came, explained=place)

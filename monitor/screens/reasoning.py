@@ -9,18 +9,22 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Container, Horizontal
 from textual.message import Message
+from textual.widgets import Input
 
 from bridge.events.entries import Interception
 from monitor.lines import agent_tree, vitals
 from monitor.lines.session_story import StoryReader, is_tool, outline, plain, request_of
 from monitor.lines.withheld import to_explain
 from monitor.screens.picker import Choice, PickerScreen
+from monitor.screens.session_replay import FRAME_S, SessionReplay
 from monitor.screens.turn_difference import DifferenceScreen
 from monitor.screens.view import Frame, View
 from monitor.state.sessions import Panes, SessionAgent
+from monitor.state.state import Status
 from monitor.widgets.agent_pane import AgentPane
 from monitor.widgets.agent_tree import AgentTree
 from monitor.widgets.empty_state import EmptyState
+from monitor.widgets.replay import ReplayBar
 from monitor.widgets.session import SessionView, heading
 from monitor.widgets.sessions import SessionStrip
 from monitor.widgets.typed import TypedLine
@@ -37,7 +41,7 @@ TWO_ROWS = 45
 """Lines from which on two rows of panes have room."""
 
 STORY_ACTIONS = (
-    *("another", "tree", "pick", "spread", "outline", "number", "older", "difference"),
+    *("another", "tree", "pick", "spread", "outline", "number", "older", "difference", "replay"),
     *("search", "visibility", "copy", "copy_all", "follow", "open"),
 )
 
@@ -57,6 +61,9 @@ class ReasoningScreen(View):
         ("{ } #", "turn before, next, of that number"),
         ("o", "outline: a line a turn"),
         ("D", "what the turn changed of the one before"),
+        ("R", "replay the session at 4x; Escape: live"),
+        ("Space ← → + -", "in it: pause, 5 seconds, speed"),
+        ("Home End", "its beginning, its end"),
         ("u", "load 50 older turns from the record"),
         ("[ ]", "the text before, the text after"),
         (". G", "the live end"),
@@ -71,6 +78,13 @@ class ReasoningScreen(View):
         ("Escape", "end the search, or go back"),
     )
     BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("space", "steer('pause', 0)", "Pause the replay", show=False, priority=True),
+        Binding("left", "steer('seek', -1)", "Go back 5 s", show=False, priority=True),
+        Binding("right", "steer('seek', 1)", "Go on 5 s", show=False, priority=True),
+        Binding("home", "steer('start', 0)", "Go to the beginning", show=False, priority=True),
+        Binding("end", "steer('finish', 0)", "Go to the end", show=False, priority=True),
+        Binding("plus,equals_sign", "steer('speed', 1)", "Play faster", show=False, priority=True),
+        Binding("minus", "steer('speed', -1)", "Play slower", show=False, priority=True),
         Binding("left,h", "another(-1)", "Agent", key_display="←→"),
         Binding("right,l", "another(1)", "Next agent", show=False),
         Binding("a", "tree", "Agents"),
@@ -80,6 +94,7 @@ class ReasoningScreen(View):
         Binding("o", "outline", "Outline"),
         Binding("number_sign", "number", "Turn by number", show=False),
         Binding("D", "difference", "What the turn changed", show=False),
+        Binding("R", "replay", "Replay the session", show=False),
         Binding("u", "older", "Older turns", show=False),
         Binding("y", "copy", "Copy"),
         Binding("Y", "copy_all", "Copy all", show=False),
@@ -114,6 +129,9 @@ class ReasoningScreen(View):
         self._wants_tree: bool | None = None
         self._asks_for_turn = False
         self._earlier: dict[str, int] = {}
+        self._replay: SessionReplay | None = None
+        self._rewinds = 0
+        self._live_panes = self.panes
         self.empty_state = EmptyState()
         self.strip = SessionStrip()
         self.tree_of_agents = AgentTree()
@@ -138,11 +156,13 @@ class ReasoningScreen(View):
 
     def on_mount(self) -> None:
         super().on_mount()
+        self._play_frames = self.set_interval(FRAME_S, self._play, pause=True)
         for number, pane in enumerate(self.agent_panes):
             pane.display = number == 0
 
     def choose(self, request: str | None) -> None:
         """Opens the agent of that request, from the next frame on."""
+        self._end_replay()
         agent = self.frame.state.roster.agent(request) if self.frame is not None else None
         if agent is not None:
             self.panes.choose(agent.id)
@@ -164,6 +184,13 @@ class ReasoningScreen(View):
     def shows_tree(self) -> bool:
         """Whether the tree is there: beside the panes where there is room, else in their place."""
         return self.size.width >= TREE if self._wants_tree is None else self._wants_tree
+
+    def draw(self, frame: Frame) -> None:
+        if self._replay is None or not self._replay.has_begun:
+            super().draw(frame)
+        else:
+            super().draw(self._replay.frame(frame))
+            self.end_message(frame.now)
 
     def draw_body(self, frame: Frame) -> None:
         state = frame.state
@@ -212,7 +239,9 @@ class ReasoningScreen(View):
 
     def _show(self, pane: AgentPane, agent: SessionAgent, frame: Frame) -> None:
         state = frame.state
-        earlier = self._earlier[agent.id] = state.earlier_turns(agent)
+        if self._replay is None:
+            self._earlier[agent.id] = state.earlier_turns(agent)
+        earlier = self._earlier.get(agent.id, 0)
         session = state.roster.session(agent.last.id)
         explained = to_explain(session.requests) if session else None
         blocks = self._reader.read(agent, frame.then, earlier, explained)
@@ -227,7 +256,9 @@ class ReasoningScreen(View):
         pane.vitals.put(vitals.line(subject, frame.then, pane.vitals.size.width - 2))
         turn = f"turn {earlier + story.turn + 1} of {earlier + len(agent.requests)}"
         parts = [agent_tree.title(agent, state.roster, roomy=pane.size.width >= vitals.WIDE), turn]
-        if agent.live and not story.more():
+        if self._replay is not None:
+            parts.append(self._replay.badge())
+        elif agent.live and not story.more():
             parts.append("live")
         parts += DEPTHS[self._depth]
         if story.is_raw:
@@ -357,6 +388,64 @@ class ReasoningScreen(View):
             self.pane.go_to_turn(place)
             self.redraw()
 
+    def action_replay(self) -> None:
+        """Plays the session again that one reads, from its beginning; or goes back to what goes on."""
+        agent, frame = self.agent, self.frame
+        if self._replay is not None:
+            self._end_replay()
+        elif agent is not None and frame is not None:
+            session = frame.state.roster.session(agent.last.id)
+            if session is not None:
+                self._begin_replay(SessionReplay(session, frame.state, frame.then))
+
+    def _begin_replay(self, replay: SessionReplay) -> None:
+        self._replay, self._reader = replay, StoryReader()
+        self._live_panes, self.panes = self.panes, Panes(list(self.panes.open), self.panes.at, follow=False)
+        self.mount(replay.bar, after="#body")
+        self.run_worker(replay.run(), name="replay", group="replay", exclusive=True)
+        self._play_frames.resume()
+        self.pane.action_scroll_end()
+
+    def _play(self) -> None:
+        """A frame of the replay."""
+        replay = self._replay
+        if replay is None or self.frame is None:
+            return
+        if replay.rewinds != self._rewinds:
+            self._rewinds, self._reader = replay.rewinds, StoryReader()
+        if self.is_current:
+            self.redraw()
+        replay.bar.show(replay.replay)
+
+    def _end_replay(self) -> None:
+        """Goes back to what goes on, as it was left."""
+        if self._replay is None:
+            return
+        self._play_frames.pause()
+        self.workers.cancel_group(self, "replay")
+        self._replay.bar.remove()
+        self._replay, self._reader, self.panes = None, StoryReader(), self._live_panes
+        for story in self.session_views:
+            story.action_scroll_end()
+        self.post_message(self.Shown())
+
+    def on_screen_suspend(self) -> None:
+        """Another view has come to the front, or a question over this one, which leaves the replay going."""
+        if isinstance(self.app.screen, View):
+            self._end_replay()
+
+    def action_steer(self, how: str, steps: float) -> None:
+        """Pauses the replay, seeks in it, or changes its speed."""
+        if self._replay is not None:
+            self._replay.steer(how, steps)
+
+    @on(ReplayBar.Sought)
+    def _seek_share(self, message: ReplayBar.Sought) -> None:
+        if self._replay is not None:
+            message.stop()
+            replay = self._replay.replay
+            replay.seek_to(replay.begin + (replay.end - replay.begin) * message.share)
+
     def action_older(self) -> None:
         """Asks the record for the turns before."""
         if self.agent is not None:
@@ -421,13 +510,21 @@ class ReasoningScreen(View):
             self.post_message(self.Open(request_of(block.key)))
 
     def action_back(self) -> None:
-        """Ends the search; without one, goes back."""
+        """Ends the search, or else the replay; without either, goes back."""
         if self._query:
             self.typed.field.value = ""
+        elif self._replay is not None:
+            self._end_replay()
         else:
             self.post_message(self.Left())
 
     def check_action(self, action: str, _parameters: tuple[object, ...]) -> bool | None:
-        """The footer shows the keys that do something now."""
+        """The footer shows the keys that do something now. A replay has its own; of letters typed it takes none."""
+        if action == "steer":
+            return self._replay is not None and self.is_current and not isinstance(self.focused, Input)
+        if action == "replay" and self.frame is not None and self._replay is None:
+            return self.frame.state.status is not Status.REPLAY and not self.has_class("-blank")
+        if action == "older" and self._replay is not None:
+            return False
         needs_story = action in STORY_ACTIONS
         return not (needs_story and self.has_class("-blank"))
