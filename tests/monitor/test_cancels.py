@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
+import re
+import sys
+from collections.abc import Callable
+from contextlib import suppress
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
+from textual.pilot import Pilot
 
 from bridge.events.values import FailureReason, Outcome
 from bridge.events.vocabulary import AttemptFailed, AttemptStarted, Event, ResponseStarted
+from monitor.app import MonitorApp
 from monitor.lines.messages import settled
+from monitor.sources.bridge_socket import BridgeSource
 from monitor.state.cancels import MOST, Cancels
 from tests.support.folds import after
-from tests.support.play import START, ended, started
+from tests.support.play import START, ended, screen_text, started
+from tests.support.served import configure, environment
 
 FAILED = ended("a", Outcome.FAILED)
 OPEN = (AttemptStarted("a", 1, "sk"), ResponseStarted("a", 1, 200))
@@ -65,3 +76,72 @@ def test_no_more_are_waited_for_than_it_says() -> None:
     for number in range(MOST + 1):
         cancels.send(f"r{number}", "Codex", START)
     assert [cancels.waits_for(f"r{number}") for number in (0, 1, MOST)] == [False, True, True]
+
+
+class SlowUpstream:
+    """A provider that begins a stream and says no more, and notices when the bridge has let it go."""
+
+    def __init__(self) -> None:
+        self.asked = asyncio.Event()
+        self.closed = asyncio.Event()
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = await reader.readuntil(b"\r\n\r\n")
+        if head.startswith(b"POST"):
+            writer.write(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n")
+            writer.write(b"7\r\n: hey\n\n\r\n")
+            self.asked.set()
+            with suppress(ConnectionError):
+                while await reader.read(65_536):
+                    pass
+            self.closed.set()
+        writer.close()
+
+
+def test_a_real_bridge_has_let_upstream_go_when_the_monitor_says_so(tmp_path: Path) -> None:
+    async def run() -> None:
+        upstream = SlowUpstream()
+        async with asyncio.timeout(60), await asyncio.start_server(upstream.serve, "127.0.0.1", 0) as provider:
+            root = f"http://127.0.0.1:{provider.sockets[0].getsockname()[1]}"
+            bridge = await asyncio.create_subprocess_exec(
+                sys.executable, "-m", "bridge", "serve", *configure(tmp_path, root),
+                stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL, env=environment(tmp_path),
+            )  # fmt: skip
+            try:
+                await cancel_in_the_dashboard(tmp_path / "events.sock", upstream)
+            finally:
+                bridge.kill()
+                await bridge.wait()
+
+    asyncio.run(run())
+
+
+async def cancel_in_the_dashboard(path: Path, upstream: SlowUpstream) -> None:
+    app = MonitorApp(BridgeSource(path), str(path))
+    async with app.run_test(size=(100, 30)) as pilot:
+        await until(pilot, lambda: app.state.hello is not None)
+        assert app.state.hello is not None
+        port = int(app.state.hello.url.rpartition(":")[2])
+        body = json.dumps({"model": "gpt-5", "input": "hi", "stream": True})
+        _, client = await asyncio.open_connection("127.0.0.1", port)
+        client.write(
+            f"POST /openai/v1/responses HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/json\r\n"
+            f"content-length: {len(body)}\r\n\r\n{body}".encode()
+        )
+        async with asyncio.timeout(20):
+            await upstream.asked.wait()
+        await until(pilot, lambda: app.live.selected is not None and bool(app.live.selected.attempts))
+        assert not upstream.closed.is_set()
+        await pilot.press("X")
+        await until(pilot, lambda: "upstream closed after" in screen_text(app))
+        assert re.search(r"cancelled \S+.*; upstream closed after [\d,]+ ms", screen_text(app))
+        async with asyncio.timeout(20):  # what was said is so
+            await upstream.closed.wait()
+        client.close()
+
+
+async def until(pilot: Pilot[None], met: Callable[[], bool]) -> None:
+    async with asyncio.timeout(20):
+        while not met():
+            await asyncio.sleep(0.02)
+            await pilot.pause()
