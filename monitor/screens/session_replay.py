@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from monitor.screens.view import Frame
+from textual.timer import Timer
+
+from monitor.screens.view import Frame, View
 from monitor.sources.replay import STEP_S, Replay
 from monitor.sources.session_log import session_log
 from monitor.state.names import Name
@@ -29,15 +31,13 @@ class SessionReplay:
         self.replay = Replay(log.entries, speed=SPEED)
         self.replay.rewound = self._take
         self.estimated = log.estimated
-        self.rewinds = 0
-        """How often it has gone back: then requests that were over run again."""
         self.bar = ReplayBar()
         self._zone = now.tzinfo
         self._names: dict[str, Name] = {session.id: live.roster.names[session.id]}
         self._take(MonitorState())
 
     def _take(self, state: MonitorState) -> None:
-        self._state, self.rewinds = state, self.rewinds + 1
+        self._state = state
         state.call(self._names)
 
     def _receive(self, incoming: Incoming) -> None:
@@ -47,13 +47,10 @@ class SessionReplay:
         """Plays until it is cancelled."""
         await self.replay.run(self._receive)
 
-    @property
-    def has_begun(self) -> bool:
-        """Whether there is anything to be shown yet."""
-        return bool(self._state.picture.interceptions)
-
     def frame(self, live: Frame) -> Frame:
-        """What is shown in the place of that frame."""
+        """What is shown in the place of that frame; that frame itself as long as there is nothing else yet."""
+        if not self._state.picture.interceptions:
+            return live
         if self._state.status is Status.LIVE:
             self._state.status = Status.REPLAY
         return Frame(self._state, self.replay.now().astimezone(self._zone), live.url, live.place)
@@ -77,3 +74,40 @@ class SessionReplay:
             case _:
                 self.replay.change_speed(int(steps))
         self.bar.show(self.replay)
+
+    def seek_share(self, share: float) -> None:
+        """Goes to that share of it, from 0 to 1."""
+        self.replay.seek_to(self.replay.begin + (self.replay.end - self.replay.begin) * share)
+
+
+class SessionPlayer:
+    """Plays at most one session at a time in a view, which it has drawn anew for each frame of it."""
+
+    def __init__(self, view: View) -> None:
+        self.playing: SessionReplay | None = None
+        self._view = view
+        self._frames: Timer | None = None
+
+    def begin(self, replay: SessionReplay) -> None:
+        """Plays it from its beginning."""
+        self.playing = replay
+        self._view.mount(replay.bar, after="#body")
+        self._view.run_worker(replay.run(), name="replay", group="replay", exclusive=True)
+        self._frames = self._view.set_interval(FRAME_S, self._draw)
+
+    def _draw(self) -> None:
+        if self.playing is not None:
+            if self._view.is_current:
+                self._view.redraw()
+            self.playing.bar.show(self.playing.replay)
+
+    def end(self) -> bool:
+        """Plays no more; whether it did."""
+        replay, self.playing = self.playing, None
+        if replay is None:
+            return False
+        if self._frames is not None:
+            self._frames.stop()
+        self._view.workers.cancel_group(self._view, "replay")
+        replay.bar.remove()
+        return True
