@@ -16,9 +16,9 @@ KEY_HELP: KeyHelp = (
     ("=", "a pane for each agent that runs"),
     ("{ } #", "turn before, next, of that number"),
     ("o", "outline: a line a turn"),
-    ("D", "what the turn changed of the one before"),
-    ("R", "replay the session at 4x; Escape: live"),
-    ("Space ← → + -", "in it: pause, 5 seconds, speed"),
+    ("D", "what the turn changed"),
+    ("R", "replay at 4x; Escape: live"),
+    ("Space ← → + -", "in it: pause, 5 s, speed"),
     ("Home End", "its beginning, its end"),
     ("u", "load 50 older turns from the record"),
     ("[ ]", "the text before, the text after"),
@@ -29,8 +29,8 @@ KEY_HELP: KeyHelp = (
     ("y Y", "copy this text, the whole story"),
     ("e", "read the session in $PAGER"),
     ("f", "follow: make room for what runs"),
-    ("Enter", "its request; what a line of retries hides"),
-    ("Space", "a page down, or what that line hides"),
+    ("Enter", "its request; what retries hide"),
+    ("Space", "a page down; what retries hide"),
     ("Escape", "end the search, or go back"),
 )
 BINDINGS: list[BindingType] = [
