@@ -40,16 +40,19 @@ class TurnPair:
     turn: int
     before: Interception | None = None
     turn_before: int = 0
+    prompt_before: str | None = None
+    """The last prompt that was told before it: a request that brings results has none of its own."""
 
 
 def pair(requests: list[Interception], place: int, earlier: int = 0) -> TurnPair:
     """The turn at that place, and the last one before it that was of the conversation too: titles and summaries are no
     part of it. `earlier` turns come before the first of these."""
-    turn = place + 1 + earlier
-    for other in range(place - 1, -1, -1):
-        if not is_beside(requests[other].started.request_class):
-            return TurnPair(requests[place], turn, requests[other], other + 1 + earlier)
-    return TurnPair(requests[place], turn)
+    request, turn = requests[place], place + 1 + earlier
+    known = [other for other in range(place) if not is_beside(requests[other].started.request_class)]
+    if not known:
+        return TurnPair(request, turn)
+    prompt = next((requests[other].prompt for other in reversed(known) if requests[other].prompt), None)
+    return TurnPair(request, turn, requests[known[-1]], known[-1] + 1 + earlier, prompt)
 
 
 def compare(turns: TurnPair) -> list[Block]:
@@ -59,8 +62,8 @@ def compare(turns: TurnPair) -> list[Block]:
         why = "the turn before is not known here: u loads older ones" if turns.turn > 1 else "it is the first turn"
         return [_note("counts", ((why, "muted"),))]
     blocks = [_counts(request), *_settings(request, before)]
-    changed = [*_gone(request, before), *_come(turns, before)]
-    return [*blocks, *changed, _not_told(request, before, bool(changed))]
+    changed = [*_gone(turns), *_come(turns, before)]
+    return [*blocks, *changed, _not_told(turns, bool(changed))]
 
 
 def _note(key: str, *lines: Line, heading: Line = ()) -> Block:
@@ -105,33 +108,36 @@ def _value(value: object) -> str:
     return str(value).lower() if isinstance(value, bool) else fmt.one_line(str(value))
 
 
-def _gone(request: Interception, before: Interception) -> Iterator[Block]:
+def _gone(turns: TurnPair) -> Iterator[Block]:
     """What is there no more, as far as it can be told: the prompt, where another one stands in its place."""
+    request = turns.request
     removed = request.context.removed if request.context else 0
-    if _is_replaced(request, before):
-        lines = difference(before.prompt or "", request.prompt or "")
-        yield Block(
-            "prompt", "prompt", (("Prompt", "prompt"), ("  replaced", "muted")), text="\n".join(lines), form="diff"
-        )
+    if _is_replaced(turns):
+        lines = difference(turns.prompt_before or "", request.prompt or "")
+        heading: Line = (("Prompt", "prompt"), ("  replaced", "muted"))
+        yield Block("prompt", "prompt", heading, text="\n".join(lines), form="diff")
         removed -= 1
     if removed > 0:
-        yield Block(
-            "removed", "bad", ((f"-{fmt.plural(removed, 'message')}", "bad"), ("  not recorded which", "muted"))
-        )
+        count = fmt.plural(removed, "message")
+        yield Block("removed", "bad", ((f"-{count}", "bad"), ("  not recorded which", "muted")))
 
 
-def _is_replaced(request: Interception, before: Interception) -> bool:
+def _asks_anew(turns: TurnPair) -> bool:
+    return bool(turns.request.prompt) and turns.request.prompt != turns.prompt_before
+
+
+def _is_replaced(turns: TurnPair) -> bool:
     """Whether the prompt before is gone, and not only followed by another: then no more came than went."""
-    context = request.context
-    if context is None or not request.prompt or not before.prompt or request.prompt == before.prompt:
+    context = turns.request.context
+    if context is None or turns.prompt_before is None or not _asks_anew(turns):
         return False
-    return context.removed > 0 and context.added <= context.removed and not compacted(request)
+    return context.removed > 0 and context.added <= context.removed and not compacted(turns.request)
 
 
 def _come(turns: TurnPair, before: Interception) -> Iterator[Block]:
     """What came: what the turn before said and called, what its tools answered, what a person asked."""
     request, context = turns.request, turns.request.context
-    asked = bool(request.prompt and request.prompt != before.prompt)
+    asked = _asks_anew(turns)
     grew = context is not None and context.added > asked and not compacted(request)
     if grew and before.outcome is Outcome.COMPLETED:
         if before.answer:
@@ -143,7 +149,7 @@ def _come(turns: TurnPair, before: Interception) -> Iterator[Block]:
     calls = {tool.tool_call_id: tool.tool for tool in before.tools if tool.tool_call_id}
     for number, result in enumerate(request.results):
         yield _result(number, result, calls)
-    if request.prompt and asked and not _is_replaced(request, before):
+    if request.prompt and asked and not _is_replaced(turns):
         yield Block("prompt", "prompt", (("Prompt", "prompt"),), text=_added(request.prompt), form="diff")
 
 
@@ -173,14 +179,12 @@ def _added(text: str) -> str:
     return "\n".join(f"+{line}" for line in text.splitlines())
 
 
-def _not_told(request: Interception, before: Interception, changed: bool) -> Block:
+def _not_told(turns: TurnPair, changed: bool) -> Block:
+    request, context = turns.request, turns.request.context
     lines: list[str] = []
-    context = request.context
     if not changed and context is not None and not context.removed:
-        grown = "of what came, nothing is recorded" if context.added else "no text that is recorded changed"
-        lines.append(grown)
-    turns = (("this turn", request), ("the turn before", before))
-    if unknown := [whose for whose, turn in turns if turn.prompt is None]:
-        lines.append(f"the prompt of {' and of '.join(unknown)}")
+        lines.append("of what came, nothing is recorded" if context.added else "no text that is recorded changed")
+    if request.prompt is None and not request.results:
+        lines.append("its prompt")
     lines += NOT_TOLD
     return _note("not told", *(((line, "muted"),) for line in lines), heading=(("Not recorded", "muted"),))

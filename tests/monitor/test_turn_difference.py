@@ -71,6 +71,16 @@ def test_a_new_prompt_comes_and_an_edited_one_goes_too() -> None:
     assert "I look" not in text  # the one message that came is the prompt
 
 
+def test_a_round_of_tools_has_no_prompt_and_the_one_before_it_stands() -> None:
+    result = ToolResultBrought("b", "c1", 3, is_error=False, text="one")
+    tools = [*FIRST, started("b"), result, context("b", 3), ended("b")]
+    assert "its prompt" not in told(*tools)
+    again = [started("c"), context("c", 2), PromptRecorded("c", "r", "fix the test\nplease")]
+    assert "please" not in told(*tools, *again)
+    edited = [started("c"), context("c", 1, 1), PromptRecorded("c", "r", "fix the test\nnow")]
+    assert " fix the test\n-please\n+now" in told(*tools, *edited)
+
+
 def test_what_changed_of_the_request_itself_is_told() -> None:
     other = started("b", model="gpt-6", streaming=False, request_class="main")
     text = told(*FIRST, other, context("b", system=True, tools=True), SAME_PROMPT)
@@ -87,7 +97,7 @@ def test_what_changed_of_the_request_itself_is_told() -> None:
         ([started("b"), context("b"), SAME_PROMPT], "no text that is recorded changed"),
         ([started("b"), context("b", 1, 5), Noted("b", "compaction"), SAME_PROMPT], "-5 messages  not recorded which"),
         ([started("b"), context("b", 1, 5), Noted("b", "compaction"), SAME_PROMPT], "⧉ compacted"),
-        ([started("b"), context("b", 3)], "the prompt of this turn"),
+        ([started("b"), context("b", 3)], "Not recorded\nits prompt\n"),
         ([started("b", request_class="title")], "a request of class title is no part of it"),
     ],
 )
@@ -103,7 +113,7 @@ def test_what_a_broken_or_compacted_turn_said_is_not_taken_to_have_come() -> Non
     unrecorded = [started("a"), ended("a"), started("b"), context("b", 2)]
     text = told(*unrecorded)
     assert "of what came, nothing is recorded" in text
-    assert "the prompt of this turn and of the turn before" in text
+    assert "its prompt" in text
 
 
 def test_titles_and_summaries_are_passed_over() -> None:
