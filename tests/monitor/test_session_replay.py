@@ -38,6 +38,14 @@ from tests.support.scene import two_sessions
 SMALL = (100, 30)
 
 
+def long_session(stage: Stage) -> None:
+    """What `two_sessions` shows, and an answer that goes on for two minutes: half a minute to be played in."""
+    two_sessions(stage)
+    for number in range(12):
+        stage.clock.forward(10)
+        stage.tell(AnswerDelta("61728394", f" {number}" if number < 11 else "\nthe end"))
+
+
 def log_of(state: MonitorState) -> SessionLog:
     requests = list(state.picture.interceptions.values())
     return session_log(requests, state.trace, START + timedelta(hours=1))
@@ -134,7 +142,7 @@ def test_a_trace_that_lost_its_middle_is_no_source_of_times() -> None:
 
 def test_a_session_is_played_again_and_left_as_it_was() -> None:
     async def act(stage: Stage, pilot: Pilot[None]) -> None:
-        two_sessions(stage)
+        long_session(stage)
         screen = await press(stage, pilot, "2")
         assert "▷" not in screen
         before = list(stage.app.reasoning.panes.open)
@@ -152,11 +160,12 @@ def test_a_session_is_played_again_and_left_as_it_was() -> None:
         await stage.until(pilot, "‖ 2x")
         await press(stage, pilot, "plus", "end")
         await stage.until(pilot, "turn 2 of 2 · ▷ replay 4x")
-        screen = await stage.until(pilot, "■ 4x")
-        assert "blocks writes." not in screen  # it was told after the replay had begun
+        await stage.until(pilot, "■ 4x")
+        screen = await stage.until(pilot, "the end")
+        assert "writes." not in screen  # it was told after the replay had begun
         await press(stage, pilot, "escape")
         screen = await stage.until(pilot, "● live")
-        assert "writes." in screen
+        assert "the end writes." in screen
         assert view(stage) == "reasoning"
         assert stage.app.reasoning.panes.open == before
         assert not list(stage.app.screen.query(ReplayBar))
@@ -166,7 +175,7 @@ def test_a_session_is_played_again_and_left_as_it_was() -> None:
 
 def test_a_replay_goes_back_within_a_request() -> None:
     async def act(stage: Stage, pilot: Pilot[None]) -> None:
-        two_sessions(stage)
+        long_session(stage)
         await press(stage, pilot, "2", "R")
         await stage.until(pilot, "▷ replay 4x")
         await press(stage, pilot, "space", "end")
@@ -175,14 +184,14 @@ def test_a_replay_goes_back_within_a_request() -> None:
         screen = await stage.until(pilot, "● turn 1")  # it runs again, though it was over
         assert "✓ turn 1" not in screen
         await pilot.click(ReplayBar, offset=(60, 0))
-        await stage.until(pilot, "The migration adds")
+        await stage.until(pilot, "turn 2 of 2")
 
     play((100, 40), act)
 
 
 def test_another_view_ends_it_and_a_question_over_it_does_not() -> None:
     async def act(stage: Stage, pilot: Pilot[None]) -> None:
-        two_sessions(stage)
+        long_session(stage)
         await press(stage, pilot, "2", "R")
         await stage.until(pilot, "▷ replay")
         await press(stage, pilot, "space", "end", "o")
