@@ -25,15 +25,17 @@ from bridge.events.vocabulary import (
     ToolResultBrought,
 )
 from bridge.events.wire import Envelope, Snapshot
+from monitor.replay_app import ReplayApp
 from monitor.sources.event_log import LogEntry
+from monitor.sources.replay import Replay
 from monitor.sources.session_log import PIECES, SessionLog, session_log
 from monitor.state.state import MonitorState
 from monitor.state.trace import Trace
 from monitor.widgets.replay import ReplayBar
 from tests.support.folds import HISTORIES, envelopes, fold, live, snapshot_after
 from tests.support.hands import play, press, view
-from tests.support.play import START, Stage, ended, spent, started, story
-from tests.support.scene import two_sessions
+from tests.support.play import START, Stage, ended, screen_text, spent, started, story
+from tests.support.scene import recorded_scene, two_sessions
 
 SMALL = (100, 30)
 
@@ -221,5 +223,39 @@ def test_turns_from_the_record_are_played_with_estimated_times() -> None:
         stage.seq = 10
         await press(stage, pilot, "2", "R")
         await stage.until(pilot, "▷ replay 4x · times of 1 estimated · esc live")
+
+    play(SMALL, act)
+
+
+def test_a_log_that_is_played_plays_no_session_of_its_own() -> None:
+    async def run() -> None:
+        replay = Replay(recorded_scene(), speed=1_000.0)
+        app = ReplayApp(replay, "a log")
+        async with asyncio.timeout(60), app.run_test(size=(100, 30)) as pilot:
+            replay.seek_to(replay.end)
+            await pilot.press("2")
+            while "turn" not in screen_text(app):
+                app.paint()
+                await pilot.pause(0.01)
+            await pilot.press("R")
+            await pilot.pause()
+            assert len(app.screen.query(ReplayBar)) == 1
+            assert "esc live" not in screen_text(app)
+
+    asyncio.run(run())
+
+
+def test_both_are_in_the_palette() -> None:
+    async def act(stage: Stage, pilot: Pilot[None]) -> None:
+        two_sessions(stage)
+        await press(stage, pilot, "2")
+        titles = {command.title for command in stage.app.get_system_commands(stage.app.screen)}
+        assert {"What the turn changed", "Replay the session"} <= titles
+        assert "Pause the replay" not in titles
+        await press(stage, pilot, "R")
+        await stage.until(pilot, "▷ replay")
+        titles = {command.title for command in stage.app.get_system_commands(stage.app.screen)}
+        assert "Pause the replay" in titles
+        assert "Older turns" not in titles
 
     play(SMALL, act)
