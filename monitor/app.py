@@ -26,16 +26,15 @@ from textual.filter import ANSIToTruecolor, LineFilter, Monochrome
 from textual.screen import Screen
 from textual.timer import Timer
 
-from bridge.events.entries import Interception
 from bridge.events.wire import Command, Hello, Reply, Snapshot
 from bridge.process import parent
 from monitor import export
 from monitor.lines import format as fmt
-from monitor.lines import messages, names
+from monitor.lines import messages
 from monitor.lines.format import neutralise
 from monitor.lines.span import Tone
-from monitor.lines.verdict import verdict
 from monitor.screens import palette
+from monitor.screens.cancelling import Cancelling
 from monitor.screens.colon import ColonScreen
 from monitor.screens.confirm import ConfirmScreen
 from monitor.screens.help import EVERYWHERE, HelpScreen, key_help
@@ -50,9 +49,7 @@ from monitor.screens.walkthrough import WalkthroughScreen
 from monitor.sources.bridge_socket import Source
 from monitor.sources.lessons import Lessons
 from monitor.state.alerts import Alerts
-from monitor.state.cancels import Cancels
 from monitor.state.past import BEFORE, MOST, TURNS
-from monitor.state.phase import running_ms
 from monitor.state.request_list import Listing
 from monitor.state.sessions import SessionAgent
 from monitor.state.state import Incoming, MonitorState
@@ -107,7 +104,7 @@ class MonitorApp(App[None]):
         self.state = MonitorState()
         self.listing = Listing()
         self.alerts = Alerts()
-        self.cancels = Cancels()
+        self.cancelling = Cancelling(self)
         self.live = LiveScreen(self.listing)
         self.reasoning = ReasoningScreen()
         self.keys = KeysScreen()
@@ -162,7 +159,7 @@ class MonitorApp(App[None]):
     def receive(self, incoming: Incoming) -> None:
         """Takes one message in and sees to it that a frame will show it."""
         self.state.apply(incoming, self.clock())
-        self._tell_of_cancels()
+        self.cancelling.tell()
         if self.state.gap and not self._snapshot_requested:
             self._snapshot_requested = True
             self.run_worker(self._catch_up(), name="catch up")
@@ -208,7 +205,7 @@ class MonitorApp(App[None]):
         frame, view = self._frame(), self.view
         if view is not None and view.is_mounted:
             view.draw(frame)
-        self._tell_of_cancels()
+        self.cancelling.tell()
         if begun := self.alerts.due(self.state, frame.now):
             self._ring(*messages.alerts(begun, self.state))
 
@@ -444,42 +441,15 @@ class MonitorApp(App[None]):
 
     @on(View.Cancel)
     def _cancel(self, message: View.Cancel) -> None:
-        request = message.request
-        if not request.live:
-            self.show_message(f"{self._called(request)} has ended already", "muted")
-            return
-        if not message.asks:
-            self._cancel_now(request)
-            return
-        pace = self.state.paces.get(request.id)
-        out = f", ~{fmt.tokens(int(pace.tokens))} tokens out" if pace is not None else ""
-        stands, time = verdict(request, self.clock()), fmt.clock(running_ms(request, self.clock()) / 1000)
-        self.push_screen(
-            ConfirmScreen(f"Cancel {self._called(request)}?", f"{stands.word} {time}{out}"),
-            lambda sure: self._cancel_now(request) if sure else None,
-        )
+        self.cancelling.cancel(message.request, asks=message.asks)
 
-    def _cancel_now(self, request: Interception) -> None:
-        self.cancels.send(request.id, self._called(request), self.clock())
-        self.run_worker(self._send_cancel(request), name="cancel")
+    def ask(self, question: ConfirmScreen, answered: Callable[[bool | None], None]) -> None:
+        """Asks a person."""
+        self.push_screen(question, answered)
 
-    async def _send_cancel(self, request: Interception) -> None:
-        """Has the bridge cancel a request. What came of it is told when it has ended."""
-        reply = await self.source.send(Command(0, "cancel", id=request.id))
-        if not reply.ok:
-            self.cancels.withdraw(request.id)
-            self.show_message(f"could not cancel: {reply.error}", "bad")
-        elif self.cancels.waits_for(request.id):
-            self.show_message(f"cancelling {self._called(request)} …", "muted")
-
-    def _tell_of_cancels(self) -> None:
-        for settled in self.cancels.settle(self.state.request, self.clock()):
-            self.show_message(*messages.settled(settled))
-
-    def _called(self, request: Interception) -> str:
-        """A request by its session and its id: Codex 2, 853af7ce."""
-        name = self.state.roster.name(request.id)
-        return f"{names.short(name) if name else fmt.one_line(request.started.client)}, {fmt.one_line(request.id)[:8]}"
+    def start(self, work: Coroutine[Any, Any, None], name: str) -> None:
+        """Has something done beside all else; it ends with the app."""
+        self.run_worker(work, name=name)
 
     async def _send_all(self, commands: Sequence[Command], done: str) -> None:
         """Sends commands one after the other, each whatever became of the one before, and says what came of them."""
