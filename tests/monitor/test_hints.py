@@ -12,7 +12,7 @@ from monitor.sources.lessons import Lessons
 from tests.support.hands import five_requests, play, press, view
 from tests.support.play import Stage, story
 
-WIDTHS = (200, 120, 110, 109, 80, 72, 71, 60, 48, 40, 39, 30)
+WIDTHS = (120, 109, 80, 72, 71, 60, 40, 30)
 
 
 def last_line(screen: str) -> str:
