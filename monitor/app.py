@@ -26,36 +26,33 @@ from textual.filter import ANSIToTruecolor, LineFilter, Monochrome
 from textual.screen import Screen
 from textual.timer import Timer
 
-from bridge.events.entries import Interception
 from bridge.events.wire import Command, Hello, Reply, Snapshot
 from bridge.process import parent
 from monitor import export
 from monitor.lines import format as fmt
-from monitor.lines import names
+from monitor.lines import messages
 from monitor.lines.format import neutralise
 from monitor.lines.span import Tone
-from monitor.lines.verdict import verdict
 from monitor.screens import palette
+from monitor.screens.cancelling import Cancelling
 from monitor.screens.colon import ColonScreen
 from monitor.screens.confirm import ConfirmScreen
-from monitor.screens.destinations import destinations
 from monitor.screens.help import EVERYWHERE, HelpScreen, key_help
 from monitor.screens.keys import KeysScreen
 from monitor.screens.live import LiveScreen
 from monitor.screens.reasoning import ReasoningScreen
 from monitor.screens.request import RequestScreen
 from monitor.screens.totals import TotalsScreen
+from monitor.screens.typed_commands import TypedCommands
 from monitor.screens.view import STATUS_S, Frame, View
 from monitor.screens.walkthrough import WalkthroughScreen
 from monitor.sources.bridge_socket import Source
 from monitor.sources.lessons import Lessons
 from monitor.state.alerts import Alerts
 from monitor.state.past import BEFORE, MOST, TURNS
-from monitor.state.phase import running_ms
-from monitor.state.request_list import Listing, exactly, without_since
+from monitor.state.request_list import Listing
 from monitor.state.sessions import SessionAgent
 from monitor.state.state import Incoming, MonitorState
-from monitor.state.typed_command import read
 from monitor.styles import colours, themes
 from monitor.terminal.lending import LentTerminal, NotLent
 from monitor.widgets.views import VIEWS, ViewsBar
@@ -107,6 +104,7 @@ class MonitorApp(App[None]):
         self.state = MonitorState()
         self.listing = Listing()
         self.alerts = Alerts()
+        self.cancelling = Cancelling(self)
         self.live = LiveScreen(self.listing)
         self.reasoning = ReasoningScreen()
         self.keys = KeysScreen()
@@ -123,6 +121,7 @@ class MonitorApp(App[None]):
         self._theme = theme or themes.DARK
         self._lessons = lessons
         self.terminal = LentTerminal(self)
+        self.typed_commands = TypedCommands(self)
         self._frame_timer: Timer | None = None
         self._painted_at = float("-inf")
         self._snapshot_requested = False
@@ -160,6 +159,7 @@ class MonitorApp(App[None]):
     def receive(self, incoming: Incoming) -> None:
         """Takes one message in and sees to it that a frame will show it."""
         self.state.apply(incoming, self.clock())
+        self.cancelling.tell()
         if self.state.gap and not self._snapshot_requested:
             self._snapshot_requested = True
             self.run_worker(self._catch_up(), name="catch up")
@@ -205,27 +205,27 @@ class MonitorApp(App[None]):
         frame, view = self._frame(), self.view
         if view is not None and view.is_mounted:
             view.draw(frame)
-        for provider in self.alerts.due(self.state, frame.now):
-            self._alert(f"all keys of {provider} are out")
+        self.cancelling.tell()
+        if begun := self.alerts.due(self.state, frame.now):
+            self._ring(*messages.alerts(begun, self.state))
 
-    def _alert(self, text: str) -> None:
+    def _ring(self, text: str, tone: Tone) -> None:
         """Rings, and says why to a terminal that shows notifications (OSC 9)."""
         shown = neutralise(text).replace("\n", " ")
-        self.show_message(shown, "bad")
+        self.show_message(shown, tone)
         if self._driver is not None:
             self._driver.write(f"\a\x1b]9;{shown}\a")
 
     def action_alerts(self) -> None:
-        """Rings from now on when all keys of a provider are out, or does so no more."""
+        """Rings from now on when something begins that a person should look after, or does so no more."""
         self.alerts.switch(self.state, self.clock())
-        wanted = self.alerts.wanted
-        self.show_message("bell when all keys of a provider are out" if wanted else "no bell", "good")
+        self.show_message(messages.BELL if self.alerts.wanted else "no bell", "good")
 
     def _frame(self) -> Frame:
         hello = self.state.hello
         return Frame(self.state, self.clock(), hello.url if hello else None, self.place)
 
-    def _choose_session(self, request: str | None) -> None:
+    def read_session(self, request: str | None) -> None:
         """Has the reasoning view open the session of that request."""
         before = self.reasoning.frame  # None where it was never in front: it must not be drawn yet
         self.reasoning.frame = self._frame()
@@ -250,7 +250,7 @@ class MonitorApp(App[None]):
             return
         self._came_from = before.NAME
         if before is self.live and after is self.reasoning:
-            self._choose_session(self.listing.selection.id)
+            self.read_session(self.listing.selection.id)
         if before is self.live and after is self.request:
             self.request.open(self.listing.selection.id)
         if after is self.live:  # it lies under all others
@@ -304,7 +304,7 @@ class MonitorApp(App[None]):
 
     @on(RequestScreen.Read)
     def _read_session(self, message: RequestScreen.Read) -> None:
-        self._choose_session(message.request)
+        self.read_session(message.request)
         self.action_view("reasoning")
 
     @on(KeysScreen.SendCommand)
@@ -318,11 +318,15 @@ class MonitorApp(App[None]):
 
     @on(TotalsScreen.ListRequests)
     def _list_requests(self, message: TotalsScreen.ListRequests) -> None:
-        self._list(message.query)
+        self.typed_commands.list_requests(message.query)
 
     @on(RequestScreen.Export)
     def _export_request(self, message: RequestScreen.Export) -> None:
-        self.run_worker(self._export(message.name, message.text), name="export")
+        self.export(message.name, message.text)
+
+    def export(self, name: str, text: str) -> None:
+        """Saves a text under that name, in the first place where that can be done."""
+        self.run_worker(self._export(name, text), name="export")
 
     async def _export(self, name: str, text: str) -> None:
         try:
@@ -343,14 +347,14 @@ class MonitorApp(App[None]):
 
     @on(View.Elsewhere)
     def _read_elsewhere(self, message: View.Elsewhere) -> None:
-        self._lend(self.terminal.page(message.text, message.name))
+        self.lend(self.terminal.page(message.text, message.name))
 
     @on(RequestScreen.Dump)
     def _read_dump(self, message: RequestScreen.Dump) -> None:
         id_ = message.request.id
-        self._lend(self.terminal.page_dump(id_, f"clearspan-{export.safe(id_)}.http"))
+        self.lend(self.terminal.page_dump(id_, f"clearspan-{export.safe(id_)}.http"))
 
-    def _lend(self, borrow: Coroutine[Any, Any, None]) -> None:
+    def lend(self, borrow: Coroutine[Any, Any, None]) -> None:
         """Lends the terminal to a program."""
 
         async def lend() -> None:
@@ -389,57 +393,24 @@ class MonitorApp(App[None]):
 
     def action_colon(self) -> None:
         """Takes a command that is typed."""
-        known = destinations(self.state, self.places)
-
-        def obey(text: str | None) -> None:
-            if text is not None:
-                command, rest = read(text, known)
-                self.action_go_to(command.word, rest)
-
-        self.push_screen(ColonScreen(known), obey)
+        known = self.typed_commands.known()
+        self.push_screen(
+            ColonScreen(known), lambda text: None if text is None else self.typed_commands.obey(text, known)
+        )
 
     def action_go_to(self, word: str, about: str) -> None:
         """Does what a typed command says; `about` is the name of what it is about, or any text."""
-        match word:
-            case "session":
-                self.action_view("reasoning")
-                self._choose_session(about)
-                self.reasoning.panes.follow = False
-                self.paint()
-            case "model" | "client":
-                self._list(exactly(word, about) or about)
-            case "key":
-                provider, _, hint = about.partition(" ")
-                self.keys.selected_name = (provider, hint)
-                self.action_view("keys")
-            case "filter":
-                self._list(about)
-            case "since":
-                kept = without_since(self.listing.filter.query)
-                self._list(f"{kept} since:{about}".strip() if about else kept)
-            case "theme":
-                self.theme = about
-            case "save":
-                self._save()
-            case "replay":
-                self._lend(self.terminal.play(about, self.theme))
-            case "help" | "quit":
-                self.call_later(self.run_action, word)
-            case _:
-                self.action_view(word)
+        self.typed_commands.go_to(word, about)
 
-    def _list(self, query: str) -> None:
-        self.live.filter(query)
-        self.action_view("live")
+    def run_later(self, action: str) -> None:
+        """Runs one of its actions once what is in front is closed."""
+        self.call_later(self.run_action, action)
 
-    def _save(self) -> None:
-        """Exports the request at hand."""
-        request = self.request.request if self.view is self.request else self.listing.selected
-        if request is None:
-            self.show_message("there is no request to save", "warn")
-            return
-        text = export.as_json(request, self.state.trace(request.id))
-        self.run_worker(self._export(export.file_name(request), text), name="export")
+    def use_theme(self, name: str | None = None) -> str:
+        """Changes the colours, if a name is given; the name of those that there are then."""
+        if name is not None:
+            self.theme = name
+        return self.theme
 
     def action_next_theme(self) -> None:
         """Changes the colours."""
@@ -462,7 +433,7 @@ class MonitorApp(App[None]):
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         """What the command palette offers."""
         yield from palette.commands(self, screen)
-        yield from palette.found_commands(self, destinations(self.state, self.places))
+        yield from palette.found_commands(self, self.typed_commands.known())
 
     def action_help(self) -> None:
         """Shows all keys."""
@@ -470,33 +441,15 @@ class MonitorApp(App[None]):
 
     @on(View.Cancel)
     def _cancel(self, message: View.Cancel) -> None:
-        request = message.request
-        if not request.live:
-            self.show_message(f"{self._called(request)} has ended already", "muted")
-            return
-        if not message.asks:
-            self._cancel_now(request)
-            return
-        pace = self.state.paces.get(request.id)
-        out = f", ~{fmt.tokens(int(pace.tokens))} tokens out" if pace is not None else ""
-        stands, time = verdict(request, self.clock()), fmt.clock(running_ms(request, self.clock()) / 1000)
-        self.push_screen(
-            ConfirmScreen(f"Cancel {self._called(request)}?", f"{stands.word} {time}{out}"),
-            lambda sure: self._cancel_now(request) if sure else None,
-        )
+        self.cancelling.cancel(message.request, asks=message.asks)
 
-    def _cancel_now(self, request: Interception) -> None:
-        command = Command(0, "cancel", id=request.id)
-        self.run_worker(self._send(command, f"cancelled {self._called(request)}"), name="cancel")
+    def ask(self, question: ConfirmScreen, answered: Callable[[bool | None], None]) -> None:
+        """Asks a person."""
+        self.push_screen(question, answered)
 
-    def _called(self, request: Interception) -> str:
-        """A request by its session and its id: Codex 2, 853af7ce."""
-        name = self.state.roster.name(request.id)
-        return f"{names.short(name) if name else fmt.one_line(request.started.client)}, {fmt.one_line(request.id)[:8]}"
-
-    async def _send(self, command: Command, done: str) -> None:
-        """Sends a command and says what came of it."""
-        await self._send_all([command], done)
+    def start(self, work: Coroutine[Any, Any, None], name: str) -> None:
+        """Has something done beside all else; it ends with the app."""
+        self.run_worker(work, name=name)
 
     async def _send_all(self, commands: Sequence[Command], done: str) -> None:
         """Sends commands one after the other, each whatever became of the one before, and says what came of them."""

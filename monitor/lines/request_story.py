@@ -107,14 +107,15 @@ def _attempts(request: Interception, now: datetime) -> Block:
     heading: list[Span] = [("Attempts", "warn" if failed else "muted")]
     if failed:
         heading.append((f"  {failed} failed", "muted"))
-    lines = [_attempt(attempt) for attempt in request.attempts]
+    lines = [attempt_line(attempt) for attempt in request.attempts]
     if request.waiting_until:
         left = fmt.clock(fmt.seconds_between(now, request.waiting_until))
         lines.append((("◌ ", "warn"), (f"every key cools; the next is ready in {left}", "warn")))
     return Block("attempts", "warn" if failed else "muted", tuple(heading), tuple(lines))
 
 
-def _attempt(attempt: Attempt) -> Line:
+def attempt_line(attempt: Attempt) -> Line:
+    """Which key was tried, and what came of it."""
     number, key = f"{attempt.attempt} ", f"{fmt.one_line(attempt.key)}  "
     status = "" if attempt.status is None else f"{attempt.status} "
     if attempt.reason is None:
@@ -135,16 +136,20 @@ def _attempt(attempt: Attempt) -> Line:
 def _thought(thought: Thought) -> Block:
     key = f"thought {thought.index}"
     if thought.withheld is not None:
-        amount = f", {fmt.size(thought.bytes)}" if thought.bytes else ""
-        amount += f", ~{fmt.tokens(thought.estimated_tokens)} tokens" if thought.estimated_tokens else ""
         heading: Line = (("Thought", "withheld"), ("  withheld", "withheld"))
-        why: Line = ((f"no text: {WITHHELD[thought.withheld]}{amount}", "withheld"),)
+        why: Line = ((f"no text: {WITHHELD[thought.withheld]}{withheld_amount(thought, ', ')}", "withheld"),)
         return Block(key, "withheld", heading, (why,), thought.text, form="prose")
     source = SOURCES[thought.source] if thought.source else ""
     tone = TONES[thought.source]
     length = f" ~{fmt.tokens(thought.estimated_tokens)} tokens" if thought.estimated_tokens else ""
     pending: Line = () if thought.recorded else ((f"  …{length}", "live"),)
     return Block(key, tone, (("Thought", tone), (f"  {source}", "muted"), *pending), text=thought.text, form="prose")
+
+
+def withheld_amount(thought: Thought, before: str) -> str:
+    """How much is kept back, as far as that is told."""
+    amount = f"{before}{fmt.size(thought.bytes)}" if thought.bytes else ""
+    return amount + (f"{before}~{fmt.tokens(thought.estimated_tokens)} tokens" if thought.estimated_tokens else "")
 
 
 def _tool(number: int, tool: Tool) -> Block:

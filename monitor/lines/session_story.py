@@ -19,8 +19,10 @@ from monitor.lines.blocks import Block
 from monitor.lines.marks import compacted, served_other
 from monitor.lines.request_row import tokens_in
 from monitor.lines.request_story import SEPARATOR, story_blocks
+from monitor.lines.retries import collapse_attempts, collapsed, runs
 from monitor.lines.span import Line, Span, Tone
 from monitor.lines.verdict import mark, verdict
+from monitor.lines.withheld import ThoughtPlace, in_short, with_advice
 from monitor.state.phase import running_ms
 from monitor.state.sessions import SessionAgent
 
@@ -45,11 +47,6 @@ def is_tool(block: Block) -> bool:
     return block.key.partition(" ")[0].partition(MARK)[0] in TOOLS
 
 
-def is_turn(block: Block) -> bool:
-    """Whether a turn begins with it."""
-    return block.rule and MARK in block.key
-
-
 @frozen
 class CallAnswer:
     """What came of a tool call: the result that a later request brought, and how long the tool took, if told."""
@@ -62,28 +59,46 @@ Answers = dict[str, CallAnswer]
 """By the id of the call."""
 
 
+Circumstances = tuple[int, ThoughtPlace | None, list[CallAnswer | None]]
+"""What the blocks of a request depend on beside itself: its number among the turns, which of its thoughts is explained,
+and what came of its calls."""
+
+
 @define
 class StoryReader:
     """Makes stories. The blocks of a request that has ended change only by what its calls came to, and are kept."""
 
-    _ended: dict[str, tuple[int, list[CallAnswer | None], list[Block]]] = Factory(dict)
+    _ended: dict[str, tuple[Circumstances, list[Block]]] = Factory(dict)
 
-    def read(self, agent: SessionAgent, now: datetime, earlier: int = 0) -> list[Block]:
-        """The whole story of an agent, in reading order; `earlier` turns are known of, but not there."""
+    def read(
+        self, agent: SessionAgent, now: datetime, earlier: int = 0, explained: ThoughtPlace | None = None
+    ) -> list[Block]:
+        """The whole story of an agent, in reading order; `earlier` turns are known of, but not there. The thought at
+        `explained` says why it is withheld, and what to do about it; all others only that they are."""
         blocks: list[Block] = [_not_there(earlier)] if earlier else []
         prompt: str | None = None
         answers = _answers(agent.requests)
-        for turn, request in enumerate(agent.requests, 1 + earlier):
-            came = [answers.get(tool.tool_call_id or "") for tool in request.tools]
-            known = self._ended.get(request.id)
-            if known is not None and known[0] == turn and known[1] == came:
-                chapter = known[2]
+        for run in runs(agent.requests, 1 + earlier):
+            first = run.requests[0]
+            if run.repeated:
+                blocks += _marked([collapsed(run, now)], first)
+                asked = next((request for request in run.requests if request.prompt), None)
+                if asked is not None and asked.prompt != prompt:
+                    blocks += _marked([block for block in story_blocks(asked, now) if block.key == "prompt"], asked)
+                    prompt = asked.prompt
+                continue
+            place = explained if explained is not None and explained.request == first.id else None
+            came = [answers.get(tool.tool_call_id or "") for tool in first.tools]
+            said = (run.first, place, came)
+            known = self._ended.get(first.id)
+            if known is not None and known[0] == said and not first.live:
+                chapter = known[1]
             else:
-                chapter = _chapter(request, turn, now, last_prompt=prompt, answers=came)
-                if not request.live:
-                    self._ended[request.id] = turn, came, chapter
+                chapter = _chapter(first, run.first, now, last_prompt=prompt, answers=came, explained=place)
+                if not first.live:
+                    self._ended[first.id] = said, chapter
             blocks += chapter
-            prompt = request.prompt or prompt
+            prompt = first.prompt or prompt
         return blocks
 
     def forget(self, known: Container[str]) -> None:
@@ -109,17 +124,35 @@ def _answers(requests: list[Interception]) -> Answers:
 
 
 def _chapter(
-    request: Interception, turn: int, now: datetime, *, last_prompt: str | None, answers: list[CallAnswer | None]
+    request: Interception,
+    turn: int,
+    now: datetime,
+    *,
+    last_prompt: str | None,
+    answers: list[CallAnswer | None],
+    explained: ThoughtPlace | None,
 ) -> list[Block]:
     blocks = [divider(request, turn, now)]
-    for block in story_blocks(request, now):
-        kind, _, number = block.key.partition(" ")
+    withheld = {f"thought {thought.index}": thought for thought in request.thoughts if thought.withheld is not None}
+    for told in story_blocks(request, now):
+        block, (kind, _, number) = told, told.key.partition(" ")
+        if kind == "attempts":
+            block = collapse_attempts(block, request)
+        if told.key in withheld:
+            thought = withheld[told.key]
+            is_explained = explained is not None and explained.index == thought.index
+            block = with_advice(block, thought, request) if is_explained else in_short(block, thought)
         repeated = kind == "prompt" and request.prompt == last_prompt  # agents send the same prompt with every result
         trouble = {"attempts": _troubled(request), "end": request.error is not None or mark(request)[1] == "bad"}
         if trouble.get(kind, kind in READ and not repeated):
             blocks.append(block)
         if kind == "tool" and (answer := answers[int(number)]) is not None:
             blocks.append(_result(int(number), answer))
+    return _marked(blocks, request)
+
+
+def _marked(blocks: list[Block], request: Interception) -> list[Block]:
+    """With the request that they belong to in their keys."""
     return [evolve(block, key=f"{block.key}{MARK}{request.id}") for block in blocks]
 
 
@@ -152,7 +185,7 @@ def divider(request: Interception, turn: int, now: datetime) -> Block:
     line: list[Span] = [(f"{glyph} ", tone), (f"turn {turn}", "strong")]
     for part in parts:
         line += [SEPARATOR, part]
-    return Block("request", "faint", tuple(line), rule=True)
+    return Block("request", "faint", tuple(line), rule=True, turns=1)
 
 
 def outline(request: Interception, turn: int, now: datetime) -> Line:
@@ -204,6 +237,6 @@ def plain(blocks: list[Block]) -> str:
     """Blocks as text to copy: harmless, and whole."""
     parts = []
     for block in blocks:
-        lines = ["".join(text for text, _tone in line) for line in (block.heading, *block.lines)]
+        lines = ["".join(text for text, _tone in line) for line in (block.heading, *block.lines, *block.hidden)]
         parts.append("\n".join([*lines, symbols(block.text.rstrip("\n"))] if block.text else lines))
     return "\n\n".join(parts) + "\n"

@@ -42,7 +42,7 @@ def _lines(value: dict[str, Any]) -> tuple[list[str], bool]:
     for old, new in REPLACED:
         before, after = value.get(old), value.get(new)
         if isinstance(before, str) and isinstance(after, str):
-            changes += _difference(before, after)
+            changes += difference(before, after)
             del rest[old], rest[new]
     edits = value.get("edits")
     if isinstance(edits, list) and edits and all(isinstance(edit, dict) for edit in edits):
@@ -59,7 +59,7 @@ def _lines(value: dict[str, Any]) -> tuple[list[str], bool]:
 
 
 @lru_cache(64)
-def _difference(before: str, after: str) -> tuple[str, ...]:
+def difference(before: str, after: str) -> tuple[str, ...]:
     """What goes and what comes, with a little of what stays around it."""
     old, new = before.splitlines(), after.splitlines()
     if max(len(old), len(new)) > COMPARED:

@@ -26,7 +26,7 @@ COMMON: dict[str, KeyHelp] = {
         ("t", "step through the request"),
         ("T", "next theme"),
         ("Ctrl+L Ctrl+Z", "draw anew; suspend, `fg` comes back"),
-        ("b", "bell when all keys are out; or no bell"),
+        ("b", "bell: keys out, agent done, quiet"),
         (": Ctrl+P", "type a command; all commands"),
         ("? q", "this help; quit"),
     ),

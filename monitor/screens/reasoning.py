@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import Literal
 
 from textual import events, on
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
-from textual.containers import Container, Horizontal
+from textual.containers import Horizontal
 from textual.message import Message
+from textual.widgets import Input
 
 from bridge.events.entries import Interception
 from monitor.lines import agent_tree, vitals
 from monitor.lines.session_story import StoryReader, is_tool, outline, plain, request_of
+from monitor.lines.withheld import to_explain
 from monitor.screens.picker import Choice, PickerScreen
+from monitor.screens.reasoning_keys import BINDINGS, KEY_HELP, STORY_ACTIONS
+from monitor.screens.session_replay import SessionPlayer, SessionReplay
+from monitor.screens.turn_difference import DifferenceScreen
 from monitor.screens.view import Frame, View
 from monitor.state.sessions import Panes, SessionAgent
+from monitor.state.state import Status
+from monitor.widgets.agent_grid import AgentGrid, columns, rows
 from monitor.widgets.agent_pane import AgentPane
 from monitor.widgets.agent_tree import AgentTree
 from monitor.widgets.empty_state import EmptyState
+from monitor.widgets.replay import ReplayBar
 from monitor.widgets.session import SessionView, heading
 from monitor.widgets.sessions import SessionStrip
 from monitor.widgets.typed import TypedLine
@@ -28,17 +35,6 @@ Depth = Literal["thoughts", "folded", "all"]
 DEPTHS: dict[Depth, list[str]] = {"thoughts": ["without tools"], "folded": [], "all": ["all of the tools"]}
 """How much is shown of a story, in the order of the key that changes it, with what the title adds."""
 
-COLUMNS = ((240, 3), (160, 2), (0, 1))
-"""From which width on how many agents have room side by side."""
-
-TWO_ROWS = 45
-"""Lines from which on two rows of panes have room."""
-
-STORY_ACTIONS = (
-    *("another", "tree", "pick", "spread", "outline", "number", "older"),
-    *("search", "visibility", "copy", "copy_all", "follow", "open"),
-)
-
 TREE = 140
 """Columns from which on the tree of agents stands beside them by itself."""
 
@@ -47,42 +43,8 @@ class ReasoningScreen(View):
     """Stories at the bottom while they grow; scrolled back, each keeps its place."""
 
     NAME = "reasoning"
-    KEY_HELP = (
-        ("← → h l", "another agent"),
-        ("a", "the tree of agents: ⏎ opens, + beside"),
-        ("s", "find an agent by a few letters"),
-        ("=", "a pane for each agent that runs"),
-        ("{ } #", "turn before, next, of that number"),
-        ("o", "outline: a line a turn"),
-        ("u", "load 50 older turns from the record"),
-        ("[ ]", "the text before, the text after"),
-        (". G", "the live end"),
-        ("/ n N", "search; next, previous match"),
-        ("v", "less, more, all of the tools"),
-        ("m", "as it was written, as it is read"),
-        ("y Y", "copy this text, the whole story"),
-        ("e", "read the session in $PAGER"),
-        ("f", "follow: make room for what runs"),
-        ("Enter", "its request"),
-        ("Escape", "end the search, or go back"),
-    )
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("left,h", "another(-1)", "Agent", key_display="←→"),
-        Binding("right,l", "another(1)", "Next agent", show=False),
-        Binding("a", "tree", "Agents"),
-        Binding("s", "pick", "Find"),
-        Binding("equals_sign", "spread", "All that run", show=False),
-        Binding("slash", "search", "Search", key_display="/"),
-        Binding("o", "outline", "Outline"),
-        Binding("number_sign", "number", "Turn by number", show=False),
-        Binding("u", "older", "Older turns", show=False),
-        Binding("y", "copy", "Copy"),
-        Binding("Y", "copy_all", "Copy all", show=False),
-        Binding("f", "follow", "Follow"),
-        Binding("enter", "open", "Request", key_display="⏎"),
-        Binding("v", "visibility", "Tools"),
-        Binding("escape", "back", "Back", show=False),
-    ]
+    KEY_HELP = KEY_HELP
+    BINDINGS = BINDINGS
 
     class Open(Message):
         """Somebody wants to see the request that they are reading."""
@@ -109,12 +71,14 @@ class ReasoningScreen(View):
         self._wants_tree: bool | None = None
         self._asks_for_turn = False
         self._earlier: dict[str, int] = {}
+        self._player = SessionPlayer(self)
+        self._live_panes = self.panes
         self.empty_state = EmptyState()
         self.strip = SessionStrip()
         self.tree_of_agents = AgentTree()
-        self.agent_panes = [AgentPane() for _ in range(2 * COLUMNS[0][1])]
+        self.grid_of_panes = AgentGrid()
+        self.agent_panes = self.grid_of_panes.panes
         self.session_views = [pane.story for pane in self.agent_panes]
-        self.grid_of_panes = Container(id="panes")
         self.typed = TypedLine(" / ", "words to find in the story; then n and N")
         self.number = TypedLine(" # ", "the number of a turn")
 
@@ -123,21 +87,16 @@ class ReasoningScreen(View):
         yield self.strip
         with Horizontal(id="agents"):
             yield self.tree_of_agents
-            with self.grid_of_panes:
-                yield from self.agent_panes
+            yield self.grid_of_panes
 
     def compose(self) -> ComposeResult:
         yield from super().compose()
         yield self.typed
         yield self.number
 
-    def on_mount(self) -> None:
-        super().on_mount()
-        for number, pane in enumerate(self.agent_panes):
-            pane.display = number == 0
-
     def choose(self, request: str | None) -> None:
         """Opens the agent of that request, from the next frame on."""
+        self._end_replay()
         agent = self.frame.state.roster.agent(request) if self.frame is not None else None
         if agent is not None:
             self.panes.choose(agent.id)
@@ -145,20 +104,24 @@ class ReasoningScreen(View):
     @property
     def columns(self) -> int:
         """How many panes have room side by side."""
-        return next(count for width, count in COLUMNS if self.size.width >= width)
+        return columns(self.size)
 
     @property
     def room(self) -> int:
         """How many panes have room."""
         if not self._spread:
             return self.columns
-        rows = 2 if self.size.height >= TWO_ROWS else 1
-        return min(self.columns * rows, max(1, sum(agent.live for agent in self._found)))
+        return min(self.columns * rows(self.size), max(1, sum(agent.live for agent in self._found)))
 
     @property
     def shows_tree(self) -> bool:
         """Whether the tree is there: beside the panes where there is room, else in their place."""
         return self.size.width >= TREE if self._wants_tree is None else self._wants_tree
+
+    def draw(self, frame: Frame) -> None:
+        replay = self._player.playing
+        super().draw(frame if replay is None else replay.frame(frame))
+        self.end_message(frame.now)  # which a replay is never at
 
     def draw_body(self, frame: Frame) -> None:
         state = frame.state
@@ -175,16 +138,9 @@ class ReasoningScreen(View):
         self._draw_tree(frame)
         by_id = {agent.id: agent for agent in self._found}
         across = min(self.columns, len(self.panes.open))
-        grid = self.grid_of_panes.styles
-        if grid.grid_size_columns != across:
-            grid.grid_size_columns = across
-        for number, pane in enumerate(self.agent_panes):
-            shown = number < len(self.panes.open)
-            if pane.display != shown:
-                pane.display = shown
-            pane.set_class(bool(number % across), "-beside")
-            if shown:
-                self._show(pane, by_id[self.panes.open[number]], frame)
+        panes = self.grid_of_panes.lay_out(len(self.panes.open), across)
+        for pane, agent in zip(panes, self.panes.open, strict=True):
+            self._show(pane, by_id[agent], frame)
         here = self.session_views[self.panes.at]
         if self.focused not in (here, self.typed.field, self.number.field, self.tree_of_agents):
             here.focus()
@@ -207,20 +163,26 @@ class ReasoningScreen(View):
 
     def _show(self, pane: AgentPane, agent: SessionAgent, frame: Frame) -> None:
         state = frame.state
-        earlier = self._earlier[agent.id] = state.earlier_turns(agent)
-        blocks = self._reader.read(agent, frame.then, earlier)
+        if self._player.playing is None:
+            self._earlier[agent.id] = state.earlier_turns(agent)
+        earlier = self._earlier.get(agent.id, 0)
+        session = state.roster.session(agent.last.id)
+        explained = to_explain(session.requests) if session else None
+        blocks = self._reader.read(agent, frame.then, earlier, explained)
         if self._depth == "thoughts":
             blocks = [block for block in blocks if not is_tool(block)]
         story = pane.story
         story.show(agent.id, blocks, live=agent.live)
-        session = state.picture.sessions.known.get(agent.session_id or "")
+        totals = state.picture.sessions.known.get(agent.session_id or "")
         subject = vitals.VitalsSubject(
-            agent.requests, state.paces.get(agent.last.id), session.tokens if session else None
+            agent.requests, state.paces.get(agent.last.id), totals.tokens if totals else None
         )
         pane.vitals.put(vitals.line(subject, frame.then, pane.vitals.size.width - 2))
         turn = f"turn {earlier + story.turn + 1} of {earlier + len(agent.requests)}"
         parts = [agent_tree.title(agent, state.roster, roomy=pane.size.width >= vitals.WIDE), turn]
-        if agent.live and not story.more():
+        if self._player.playing is not None:
+            parts.append(self._player.playing.badge())
+        elif agent.live and not story.more():
             parts.append("live")
         parts += DEPTHS[self._depth]
         if story.is_raw:
@@ -337,6 +299,55 @@ class ReasoningScreen(View):
         self.number.field.value = ""
         self.number.open()
 
+    def action_difference(self) -> None:
+        """Shows what the turn that one reads changed of the request before."""
+        agent = self.agent
+        if agent is not None and self.frame is not None:
+            name = agent_tree.title(agent, self.frame.state.roster, roomy=False)
+            earlier = self._earlier.get(agent.id, 0)
+            self.app.push_screen(DifferenceScreen(agent, name, self.pane.turn, earlier), self._leave_difference)
+
+    def _leave_difference(self, place: int | None) -> None:
+        if place is not None and place != self.pane.turn:
+            self.pane.go_to_turn(place)
+            self.redraw()
+
+    def action_replay(self) -> None:
+        """Plays the session again that one reads, from its beginning; or goes back to what goes on."""
+        agent, frame = self.agent, self.frame
+        if self._player.playing is not None:
+            self._end_replay()
+        elif agent is not None and frame is not None:
+            session = frame.state.roster.session(agent.last.id)
+            if session is not None:
+                self._live_panes, self.panes = self.panes, Panes(list(self.panes.open), self.panes.at, follow=False)
+                self._player.begin(SessionReplay(session, frame.state, frame.then))
+                self.pane.action_scroll_end()
+
+    def _end_replay(self) -> None:
+        """Goes back to what goes on, as it was left."""
+        if self._player.end():
+            self.panes = self._live_panes
+            for story in self.session_views:
+                story.action_scroll_end()
+            self.post_message(self.Shown())
+
+    def on_screen_suspend(self) -> None:
+        """Another view has come to the front, or a question over this one, which leaves the replay going."""
+        if isinstance(self.app.screen, View):
+            self._end_replay()
+
+    def action_steer(self, how: str, steps: float) -> None:
+        """Pauses the replay, seeks in it, or changes its speed."""
+        if self._player.playing is not None:
+            self._player.playing.steer(how, steps)
+
+    @on(ReplayBar.Sought)
+    def _seek_share(self, message: ReplayBar.Sought) -> None:
+        if self._player.playing is not None:
+            message.stop()
+            self._player.playing.seek_share(message.share)
+
     def action_older(self) -> None:
         """Asks the record for the turns before."""
         if self.agent is not None:
@@ -401,13 +412,21 @@ class ReasoningScreen(View):
             self.post_message(self.Open(request_of(block.key)))
 
     def action_back(self) -> None:
-        """Ends the search; without one, goes back."""
+        """Ends the search, or else the replay; without either, goes back."""
         if self._query:
             self.typed.field.value = ""
+        elif self._player.playing is not None:
+            self._end_replay()
         else:
             self.post_message(self.Left())
 
     def check_action(self, action: str, _parameters: tuple[object, ...]) -> bool | None:
-        """The footer shows the keys that do something now."""
+        """The footer shows the keys that do something now. A replay has its own; of letters typed it takes none."""
+        if action == "steer":
+            return self._player.playing is not None and self.is_current and not isinstance(self.focused, Input)
+        if action == "replay" and self.frame is not None and self._player.playing is None:
+            return self.frame.state.status is not Status.REPLAY and not self.has_class("-blank")
+        if action == "older" and self._player.playing is not None:
+            return False
         needs_story = action in STORY_ACTIONS
         return not (needs_story and self.has_class("-blank"))

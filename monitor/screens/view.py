@@ -148,14 +148,18 @@ class View(Screen[None]):
         self.header.show(frame.state, frame.then, frame.url)
         self.banner.show(frame.state, frame.now)
         self.draw_body(frame)
-        if self._status_until is not None and frame.now >= self._status_until:
-            self._status_until = None
-            self.status.display = False
+        self.end_message(frame.now)
 
     def redraw(self) -> None:
         """Draws what is known already, after a person did something."""
         if self.frame is not None:
             self.draw(self.frame)
+
+    def end_message(self, now: datetime) -> None:
+        """Takes the message away whose time is over."""
+        if self._status_until is not None and now >= self._status_until:
+            self._status_until = None
+            self.status.display = False
 
     def show_message(self, text: str, tone: Tone, until: datetime) -> None:
         """Tells what happened until then, in a line over the last of the body: views and keys stay in sight."""

@@ -64,12 +64,14 @@ class Roster:
     """By the session's id."""
     agents: list[SessionAgent] = Factory(list)
     """Session by session; in each the main one first."""
+    given: dict[str, Name] = Factory(dict)
+    """Names by which sessions are known elsewhere already, and are to be called here."""
     _session_of: dict[str, Session] = Factory(dict)
     _agent_of: dict[str, SessionAgent] = Factory(dict)
 
     def take(self, found: list[Session]) -> None:
         """Takes over these in the place of all that it held, but for the names."""
-        self.names = name_sessions(found, self.names)
+        self.names = name_sessions(found, {**self.given, **self.names})
         self.sessions = found
         self.agents = [agent for session in found for agent in session.agents()]
         self._session_of = {request.id: session for session in found for request in session.requests}

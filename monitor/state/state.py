@@ -34,7 +34,7 @@ from bridge.events.wire import Envelope, Hello, History, Message, Reply, Snapsho
 from bridge.limits import LIMITS
 from monitor.state.key_history import KeyHistory
 from monitor.state.key_ledger import KeyLedger
-from monitor.state.names import Roster
+from monitor.state.names import Name, Roster
 from monitor.state.pace import WritingPace
 from monitor.state.past import RecordedPast
 from monitor.state.sessions import SessionAgent, sessions
@@ -258,6 +258,10 @@ class MonitorState:
             self._roster_of = self._membership, len(self.past.turns), self.picture
             self._roster.take(sessions(self.past.with_later(self.picture.interceptions.values())))
         return self._roster
+
+    def call(self, names: dict[str, Name]) -> None:
+        """Has sessions called by these names, by their ids, where they come up."""
+        self._roster.given = names
 
     def earlier_turns(self, agent: SessionAgent) -> int:
         """How many turns of that agent are over and not known, as far as one can tell: only where it is alone."""

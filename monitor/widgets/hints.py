@@ -12,6 +12,9 @@ from monitor.widgets.line_bar import LineBar
 ALWAYS = ("help", "quit")
 """Actions whose keys are shown at any width: with them one finds all the others."""
 
+WORDS = 72
+"""Columns of the terminal from which on these have a word each: their keys are the same everywhere."""
+
 
 class KeyHints(LineBar):
     """One line of keys with a word each; a click on one is like pressing it."""
@@ -35,6 +38,8 @@ class KeyHints(LineBar):
                 known.setdefault(binding.action, (binding.key, shown, binding.description))
         hints = [hint for action, hint in known.items() if action.removeprefix("app.") not in ALWAYS]
         kept = [hint for action, hint in known.items() if action.removeprefix("app.") in ALWAYS]
+        if self.app.size.width < WORDS:
+            kept = [(key, shown, "") for key, shown, _ in kept]
         gap = 2 if self.size.width >= 60 else 1
         room = self.size.width - 1 + gap - sum(_cells(hint) + gap for hint in kept)
         spans: list[Span] = [(" ", "plain")]
@@ -46,7 +51,8 @@ class KeyHints(LineBar):
                     continue
                 room -= needed
             key, shown, description = hint
-            spans += [(shown, "key"), (f" {description}{' ' * gap}", "muted")]
+            word = f" {description}" if description else ""
+            spans += [(shown, "key"), (f"{word}{' ' * gap}", "muted")]
             at += _cells(hint) + gap
             ends.append((at, key))
         self._ends = ends
@@ -60,4 +66,4 @@ class KeyHints(LineBar):
 
 
 def _cells(hint: tuple[str, str, str]) -> int:
-    return cell_len(hint[1]) + cell_len(hint[2]) + 1
+    return cell_len(hint[1]) + (cell_len(hint[2]) + 1 if hint[2] else 0)

@@ -11,7 +11,6 @@ from textual.binding import Binding, BindingType
 from monitor.lines import search
 from monitor.lines.blocks import EDGE, Block
 from monitor.lines.search import MatchPlace
-from monitor.lines.session_story import is_turn
 from monitor.lines.span import Line
 from monitor.widgets.rows import EMPTY, PaintedRow
 from monitor.widgets.story import StoryView
@@ -30,6 +29,8 @@ class SessionView(StoryView):
         Binding("right_curly_bracket", "turn(1)", "Next turn", show=False),
         Binding("left_curly_bracket", "turn(-1)", "Previous turn", show=False),
         Binding("full_stop", "scroll_end", "The live end", show=False),
+        Binding("enter", "unfold_here", "Unfold, fold", show=False),
+        Binding("space", "unfold_or_page_down", "Unfold, or page down", show=False),
     ]
 
     def __init__(self) -> None:
@@ -106,7 +107,7 @@ class SessionView(StoryView):
 
     @property
     def block(self) -> Block | None:
-        """The block at hand: the one gone to while it is in view, else the last one in view that holds text."""
+        """The block at hand: the one gone to, while in view, else the last in view that has text or hides lines."""
         top, bottom = self.scroll_offset.y, self.scroll_offset.y + self.container_size.height
         inside = [
             laid_out.block
@@ -114,8 +115,31 @@ class SessionView(StoryView):
             if start < bottom and start + laid_out.height > top
         ]
         at_hand = next((block for block in inside if block.key == self._block), None)
-        texts = [block for block in inside if block.text]
+        texts = [block for block in inside if block.text or block.hidden]
         return at_hand or (texts[-1] if texts else None)
+
+    @property
+    def is_foldable(self) -> bool:
+        """Whether the block at hand hides lines, or shows those that it had hidden."""
+        here = self.block
+        return here is not None and bool(here.hidden) and not self.unfolds
+
+    def action_unfold_here(self) -> None:
+        """Shows what the block at hand hides, or hides it again."""
+        if self.block is not None:
+            self._unfolded ^= {self.block.key}
+            self.lay_out_afresh()
+
+    def action_unfold_or_page_down(self) -> None:
+        """The same where it hides something; else goes down by a screenful."""
+        if self.is_foldable:
+            self.action_unfold_here()
+        else:
+            self.action_page_down()
+
+    def check_action(self, action: str, _parameters: tuple[object, ...]) -> bool | None:
+        """Where there is nothing to unfold, the key is the screen's."""
+        return action != "unfold_here" or self.is_foldable
 
     @property
     def blocks(self) -> list[Block]:
@@ -153,7 +177,8 @@ class SessionView(StoryView):
 
     def _turns(self) -> list[int]:
         """The lines at which turns begin."""
-        return [start for start, laid_out in zip(self._starts, self._laid_out, strict=True) if is_turn(laid_out.block)]
+        together = zip(self._starts, self._laid_out, strict=True)
+        return [start + offset for start, laid_out in together for offset in laid_out.turn_starts()]
 
     @property
     def turn(self) -> int:

@@ -90,13 +90,14 @@ class StoryView(Panel, can_focus=True):
         self.paint_changes()
 
     def _lay_out_block(self, block: Block) -> LaidOutBlock:
+        closed = not self.unfolds and block.key not in self._unfolded
         if not block.text:
-            return LaidOutBlock(block, [], 0)
+            return LaidOutBlock(block, [], 0, folded=bool(block.hidden) and closed)
         flow = self._flows.get(block.key)
         if flow is None:
             flow = self._flows[block.key] = Flow("plain" if self.is_raw else block.form)
         lines = flow.lines(block.text.rstrip("\n"), self._width - len(EDGE))
-        folded = block.folds and len(lines) > FOLD and not self.unfolds and block.key not in self._unfolded
+        folded = closed and (bool(block.hidden) or (block.folds and len(lines) > FOLD))
         return LaidOutBlock(block, lines, len(lines), folded)
 
     def lay_out_afresh(self) -> None:

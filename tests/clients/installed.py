@@ -1,4 +1,4 @@
-"""Real agents for tests: each installed once, in always the same version, outside the repository.
+"""Real agents for tests, and a browser: each installed once, in always the same version, outside the repository.
 
 `scripts/agents` installs them, and `.ci/run` calls that first. Tests take what is there: an installation takes from
 seconds to minutes, which no test should, and needs package registries. The folder is `clearspan-tests` in the user's
@@ -8,12 +8,14 @@ cache, or the one that CLEARSPAN_TEST_AGENTS names.
 from __future__ import annotations
 
 import os
+import platform
 import shutil
 import subprocess
 import sys
+import tarfile
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -41,6 +43,8 @@ class Package:
     version: str
     command: str
     npm: bool = True
+    packed: bool = False
+    """It is no program of its registry's, but has one in `bin`, packed with Brotli."""
 
     @property
     def folder(self) -> Path:
@@ -50,6 +54,8 @@ class Package:
     @property
     def program(self) -> Path:
         """What is run."""
+        if self.packed:
+            return self.folder / "unpacked" / self.command
         return self.folder / ("node_modules/.bin" if self.npm else "venv/bin") / self.command
 
     @property
@@ -76,6 +82,7 @@ PACKAGES = {
         Package("llm", "0.36", "llm", npm=False),
         Package("mcp-server-time", "2026.10.19", "mcp-server-time", npm=False),
         Package("@modelcontextprotocol/server-everything", "2026.8.31", "mcp-server-everything"),
+        Package("@sparticuz/chromium", "153.0.0", "chromium", packed=True),
     )
 }
 
@@ -98,8 +105,11 @@ def install(package: Package, seconds: float = INSTALL_S) -> None:
     PLACE.mkdir(parents=True, exist_ok=True)
     shutil.rmtree(package.folder, ignore_errors=True)
     try:
+        _check_machine(package)
         if package.npm:
             _install_from_npm(package, seconds)
+            if package.packed:
+                _unpack(package, seconds)
         else:
             _install_from_pypi(package, seconds)
         package.whole.touch()
@@ -108,6 +118,11 @@ def install(package: Package, seconds: float = INSTALL_S) -> None:
         shutil.rmtree(package.folder, ignore_errors=True)
         package.why_not.write_text(str(reason))
         raise
+
+
+def _check_machine(package: Package) -> None:
+    if package.packed and (sys.platform, platform.machine()) != ("linux", "x86_64"):
+        raise NotInstalled("it is for Linux on x86-64 alone")
 
 
 def _install_from_npm(package: Package, seconds: float) -> None:
@@ -121,6 +136,40 @@ def _install_from_npm(package: Package, seconds: float) -> None:
         Path(place).mkdir()
 
 
+UNPACK = """
+const [from, to, ...names] = process.argv.slice(1);
+const { createReadStream, createWriteStream } = require("node:fs"), { createBrotliDecompress } = require("node:zlib");
+const { pipeline } = require("node:stream/promises");
+for (const name of names) {
+  pipeline(createReadStream(`${from}/${name}.br`), createBrotliDecompress(), createWriteStream(`${to}/${name}`));
+}
+"""
+"""Python has no Brotli of its own, and node is there where npm is."""
+
+LIBRARIES = ("al2023.tar", "swiftshader.tar")
+"""What it needs of a system that a bare one has not, and what draws in the place of a graphics card."""
+
+
+def _unpack(package: Package, seconds: float) -> None:
+    """Lays a browser and its libraries out, and sees whether it runs. Raises NotInstalled."""
+    packed, place = package.folder / "node_modules" / package.name / "bin", package.program.parent
+    place.mkdir()
+    names = (package.command, *LIBRARIES)
+    _run(["node", "-e", UNPACK, str(packed), str(place), *names], seconds)
+    for name in LIBRARIES:
+        with tarfile.open(place / name) as archive:
+            archive.extractall(place, filter="data")
+        (place / name).unlink()
+    shutil.rmtree(packed)
+    package.program.chmod(0o755)
+    _run([str(package.program), "--version"], seconds, libraries(package.program))
+
+
+def libraries(program: Path) -> dict[str, str]:
+    """The variable by which a program that was unpacked finds the libraries that it brought."""
+    return {"LD_LIBRARY_PATH": str(program.parent / "lib")}
+
+
 def _install_from_pypi(package: Package, seconds: float) -> None:
     venv = package.folder / "venv"  # where it stays: its programs name their interpreter by its whole path
     _run([sys.executable, "-m", "venv", str(venv)], seconds)
@@ -128,9 +177,10 @@ def _install_from_pypi(package: Package, seconds: float) -> None:
     _run([*install, "--no-compile", f"{package.name}=={package.version}"], seconds)
 
 
-def _run(words: Sequence[str], seconds: float) -> None:
+def _run(words: Sequence[str], seconds: float, variables: Mapping[str, str] | None = None) -> None:
+    env = {**os.environ, **(variables or {})}
     try:
-        done = subprocess.run(words, capture_output=True, timeout=seconds, check=False)  # noqa: S603
+        done = subprocess.run(words, capture_output=True, timeout=seconds, check=False, env=env)  # noqa: S603
     except subprocess.TimeoutExpired:
         raise NotInstalled(f"it was not installed within {seconds:.0f} s") from None
     if done.returncode:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 from pathlib import Path
 
 import pytest
@@ -35,3 +36,13 @@ def test_an_installation_that_takes_too_long_leaves_nothing(place: Path) -> None
     with pytest.raises(NotInstalled, match="within 0 s"):
         install(package, 0.001)
     assert [path.name for path in place.iterdir()] == [package.why_not.name]
+
+
+def test_a_browser_of_another_machine_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(platform, "machine", lambda: "riscv64")
+    package = installed.PACKAGES["chromium"]
+    with pytest.raises(NotInstalled, match="it is for Linux on x86-64 alone"):
+        install(package)
+    with pytest.raises(NotInstalled, match="is not installed: it is for Linux on x86-64 alone"):
+        program("chromium")
+    assert not package.folder.exists()

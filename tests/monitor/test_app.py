@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from textual.pilot import Pilot
 
+from bridge.events.values import Outcome
 from bridge.events.wire import Command, Reply, Snapshot
 from bridge.process import parent
 from monitor.screens.help import HelpScreen
@@ -139,8 +140,11 @@ def test_x_cancels_and_says_so(size: tuple[int, int]) -> None:
         assert "answering 0s, ~28 tokens out" in screen
         stage.tell(started("newer"))  # what is asked about stays what it was
         await press(stage, pilot, "y")
-        await stage.until(pilot, "cancelled Codex 1, ")
+        await stage.until(pilot, "cancelling Codex 1, e …")
         assert stage.commands == [Command(0, "cancel", id="e")]
+        stage.clock.forward(0.0034)
+        stage.tell(ended("e", Outcome.CANCELLED, error="cancelled by the bridge's owner"))
+        await stage.until(pilot, "cancelled Codex 1, e; upstream closed after 3 ms")
         stage.clock.forward(6)
         screen = await stage.paint(pilot)
         assert "cancelled Codex" not in screen
@@ -156,6 +160,8 @@ def test_x_tells_why_it_could_not(size: tuple[int, int]) -> None:
         stage.reply = Reply(1, ok=False, error="no such \x1b[31m[b]interception")
         await pilot.press("X")
         await stage.until(pilot, "could not cancel: no such ␛[31m[b]interception")
+        stage.tell(ended("e"))
+        assert "whole answer" not in await stage.paint(pilot)  # it was never told to the bridge
         await pilot.press("G", "x")
         assert "has ended already" in await stage.paint(pilot)
         assert len(stage.commands) == 1

@@ -1,4 +1,4 @@
-"""Which keys are listed, in which order, which are marked; what a command does to which; when the bell rings."""
+"""Which keys are listed, in which order, which are marked, and what a command does to which."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import pytest
 from bridge.events.values import KeyCause, KeyState, RateLimit, RateLimits
 from bridge.events.vocabulary import AttemptStarted, KeyChanged
 from monitor.lines import key_commands
-from monitor.state.alerts import Alerts
 from monitor.state.key_list import ORDERS, KeyList
 from monitor.state.state import MonitorState
 from tests.support.folds import after
@@ -113,17 +112,3 @@ def test_a_command_is_offered_where_it_does_something(command: str, hints: list[
 )
 def test_who_disables_keys_is_told_what_is_left(hints: str, told: str) -> None:
     assert key_commands.left_over([key for key in KEYS if key.key in hints.split()], KEYS) == told
-
-
-def test_the_bell_rings_once_when_the_last_key_is_out() -> None:
-    alerts = Alerts()
-    well, out = after(*KEYS), after(*KEYS, KeyChanged("openai", "o-1", KeyState.DISABLED))
-    assert alerts.due(out, START) == []  # nobody asked
-    alerts.switch(well, START)
-    assert [alerts.due(state, START) for state in (well, out, out)] == [[], ["openai"], []]
-    assert alerts.due(out, SOON) == []  # o-3 is whole again
-    assert alerts.due(out, START) == ["openai"]
-    alerts.switch(out, START)
-    assert alerts.due(out, START) == []
-    alerts.switch(out, START)
-    assert alerts.due(out, START) == []  # seen already

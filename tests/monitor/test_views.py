@@ -112,7 +112,7 @@ def test_the_request_view_acts_on_its_request(tmp_path: Path) -> None:
         assert "Cancel Claude Code 1, 61728394?" in await press(stage, pilot, "x")
         assert "cancelled" not in await press(stage, pilot, "n")
         await press(stage, pilot, "X")
-        await stage.until(pilot, "cancelled Claude Code 1, 61728394")
+        await stage.until(pilot, "cancelling Claude Code 1, 61728394")
         assert stage.commands == [Command(0, "cancel", id=SECOND)]
         for key, id_ in (("right", FIRST), ("l", CODEX), ("l", CODEX), ("left", FIRST), ("h", SECOND)):
             assert f"· {id_} ·" in await press(stage, pilot, key)

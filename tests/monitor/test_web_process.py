@@ -66,9 +66,9 @@ def parent(path: Path) -> int:
 
 
 @asynccontextmanager
-async def served(**variables: str) -> AsyncIterator[Page]:
+async def served(*words: str, **variables: str) -> AsyncIterator[Page]:
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "bridge", "monitor", "--web", "--web-port", "0", "--socket", "nowhere.sock",
+        sys.executable, "-m", "bridge", "monitor", "--web", "--web-port", "0", "--socket", "nowhere.sock", *words,
         stdout=asyncio.subprocess.PIPE, env={**os.environ, **variables},
     )  # fmt: skip
     assert process.stdout is not None
