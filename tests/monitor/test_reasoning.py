@@ -94,6 +94,8 @@ def test_sessions_lie_side_by_side_where_there_is_room() -> None:
         await press(stage, pilot, "2")
         shown = [pane.display for pane in stage.app.reasoning.agent_panes]
         assert shown == [True, True, *[False] * 4]
+        while stage.app.focused is not stage.app.reasoning.pane:  # a pane takes the focus once it is laid out
+            await stage.paint(pilot)
         await press(stage, pilot, "tab")
         assert stage.app.reasoning.panes.at == 1
         before = list(stage.app.reasoning.panes.open)
