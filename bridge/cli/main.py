@@ -197,6 +197,8 @@ def tail(context: click.Context, /, as_json: bool, **_: Any) -> None:
 @click.pass_context
 def keys(context: click.Context, /, as_json: bool, watch: bool, **_: Any) -> None:
     """Key health as a table."""
+    from datetime import UTC, datetime
+
     import orjson
 
     from bridge.cli.key_tables import key_lines, keys_json
@@ -210,11 +212,12 @@ def keys(context: click.Context, /, as_json: bool, watch: bool, **_: Any) -> Non
         watch_keys(_socket(context), paper())
         return
     found = read_snapshot(_socket(context))
+    now = datetime.now(UTC)
     if as_json:
-        click.echo(orjson.dumps(keys_json(found), option=orjson.OPT_INDENT_2).decode())
+        click.echo(orjson.dumps(keys_json(found, now), option=orjson.OPT_INDENT_2).decode())
         return
     on = paper()
-    on.put_whole(key_lines(found, on))
+    on.put_whole(key_lines(found, on, now))
 
 
 @cli.command()

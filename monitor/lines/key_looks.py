@@ -8,11 +8,11 @@ from datetime import datetime
 
 from rich.cells import cell_len
 
+from bridge.events.key_health import Health, KeyName, PoolHealth, health, is_whole_again, ready_at
 from bridge.events.values import KeyState, LimitWindow, RateLimit
 from bridge.events.vocabulary import KeyChanged
 from monitor.lines import format as fmt
 from monitor.lines.span import Line, Span, Tone
-from monitor.state.key_health import Health, KeyName, PoolHealth, health, is_whole_again, ready_at
 from monitor.state.state import MonitorState
 
 LOOK: dict[Health, tuple[str, Tone]] = {

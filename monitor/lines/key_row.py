@@ -7,12 +7,12 @@ from datetime import datetime
 
 from attrs import frozen
 
+from bridge.events.key_health import Health, KeyName, health, ready_at
 from bridge.events.values import RateLimit
 from bridge.events.vocabulary import KeyChanged
 from monitor.lines import format as fmt
 from monitor.lines import key_looks as looks
 from monitor.lines.span import Line, Span
-from monitor.state.key_health import Health, KeyName, health, ready_at
 from monitor.state.state import MonitorState
 from monitor.state.usage import USE_COUNT
 

@@ -11,6 +11,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import Container, Vertical
 from textual.message import Message
 
+from bridge.events.key_health import KeyName
 from bridge.events.vocabulary import KeyChanged
 from bridge.events.wire import Command
 from monitor.lines import format as fmt
@@ -19,7 +20,6 @@ from monitor.lines.key_details import Ledger
 from monitor.lines.key_table import Table
 from monitor.screens.confirm import ConfirmScreen
 from monitor.screens.view import Frame, View
-from monitor.state.key_health import KeyName
 from monitor.state.key_ledger import LedgerEntry
 from monitor.state.key_list import ORDERS, KeyList
 from monitor.state.state import Status
@@ -260,9 +260,8 @@ class KeysScreen(View):
                 self._post(keys, "key.disable", f"disabled {key_commands.named(keys)}")
 
         all_keys = list(self.frame.state.picture.keys.values())
-        self.app.push_screen(
-            ConfirmScreen(f"Disable {key_commands.named(keys)}?", key_commands.left_over(keys, all_keys)), answered
-        )
+        left = key_commands.left_over(keys, all_keys, self.frame.now)
+        self.app.push_screen(ConfirmScreen(f"Disable {key_commands.named(keys)}?", left), answered)
 
     def _those(self, command: str) -> list[KeyChanged]:
         """The keys that a command is for and to which it does something."""

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from attrs import Factory, define
 
-from monitor.state.key_health import PoolHealth, by_provider
+from bridge.events.key_health import PoolHealth, by_provider
 from monitor.state.state import MonitorState
 
 

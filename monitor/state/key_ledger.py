@@ -13,10 +13,10 @@ from datetime import datetime
 from attrs import Factory, define
 
 from bridge.events.entries import Interception
+from bridge.events.key_health import KeyName
 from bridge.events.picture import REMOVED, Picture
 from bridge.events.values import DeadlineSource, KeyState
 from bridge.events.vocabulary import AttemptFailed, AttemptStarted, Event, InterceptionEnded, KeyChanged, KeyMoved
-from monitor.state.key_health import KeyName
 
 LENGTH = 40
 """Entries kept of one key; the oldest go first."""
