@@ -15,7 +15,7 @@ from collections.abc import Hashable, Iterator
 from datetime import UTC, date, datetime, tzinfo
 from typing import TypeVar
 
-from attrs import Factory, define, fields
+from attrs import Factory, define, field, fields
 
 from bridge.events.entries import Interception, Tokens, Totals
 from bridge.events.picture import Picture
@@ -44,7 +44,7 @@ Name = TypeVar("Name", bound=Hashable)
 
 LONGEST_NAME = 100
 
-COUNTS = tuple(field.name for field in fields(Totals) if field.name != "tokens")
+COUNTS = tuple(each.name for each in fields(Totals) if each.name != "tokens")
 
 SHORT_S, SHORT_COUNT = 5, 120
 """Ten minutes, fine enough for a minute's sparkline."""
@@ -56,7 +56,7 @@ USE_S, USE_COUNT = 20, 30
 """Ten minutes of a key's uses."""
 
 KEYS = 500
-"""Keys whose uses are kept; those used last stay."""
+"""Keys whose uses are kept, and that are told apart in the sums of today; those used last stay."""
 
 
 def errors(totals: Totals) -> int:
@@ -80,6 +80,7 @@ class Breakdown:
     clients: dict[str, Totals] = Factory(dict)
     sessions: dict[tuple[str, str], Totals] = Factory(dict)
     keys: dict[tuple[str, str], Totals] = Factory(dict)
+    most_keys: int = field(default=PAIRS, eq=False)
 
     def parts(self, request: Interception) -> Iterator[Totals]:
         """Those that something about that request is counted in, but for its keys."""
@@ -92,7 +93,7 @@ class Breakdown:
 
     def of_key(self, provider: str, key: str) -> Totals:
         """Where something about that key is counted."""
-        return _named(self.keys, (provider, key[:LONGEST_NAME]), PAIRS, OTHER_PAIRS)
+        return _named(self.keys, (provider, key[:LONGEST_NAME]), self.most_keys, OTHER_PAIRS)
 
     def add(self, other: Breakdown) -> None:
         """Adds another's sums."""
@@ -100,7 +101,7 @@ class Breakdown:
         _add_named(self.models, other.models, NAMES, OTHERS)
         _add_named(self.clients, other.clients, NAMES, OTHERS)
         _add_named(self.sessions, other.sessions, PAIRS, OTHER_PAIRS)
-        _add_named(self.keys, other.keys, PAIRS, OTHER_PAIRS)
+        _add_named(self.keys, other.keys, self.most_keys, OTHER_PAIRS)
 
 
 @define
@@ -123,11 +124,9 @@ class UsageHistory:
     short: Buckets[Breakdown] = Factory(lambda: Buckets(SHORT_S, SHORT_COUNT, Breakdown))
     long: Buckets[Breakdown] = Factory(lambda: Buckets(LONG_S, LONG_COUNT, Breakdown))
     day: date | None = None
-    today: Breakdown = Factory(Breakdown)
+    today: Breakdown = Factory(lambda: Breakdown(most_keys=KEYS))
     since: datetime | None = None
     keys: dict[tuple[str, str], Buckets[KeyUses]] = Factory(dict)
-    _key_tokens: dict[tuple[str, str], Tokens] = Factory(dict)
-    """What was used with each key today, by provider and hint."""
 
     def note(self, event: Event, at: datetime, picture: Picture) -> None:
         """Counts an event that the picture has taken in already."""
@@ -184,7 +183,8 @@ class UsageHistory:
 
     def key_tokens(self, name: tuple[str, str], now: datetime) -> Tokens | None:
         """What was used with a key today; None where nothing was."""
-        return self._key_tokens.get(name) if now.astimezone(self.zone).date() == self.day else None
+        totals = self.on(now).keys.get(name)
+        return None if totals is None or totals.tokens == Tokens() else totals.tokens
 
     def _count(self, request: Interception, at: datetime, counted: Totals) -> None:
         for breakdown in self._breakdowns(at):
@@ -196,11 +196,7 @@ class UsageHistory:
         self._count(request, at, counted)
         if not request.attempts:
             return
-        name = (request.started.provider, request.attempts[-1].key)
-        self._count_for_key(request, name[1], at, counted)
-        of_today = at.astimezone(self.zone).date() == self.day
-        if of_today and (name in self._key_tokens or len(self._key_tokens) < KEYS):
-            self._key_tokens.setdefault(name, Tokens()).add(used)
+        self._count_for_key(request, request.attempts[-1].key, at, counted)
 
     def _count_for_key(self, request: Interception, key: str, at: datetime, counted: Totals) -> None:
         for breakdown in self._breakdowns(at):
@@ -210,8 +206,7 @@ class UsageHistory:
         """Those that something at that time is counted in."""
         day = at.astimezone(self.zone).date()
         if self.day is None or day > self.day:
-            self.day, self.today = day, Breakdown()
-            self._key_tokens.clear()
+            self.day, self.today = day, Breakdown(most_keys=KEYS)
         self.since = at if self.since is None else min(self.since, at)
         breakdowns = [self.short.at(at), self.long.at(at), self.today if day == self.day else None]
         return [breakdown for breakdown in breakdowns if breakdown is not None]

@@ -309,6 +309,23 @@ def test_of_too_many_names_the_latest_are_told_apart() -> None:
     assert usage.today.sessions[OTHER_PAIRS].interceptions == 100 - PAIRS
 
 
+def test_each_of_many_keys_is_told_apart_today() -> None:
+    usage = counted(
+        *(
+            (0, event)
+            for number in range(2 * PAIRS)
+            for event in (started(f"r{number}"), AttemptStarted(f"r{number}", 1, f"k{number}"), spent(f"r{number}"))
+        )
+    )
+    assert len(usage.on(now(1)).keys) == 2 * PAIRS
+    used = usage.key_tokens(("openai", "k0"), now(1))
+    assert used is not None
+    assert (used.output, used.cost_usd) == (640, 0.0312)
+    assert usage.key_tokens(("openai", "k0"), now(86_400)) is None
+    tried = counted((0, started("a")), (0, AttemptStarted("a", 1, "k")))
+    assert tried.key_tokens(("openai", "k"), now(1)) is None  # tried, and nothing used
+
+
 def test_the_state_counts_as_it_folds() -> None:
     state = fold(HELLO, snapshot_after([]), *envelopes([*story("a"), spent("a"), ended("a")]))
     assert state.usage.on(now(60)).whole.interceptions == 1
