@@ -13,7 +13,7 @@ from monitor.lines import format as fmt
 from monitor.lines import key_looks as looks
 from monitor.lines.span import Line, Span, Tone
 from monitor.lines.wrap import wrap
-from monitor.state.key_ledger import LedgerEntry
+from monitor.state.ledger_entry import LedgerEntry
 from monitor.state.state import MonitorState
 from monitor.state.usage import USE_COUNT
 
@@ -125,6 +125,8 @@ def ledger(entries: list[LedgerEntry], now: datetime, width: int) -> Ledger:
 def _entry(entry: LedgerEntry, now: datetime, width: int, time_cells: int) -> Iterator[Line]:
     at = fmt.moment(entry.at, now) if entry.at else "before"
     parts: list[list[Span]] = [[(fmt.fit(at, time_cells), "muted"), ("  ", "plain"), *_verdict(entry)]]
+    if entry.moved_since is not None:
+        parts.append([(f"since {fmt.moment(entry.moved_since, now)}", "muted")])
     if entry.until is not None and entry.state in (KeyState.TEMPORARY, KeyState.PERMANENT):
         verb = "until" if entry.state is KeyState.TEMPORARY else "next check"
         until: list[Span] = [(f"{verb} {fmt.moment(entry.until, now)}", "plain")]
@@ -140,7 +142,9 @@ def _entry(entry: LedgerEntry, now: datetime, width: int, time_cells: int) -> It
 def _verdict(entry: LedgerEntry) -> list[Span]:
     """What was answered, and what that made of the key."""
     tone: Tone = "muted"
-    word = "an agent moved" if entry.agent_moved else "stays in use"
+    word = "stays in use"
+    if entry.moves:
+        word = "an agent moved" if entry.moves == 1 else f"agents moved {entry.moves} times"
     if entry.state is not None:
         word, tone = BECAME[entry.state]
     if entry.state is KeyState.VALID:

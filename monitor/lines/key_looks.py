@@ -51,7 +51,7 @@ def countdown(now: datetime, until: datetime) -> str:
 def cooldown(key: KeyChanged, until: datetime, state: MonitorState, now: datetime, width: int) -> tuple[Span, Span]:
     """A bar that runs down, in its full and its empty part."""
     name = (key.provider, key.key)
-    began = state.ledger.since.get(name) or state.key_changed_at.get(name, now)
+    began = state.ledger.since.get(name) or state.ledger.changed_at(name) or now
     whole = fmt.seconds_between(began, until)
     full, empty = fmt.bar(fmt.seconds_between(now, until) / whole if whole else 0.0, width)
     return (full, "warn"), (empty, "faint")

@@ -20,8 +20,8 @@ from monitor.lines.key_details import Ledger
 from monitor.lines.key_table import Table
 from monitor.screens.confirm import ConfirmScreen
 from monitor.screens.view import Frame, View
-from monitor.state.key_ledger import LedgerEntry
 from monitor.state.key_list import ORDERS, KeyList
+from monitor.state.ledger_entry import LedgerEntry
 from monitor.state.state import Status
 from monitor.widgets.empty_state import EmptyState
 from monitor.widgets.keys import KeyTable, LedgerPanel

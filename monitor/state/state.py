@@ -21,7 +21,6 @@ from bridge.events.vocabulary import (
     Event,
     EventsDropped,
     InterceptionEnded,
-    KeyChanged,
     RecordFailed,
     RecordRecovered,
     ResponseStarted,
@@ -32,7 +31,6 @@ from bridge.events.vocabulary import (
 )
 from bridge.events.wire import Envelope, Hello, History, Message, Reply, Snapshot
 from bridge.limits import LIMITS
-from monitor.state.key_history import KeyHistory
 from monitor.state.key_ledger import KeyLedger
 from monitor.state.names import Roster
 from monitor.state.pace import WritingPace
@@ -84,8 +82,6 @@ class MonitorState:
     dropped: int = 0
     bad_lines: int = 0
     record_failure: RecordFailed | None = None
-    key_changed_at: dict[tuple[str, str], datetime] = Factory(dict)
-    key_history: KeyHistory = Factory(KeyHistory)
     first_token_at: dict[str, datetime] = Factory(dict)
     paces: dict[str, WritingPace] = Factory(dict)
     """Of the requests whose answers have begun, and are not over."""
@@ -124,7 +120,6 @@ class MonitorState:
         known = self.hello
         if known is None or (known.pid, known.started_at) != (hello.pid, hello.started_at):
             self.record_failure = None
-            self.key_changed_at.clear()
             self.ledger.restart()
             self.dropped = self.bad_lines = 0
             self.past.before = {}
@@ -161,20 +156,16 @@ class MonitorState:
     def _replace(self, snapshot: Snapshot, now: datetime) -> None:
         if self.status is not Status.LIVE:
             self.status, self.since, self.problem = Status.LIVE, now, None
-        known, before = self.picture, self.picture.keys
+        known = self.picture
         self.picture = snapshot.picture()
         self.seq, self.gap = snapshot.seq, False
         self.usage.catch_up(known, self.picture, snapshot.at)
-        self.ledger.catch_up(known, self.picture)
+        self.ledger.catch_up(known, self.picture, snapshot.at)
         if self.earlier:
             self.picture = self._with_earlier(self.picture)
         self.traces = {id_: self.traces.get(id_) or Trace() for id_ in self.picture.interceptions}
         for id_, request in self.picture.interceptions.items():
             self.traces[id_].catch_up(request)
-        for name, key in self.picture.keys.items():
-            if before.get(name) != key or name not in self.key_changed_at:
-                self.key_changed_at[name] = snapshot.at
-                self.key_history.note(key, snapshot.at)
         live = {id_ for id_, request in self.picture.interceptions.items() if request.live}
         self.paces = {id_: pace for id_, pace in self.paces.items() if id_ in live}
         self.first_token_at = {id_: at for id_, at in self.first_token_at.items() if id_ in self.picture.interceptions}
@@ -212,11 +203,8 @@ class MonitorState:
         return self.traces.get(id_) or Trace(whole=False)
 
     def _note(self, event: Event, at: datetime) -> None:
-        """Keeps what the picture does not: since when a key cools, when a live answer began, what is not recorded."""
+        """Keeps what the picture does not: when a live answer began, what is not recorded."""
         match event:
-            case KeyChanged():
-                self.key_changed_at[event.provider, event.key] = at
-                self.key_history.note(event, at)
             case RecordFailed():
                 self.record_failure = event
             case RecordRecovered():
