@@ -14,8 +14,10 @@ from attrs import Factory, frozen
 
 from bridge.events.entries import Totals
 from monitor.lines import format as fmt
+from monitor.lines.names import called
 from monitor.lines.span import Line, Span
 from monitor.lines.totals import GAP, NUMBER, TotalsRow, Window, breakdown, count, number
+from monitor.state.names import Roster
 from monitor.state.request_list import exactly
 from monitor.state.usage import LONG_COUNT, LONGEST_NAME, OTHER_PAIRS, OTHERS, SHORT_COUNT, UsageHistory, errors
 
@@ -53,7 +55,7 @@ class NamedSums:
         return range(index, index + 1)
 
 
-def table(usage: UsageHistory, by: By, window: Window, now: datetime, width: int) -> NamedSums:
+def table(usage: UsageHistory, roster: Roster, by: By, window: Window, now: datetime, width: int) -> NamedSums:
     """The sums in the window, and the course of requests."""
     named: dict[RowName, Totals] = getattr(breakdown(usage, window, now), by)
     numbers = len(COLUMNS) * NUMBER
@@ -67,7 +69,7 @@ def table(usage: UsageHistory, by: By, window: Window, now: datetime, width: int
     day = window.seconds is None
     buckets = usage.long.last(now, LONG_COUNT) if day else usage.short.last(now, SHORT_COUNT)
     for name in order:
-        line: list[Span] = [(fmt.fit(label(by, name), room), "plain")]
+        line: list[Span] = [(fmt.fit(label(by, name, roster, room), room), "plain")]
         line += [number(row, named[name]) for row in COLUMNS]
         if course:
             each_of = [getattr(each, by).get(name) if each else None for each in buckets]
@@ -83,8 +85,8 @@ def _rank(sums: Totals) -> tuple[int, int]:
     return -sums.tokens.total_input - sums.tokens.output, -sums.interceptions
 
 
-def label(by: By, name: RowName) -> str:
-    """What a row is called."""
+def label(by: By, name: RowName, roster: Roster, room: int) -> str:
+    """What a row is called, where there is so much room."""
     if isinstance(name, str):
         return fmt.one_line(name)
     if name == OTHER_PAIRS:
@@ -92,7 +94,7 @@ def label(by: By, name: RowName) -> str:
     first, second = map(fmt.one_line, name)
     if by == "keys":
         return f"{first} {second}"
-    return f"{first} {second[:8]}" if name[1] else f"{first}, no session"
+    return called(roster, *name, room) if name[1] else f"{first}, no session"
 
 
 def query(by: By, name: RowName) -> str | None:

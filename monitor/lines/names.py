@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from monitor.lines import format as fmt
-from monitor.state.names import Name
+from monitor.state.names import Name, Roster
 
 WORDS = 28
 """Cells for the first words."""
+
+ROOMY = 24
+"""Cells from which on a name says more than its number."""
 
 
 def short(name: Name) -> str:
@@ -22,3 +25,14 @@ def about(name: Name) -> str:
 def full(name: Name) -> str:
     """Codex 2 · test_due_date fails on Fri…"""
     return f"{short(name)} · {about(name)}"
+
+
+def called(roster: Roster, client: str, session_id: str, room: int) -> str:
+    """The name of the session of that client and id, as much of it as there is room for.
+
+    Of one that nothing else is known of, its client and the end of its id.
+    """
+    name = roster.called(client, session_id)
+    if name is None:
+        return f"{fmt.one_line(client)} · {fmt.one_line(session_id)[-4:]}"
+    return full(name) if room >= ROOMY else short(name)

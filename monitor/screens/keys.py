@@ -154,7 +154,8 @@ class KeysScreen(View):
             return
         self.facts.show(key_details.facts(key, frame.state, frame.now, self.facts.size.width - 2))
         self._entries = frame.state.ledger.of((key.provider, key.key))
-        self._ledger = key_details.ledger(self._entries, frame.now, self.history.content_width)
+        roster, width = frame.state.roster, self.history.content_width
+        self._ledger = key_details.ledger(self._entries, roster, frame.now, width)
         self._entry = min(self._entry, max(0, len(self._entries) - 1))
         chosen = self._ledger.places[self._entry] if self._entries else range(0)
         self.history.show(self._ledger.lines, chosen)

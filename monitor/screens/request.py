@@ -11,7 +11,7 @@ from textual.message import Message
 
 from bridge.events.entries import Interception
 from monitor import export
-from monitor.lines import agent_tree, request_facts, turn_bars, waterfall
+from monitor.lines import agent_tree, names, request_facts, turn_bars, waterfall
 from monitor.lines import format as fmt
 from monitor.lines.request_story import story_blocks, title
 from monitor.lines.session_story import plain
@@ -160,7 +160,8 @@ class RequestScreen(View):
         height = int(limit.value) - 1 if limit is not None else self.waterfall.container_size.height
         shown = turn_bars.turn_bars(times, at, self.waterfall.content_width, height)
         self.waterfall.show(shown.lines, range(shown.here, shown.here + 1))
-        session = f"{fmt.one_line(request.started.client)} {fmt.one_line(request.started.session_id)[:8]}"
+        name = frame.state.roster.name(request.id)
+        session = names.short(name) if name else fmt.one_line(request.started.client)
         self.waterfall.entitle(turn_bars.title(times, at, session))
 
     def _turns(self) -> list[Interception]:

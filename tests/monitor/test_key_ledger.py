@@ -24,6 +24,7 @@ from bridge.events.wire import Envelope, Snapshot
 from monitor.lines import key_details
 from monitor.state.key_ledger import KEYS, KeyLedger
 from monitor.state.ledger_entry import LENGTH, LONGEST, MOVES, LedgerEntry
+from monitor.state.names import Roster
 from monitor.state.state import MonitorState
 from tests.support.folds import after, envelopes, fold, plain, snapshot_after, tell, travelled
 from tests.support.many_keys import WORDS, morning
@@ -127,7 +128,9 @@ def test_of_what_came_before_the_monitor_only_the_fact_is_known() -> None:
     (entry,) = state.ledger.of(A)
     assert (entry.at, entry.status, entry.text, entry.request) == (None, 401, "no", "gone")
     assert A not in state.ledger.since
-    assert plain(key_details.ledger([entry], START, 80).lines[0]).startswith("before    401 unauthorized, dead")
+    assert plain(key_details.ledger([entry], Roster(), START, 80).lines[0]).startswith(
+        "before    401 unauthorized, dead"
+    )
 
 
 def test_another_bridge_begins_anew_and_a_key_that_is_gone_is_forgotten() -> None:
@@ -142,11 +145,11 @@ def test_an_agent_that_moves_is_told_with_what_its_cache_held() -> None:
     moved = KeyMoved("r1", "019a4c1e-7d", None, A[1], B[1], MoveCause.RATE_LIMITED, 18_432)
     (entry,) = after(*WELL, *benched(), moved, ended("r1")).ledger.of(A)
     assert (entry.status, entry.moves, entry.cache_lost) == (429, 1, 18_432)
-    assert "18.4k of cache lost" in plain(key_details.ledger([entry], START, 150).lines[0])
+    assert "18.4k of cache lost" in plain(key_details.ledger([entry], Roster(), START, 150).lines[0])
     left = KeyMoved("r2", "019a4c1e-7d", None, A[1], B[1], MoveCause.DISABLED)
-    entry = after(*WELL, *benched(), started("r2"), AttemptStarted("r2", 1, B[1]), left).ledger.of(A)[0]
-    (line,) = key_details.ledger([entry], START, 150).lines
-    assert plain(line).rstrip() == "03:04:05  disabled, an agent moved · Codex 019a4c1e → …bbbb r2"
+    state = after(*WELL, *benched(), started("r2"), AttemptStarted("r2", 1, B[1]), left)
+    (line,) = key_details.ledger(state.ledger.of(A)[:1], state.roster, START, 150).lines
+    assert plain(line).rstrip() == "03:04:05  disabled, an agent moved · Codex 1 · e-7d → …bbbb r2"
     assert after(*WELL, KeyMoved("gone", None, None, A[1], B[1], MoveCause.REMOVED)).ledger.of(A) == []
 
 
@@ -165,7 +168,7 @@ def test_agents_that_move_one_after_the_other_are_one_entry() -> None:
     moves, failure = state.ledger.of(A)
     assert (moves.moves, moves.request, moves.cache_lost, moves.at) == (30, "m29", 3_000, START + timedelta(seconds=89))
     assert (failure.status, failure.text) == (429, WORDS)
-    (line,) = key_details.ledger([moves], START, 150).lines
+    (line,) = key_details.ledger([moves], Roster(), START, 150).lines
     assert plain(line).startswith("03:05:34  rate limited, agents moved 30 times · since 03:05:05 · ")
 
 
@@ -281,7 +284,7 @@ def test_its_lines_fit_and_each_belongs_to_an_entry(width: int) -> None:
         state.apply(Envelope(number, at, event), at)
     for name, key in state.picture.keys.items():
         for now in (START + timedelta(seconds=120), START + timedelta(days=2)):
-            shown = key_details.ledger(state.ledger.of(name), now, width)
+            shown = key_details.ledger(state.ledger.of(name), state.roster, now, width)
             assert all(cell_len(plain(line)) <= width for line in shown.lines)
             rows = [row for place in shown.places for row in place]
             assert rows == (list(range(len(shown.lines))) if state.ledger.of(name) else [])
@@ -290,19 +293,19 @@ def test_its_lines_fit_and_each_belongs_to_an_entry(width: int) -> None:
 
 
 def lines(now: datetime, width: int) -> list[str]:
-    shown = key_details.ledger(after(*WELL, *benched()).ledger.of(A), now, width)
+    state = after(*WELL, *benched())
+    shown = key_details.ledger(state.ledger.of(A), state.roster, now, width)
     return [plain(line).rstrip() for line in shown.lines]
 
 
 def test_an_entry_reads_as_a_sentence() -> None:
     assert lines(START, 150) == [
-        "03:04:05  429 rate limited, cooling · until 03:04:36 (header) · Codex 019a4c1e → …bbbb r1",
+        "03:04:05  429 rate limited, cooling · until 03:04:36 (header) · Codex 1 · e-7d → …bbbb r1",
         "          “" + WORDS + "”",
     ]
-    assert lines(START, 60)[:3] == [
+    assert lines(START, 60)[:2] == [
         "03:04:05  429 rate limited, cooling",
-        "          until 03:04:36 (header)",
-        "          Codex 019a4c1e → …bbbb r1",
+        "          until 03:04:36 (header) · Codex 1 → …bbbb r1",
     ]
     assert lines(START + timedelta(days=1), 150)[0].startswith("Fri 02 Jan 03:04  429")
 
