@@ -17,9 +17,10 @@ from monitor.lines import format as fmt
 from monitor.lines.names import called
 from monitor.lines.span import Line, Span
 from monitor.lines.totals import GAP, NUMBER, TotalsRow, Window, breakdown, count, number
+from monitor.state.breakdown import LONGEST_NAME, OTHER_PAIRS, OTHERS, errors
 from monitor.state.names import Roster
 from monitor.state.request_list import exactly
-from monitor.state.usage import LONG_COUNT, LONGEST_NAME, OTHER_PAIRS, OTHERS, SHORT_COUNT, UsageHistory, errors
+from monitor.state.usage import LONG_COUNT, SHORT_COUNT, UsageHistory
 
 By = Literal["models", "clients", "sessions", "keys"]
 

@@ -84,8 +84,12 @@ class Roster:
         self._agent_of = {request.id: agent for agent in self.agents for request in agent.requests}
 
     def learn(self, found: Iterable[Session]) -> None:
-        """Takes in the names of sessions of which only sums are kept."""
+        """Takes in sessions of which only sums are kept, and what any was asked first: who comes later can't know."""
+        found = list(found)
         self.names = name_sessions([*self.sessions, *found], self.names)
+        for session in found:
+            if words := first_words(session):
+                self.names[session.id] = evolve(self.names[session.id], words=words, asked=True)
 
     def called(self, client: str, session_id: str) -> Name | None:
         """What the session of that client and id is called, where it was ever known."""

@@ -35,6 +35,7 @@ from monitor.state.key_ledger import KeyLedger
 from monitor.state.names import Roster
 from monitor.state.pace import WritingPace
 from monitor.state.past import RecordedPast
+from monitor.state.recorded_day import RecordedDay
 from monitor.state.sessions import SessionAgent, sessions
 from monitor.state.trace import Trace
 from monitor.state.usage import UsageHistory
@@ -91,6 +92,9 @@ class MonitorState:
     earlier: dict[str, Interception] = Factory(dict)
     """Requests of bridges that are gone, which the one that runs knows nothing of."""
     past: RecordedPast = Factory(RecordedPast)
+    day: RecordedDay = Factory(RecordedDay)
+    is_behind: bool = False
+    """Whether the record has to be asked for what happened while nobody listened."""
     _membership: int = 0
     """The last event that may have brought a request into a session, taken one away, or named one."""
     _roster: Roster = Factory(Roster)
@@ -111,14 +115,24 @@ class MonitorState:
             case BadLine():
                 self.bad_lines += 1
             case History():
-                began = self.hello.started_at if self.hello else None
-                self.past.take(incoming.interceptions, more=incoming.more, since=began)
+                self._recall(incoming)
             case Reply():
                 pass
+
+    def _recall(self, told: History) -> None:
+        """Takes in what the record tells, which is what was asked for last."""
+        if not self.past.expects_the_day:
+            began = self.hello.started_at if self.hello else None
+            self.past.take(told.interceptions, more=told.more, since=began)
+            return
+        for request in self.day.take(told, self.usage, self.ledger, self.roster):
+            if request.id in self.picture.interceptions:
+                self.picture.interceptions[request.id] = request
 
     def _greet(self, hello: Hello) -> None:
         known = self.hello
         if known is None or (known.pid, known.started_at) != (hello.pid, hello.started_at):
+            self.is_behind = True
             self.record_failure = None
             self.ledger.restart()
             self.dropped = self.bad_lines = 0
@@ -128,6 +142,7 @@ class MonitorState:
 
     def _outlive(self) -> None:
         """Another bridge is there: what the one before did stays to be read, what it had under way broke off."""
+        self.day.leave(self.picture.interceptions.values())
         for request in self.picture.interceptions.values():
             request.ended_nth = 0  # another bridge counts anew, and these are older than all of its own
             if request.live:
@@ -159,6 +174,7 @@ class MonitorState:
         known = self.picture
         self.picture = snapshot.picture()
         self.seq, self.gap = snapshot.seq, False
+        self.is_behind = self.is_behind or self.day.lacks(known, self.picture)
         self.usage.catch_up(known, self.picture, snapshot.at)
         self.ledger.catch_up(known, self.picture, snapshot.at)
         if self.earlier:
@@ -180,6 +196,8 @@ class MonitorState:
         self.gap = self.gap or envelope.seq > self.seq + 1
         self.seq = envelope.seq
         self.picture.apply(event, envelope.at)
+        if not self.gap:
+            self.day.heard(envelope.at)
         if not isinstance(event, ThoughtDelta | AnswerDelta):  # the many that change nothing but a text
             self._membership = self.seq
         self._note(event, envelope.at)

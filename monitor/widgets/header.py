@@ -11,8 +11,8 @@ from monitor.lines import format as fmt
 from monitor.lines import key_looks as looks
 from monitor.lines.span import Line, Span, Tone
 from monitor.lines.verdict import quiet
+from monitor.state.breakdown import errors
 from monitor.state.state import MonitorState, Status
-from monitor.state.usage import errors
 from monitor.widgets.line_bar import LineBar
 
 CONNECTION: dict[Status, Span] = {

@@ -17,10 +17,11 @@ from bridge.events.vocabulary import AttemptFailed, AttemptStarted, Event, Token
 from bridge.events.wire import Envelope, Snapshot
 from monitor.lines import breakdown, totals
 from monitor.lines.format import BLOCKS, sparkline
+from monitor.state.breakdown import NAMES, OTHER_PAIRS, OTHERS, PAIRS, Breakdown, add, errors
 from monitor.state.buckets import Buckets
 from monitor.state.names import Roster
 from monitor.state.state import MonitorState
-from monitor.state.usage import KEYS, NAMES, OTHER_PAIRS, OTHERS, PAIRS, Breakdown, UsageHistory, add, errors
+from monitor.state.usage import KEYS, UsageHistory
 from tests.support.folds import HISTORIES, after, envelopes, fold, plain, snapshot_after, travelled
 from tests.support.play import HELLO, START, ended, spent, started, story
 
@@ -305,11 +306,13 @@ def test_a_row_is_also_a_filter() -> None:
 
 
 def test_of_too_many_names_the_latest_are_told_apart() -> None:
-    usage = counted(*((number, started(f"r{number}", session_id=f"s{number}")) for number in range(100)))
-    assert len(usage.today.sessions) == PAIRS + 1
-    assert ("Codex", "s99") in usage.today.sessions
-    assert ("Codex", "s0") not in usage.today.sessions
-    assert usage.today.sessions[OTHER_PAIRS].interceptions == 100 - PAIRS
+    usage = counted(*((0, started(f"r{number}", session_id=f"s{number}")) for number in range(100)))
+    sessions = usage.over(now(1), 60).sessions
+    assert len(sessions) == PAIRS + 1
+    assert ("Codex", "s99") in sessions
+    assert ("Codex", "s0") not in sessions
+    assert sessions[OTHER_PAIRS].interceptions == 100 - PAIRS
+    assert len(usage.today.sessions) == 100  # of a day there is room for more
 
 
 def test_each_of_many_keys_is_told_apart_today() -> None:
