@@ -11,7 +11,7 @@ from monitor.state.past import THE_DAY
 from monitor.state.recorded_day import PAGE
 from monitor.state.state import MonitorState
 
-Ask = Callable[[str, Command], Awaitable[Reply]]
+AskRecord = Callable[[str, Command], Awaitable[Reply]]
 """Sends a command of which that is expected; the state has taken in what comes before the reply is there."""
 
 
@@ -22,7 +22,7 @@ class DayReader:
     snapshot begins another where something is still missing.
     """
 
-    def __init__(self, ask: Ask) -> None:
+    def __init__(self, ask: AskRecord) -> None:
         self._ask = ask
         self._reads = False
 

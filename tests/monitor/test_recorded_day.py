@@ -196,7 +196,7 @@ async def test_totals_say_since_when_unless_it_is_all_of_today() -> None:
 
 async def test_no_more_is_read_than_is_bounded() -> None:
     state = attached([])
-    one = Record(state, envelopes(request(0))).requests[0]
+    old = Record(state, envelopes(request(0))).requests[0]
 
     class Endless(Record):
         async def __call__(self, about: str, command: Command) -> Reply:
@@ -204,7 +204,7 @@ async def test_no_more_is_read_than_is_bounded() -> None:
             self.asked += 1
             at = START - timedelta(milliseconds=self.asked)
             page = [
-                evolve(one, started=evolve(one.started, id=f"e{self.asked}-{number}"), started_at=at, attempts=[])
+                Interception(evolve(old.started, id=f"e{self.asked}-{number}"), at, outcome=Outcome.COMPLETED)
                 for number in range(PAGE)
             ]
             self.state.past.expect(about)
