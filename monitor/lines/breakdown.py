@@ -35,8 +35,8 @@ COLUMNS = (
     TotalsRow("failed", errors, count, "bad"),
 )
 
-NAME, COURSE = 28, 30
-"""Cells that a name and a course take at most."""
+NAME, SESSION, COURSE = 28, 42, 30
+"""Cells that a name, one of a session, and a course take at most."""
 
 LEAST_COURSE = 10
 
@@ -60,9 +60,10 @@ def table(usage: UsageHistory, roster: Roster, by: By, window: Window, now: date
     """The sums in the window, and the course of requests."""
     named: dict[RowName, Totals] = getattr(breakdown(usage, window, now), by)
     numbers = len(COLUMNS) * NUMBER
+    longest = SESSION if by == "sessions" else NAME
     fits = width >= numbers + NAME - 4 + LEAST_COURSE
-    course = min(COURSE, width - numbers - NAME + 4) if fits else 0
-    room = min(max(NAME, width - numbers - course - GAP), width - numbers - (course + GAP if course else 0))
+    course = min(COURSE, max(LEAST_COURSE, width - numbers - longest + 4)) if fits else 0
+    room = min(max(longest, width - numbers - course - GAP), width - numbers - (course + GAP if course else 0))
     titles = ["tries" if by == "keys" and row.title == "requests" else row.title for row in COLUMNS]
     head = fmt.fit(by[:-1], room) + "".join(fmt.fit(title, NUMBER, right=True) for title in titles)
     lines: list[Line] = [((head, "title"),)]

@@ -33,12 +33,21 @@ BECAME: dict[KeyState, tuple[str, Tone]] = {
 }
 
 
-def facts(key: KeyChanged, state: MonitorState, now: datetime, width: int) -> list[Line]:
-    """How it stands, what is left on it, and who uses it; the provider's words stand in its ledger."""
+def facts(key: KeyChanged, state: MonitorState, now: datetime, width: int, room: int = 99) -> list[Line]:
+    """How it stands, what is left on it, and who uses it; the provider's words stand in its ledger.
+
+    Of more than `room` lines the last that are shown end in an ellipsis.
+    """
     lines = looks.flowed(looks.heading(key, state, now), width)
     for parts in (_limits(key, now, width), _together(key, state, now), _use(key, state, now)):
         lines += looks.flowed(parts, width)
-    return lines
+    kept = lines[: max(1, room)]
+    if len(kept) < len(lines):
+        said = list(kept[-1])
+        while said and not said[-1][0].strip():
+            said.pop()
+        kept[-1] = tuple(looks.fitted([*said, (" …", "muted")], width))
+    return kept
 
 
 def _words(text: str, width: int, indent: str) -> Iterator[Line]:

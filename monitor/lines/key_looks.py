@@ -108,15 +108,14 @@ def who(agents: list[Name], width: int) -> str:
     """As many of them as there is room for, how many more there are, or how many there are at all."""
     if len(agents) == 1:
         whole = names.full(agents[0])
-        return whole if cell_len(whole) <= width else fmt.fit(names.short(agents[0]), width).rstrip()
+        return whole if cell_len(whole) <= width else names.within(agents[0], width)
     called = [names.short(name) for name in agents]
     for count in range(len(called), 0, -1):
         more = f" +{len(called) - count}" if count < len(called) else ""
         text = ", ".join(called[:count]) + more
         if cell_len(text) <= width:
             return text
-    clients = sorted({fmt.one_line(name.client) for name in agents})
-    return fmt.fit(f"{clients[0]} x{len(agents)}", width) if agents else ""
+    return names.client(min(name.client for name in agents), f" x{len(agents)}", width) if agents else ""
 
 
 def fitted(spans: Iterable[Span], width: int) -> list[Span]:

@@ -26,7 +26,7 @@ LEFT = 6
 ROOMY = 100
 """Cells from which on bars are long, and stand in gauges."""
 
-WHO = 40
+WHO = 44
 """Cells for who uses a key, at most."""
 
 

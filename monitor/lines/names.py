@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from rich.cells import cell_len
+
 from monitor.lines import format as fmt
 from monitor.state.names import Name, Roster
 
@@ -15,6 +17,18 @@ ROOMY = 24
 def short(name: Name) -> str:
     """Codex 2."""
     return f"{fmt.one_line(name.client)} {name.number}"
+
+
+def within(name: Name, width: int) -> str:
+    """Codex 2 in so many cells; where it has to be cut, the number stays: Claud… 12."""
+    return client(name.client, f" {name.number}", width)
+
+
+def client(name: str, tail: str, width: int) -> str:
+    """A client and what stands behind it, which is never cut."""
+    whole = fmt.one_line(name)
+    room = max(2, width - len(tail))
+    return (whole if cell_len(whole) <= room else fmt.fit(whole, room)) + tail
 
 
 def about(name: Name) -> str:

@@ -116,7 +116,7 @@ COLUMNS = (
     Column(NAMED, 13, lambda request, state, _now: _name(request, state), most=18),
     Column("model", 14, lambda request, _state, _now: _subject(request), most=28),
     Column("about", 10, lambda request, state, _now: _about(request, state), room=112, most=names.WORDS),
-    Column("key", 11, lambda request, _state, _now: _key(request)),
+    Column("key", 11, lambda request, _state, _now: _key(request), room=55),
     Column("", 5, lambda request, _state, _now: _marks(request)),
     Column(
         "first",
@@ -125,11 +125,12 @@ COLUMNS = (
         room=74,
         right=True,
     ),
-    Column("in", 6, lambda request, _state, _now: (fmt.tokens(tokens_in(request)), "plain"), right=True),
+    Column("in", 6, lambda request, _state, _now: (fmt.tokens(tokens_in(request)), "plain"), room=69, right=True),
     Column(
         "out",
         6,
         lambda request, _state, _now: (fmt.tokens(request.tokens.output if request.tokens else None), "plain"),
+        room=69,
         right=True,
     ),
     Column("tok/s", 6, lambda request, state, _now: _speed(request, state), room=106, right=True),

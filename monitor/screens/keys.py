@@ -30,6 +30,9 @@ from monitor.widgets.typed import TypedLine
 
 HINT = "words to find; key: provider: state:, ! for not"
 
+LEDGER = 4
+"""Lines that stay for the ledger, its title among them, where there is little room: why a key rests stands there."""
+
 BESIDE = 190
 """Columns from which on the details may stand beside a table that is too long to have them below."""
 
@@ -88,6 +91,7 @@ class KeysScreen(View):
         self.empty_state = EmptyState()
         self.panels = Container(id="key-panels")
         self.panel = KeyTable(id="key-table")
+        self.details = Vertical(id="key-details")
         self.facts = Lines(id="key-facts")
         self.history = LedgerPanel(id="key-ledger")
         self.typed = TypedLine(" / ", HINT)
@@ -96,7 +100,7 @@ class KeysScreen(View):
         yield self.empty_state
         with self.panels:
             yield self.panel
-            with Vertical(id="key-details"):
+            with self.details:
                 yield self.facts
                 yield self.history
 
@@ -152,7 +156,8 @@ class KeysScreen(View):
             self.history.show(())
             self.history.entitle("Nothing is selected")
             return
-        self.facts.show(key_details.facts(key, frame.state, frame.now, self.facts.size.width - 2))
+        room = self.details.size.height - LEDGER
+        self.facts.show(key_details.facts(key, frame.state, frame.now, self.facts.size.width - 2, room))
         self._entries = frame.state.ledger.of((key.provider, key.key))
         roster, width = frame.state.roster, self.history.content_width
         self._ledger = key_details.ledger(self._entries, roster, frame.now, width)

@@ -142,7 +142,8 @@ class RequestScreen(View):
             whose = agent_tree.title(agent, frame.state.roster) if agent else None
             self.waterfall.entitle(title(request, then, whose))
         self.events.show(_events(request, self._trace))
-        self.facts.show(request_facts.lines(request, frame.state, then, wide=self.size.width >= WIDE))
+        width, wide = self.facts.content_width, self.size.width >= WIDE
+        self.facts.show(request_facts.lines(request, frame.state, then, width, wide=wide))
         self.events.entitle(f"Events  {len(self._trace.entries) + self._trace.left_out}")
         self.facts.entitle("Tokens, cost, times")
         if self.story.display:

@@ -310,6 +310,17 @@ def test_an_entry_reads_as_a_sentence() -> None:
     assert lines(START + timedelta(days=1), 150)[0].startswith("Fri 02 Jan 03:04  429")
 
 
+def test_facts_for_which_there_is_no_room_are_not_left_out_unsaid() -> None:
+    cooling = changed(A, KeyState.TEMPORARY, "rate_limited", retry_at=UNTIL, source="header")
+    state = after(*WELL, cooling)
+    shown = [plain(line).rstrip() for line in key_details.facts(cooling, state, START, 50, 3)]
+    assert shown == [
+        "◐ cooling, rate limited since 03:04:05",
+        "  cools until 03:04:36 (31s)",
+        "  as the provider's headers say …",
+    ]
+
+
 def test_the_facts_say_how_long_and_what_is_left() -> None:
     limits = RateLimits(RateLimit(500, 37, UNTIL), RateLimit(200_000, 154_000, START))
     cause = KeyCause("r1", 429, WORDS)

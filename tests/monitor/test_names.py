@@ -8,6 +8,7 @@ from rich.cells import cell_len
 
 from bridge.events.vocabulary import Event, PromptRecorded
 from bridge.limits import LIMITS
+from monitor.lines import key_looks as looks
 from monitor.lines import names
 from monitor.state.names import REMEMBERED, Name, name_sessions
 from monitor.state.sessions import id_of
@@ -70,3 +71,15 @@ def test_whatever_the_words_a_name_is_harmless_and_short(client: str, words: str
     for text in (names.full(name), names.short(name)):
         assert "\x1b" not in text
         assert "\n" not in text
+
+
+def test_where_a_name_is_cut_its_number_stays() -> None:
+    name = Name("Claude Code", 12, "x")
+    assert [names.within(name, width) for width in (20, 14, 9, 3)] == [
+        "Claude Code 12", "Claude Code 12", "Claud… 12", "C… 12",
+    ]  # fmt: skip
+    agents = [Name("Claude Code", number, "x") for number in range(1, 4)]
+    assert looks.who(agents, 40) == "Claude Code 1, Claude Code 2 +1"
+    assert looks.who(agents, 16) == "Claude Code 1 +2"
+    assert looks.who(agents, 10) == "Claude… x3"
+    assert looks.who([], 10) == ""

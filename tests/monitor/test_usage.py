@@ -267,7 +267,7 @@ def test_tables_by_name_stand_in_columns_and_know_whose_their_lines_are(width: i
     assert rows["models"][0][:6] == ["gpt-5.1-codex", "2", "12.3k", "640", "$0.03", "0"]
     assert rows["clients"][0][:6] == ["Codex", "2", "12.3k", "640", "$0.03", "0"]
     (session,) = map(plain, shown["sessions"].lines[1:])
-    assert session.startswith("Codex 1 · fix the fla" if width > 77 else "Codex 1  ")
+    assert session.startswith("Codex 1 · fix the fla" if width > 58 else "Codex 1  ")
     assert " ".join(session.split()).partition(" 2 12.3k 640 $0.03 0")[1]
     assert [row[:7] for row in rows["keys"]] == [
         ["openai", "sk-p...91bc", "1", "12.3k", "640", "$0.03", "0"],
