@@ -173,9 +173,9 @@ def check(context: click.Context, /, changed: bool, **_: Any) -> None:
 @click.pass_context
 def tail(context: click.Context, /, as_json: bool, **_: Any) -> None:
     """Events as they happen."""
-    from bridge.cli.paper import paper
+    from bridge.cli.paper import folded, paper
     from bridge.events.client import subscription
-    from bridge.events.describe import describe
+    from bridge.events.describe import CONTINUED, describe
     from bridge.events.wire import Envelope, decode
 
     on = paper()
@@ -185,7 +185,7 @@ def tail(context: click.Context, /, as_json: bool, **_: Any) -> None:
                 sys.stdout.buffer.write(line)
                 sys.stdout.buffer.flush()
             elif isinstance(message := decode(line), Envelope):
-                on.put([describe(message)])
+                on.put(folded(describe(message), on.width, CONTINUED))
 
 
 @cli.command()

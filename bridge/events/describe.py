@@ -48,6 +48,9 @@ from bridge.events.vocabulary import (
 from bridge.events.wire import Envelope
 from bridge.terminal_text import visible_start as visible
 
+CONTINUED = 24
+"""Where a line goes on that a terminal is too narrow for: below the type, so that times stand alone."""
+
 
 def describe(envelope: Envelope) -> str:
     """The event as a line without newline: time, the interception's first eight characters, type, what happened."""
