@@ -56,7 +56,7 @@ TWO_COLUMNS = 116
 """Columns of the terminal from which on there is room for two of ours."""
 
 
-WIDEST, FRAME = 64, 8
+WIDEST, FRAME = 64, 7
 """Cells of the panel with one column, and of its border, its padding and its scrollbar."""
 
 COLUMN = 51
