@@ -47,6 +47,7 @@ from monitor.screens.typed_commands import TypedCommands
 from monitor.screens.view import STATUS_S, Frame, View
 from monitor.screens.walkthrough import WalkthroughScreen
 from monitor.sources.bridge_socket import Source
+from monitor.sources.day_reader import DayReader
 from monitor.sources.lessons import Lessons
 from monitor.state.alerts import Alerts
 from monitor.state.past import BEFORE, MOST, TURNS
@@ -126,6 +127,7 @@ class MonitorApp(App[None]):
         self._painted_at = float("-inf")
         self._snapshot_requested = False
         self._looked_before: Hello | None = None
+        self._day = DayReader(self._ask_the_record)
         self._asking = asyncio.Lock()
         """One question to the record at a time: what comes is about the last one."""
         self._runs_on: asyncio.AbstractEventLoop | None = None
@@ -165,6 +167,7 @@ class MonitorApp(App[None]):
             self.run_worker(self._catch_up(), name="catch up")
         if isinstance(incoming, Snapshot):
             self._look_before()
+            self.run_worker(self._day.catch_up(self.state, self.clock), name="day")
         if self._frame_timer is None and not self._is_overlaid:
             wait = FRAME_S - (asyncio.get_running_loop().time() - self._painted_at)
             self._frame_timer = self.set_timer(max(0.001, wait), self.paint)
@@ -179,7 +182,7 @@ class MonitorApp(App[None]):
         self.run_worker(self._ask_the_record(None, Command(0, "history", before=first, limit=BEFORE)), name="before")
 
     async def _ask_the_record(self, session: str | None, command: Command) -> Reply:
-        """Asks for past requests, of that session or of all; the state takes them in before the reply is there."""
+        """Asks for past requests, as `RecordedPast.expect` says; the state takes them in before the reply is there."""
         async with self._asking:
             self.state.past.expect(session)
             return await self.source.send(command)

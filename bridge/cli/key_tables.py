@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from bridge.cli.paper import Colour, Paper, PrintedCell, PrintedColumn, table
-from bridge.events.describe import pool_in_words
+from bridge.events.describe import pool_health_in_words, pool_prospects
 from bridge.events.entries import Resident
+from bridge.events.key_health import Health, PoolHealth, by_provider, health, ready_at
 from bridge.events.values import KeyRunway, KeyState
-from bridge.events.vocabulary import CircuitChanged, KeyChanged, PoolChanged
+from bridge.events.vocabulary import CircuitChanged, KeyChanged
 from bridge.events.wire import Snapshot, as_json, unstructure
 from bridge.terminal_text import visible_start as visible
 
@@ -32,32 +33,38 @@ COLUMNS = (
     PrintedColumn("SESSIONS", goes=3, least=8),
 )
 
-STATES: dict[KeyState, tuple[str, Colour]] = {
-    KeyState.VALID: ("valid", "green"),
-    KeyState.TEMPORARY: ("cooling", "yellow"),
-    KeyState.PERMANENT: ("dead", "red"),
-    KeyState.DISABLED: ("off", "bright_black"),
+COLOURS: dict[Health, Colour] = {
+    Health.READY: "green",
+    Health.SPENT: "yellow",
+    Health.COOLING: "yellow",
+    Health.DEAD: "red",
+    Health.OFF: "bright_black",
 }
-"""The monitor's words for how a key is."""
 
 
-def key_table(found: Snapshot, on: Paper) -> Iterator[str]:
+def key_table(found: Snapshot, on: Paper, now: datetime) -> Iterator[str]:
     """Every key with its health, how long it lasts, and who is served with it."""
-    return table(COLUMNS, (_key_row(key, found) for key in found.keys), on)
+    return table(COLUMNS, (_key_row(key, found, now) for key in found.keys), on)
 
 
-def pool_lines(pools: Sequence[PoolChanged]) -> Iterator[str]:
-    """Each provider's keys together."""
-    return (visible(f"{pool.provider}: {pool_in_words(pool)}") for pool in pools)
+def pool_lines(found: Snapshot, now: datetime) -> Iterator[str]:
+    """Each provider's keys together: `openai 0 of 4 ready · next 8s …QxV7`, as the monitor counts them."""
+    told = {pool.provider: pool for pool in found.pools}
+    for provider, keys in by_provider(found.keys).items():
+        parts = [f"{provider} {pool_health_in_words(PoolHealth.of(keys, now), now)}"]
+        if provider in told:
+            parts += pool_prospects(told[provider])
+        yield visible(" · ".join(parts))
 
 
-def _key_row(key: KeyChanged, found: Snapshot) -> tuple[PrintedCell, ...]:
+def _key_row(key: KeyChanged, found: Snapshot, now: datetime) -> tuple[PrintedCell, ...]:
     left = [(gauge.remaining, gauge.limit) for gauge in (key.limits.requests, key.limits.tokens)]
     gauges = ["-" if remaining is None else f"{remaining}/{limit or '?'}" for remaining, limit in left]
-    cooldown = f"{_seconds_left(key):.1f} s" if key.state is KeyState.TEMPORARY else "-"
+    state, ready = health(key, now), ready_at(key, now)
+    cooldown = "-" if ready is None else f"{max(0.0, (ready - now).total_seconds()):.1f} s"
     use = (_runway_cell(runway_of(key, found)), _homes_cell(homes_at(key, found)))
     rest = (key.reason or "-", cooldown, key.source or "-", *gauges, *use)
-    return (visible(key.provider), visible(key.key), STATES[key.state], *map(visible, rest))
+    return (visible(key.provider), visible(key.key), (state, COLOURS[state]), *map(visible, rest))
 
 
 def _runway_cell(runway: KeyRunway | None) -> str:
@@ -92,13 +99,15 @@ def homes_at(key: KeyChanged, found: Snapshot) -> list[Resident]:
     return [home for home in found.homes if (home.provider, home.key) == (key.provider, key.key)]
 
 
+def _cooldown_s(key: KeyChanged, now: datetime) -> float | None:
+    if key.state is not KeyState.TEMPORARY:
+        return None
+    return 0.0 if key.retry_at is None else round(max(0.0, (key.retry_at - now).total_seconds()), 3)
+
+
 def _group_of(key: KeyChanged, found: Snapshot) -> list[str]:
     groups = (group for pool in found.pools if pool.provider == key.provider for group in pool.groups)
     return next((group for group in groups if key.key in group), [])
-
-
-def _seconds_left(key: KeyChanged) -> float:
-    return 0.0 if key.retry_at is None else max(0.0, (key.retry_at - datetime.now(UTC)).total_seconds())
 
 
 def circuit_table(circuits: Sequence[CircuitChanged], on: Paper) -> Iterator[str]:
@@ -113,24 +122,25 @@ def circuit_table(circuits: Sequence[CircuitChanged], on: Paper) -> Iterator[str
     return table(head, (tuple(visible(cell) for cell in row) for row in rows), on)
 
 
-def key_lines(found: Snapshot, on: Paper) -> Iterator[str]:
+def key_lines(found: Snapshot, on: Paper, now: datetime) -> Iterator[str]:
     """The keys, the pools that they make up, and the circuits that are not closed, where there are any."""
-    yield from key_table(found, on)
-    if found.pools:
+    yield from key_table(found, on, now)
+    if found.keys:
         yield ""
-        yield from pool_lines(found.pools)
+        yield from pool_lines(found, now)
     if found.circuits:
         yield ""
         yield from circuit_table(found.circuits, on)
 
 
-def keys_json(found: Snapshot) -> list[dict[str, Any]]:
-    """The keys as `key.changed` says them, with the seconds that a cooldown still lasts, with whom they share limits,
-    how long they last, and who is served with them."""
+def keys_json(found: Snapshot, now: datetime) -> list[dict[str, Any]]:
+    """The keys as `key.changed` says them, with the word that the table has for their state, the seconds that a
+    cooldown still lasts, with whom they share limits, how long they last, and who is served with them."""
     return [
         {
             **unstructure(key),
-            "cooldown_s": round(_seconds_left(key), 3) if key.state is KeyState.TEMPORARY else None,
+            "health": health(key, now),
+            "cooldown_s": _cooldown_s(key, now),
             "group": _group_of(key, found),
             "runway": as_json(runway_of(key, found)),
             "sessions": [as_json(home) for home in homes_at(key, found)],

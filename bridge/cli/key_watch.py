@@ -10,8 +10,8 @@ import click
 from bridge.cli.key_tables import key_lines
 from bridge.cli.paper import Paper, plain
 from bridge.events.client import watch
+from bridge.events.key_health import ready_at
 from bridge.events.picture import Picture
-from bridge.events.values import KeyState
 from bridge.events.wire import Envelope, Snapshot
 
 TYPES = ("key.changed", "key.moved", "pool.changed", "circuit.changed")
@@ -39,12 +39,14 @@ def watch_keys(socket: Path, on: Paper) -> None:
 
 
 def _is_cooling(picture: Picture) -> bool:
-    return any(key.state is KeyState.TEMPORARY for key in picture.keys.values())
+    now = datetime.now(UTC)
+    return any(ready_at(key, now) is not None for key in picture.keys.values())
 
 
 def _show(picture: Picture, on: Paper) -> None:
     """Over what was shown before on a terminal that knows how, else below it."""
-    lines = list(key_lines(Snapshot.of(picture, 0, datetime.now(UTC)), on))
+    now = datetime.now(UTC)
+    lines = list(key_lines(Snapshot.of(picture, 0, now), on, now))
     if not on.moves:
         on.put([*lines, ""])
         return

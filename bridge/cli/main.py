@@ -173,9 +173,9 @@ def check(context: click.Context, /, changed: bool, **_: Any) -> None:
 @click.pass_context
 def tail(context: click.Context, /, as_json: bool, **_: Any) -> None:
     """Events as they happen."""
-    from bridge.cli.paper import paper
+    from bridge.cli.paper import folded, paper
     from bridge.events.client import subscription
-    from bridge.events.describe import describe
+    from bridge.events.describe import CONTINUED, describe
     from bridge.events.wire import Envelope, decode
 
     on = paper()
@@ -185,7 +185,7 @@ def tail(context: click.Context, /, as_json: bool, **_: Any) -> None:
                 sys.stdout.buffer.write(line)
                 sys.stdout.buffer.flush()
             elif isinstance(message := decode(line), Envelope):
-                on.put([describe(message)])
+                on.put(folded(describe(message), on.width, CONTINUED))
 
 
 @cli.command()
@@ -197,6 +197,8 @@ def tail(context: click.Context, /, as_json: bool, **_: Any) -> None:
 @click.pass_context
 def keys(context: click.Context, /, as_json: bool, watch: bool, **_: Any) -> None:
     """Key health as a table."""
+    from datetime import UTC, datetime
+
     import orjson
 
     from bridge.cli.key_tables import key_lines, keys_json
@@ -210,11 +212,12 @@ def keys(context: click.Context, /, as_json: bool, watch: bool, **_: Any) -> Non
         watch_keys(socket_from(context), paper())
         return
     found = read_snapshot(socket_from(context))
+    now = datetime.now(UTC)
     if as_json:
-        click.echo(orjson.dumps(keys_json(found), option=orjson.OPT_INDENT_2).decode())
+        click.echo(orjson.dumps(keys_json(found, now), option=orjson.OPT_INDENT_2).decode())
         return
     on = paper()
-    on.put_whole(key_lines(found, on))
+    on.put_whole(key_lines(found, on, now))
 
 
 @cli.command()

@@ -148,6 +148,28 @@ def cut(text: str, width: int) -> str:
     return "".join(kept).rstrip() + "…"
 
 
+def folded(text: str, width: int | None, indent: int) -> Iterator[str]:
+    """One line as lines of so many cells, all but the first indented; between words where there are any."""
+    rest = text
+    while width is not None and cells(rest) > width:
+        fits = _longest_start(rest, width)
+        space = rest.rfind(" ", indent + 1, fits + 1)
+        end = space if space > 0 else max(fits, indent + 1)
+        yield rest[:end].rstrip()
+        rest = " " * indent + rest[end:].lstrip()
+    yield rest
+
+
+def _longest_start(text: str, width: int) -> int:
+    """How many characters of it go into so many cells."""
+    used = 0
+    for number, character in enumerate(text):
+        used += cells(character)
+        if used > width:
+            return number
+    return len(text)
+
+
 def cells(text: str) -> int:
     """How many cells of a terminal it takes."""
     if text.isascii():

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import orjson
 
 from bridge import terminal_text
+from bridge.cli.paper import folded
 from bridge.cli.tables import (
     OTHERWISE,
     RecordRow,
@@ -26,10 +27,15 @@ WIDTH = 100
 
 def story_lines(story: RecordRow, room: int | None = None) -> Iterator[str]:
     """One interception from request to end, as it went, in so many cells where the room has an end."""
-    width = min(WIDTH, room or WIDTH)
     yield visible(f"{story['client']} asked {story['provider']} for {story['model'] or 'an unnamed model'}")
     for name, value in _facts(story):
-        yield f"  {name:<12}{visible(value)}"
+        yield from folded(f"  {name:<12}{visible(value)}", room, 14)
+    for line in _course(story, min(WIDTH, room or WIDTH)):
+        yield from folded(line, room, len(line) - len(line.lstrip()))
+
+
+def _course(story: RecordRow, width: int) -> Iterator[str]:
+    """What happened, in paragraphs of that width."""
     yield from _attempts(story["attempts"])
     yield from _moves(story["moves"])
     shown_later = {tool["tool_call_id"] for tool in story["tools"] if tool["injected"] and tool["result"] is not None}

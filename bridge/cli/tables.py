@@ -95,12 +95,16 @@ SUMMED = ("interceptions", "failed", "input", "cache_read_input", "cache_write_i
 
 TOTAL = "total"
 
+LEAST_NAMES = {"DAY": 10, "KEY": 11, "ASKED": 12, "SERVED": 12}
+"""Cells that a name keeps where there is little room: those of one kind have to be told apart. A key's hint, which
+differs at its end, takes eleven."""
+
 
 def totals_table(group: str, rows: Iterable[RecordRow], on: Paper) -> Iterator[str]:
     """Sums, one group a line, and all of them together under these."""
     by = ("DAY", "ASKED", "SERVED") if group == "served" else (group.upper(),)
     columns = (
-        *(PrintedColumn(title, least=10) for title in by),
+        *(PrintedColumn(title, least=LEAST_NAMES.get(title, 16)) for title in by),
         PrintedColumn("REQUESTS", right=True),
         PrintedColumn("FAILED", right=True, goes=2),
         PrintedColumn("INPUT", right=True, goes=3),

@@ -6,10 +6,14 @@ provider can send commands to the reader's terminal.
 
 from __future__ import annotations
 
+import math
+from datetime import datetime
 from functools import singledispatch
 
 import orjson
 
+from bridge.events.key_health import PoolHealth
+from bridge.events.times import clock
 from bridge.events.vocabulary import (
     AnswerDelta,
     AttemptFailed,
@@ -43,6 +47,9 @@ from bridge.events.vocabulary import (
 )
 from bridge.events.wire import Envelope
 from bridge.terminal_text import visible_start as visible
+
+CONTINUED = 24
+"""Where a line goes on that a terminal is too narrow for: below the type, so that times stand alone."""
 
 
 def describe(envelope: Envelope) -> str:
@@ -210,14 +217,35 @@ def _(event: PoolChanged) -> str:
 
 
 def pool_in_words(pool: PoolChanged) -> str:
-    """How many of a provider's keys serve, when the next one does, how long they last, and which share limits."""
-    next_at = f", next at {pool.next_at.astimezone():%H:%M:%S}" if pool.next_at else ""
-    sure = "" if pool.confidence == "headers" else "about "
-    lasts = f", lasts till {sure}{pool.runway_until.astimezone():%H:%M:%S}" if pool.runway_until else ""
-    groups = "; ".join(" ".join(hints) for hints in pool.groups)
-    return f"{pool.valid} of {pool.total} keys serve{next_at}{lasts}" + (
-        f"; limits shared by {groups}" if groups else ""
+    """How many of a provider's keys are in service, when the next one is, how long they last, and which share limits.
+
+    An event that stands alone says nothing of what is left on each key: this counts those that nobody refused.
+    """
+    next_at = f", next at {_time(pool.next_at)}" if pool.next_at else ""
+    return "".join(
+        [f"{pool.valid} of {pool.total} keys serve{next_at}", *(f", {said}" for said in pool_prospects(pool))]
     )
+
+
+def pool_prospects(pool: PoolChanged) -> list[str]:
+    """How long a provider's keys last, and which of them share limits, as far as that is known."""
+    sure = "" if pool.confidence == "headers" else "~"
+    lasts = [f"lasts till {sure}{_time(pool.runway_until)}"] if pool.runway_until else []
+    groups = "; ".join(" ".join(hints) for hints in pool.groups)
+    return [*lasts, *([f"limits shared by {groups}"] if groups else [])]
+
+
+def pool_health_in_words(pool: PoolHealth, now: datetime) -> str:
+    """0 of 4 ready · next 8s …QxV7: keys with nothing left are not ready, whatever their state."""
+    ready = f"{pool.ready} of {pool.total} ready"
+    if pool.next is None or pool.next_at is None or pool.ready == pool.total:
+        return ready
+    seconds = math.ceil((pool.next_at - now).total_seconds())
+    return f"{ready} · next {clock(seconds)} …{pool.next.key.rpartition('...')[2]}"
+
+
+def _time(at: datetime) -> str:
+    return f"{at.astimezone():%H:%M:%S}"
 
 
 @_describe.register

@@ -14,10 +14,13 @@ from attrs import Factory, frozen
 
 from bridge.events.entries import Totals
 from monitor.lines import format as fmt
+from monitor.lines.names import called
 from monitor.lines.span import Line, Span
 from monitor.lines.totals import GAP, NUMBER, TotalsRow, Window, breakdown, count, number
+from monitor.state.breakdown import LONGEST_NAME, OTHER_PAIRS, OTHERS, errors
+from monitor.state.names import Roster
 from monitor.state.request_list import exactly
-from monitor.state.usage import LONG_COUNT, LONGEST_NAME, OTHER_PAIRS, OTHERS, SHORT_COUNT, UsageHistory, errors
+from monitor.state.usage import LONG_COUNT, SHORT_COUNT, UsageHistory
 
 By = Literal["models", "clients", "sessions", "keys"]
 
@@ -32,8 +35,8 @@ COLUMNS = (
     TotalsRow("failed", errors, count, "bad"),
 )
 
-NAME, COURSE = 28, 30
-"""Cells that a name and a course take at most."""
+NAME, SESSION, COURSE = 28, 42, 30
+"""Cells that a name, one of a session, and a course take at most."""
 
 LEAST_COURSE = 10
 
@@ -53,13 +56,14 @@ class NamedSums:
         return range(index, index + 1)
 
 
-def table(usage: UsageHistory, by: By, window: Window, now: datetime, width: int) -> NamedSums:
+def table(usage: UsageHistory, roster: Roster, by: By, window: Window, now: datetime, width: int) -> NamedSums:
     """The sums in the window, and the course of requests."""
     named: dict[RowName, Totals] = getattr(breakdown(usage, window, now), by)
     numbers = len(COLUMNS) * NUMBER
+    longest = SESSION if by == "sessions" else NAME
     fits = width >= numbers + NAME - 4 + LEAST_COURSE
-    course = min(COURSE, width - numbers - NAME + 4) if fits else 0
-    room = min(max(NAME, width - numbers - course - GAP), width - numbers - (course + GAP if course else 0))
+    course = min(COURSE, max(LEAST_COURSE, width - numbers - longest + 4)) if fits else 0
+    room = min(max(longest, width - numbers - course - GAP), width - numbers - (course + GAP if course else 0))
     titles = ["tries" if by == "keys" and row.title == "requests" else row.title for row in COLUMNS]
     head = fmt.fit(by[:-1], room) + "".join(fmt.fit(title, NUMBER, right=True) for title in titles)
     lines: list[Line] = [((head, "title"),)]
@@ -67,7 +71,7 @@ def table(usage: UsageHistory, by: By, window: Window, now: datetime, width: int
     day = window.seconds is None
     buckets = usage.long.last(now, LONG_COUNT) if day else usage.short.last(now, SHORT_COUNT)
     for name in order:
-        line: list[Span] = [(fmt.fit(label(by, name), room), "plain")]
+        line: list[Span] = [(fmt.fit(label(by, name, roster, room), room), "plain")]
         line += [number(row, named[name]) for row in COLUMNS]
         if course:
             each_of = [getattr(each, by).get(name) if each else None for each in buckets]
@@ -83,8 +87,8 @@ def _rank(sums: Totals) -> tuple[int, int]:
     return -sums.tokens.total_input - sums.tokens.output, -sums.interceptions
 
 
-def label(by: By, name: RowName) -> str:
-    """What a row is called."""
+def label(by: By, name: RowName, roster: Roster, room: int) -> str:
+    """What a row is called, where there is so much room."""
     if isinstance(name, str):
         return fmt.one_line(name)
     if name == OTHER_PAIRS:
@@ -92,7 +96,7 @@ def label(by: By, name: RowName) -> str:
     first, second = map(fmt.one_line, name)
     if by == "keys":
         return f"{first} {second}"
-    return f"{first} {second[:8]}" if name[1] else f"{first}, no session"
+    return called(roster, *name, room) if name[1] else f"{first}, no session"
 
 
 def query(by: By, name: RowName) -> str | None:

@@ -12,6 +12,7 @@ from datetime import datetime
 
 from rich.cells import cell_len, split_graphemes
 
+from bridge.events import times
 from bridge.events.entries import Tokens
 from bridge.terminal_text import symbols
 
@@ -19,6 +20,9 @@ LINE_LIMIT = 4096
 """Characters shown of one line; a longer one costs a terminal widget seconds and nobody reads it."""
 
 UNKNOWN = "–"  # noqa: RUF001  an en dash is what a value that is not known yet looks like
+
+clock = times.clock
+"""Running times look the same in the bridge's own tables."""
 
 BLOCKS = "▁▂▃▄▅▆▇"  # not the full one: lines of them would run into each other
 
@@ -91,19 +95,6 @@ def duration(milliseconds: float | None) -> str:
     if milliseconds < 9_950:
         return f"{milliseconds / 1000:.1f}s"
     return clock(milliseconds / 1000)
-
-
-def clock(seconds: float) -> str:
-    """Whole seconds for what is running: 0s, 48s, 3m07s, 2h05m, 3d04h."""
-    whole = max(0, int(seconds))
-    minutes, seconds_left = divmod(whole, 60)
-    hours, minutes_left = divmod(minutes, 60)
-    days, hours_left = divmod(hours, 24)
-    if days:
-        return f"{days}d{hours_left:02}h" if days < 100 else f"{days}d"
-    if hours:
-        return f"{hours}h{minutes_left:02}m"
-    return f"{minutes}m{seconds_left:02}s" if minutes else f"{whole}s"
 
 
 def age(seconds: float) -> str:

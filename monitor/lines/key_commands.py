@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from datetime import datetime
 
+from bridge.events.key_health import Health, health
 from bridge.events.values import KeyState
 from bridge.events.vocabulary import KeyChanged
 from monitor.lines import format as fmt
@@ -31,12 +33,12 @@ def probed(keys: Sequence[KeyChanged]) -> str:
     return f"checking {named(keys)}" if dead else f"ended its rest: the next request may try {named(keys)}"
 
 
-def left_over(keys: Sequence[KeyChanged], everything: Sequence[KeyChanged]) -> str:
+def left_over(keys: Sequence[KeyChanged], everything: Sequence[KeyChanged], now: datetime) -> str:
     """What a person should know before these are switched off."""
     gone = {(key.provider, key.key) for key in keys}
     left = {key.provider: 0 for key in keys}
     for key in everything:
-        if key.provider in left and key.state is KeyState.VALID and (key.provider, key.key) not in gone:
+        if key.provider in left and health(key, now) is Health.READY and (key.provider, key.key) not in gone:
             left[key.provider] += 1
     none = sorted(provider for provider, others in left.items() if not others)
     if len(left) > 1:

@@ -11,14 +11,19 @@ from bridge.events.values import KeyState, LimitWindow, RateLimit
 from bridge.events.vocabulary import KeyChanged
 from monitor.lines import format as fmt
 from monitor.lines import key_looks as looks
+from monitor.lines import names
 from monitor.lines.span import Line, Span, Tone
 from monitor.lines.wrap import wrap
-from monitor.state.key_ledger import LedgerEntry
+from monitor.state.ledger_entry import LedgerEntry
+from monitor.state.names import Roster
 from monitor.state.state import MonitorState
 from monitor.state.usage import USE_COUNT
 
 TEXT_LINES = 3
 """Lines that the provider's own words take at most."""
+
+WORDY = 110
+"""Cells from which on there is room for what an agent was asked first."""
 
 BECAME: dict[KeyState, tuple[str, Tone]] = {
     KeyState.VALID: ("valid again", "good"),
@@ -28,12 +33,21 @@ BECAME: dict[KeyState, tuple[str, Tone]] = {
 }
 
 
-def facts(key: KeyChanged, state: MonitorState, now: datetime, width: int) -> list[Line]:
-    """How it stands, what is left on it, and who uses it; the provider's words stand in its ledger."""
+def facts(key: KeyChanged, state: MonitorState, now: datetime, width: int, room: int = 99) -> list[Line]:
+    """How it stands, what is left on it, and who uses it; the provider's words stand in its ledger.
+
+    Of more than `room` lines the last that are shown end in an ellipsis.
+    """
     lines = looks.flowed(looks.heading(key, state, now), width)
     for parts in (_limits(key, now, width), _together(key, state, now), _use(key, state, now)):
         lines += looks.flowed(parts, width)
-    return lines
+    kept = lines[: max(1, room)]
+    if len(kept) < len(lines):
+        said = list(kept[-1])
+        while said and not said[-1][0].strip():
+            said.pop()
+        kept[-1] = tuple(looks.fitted([*said, (" …", "muted")], width))
+    return kept
 
 
 def _words(text: str, width: int, indent: str) -> Iterator[Line]:
@@ -97,7 +111,7 @@ def _use(key: KeyChanged, state: MonitorState, now: datetime) -> list[list[Span]
         amount = f", {fmt.tokens(tokens.total_input)} in {fmt.tokens(tokens.output)} out"
         parts.append([("today ", "muted"), (fmt.spent(tokens), "plain"), (amount, "muted")])
     agents = looks.users(state).get(name, [])
-    return [*parts, [("now ", "muted"), (looks.who(agents, 40), "live")]] if agents else parts
+    return [*parts, [("now ", "muted"), (looks.who(agents, 44), "live")]] if agents else parts
 
 
 @frozen
@@ -108,23 +122,25 @@ class Ledger:
     places: tuple[range, ...]
 
 
-def ledger(entries: list[LedgerEntry], now: datetime, width: int) -> Ledger:
+def ledger(entries: list[LedgerEntry], roster: Roster, now: datetime, width: int) -> Ledger:
     """An entry takes a line, and more for the provider's words; the newest stands first."""
     lines: list[Line] = []
     places: list[range] = []
     dated = any(entry.at is not None and len(fmt.moment(entry.at, now)) > 8 for entry in entries)
     for entry in entries:
         begin = len(lines)
-        lines += _entry(entry, now, width, 16 if dated else 8)
+        lines += _entry(entry, roster, now, width, 16 if dated else 8)
         places.append(range(begin, len(lines)))
     if not entries:
         lines.append(((fmt.fit("nothing, as far as this monitor knows", width), "muted"),))
     return Ledger(tuple(lines), tuple(places))
 
 
-def _entry(entry: LedgerEntry, now: datetime, width: int, time_cells: int) -> Iterator[Line]:
+def _entry(entry: LedgerEntry, roster: Roster, now: datetime, width: int, time_cells: int) -> Iterator[Line]:
     at = fmt.moment(entry.at, now) if entry.at else "before"
     parts: list[list[Span]] = [[(fmt.fit(at, time_cells), "muted"), ("  ", "plain"), *_verdict(entry)]]
+    if entry.moved_since is not None:
+        parts.append([(f"since {fmt.moment(entry.moved_since, now)}", "muted")])
     if entry.until is not None and entry.state in (KeyState.TEMPORARY, KeyState.PERMANENT):
         verb = "until" if entry.state is KeyState.TEMPORARY else "next check"
         until: list[Span] = [(f"{verb} {fmt.moment(entry.until, now)}", "plain")]
@@ -132,7 +148,7 @@ def _entry(entry: LedgerEntry, now: datetime, width: int, time_cells: int) -> It
             until.append((f" ({fmt.one_line(entry.source)})", "muted"))
         parts.append(until)
     indent = time_cells + 2
-    yield from looks.flowed([*parts, *_whose(entry)], width, indent)
+    yield from looks.flowed([*parts, *_whose(entry, roster, width)], width, indent)
     if entry.text:
         yield from _words(entry.text, width, " " * indent)
 
@@ -140,7 +156,9 @@ def _entry(entry: LedgerEntry, now: datetime, width: int, time_cells: int) -> It
 def _verdict(entry: LedgerEntry) -> list[Span]:
     """What was answered, and what that made of the key."""
     tone: Tone = "muted"
-    word = "an agent moved" if entry.agent_moved else "stays in use"
+    word = "stays in use"
+    if entry.moves:
+        word = "an agent moved" if entry.moves == 1 else f"agents moved {entry.moves} times"
     if entry.state is not None:
         word, tone = BECAME[entry.state]
     if entry.state is KeyState.VALID:
@@ -151,15 +169,22 @@ def _verdict(entry: LedgerEntry) -> list[Span]:
     return [*spans, (word, tone)]
 
 
-def _whose(entry: LedgerEntry) -> list[list[Span]]:
+def _whose(entry: LedgerEntry, roster: Roster, width: int) -> list[list[Span]]:
     """Which request of which agent it was, and with which key that went on."""
     if entry.request is None:
         return []
-    name = f"{fmt.one_line(entry.client)} {fmt.one_line(entry.session_id, default='')[:8]} ".lstrip()
-    spans: list[Span] = [(name, "live")] if entry.client else []
+    spans: list[Span] = [(f"{_called(entry, roster, width)} ", "live")] if entry.client else []
     if entry.moved_to:
         spans.append((f"→ {fmt.key_tail(entry.moved_to)} ", "good"))
     parts: list[list[Span]] = [[*spans, (fmt.one_line(entry.request)[:8], "muted")]]
     if entry.cache_lost:
         parts.append([(f"{fmt.tokens(entry.cache_lost)} of cache lost", "warn")])
     return parts
+
+
+def _called(entry: LedgerEntry, roster: Roster, width: int) -> str:
+    """Whose request it was, with its first words where the ledger is wide."""
+    if entry.session_id and entry.client:
+        return names.called(roster, entry.client, entry.session_id, names.ROOMY if width >= WORDY else 0)
+    name = roster.name(entry.request or "")
+    return names.short(name) if name else fmt.one_line(entry.client)

@@ -8,11 +8,13 @@ from datetime import datetime
 
 from rich.cells import cell_len
 
+from bridge.events.key_health import Health, KeyName, PoolHealth, health, is_whole_again, ready_at
 from bridge.events.values import KeyState, LimitWindow, RateLimit
 from bridge.events.vocabulary import KeyChanged
 from monitor.lines import format as fmt
+from monitor.lines import names
 from monitor.lines.span import Line, Span, Tone
-from monitor.state.key_health import Health, KeyName, PoolHealth, health, is_whole_again, ready_at
+from monitor.state.names import Name
 from monitor.state.state import MonitorState
 
 LOOK: dict[Health, tuple[str, Tone]] = {
@@ -51,7 +53,7 @@ def countdown(now: datetime, until: datetime) -> str:
 def cooldown(key: KeyChanged, until: datetime, state: MonitorState, now: datetime, width: int) -> tuple[Span, Span]:
     """A bar that runs down, in its full and its empty part."""
     name = (key.provider, key.key)
-    began = state.ledger.since.get(name) or state.key_changed_at.get(name, now)
+    began = state.ledger.since.get(name) or state.ledger.changed_at(name) or now
     whole = fmt.seconds_between(began, until)
     full, empty = fmt.bar(fmt.seconds_between(now, until) / whole if whole else 0.0, width)
     return (full, "warn"), (empty, "faint")
@@ -90,28 +92,30 @@ def window_gauge(window: LimitWindow | None, now: datetime, width: int) -> list[
     return [(full, tone), (empty, "faint"), (f" {used:.0%}", "plain" if tone == "good" else tone)]
 
 
-def users(state: MonitorState) -> dict[KeyName, list[tuple[str, str]]]:
-    """Who uses each key now: clients, each with the beginning of its session, the longest at it first."""
-    found: dict[KeyName, list[tuple[str, str]]] = {}
+def users(state: MonitorState) -> dict[KeyName, list[Name]]:
+    """Who uses each key now: their sessions' names, the longest at it first."""
+    found: dict[KeyName, list[Name]] = {}
     for request in state.picture.interceptions.values():
         if request.live and request.attempts and request.attempts[-1].reason is None:
-            name = (request.started.provider, request.attempts[-1].key)
-            agent = (request.started.client, (request.started.session_id or request.id)[:8])
-            if agent not in found.setdefault(name, []):
-                found[name].append(agent)
+            agents = found.setdefault((request.started.provider, request.attempts[-1].key), [])
+            name = state.roster.name(request.id)
+            if name is not None and name not in agents:
+                agents.append(name)
     return found
 
 
-def who(agents: list[tuple[str, str]], width: int) -> str:
+def who(agents: list[Name], width: int) -> str:
     """As many of them as there is room for, how many more there are, or how many there are at all."""
-    names = [f"{fmt.one_line(client)} {fmt.one_line(session)}" for client, session in agents]
-    for count in range(len(names), 0, -1):
-        more = f" +{len(names) - count}" if count < len(names) else ""
-        text = ", ".join(names[:count]) + more
-        if len(text) <= width:
+    if len(agents) == 1:
+        whole = names.full(agents[0])
+        return whole if cell_len(whole) <= width else names.within(agents[0], width)
+    called = [names.short(name) for name in agents]
+    for count in range(len(called), 0, -1):
+        more = f" +{len(called) - count}" if count < len(called) else ""
+        text = ", ".join(called[:count]) + more
+        if cell_len(text) <= width:
             return text
-    clients = sorted({fmt.one_line(client) for client, _session in agents})
-    return fmt.fit(clients[0] + (f" x{len(names)}" if len(names) > 1 else ""), width) if names else ""
+    return names.client(min(name.client for name in agents), f" x{len(agents)}", width) if agents else ""
 
 
 def fitted(spans: Iterable[Span], width: int) -> list[Span]:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from datetime import datetime
 
+from bridge.events.key_health import Health, health
 from bridge.events.vocabulary import KeyChanged
 from monitor.lines import format as fmt
 from monitor.lines import key_looks as looks
 from monitor.lines.span import Line, Span
-from monitor.state.key_health import Health, health
 from monitor.state.state import MonitorState
 
 TROUBLE = (Health.COOLING, Health.SPENT, Health.DEAD, Health.OFF, Health.READY)

@@ -7,12 +7,13 @@ from datetime import datetime
 
 from attrs import frozen
 
+from bridge.events.key_health import Health, KeyName, health, ready_at
 from bridge.events.values import RateLimit
 from bridge.events.vocabulary import KeyChanged
 from monitor.lines import format as fmt
 from monitor.lines import key_looks as looks
 from monitor.lines.span import Line, Span
-from monitor.state.key_health import Health, KeyName, health, ready_at
+from monitor.state.names import Name
 from monitor.state.state import MonitorState
 from monitor.state.usage import USE_COUNT
 
@@ -25,7 +26,7 @@ LEFT = 6
 ROOMY = 100
 """Cells from which on bars are long, and stand in gauges."""
 
-WHO = 30
+WHO = 44
 """Cells for who uses a key, at most."""
 
 
@@ -35,7 +36,7 @@ class KeySheet:
 
     state: MonitorState
     now: datetime
-    users: dict[KeyName, list[tuple[str, str]]]
+    users: dict[KeyName, list[Name]]
     columns: tuple[tuple[str, int], ...]
     """Those that are shown, with their cells."""
     bar: int

@@ -7,13 +7,13 @@ from datetime import datetime
 
 from attrs import frozen
 
+from bridge.events.key_health import KeyName, PoolHealth
 from bridge.events.values import ServerState
 from bridge.events.vocabulary import CircuitChanged, KeyChanged, PoolChanged
 from monitor.lines import format as fmt
 from monitor.lines import key_looks as looks
 from monitor.lines import key_row
 from monitor.lines.span import Line, Span, Tone
-from monitor.state.key_health import KeyName, PoolHealth
 from monitor.state.key_list import KeyList
 from monitor.state.state import MonitorState
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime
 
+from rich.cells import cell_len
+
 from bridge.events.entries import Interception, Serving
 from bridge.events.values import served_otherwise
 from monitor.lines import format as fmt
@@ -16,9 +18,9 @@ from monitor.state.state import MonitorState
 BAR = 10
 
 
-def lines(request: Interception, state: MonitorState, now: datetime, *, wide: bool) -> list[Line]:
-    """All of it one under the other where there is a column for it, else in three lines."""
-    return list(_tall(request, state, now)) if wide else list(_flat(request, state))
+def lines(request: Interception, state: MonitorState, now: datetime, width: int, *, wide: bool) -> list[Line]:
+    """All of it one under the other where there is a column for it, else in three lines or a few more."""
+    return list(_tall(request, state, now)) if wide else list(_flat(request, state, width))
 
 
 def _counts(request: Interception) -> list[tuple[str, int]]:
@@ -132,21 +134,20 @@ def _fact(name: str, value: str, tone: Tone = "plain") -> Line:
     return (f"{name:<13} ", "muted"), (f"{value:>9}", tone)
 
 
-def _flat(request: Interception, state: MonitorState) -> Iterator[Line]:
-    used = request.tokens
-    counts: list[Span] = []
-    for name, count in _counts(request):
-        counts += [(f"{name} ", "muted"), (f"{count:,}  ", "plain")]
-    for name, count in _extra(request):
-        counts += [(f"{fmt.words(name)} ", "muted"), (f"{count:,}  ", "plain")]
-    yield tuple(counts) or (("tokens are not known yet" if request.live else "no tokens were reported", "muted"),)
+def _flat(request: Interception, state: MonitorState, width: int) -> Iterator[Line]:
+    counts = [*_counts(request), *((fmt.words(name), count) for name, count in _extra(request))]
+    if counts:
+        yield from _flowed([(name, f"{count:,}") for name, count in counts], width)
+    else:
+        yield (("tokens are not known yet" if request.live else "no tokens were reported", "muted"),)
     speed = tokens_per_second(request, state)
-    yield _row(
-        ("cost", fmt.spent(used)),
+    facts = [
+        ("cost", fmt.spent(request.tokens)),
         ("tokens/s", fmt.UNKNOWN if speed is None else f"{speed:.0f}"),
         ("first byte", fmt.duration(request.first_byte_ms)),
         ("first token", fmt.duration(state.first_token_ms(request))),
-    )
+    ]
+    yield from _flowed(facts, width)
     sizes = [fmt.UNKNOWN if count is None else f"{count:,} B " for count in (request.bytes_in, request.bytes_out)]
     yield (
         *(("request ", "muted"), (sizes[0], "plain"), proof(request.request_equal, request)),
@@ -156,5 +157,15 @@ def _flat(request: Interception, state: MonitorState) -> Iterator[Line]:
         yield ("served ", "muted"), *serving(request.served)
 
 
-def _row(*facts: tuple[str, str]) -> Line:
-    return tuple(span for name, value in facts for span in ((f"{name} ", "muted"), (f"{value}  ", "plain")))
+def _flowed(facts: list[tuple[str, str]], width: int) -> Iterator[Line]:
+    """Names with their values, as many on a line as there is room for."""
+    line: list[Span] = []
+    used = 0
+    for name, value in facts:
+        cells = cell_len(name) + 1 + cell_len(value)
+        if line and used + cells > width:
+            yield tuple(line)
+            line, used = [], 0
+        line += [(f"{name} ", "muted"), (f"{value}  ", "plain")]
+        used += cells + 2
+    yield tuple(line)

@@ -17,6 +17,7 @@ from monitor.lines.agent_tree import own_name
 from monitor.lines.marks import marks
 from monitor.lines.span import Line, Span, Tone
 from monitor.lines.verdict import mark, verdict
+from monitor.state.names import Name
 from monitor.state.request_list import Listing
 from monitor.state.state import MonitorState
 
@@ -53,8 +54,14 @@ def tokens_per_second(request: Interception, state: MonitorState) -> float | Non
     return request.tokens.output / (request.duration_ms - first) * 1000
 
 
+def _session_name(request: Interception, state: MonitorState) -> Name | None:
+    """What its session is called, of before this bridge too, where anything tells of it."""
+    name, session_id = state.roster.name(request.id), request.started.session_id
+    return name if name or not session_id else state.roster.called(request.started.client, session_id)
+
+
 def _name(request: Interception, state: MonitorState) -> Span:
-    name = state.roster.name(request.id)
+    name = _session_name(request, state)
     return fmt.one_line(request.started.client) if name is None else names.short(name), "plain"
 
 
@@ -62,8 +69,8 @@ def _about(request: Interception, state: MonitorState) -> Span:
     agent = state.roster.agent(request.id)
     if agent is not None and agent.agent_id is not None:
         return f"└ {own_name(agent)}", "muted"
-    name = state.roster.name(request.id)
-    if name is not None:
+    name = _session_name(request, state)
+    if name is not None and (name.asked or not request.prompt):
         return names.about(name), "muted"
     return fmt.one_line(" ".join((request.prompt or "")[:200].split())), "muted"  # of before this bridge: no session
 
@@ -109,7 +116,7 @@ COLUMNS = (
     Column(NAMED, 13, lambda request, state, _now: _name(request, state), most=18),
     Column("model", 14, lambda request, _state, _now: _subject(request), most=28),
     Column("about", 10, lambda request, state, _now: _about(request, state), room=112, most=names.WORDS),
-    Column("key", 11, lambda request, _state, _now: _key(request)),
+    Column("key", 11, lambda request, _state, _now: _key(request), room=55),
     Column("", 5, lambda request, _state, _now: _marks(request)),
     Column(
         "first",
@@ -118,11 +125,12 @@ COLUMNS = (
         room=74,
         right=True,
     ),
-    Column("in", 6, lambda request, _state, _now: (fmt.tokens(tokens_in(request)), "plain"), right=True),
+    Column("in", 6, lambda request, _state, _now: (fmt.tokens(tokens_in(request)), "plain"), room=69, right=True),
     Column(
         "out",
         6,
         lambda request, _state, _now: (fmt.tokens(request.tokens.output if request.tokens else None), "plain"),
+        room=69,
         right=True,
     ),
     Column("tok/s", 6, lambda request, state, _now: _speed(request, state), room=106, right=True),

@@ -14,8 +14,9 @@ from attrs import frozen
 from bridge.events.entries import Totals
 from monitor.lines import format as fmt
 from monitor.lines.span import Line, Span, Tone
+from monitor.state.breakdown import Breakdown, errors
 from monitor.state.state import MonitorState
-from monitor.state.usage import LONG_COUNT, LONG_S, SHORT_COUNT, SHORT_S, Breakdown, UsageHistory, errors
+from monitor.state.usage import LONG_COUNT, LONG_S, SHORT_COUNT, SHORT_S, UsageHistory
 
 HOUR_S = 3_600
 

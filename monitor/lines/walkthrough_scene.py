@@ -10,13 +10,13 @@ from datetime import datetime
 from attrs import frozen
 
 from bridge.events.entries import Interception
+from bridge.events.key_health import Health, health
 from bridge.events.values import KeyState
 from bridge.events.vocabulary import InterceptionWaiting, KeyChanged, ToolCalled
 from monitor.lines import format as fmt
 from monitor.lines.key_looks import LOOK
 from monitor.lines.span import Tone
 from monitor.lines.walkthrough_step import Place, WalkthroughStep
-from monitor.state.key_health import Health, health
 from monitor.state.trace import Trace, TraceEntry
 
 MOST_KEYS = 5

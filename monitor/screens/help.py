@@ -13,6 +13,7 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
+from monitor.lines.wrap import wrap
 from monitor.screens.view import KeyHelp, View
 from monitor.screens.walkthrough import WalkthroughScreen
 from monitor.widgets.views import VIEWS
@@ -55,6 +56,16 @@ TWO_COLUMNS = 116
 """Columns of the terminal from which on there is room for two of ours."""
 
 
+WIDEST, FRAME = 64, 7
+"""Cells of the panel with one column, and of its border, its padding and its scrollbar."""
+
+COLUMN = 51
+"""Cells of each of two columns."""
+
+KEY = 17
+"""Cells of a key, before what it does."""
+
+
 class HelpScreen(ModalScreen[None]):
     """Closed by any of the keys that a hand reaches for."""
 
@@ -75,9 +86,10 @@ class HelpScreen(ModalScreen[None]):
         with VerticalScroll(id="help", can_focus=False) as panel:
             panel.border_title = "Keys"
             with Horizontal():
-                columns = self._halves() if self.app.size.width >= TWO_COLUMNS else [self._order]
-                for names in columns:
-                    yield Static(Content("\n\n").join(_section(name, self._keys[name]) for name in names))
+                wide = self.app.size.width >= TWO_COLUMNS
+                cells = COLUMN if wide else min(WIDEST, self.app.size.width * 96 // 100) - FRAME
+                for names in self._halves() if wide else [self._order]:
+                    yield Static(Content("\n\n").join(_section(name, self._keys[name], cells) for name in names))
 
     def action_scroll(self, lines: int) -> None:
         """Shows what did not fit."""
@@ -96,7 +108,10 @@ def key_help(views: Iterable[View]) -> dict[str, KeyHelp]:
     return dict([first, (EVERYWHERE, COMMON[EVERYWHERE]), *others]) | COMMON
 
 
-def _section(name: str, keys: KeyHelp) -> Content:
+def _section(name: str, keys: KeyHelp, cells: int) -> Content:
+    """A view's keys in so many cells; what is longer goes on below its own beginning."""
     lines = [Content.styled(TITLES.get(name, name.capitalize()), "bold")]
-    lines += [Content.assemble((f"  {key:<15}", "$text-primary"), meaning) for key, meaning in keys]
+    for key, meaning in keys:
+        told = ("\n" + " " * KEY).join(wrap(meaning, cells - KEY))
+        lines.append(Content.assemble((f"  {key:<{KEY - 2}}", "$text-primary"), told))
     return Content("\n").join(lines)

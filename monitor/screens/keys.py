@@ -11,6 +11,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import Container, Vertical
 from textual.message import Message
 
+from bridge.events.key_health import KeyName
 from bridge.events.vocabulary import KeyChanged
 from bridge.events.wire import Command
 from monitor.lines import format as fmt
@@ -19,9 +20,8 @@ from monitor.lines.key_details import Ledger
 from monitor.lines.key_table import Table
 from monitor.screens.confirm import ConfirmScreen
 from monitor.screens.view import Frame, View
-from monitor.state.key_health import KeyName
-from monitor.state.key_ledger import LedgerEntry
 from monitor.state.key_list import ORDERS, KeyList
+from monitor.state.ledger_entry import LedgerEntry
 from monitor.state.state import Status
 from monitor.widgets.empty_state import EmptyState
 from monitor.widgets.keys import KeyTable, LedgerPanel
@@ -29,6 +29,9 @@ from monitor.widgets.lines import Lines
 from monitor.widgets.typed import TypedLine
 
 HINT = "words to find; key: provider: state:, ! for not"
+
+LEDGER = 4
+"""Lines that stay for the ledger, its title among them, where there is little room: why a key rests stands there."""
 
 BESIDE = 190
 """Columns from which on the details may stand beside a table that is too long to have them below."""
@@ -88,6 +91,7 @@ class KeysScreen(View):
         self.empty_state = EmptyState()
         self.panels = Container(id="key-panels")
         self.panel = KeyTable(id="key-table")
+        self.details = Vertical(id="key-details")
         self.facts = Lines(id="key-facts")
         self.history = LedgerPanel(id="key-ledger")
         self.typed = TypedLine(" / ", HINT)
@@ -96,7 +100,7 @@ class KeysScreen(View):
         yield self.empty_state
         with self.panels:
             yield self.panel
-            with Vertical(id="key-details"):
+            with self.details:
                 yield self.facts
                 yield self.history
 
@@ -152,9 +156,11 @@ class KeysScreen(View):
             self.history.show(())
             self.history.entitle("Nothing is selected")
             return
-        self.facts.show(key_details.facts(key, frame.state, frame.now, self.facts.size.width - 2))
+        room = self.details.size.height - LEDGER
+        self.facts.show(key_details.facts(key, frame.state, frame.now, self.facts.size.width - 2, room))
         self._entries = frame.state.ledger.of((key.provider, key.key))
-        self._ledger = key_details.ledger(self._entries, frame.now, self.history.content_width)
+        roster, width = frame.state.roster, self.history.content_width
+        self._ledger = key_details.ledger(self._entries, roster, frame.now, width)
         self._entry = min(self._entry, max(0, len(self._entries) - 1))
         chosen = self._ledger.places[self._entry] if self._entries else range(0)
         self.history.show(self._ledger.lines, chosen)
@@ -260,9 +266,8 @@ class KeysScreen(View):
                 self._post(keys, "key.disable", f"disabled {key_commands.named(keys)}")
 
         all_keys = list(self.frame.state.picture.keys.values())
-        self.app.push_screen(
-            ConfirmScreen(f"Disable {key_commands.named(keys)}?", key_commands.left_over(keys, all_keys)), answered
-        )
+        left = key_commands.left_over(keys, all_keys, self.frame.now)
+        self.app.push_screen(ConfirmScreen(f"Disable {key_commands.named(keys)}?", left), answered)
 
     def _those(self, command: str) -> list[KeyChanged]:
         """The keys that a command is for and to which it does something."""

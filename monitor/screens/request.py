@@ -11,7 +11,7 @@ from textual.message import Message
 
 from bridge.events.entries import Interception
 from monitor import export
-from monitor.lines import agent_tree, request_facts, turn_bars, waterfall
+from monitor.lines import agent_tree, names, request_facts, turn_bars, waterfall
 from monitor.lines import format as fmt
 from monitor.lines.request_story import story_blocks, title
 from monitor.lines.session_story import plain
@@ -142,7 +142,8 @@ class RequestScreen(View):
             whose = agent_tree.title(agent, frame.state.roster) if agent else None
             self.waterfall.entitle(title(request, then, whose))
         self.events.show(_events(request, self._trace))
-        self.facts.show(request_facts.lines(request, frame.state, then, wide=self.size.width >= WIDE))
+        width, wide = self.facts.content_width, self.size.width >= WIDE
+        self.facts.show(request_facts.lines(request, frame.state, then, width, wide=wide))
         self.events.entitle(f"Events  {len(self._trace.entries) + self._trace.left_out}")
         self.facts.entitle("Tokens, cost, times")
         if self.story.display:
@@ -160,7 +161,8 @@ class RequestScreen(View):
         height = int(limit.value) - 1 if limit is not None else self.waterfall.container_size.height
         shown = turn_bars.turn_bars(times, at, self.waterfall.content_width, height)
         self.waterfall.show(shown.lines, range(shown.here, shown.here + 1))
-        session = f"{fmt.one_line(request.started.client)} {fmt.one_line(request.started.session_id)[:8]}"
+        name = frame.state.roster.name(request.id)
+        session = names.short(name) if name else fmt.one_line(request.started.client)
         self.waterfall.entitle(turn_bars.title(times, at, session))
 
     def _turns(self) -> list[Interception]:

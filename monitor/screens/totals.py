@@ -95,7 +95,8 @@ class TotalsScreen(View):
             if table.display != shown:
                 table.display = shown
             if shown:
-                table.show_sums(breakdown.table(state.usage, table.by, window, now, table.content_width))
+                sums = breakdown.table(state.usage, state.roster, table.by, window, now, table.content_width)
+                table.show_sums(sums)
                 table.entitle(f"By {table.by[:-1]} · {window.title}{self._others(room, number)}")
         if self.focused is None or not self.focused.display:
             self.tables[self.at].focus()
@@ -147,7 +148,7 @@ class TotalsScreen(View):
         window = totals.WINDOWS[self.window]
         parts = [("Totals" + totals.since(state, now), totals.table(state, now, TEXT_WIDTH))]
         for table in self.tables:
-            sums = breakdown.table(state.usage, table.by, window, now, TEXT_WIDTH)
+            sums = breakdown.table(state.usage, state.roster, table.by, window, now, TEXT_WIDTH)
             parts.append((f"By {table.by[:-1]} · {window.title}", sums.lines))
         return "\n".join(f"{title}\n\n{as_text(lines)}" for title, lines in parts)
 

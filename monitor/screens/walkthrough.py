@@ -151,7 +151,7 @@ class WalkthroughScreen(View):
         at = frame.then
         if not (course.at_end and request.live):
             at = moment(own, here, frame.state.trace(request.id), request.started_at)
-            keys = frame.state.key_history.at(at, keys)
+            keys = frame.state.ledger.at(at, keys)
         return scene(request, own, here, keys, at)
 
     def _drawn(self, shown: Scene) -> list[Line]:

@@ -12,8 +12,8 @@ from typing import Literal
 from attrs import Factory, define, frozen
 
 from bridge.events.entries import Interception, Tool
+from bridge.events.key_health import PoolHealth, by_provider
 from bridge.events.values import Outcome, is_beside
-from monitor.state.key_health import PoolHealth, by_provider
 from monitor.state.sessions import SessionAgent
 from monitor.state.state import MonitorState
 

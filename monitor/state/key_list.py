@@ -11,8 +11,8 @@ from datetime import datetime
 
 from attrs import Factory, define
 
+from bridge.events.key_health import Health, KeyName, by_provider, health, ready_at
 from bridge.events.vocabulary import KeyChanged
-from monitor.state.key_health import Health, KeyName, by_provider, health, ready_at
 from monitor.state.request_list import Word, words
 from monitor.state.state import MonitorState
 from monitor.state.usage import USE_COUNT

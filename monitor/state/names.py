@@ -2,7 +2,8 @@
 
 A name stays with its session for as long as anything of it is known, whatever comes or goes beside it: people speak of
 `Codex 2`, and it must not become another one. So the names of before are handed in, and what is new gets the lowest
-number that is free. That number, and the first prompt, outlive the requests that are forgotten.
+number that is free. That number, and the first prompt, outlive the requests that are forgotten: sums and ledgers of
+keys still tell of them.
 """
 
 from __future__ import annotations
@@ -11,10 +12,13 @@ from collections.abc import Iterable
 
 from attrs import Factory, define, evolve, frozen
 
-from monitor.state.sessions import Session, SessionAgent
+from monitor.state.sessions import Session, SessionAgent, id_of
 
 PROMPT = 200
 """Characters of a prompt that its first words are taken from."""
+
+REMEMBERED = 500
+"""Sessions whose names are kept though none of their requests is known any more; more than a day's sums tell apart."""
 
 
 @frozen
@@ -29,9 +33,13 @@ class Name:
 
 
 def name_sessions(found: Iterable[Session], before: dict[str, Name]) -> dict[str, Name]:
-    """The name of each session, by its id; `before` are the names so far."""
+    """The name of each session, by its id; `before` are the names so far, and stay where their sessions have ids of
+    their own."""
     found = list(found)
-    names = {session.id: before[session.id] for session in found if session.id in before}
+    here = {session.id for session in found}
+    gone = [id_ for id_ in before if id_ not in here]
+    kept = set([id_ for id_ in gone if id_.startswith(id_of("", "").rstrip())][-REMEMBERED:])
+    names = {id_: name for id_, name in before.items() if id_ in here or id_ in kept}
     taken = {(name.client, name.number) for name in names.values()}
     for session in found:
         name = names.get(session.id)
@@ -76,6 +84,18 @@ class Roster:
         self.agents = [agent for session in found for agent in session.agents()]
         self._session_of = {request.id: session for session in found for request in session.requests}
         self._agent_of = {request.id: agent for agent in self.agents for request in agent.requests}
+
+    def learn(self, found: Iterable[Session]) -> None:
+        """Takes in sessions of which only sums are kept, and what any was asked first: who comes later can't know."""
+        found = list(found)
+        self.names = name_sessions([*self.sessions, *found], self.names)
+        for session in found:
+            if words := first_words(session):
+                self.names[session.id] = evolve(self.names[session.id], words=words, asked=True)
+
+    def called(self, client: str, session_id: str) -> Name | None:
+        """What the session of that client and id is called, where it was ever known."""
+        return self.names.get(id_of(client, session_id))
 
     def session(self, request: str | None) -> Session | None:
         """The session that a request belongs to."""

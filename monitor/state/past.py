@@ -1,7 +1,8 @@
 """What the record told of requests that the bridge holds no more, because somebody asked for it; bounded.
 
 Two things are asked for: the last requests before this bridge, once, for the table of requests; and older turns of one
-session, fifty at a time, which then stand before those that are known.
+session, fifty at a time, which then stand before those that are known. The third, the last day (`recorded_day`), is
+counted and not kept.
 """
 
 from __future__ import annotations
@@ -22,6 +23,9 @@ MOST = 500
 BEFORE = 20
 """Requests from before this bridge that are shown."""
 
+THE_DAY = "day"
+"""No session's id: all of the last day is asked for."""
+
 
 @define
 class RecordedPast:
@@ -40,8 +44,13 @@ class RecordedPast:
         return len(self.turns) >= MOST
 
     def expect(self, session: str | None) -> None:
-        """The next answer is about that session; None: about what was before this bridge."""
+        """The next answer is about that session, or `THE_DAY`; None: about what was before this bridge."""
         self._asked = session
+
+    @property
+    def expects_the_day(self) -> bool:
+        """Whether the next answer is a page of the last day."""
+        return self._asked == THE_DAY
 
     def take(self, newest_first: Iterable[Interception], *, more: bool, since: datetime | None) -> None:
         """Takes an answer in; `since` is when this bridge began."""

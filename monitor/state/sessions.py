@@ -98,13 +98,18 @@ class Session:
         return ordered + [agent for agent in found.values() if agent.id not in placed]  # each the other's parent
 
 
+def id_of(client: str, session_id: str) -> str:
+    """A session's id, as we name it, by what its requests say."""
+    return f"session {client} {session_id}"
+
+
 def sessions(requests: Iterable[Interception]) -> list[Session]:
     """All sessions, in the order in which they began: their places are stable while one reads."""
     found: dict[str, Session] = {}
     callers: dict[tuple[str, str], str] = {}  # client and tool call: the session that made the call
     for request in requests:
         if request.started.session_id:
-            key = f"session {request.started.client} {request.started.session_id}"
+            key = id_of(request.started.client, request.started.session_id)
         else:
             key = callers.get(
                 (request.started.client, request.started.correlating_tool_call_id or ""), f"request {request.id}"

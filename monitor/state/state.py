@@ -21,7 +21,6 @@ from bridge.events.vocabulary import (
     Event,
     EventsDropped,
     InterceptionEnded,
-    KeyChanged,
     RecordFailed,
     RecordRecovered,
     ResponseStarted,
@@ -32,11 +31,11 @@ from bridge.events.vocabulary import (
 )
 from bridge.events.wire import Envelope, Hello, History, Message, Reply, Snapshot
 from bridge.limits import LIMITS
-from monitor.state.key_history import KeyHistory
 from monitor.state.key_ledger import KeyLedger
 from monitor.state.names import Name, Roster
 from monitor.state.pace import WritingPace
 from monitor.state.past import RecordedPast
+from monitor.state.recorded_day import RecordedDay
 from monitor.state.sessions import SessionAgent, sessions
 from monitor.state.trace import Trace
 from monitor.state.usage import UsageHistory
@@ -84,8 +83,6 @@ class MonitorState:
     dropped: int = 0
     bad_lines: int = 0
     record_failure: RecordFailed | None = None
-    key_changed_at: dict[tuple[str, str], datetime] = Factory(dict)
-    key_history: KeyHistory = Factory(KeyHistory)
     first_token_at: dict[str, datetime] = Factory(dict)
     paces: dict[str, WritingPace] = Factory(dict)
     """Of the requests whose answers have begun, and are not over."""
@@ -95,6 +92,9 @@ class MonitorState:
     earlier: dict[str, Interception] = Factory(dict)
     """Requests of bridges that are gone, which the one that runs knows nothing of."""
     past: RecordedPast = Factory(RecordedPast)
+    day: RecordedDay = Factory(RecordedDay)
+    is_behind: bool = False
+    """Whether the record has to be asked for what happened while nobody listened."""
     _membership: int = 0
     """The last event that may have brought a request into a session, taken one away, or named one."""
     _roster: Roster = Factory(Roster)
@@ -115,16 +115,25 @@ class MonitorState:
             case BadLine():
                 self.bad_lines += 1
             case History():
-                began = self.hello.started_at if self.hello else None
-                self.past.take(incoming.interceptions, more=incoming.more, since=began)
+                self._recall(incoming)
             case Reply():
                 pass
+
+    def _recall(self, told: History) -> None:
+        """Takes in what the record tells, which is what was asked for last."""
+        if not self.past.expects_the_day:
+            began = self.hello.started_at if self.hello else None
+            self.past.take(told.interceptions, more=told.more, since=began)
+            return
+        for request in self.day.take(told, self.usage, self.ledger, self.roster):
+            if request.id in self.picture.interceptions:
+                self.picture.interceptions[request.id] = request
 
     def _greet(self, hello: Hello) -> None:
         known = self.hello
         if known is None or (known.pid, known.started_at) != (hello.pid, hello.started_at):
+            self.is_behind = True
             self.record_failure = None
-            self.key_changed_at.clear()
             self.ledger.restart()
             self.dropped = self.bad_lines = 0
             self.past.before = {}
@@ -133,6 +142,7 @@ class MonitorState:
 
     def _outlive(self) -> None:
         """Another bridge is there: what the one before did stays to be read, what it had under way broke off."""
+        self.day.leave(self.picture.interceptions.values())
         for request in self.picture.interceptions.values():
             request.ended_nth = 0  # another bridge counts anew, and these are older than all of its own
             if request.live:
@@ -161,20 +171,17 @@ class MonitorState:
     def _replace(self, snapshot: Snapshot, now: datetime) -> None:
         if self.status is not Status.LIVE:
             self.status, self.since, self.problem = Status.LIVE, now, None
-        known, before = self.picture, self.picture.keys
+        known = self.picture
         self.picture = snapshot.picture()
         self.seq, self.gap = snapshot.seq, False
+        self.is_behind = self.is_behind or self.day.lacks(known, self.picture)
         self.usage.catch_up(known, self.picture, snapshot.at)
-        self.ledger.catch_up(known, self.picture)
+        self.ledger.catch_up(known, self.picture, snapshot.at)
         if self.earlier:
             self.picture = self._with_earlier(self.picture)
         self.traces = {id_: self.traces.get(id_) or Trace() for id_ in self.picture.interceptions}
         for id_, request in self.picture.interceptions.items():
             self.traces[id_].catch_up(request)
-        for name, key in self.picture.keys.items():
-            if before.get(name) != key or name not in self.key_changed_at:
-                self.key_changed_at[name] = snapshot.at
-                self.key_history.note(key, snapshot.at)
         live = {id_ for id_, request in self.picture.interceptions.items() if request.live}
         self.paces = {id_: pace for id_, pace in self.paces.items() if id_ in live}
         self.first_token_at = {id_: at for id_, at in self.first_token_at.items() if id_ in self.picture.interceptions}
@@ -189,6 +196,8 @@ class MonitorState:
         self.gap = self.gap or envelope.seq > self.seq + 1
         self.seq = envelope.seq
         self.picture.apply(event, envelope.at)
+        if not self.gap:
+            self.day.heard(envelope.at)
         if not isinstance(event, ThoughtDelta | AnswerDelta):  # the many that change nothing but a text
             self._membership = self.seq
         self._note(event, envelope.at)
@@ -212,11 +221,8 @@ class MonitorState:
         return self.traces.get(id_) or Trace(whole=False)
 
     def _note(self, event: Event, at: datetime) -> None:
-        """Keeps what the picture does not: since when a key cools, when a live answer began, what is not recorded."""
+        """Keeps what the picture does not: when a live answer began, what is not recorded."""
         match event:
-            case KeyChanged():
-                self.key_changed_at[event.provider, event.key] = at
-                self.key_history.note(event, at)
             case RecordFailed():
                 self.record_failure = event
             case RecordRecovered():

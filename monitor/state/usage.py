@@ -1,21 +1,19 @@
 """What was used over time: requests, tokens, cost, failovers and errors, by model, client, session and key.
 
 A pure fold over the same events as the picture, in bounded buckets. A snapshot carries no history, but its requests
-say when they began and ended: what it tells that was not known before is counted at those times (`catch_up`). What
-it cannot carry is lost here: requests that both began and were forgotten while nobody listened, the times
-of tokens (they count at the request's end, for the key that was tried last) and of an attempt's failure (it counts
-when the attempt began).
+say when they began and ended: what it tells that was not known before is counted at those times (`catch_up`), and so
+are requests that the record tells of (`recall`). What neither carries is lost here: the times of tokens (they count at
+the request's end, for the key that was tried last) and of an attempt's failure (it counts when the attempt began).
 
 A key counts attempts where the others count requests, since one request may use several.
 """
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator
+from collections.abc import Iterable
 from datetime import UTC, date, datetime, tzinfo
-from typing import TypeVar
 
-from attrs import Factory, define, fields
+from attrs import Factory, define
 
 from bridge.events.entries import Interception, Tokens, Totals
 from bridge.events.picture import Picture
@@ -28,23 +26,8 @@ from bridge.events.vocabulary import (
     InterceptionStarted,
     TokensUsed,
 )
+from monitor.state.breakdown import Breakdown, add
 from monitor.state.buckets import Buckets
-
-NAMES = 24
-"""Models and clients told apart in one bucket; those used longest ago are counted together, as `OTHERS`."""
-
-PAIRS = 64
-"""Sessions and keys told apart in one bucket."""
-
-OTHERS = "others"
-
-OTHER_PAIRS = ("", OTHERS)
-
-Name = TypeVar("Name", bound=Hashable)
-
-LONGEST_NAME = 100
-
-COUNTS = tuple(field.name for field in fields(Totals) if field.name != "tokens")
 
 SHORT_S, SHORT_COUNT = 5, 120
 """Ten minutes, fine enough for a minute's sparkline."""
@@ -56,51 +39,10 @@ USE_S, USE_COUNT = 20, 30
 """Ten minutes of a key's uses."""
 
 KEYS = 500
-"""Keys whose uses are kept; those used last stay."""
+"""Keys whose uses are kept, and keys and sessions that are told apart in the sums of today; those used last stay."""
 
-
-def errors(totals: Totals) -> int:
-    """Requests that failed or were refused."""
-    return totals.failed + totals.rejected
-
-
-def add(totals: Totals, more: Totals) -> None:
-    """Adds others' sums."""
-    for name in COUNTS:
-        setattr(totals, name, getattr(totals, name) + getattr(more, name))
-    totals.tokens.add(more.tokens)
-
-
-@define
-class Breakdown:
-    """One bucket: all of it; by model and client; by session (client, id or nothing); by key (provider, hint)."""
-
-    whole: Totals = Factory(Totals)
-    models: dict[str, Totals] = Factory(dict)
-    clients: dict[str, Totals] = Factory(dict)
-    sessions: dict[tuple[str, str], Totals] = Factory(dict)
-    keys: dict[tuple[str, str], Totals] = Factory(dict)
-
-    def parts(self, request: Interception) -> Iterator[Totals]:
-        """Those that something about that request is counted in, but for its keys."""
-        started = request.started
-        client = started.client[:LONGEST_NAME]
-        yield self.whole
-        yield _named(self.models, (started.model or started.path)[:LONGEST_NAME], NAMES, OTHERS)
-        yield _named(self.clients, client, NAMES, OTHERS)
-        yield _named(self.sessions, (client, (started.session_id or "")[:LONGEST_NAME]), PAIRS, OTHER_PAIRS)
-
-    def of_key(self, provider: str, key: str) -> Totals:
-        """Where something about that key is counted."""
-        return _named(self.keys, (provider, key[:LONGEST_NAME]), PAIRS, OTHER_PAIRS)
-
-    def add(self, other: Breakdown) -> None:
-        """Adds another's sums."""
-        add(self.whole, other.whole)
-        _add_named(self.models, other.models, NAMES, OTHERS)
-        _add_named(self.clients, other.clients, NAMES, OTHERS)
-        _add_named(self.sessions, other.sessions, PAIRS, OTHER_PAIRS)
-        _add_named(self.keys, other.keys, PAIRS, OTHER_PAIRS)
+COUNTED = 20_000
+"""Requests that are known to be counted; more than what is read of a day."""
 
 
 @define
@@ -123,11 +65,13 @@ class UsageHistory:
     short: Buckets[Breakdown] = Factory(lambda: Buckets(SHORT_S, SHORT_COUNT, Breakdown))
     long: Buckets[Breakdown] = Factory(lambda: Buckets(LONG_S, LONG_COUNT, Breakdown))
     day: date | None = None
-    today: Breakdown = Factory(Breakdown)
+    today: Breakdown = Factory(lambda: Breakdown(most_pairs=KEYS))
     since: datetime | None = None
     keys: dict[tuple[str, str], Buckets[KeyUses]] = Factory(dict)
-    _key_tokens: dict[tuple[str, str], Tokens] = Factory(dict)
-    """What was used with each key today, by provider and hint."""
+    _counted: dict[str, None] = Factory(dict)
+    """The requests that are in the sums, the last to come last."""
+    _recalls: bool = False
+    """Whether what is counted now is long over: it takes no name from what came later."""
 
     def note(self, event: Event, at: datetime, picture: Picture) -> None:
         """Counts an event that the picture has taken in already."""
@@ -136,7 +80,7 @@ class UsageHistory:
             return
         match event:
             case InterceptionStarted():
-                self._count(request, at, Totals(interceptions=1))
+                self._begin(request, at)
             case AttemptStarted():
                 self._tried(request, event.key, at, failed=0)
                 if len(request.attempts) > 1 and request.attempts[-2].failed:
@@ -151,24 +95,48 @@ class UsageHistory:
     def catch_up(self, before: Picture, after: Picture, at: datetime) -> None:
         """Counts what a snapshot tells that the picture before it did not."""
         for request in after.interceptions.values():
-            known = before.interceptions.get(request.id)
-            if known is None:
-                self._count(request, request.started_at, Totals(interceptions=1))
-            seen = {attempt.attempt: attempt for attempt in known.attempts} if known else {}
-            for place, attempt in enumerate(request.attempts):
-                earlier = seen.get(attempt.attempt)
-                failed = attempt.reason is not None and (earlier is None or earlier.reason is None)
-                if earlier is None:
-                    self._tried(request, attempt.key, attempt.started_at, failed=int(failed))
-                    if place and request.attempts[place - 1].failed:
-                        self._count(request, attempt.started_at, Totals(failovers=1))
-                elif failed:
-                    self._use(request, attempt.key, attempt.started_at, KeyUses(0, 1))
-            ended = request.ended_at or at
-            if request.tokens is not None:
-                self._use_tokens(request, ended, _difference(request.tokens, known.tokens if known else None))
-            if request.outcome is not None and (known is None or known.outcome is None):
-                self._count(request, ended, _ending(request.outcome))
+            self._count_on(request, before.interceptions.get(request.id), at)
+
+    def recall(self, requests: Iterable[Interception]) -> None:
+        """Counts requests that were over before anybody here heard of them."""
+        self._recalls = True
+        for request in requests:
+            self._count_on(request, None, request.started_at)
+        self._recalls = False
+
+    def finish(self, known: Interception, request: Interception) -> None:
+        """Counts how a request ended that was counted as far as `known` goes."""
+        self._count_on(request, known, request.started_at)
+
+    def has_counted(self, id_: str) -> bool:
+        """Whether something of that request is in the sums already."""
+        return id_ in self._counted
+
+    def _begin(self, request: Interception, at: datetime) -> None:
+        self._counted[request.id] = None
+        while len(self._counted) > COUNTED:
+            del self._counted[next(iter(self._counted))]
+        self._count(request, at, Totals(interceptions=1))
+
+    def _count_on(self, request: Interception, known: Interception | None, at: datetime) -> None:
+        """Counts what is new of a request since it was as `known`; `at` is when, where it has not ended."""
+        if known is None:
+            self._begin(request, request.started_at)
+        seen = {attempt.attempt: attempt for attempt in known.attempts} if known else {}
+        for place, attempt in enumerate(request.attempts):
+            earlier = seen.get(attempt.attempt)
+            failed = attempt.reason is not None and (earlier is None or earlier.reason is None)
+            if earlier is None:
+                self._tried(request, attempt.key, attempt.started_at, failed=int(failed))
+                if place and request.attempts[place - 1].failed:
+                    self._count(request, attempt.started_at, Totals(failovers=1))
+            elif failed:
+                self._use(request, attempt.key, attempt.started_at, KeyUses(0, 1))
+        ended = request.ended_at or at
+        if request.tokens is not None:
+            self._use_tokens(request, ended, _difference(request.tokens, known.tokens if known else None))
+        if request.outcome is not None and (known is None or known.outcome is None):
+            self._count(request, ended, _ending(request.outcome))
 
     def over(self, now: datetime, seconds: int) -> Breakdown:
         """The sums over the last minutes, at most ten."""
@@ -184,11 +152,12 @@ class UsageHistory:
 
     def key_tokens(self, name: tuple[str, str], now: datetime) -> Tokens | None:
         """What was used with a key today; None where nothing was."""
-        return self._key_tokens.get(name) if now.astimezone(self.zone).date() == self.day else None
+        totals = self.on(now).keys.get(name)
+        return None if totals is None or totals.tokens == Tokens() else totals.tokens
 
     def _count(self, request: Interception, at: datetime, counted: Totals) -> None:
         for breakdown in self._breakdowns(at):
-            for mine in breakdown.parts(request):
+            for mine in breakdown.parts(request, late=self._recalls):
                 add(mine, counted)
 
     def _use_tokens(self, request: Interception, at: datetime, used: Tokens) -> None:
@@ -196,22 +165,17 @@ class UsageHistory:
         self._count(request, at, counted)
         if not request.attempts:
             return
-        name = (request.started.provider, request.attempts[-1].key)
-        self._count_for_key(request, name[1], at, counted)
-        of_today = at.astimezone(self.zone).date() == self.day
-        if of_today and (name in self._key_tokens or len(self._key_tokens) < KEYS):
-            self._key_tokens.setdefault(name, Tokens()).add(used)
+        self._count_for_key(request, request.attempts[-1].key, at, counted)
 
     def _count_for_key(self, request: Interception, key: str, at: datetime, counted: Totals) -> None:
         for breakdown in self._breakdowns(at):
-            add(breakdown.of_key(request.started.provider, key), counted)
+            add(breakdown.of_key(request.started.provider, key, late=self._recalls), counted)
 
     def _breakdowns(self, at: datetime) -> list[Breakdown]:
         """Those that something at that time is counted in."""
         day = at.astimezone(self.zone).date()
         if self.day is None or day > self.day:
-            self.day, self.today = day, Breakdown()
-            self._key_tokens.clear()
+            self.day, self.today = day, Breakdown(most_pairs=KEYS)
         self.since = at if self.since is None else min(self.since, at)
         breakdowns = [self.short.at(at), self.long.at(at), self.today if day == self.day else None]
         return [breakdown for breakdown in breakdowns if breakdown is not None]
@@ -236,23 +200,6 @@ def _ending(outcome: Outcome) -> Totals:
     counted = Totals()
     setattr(counted, outcome.value, 1)
     return counted
-
-
-def _named(known: dict[Name, Totals], name: Name, most: int, others: Name) -> Totals:
-    """The sums under that name, which is the latest of them now; of too many names, the first lose theirs."""
-    totals = known.pop(name, None)
-    if totals is None:
-        totals = Totals()
-        if name != others and len(known) - (others in known) >= most:
-            oldest = next(old for old in known if old != others)
-            add(known.setdefault(others, Totals()), known.pop(oldest))
-    known[name] = totals
-    return totals
-
-
-def _add_named(mine: dict[Name, Totals], more: dict[Name, Totals], most: int, others: Name) -> None:
-    for name, counted in more.items():
-        add(_named(mine, name, most, others), counted)
 
 
 def _difference(after: Tokens, before: Tokens | None) -> Tokens:

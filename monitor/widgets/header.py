@@ -6,13 +6,13 @@ from datetime import datetime
 
 from rich.cells import cell_len
 
+from bridge.events.key_health import PoolHealth, by_provider
 from monitor.lines import format as fmt
 from monitor.lines import key_looks as looks
 from monitor.lines.span import Line, Span, Tone
 from monitor.lines.verdict import quiet
-from monitor.state.key_health import PoolHealth, by_provider
+from monitor.state.breakdown import errors
 from monitor.state.state import MonitorState, Status
-from monitor.state.usage import errors
 from monitor.widgets.line_bar import LineBar
 
 CONNECTION: dict[Status, Span] = {

@@ -28,7 +28,7 @@ GROUND = {"tone--plain"}
 
 
 def paint(widget: Widget, line: Line, width: int, base: Style | None = None) -> Strip:
-    """The line as exactly `width` cells, on the widget's own background or on `base`."""
+    """The line as exactly `width` cells, on the widget's own background or on `base`; where it is cut, it ends in …."""
     ground = base or widget.get_component_rich_style("tone--plain")  # kept by the widget; its rich_style is not
     screen = widget.screen
     style_of = (screen if _has_tones(type(screen)) else widget).get_component_rich_style
@@ -42,7 +42,13 @@ def paint(widget: Widget, line: Line, width: int, base: Style | None = None) -> 
         segments.append(Segment(" " * (width - used), ground))
         used = width
     strip = Strip(segments, used)
-    return strip if used == width else strip.adjust_cell_length(width, ground)
+    if used == width:
+        return strip
+    if width < 1 or cell_len(strip.text.rstrip()) <= width:  # all that is cut is blank
+        return strip.adjust_cell_length(width, ground)
+    kept = strip.adjust_cell_length(width - 1, ground)
+    last = next((segment.style for segment in reversed(list(kept)) if segment.text), ground)
+    return Strip([*kept, Segment("…", last)], width)
 
 
 @cache

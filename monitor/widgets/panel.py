@@ -119,7 +119,7 @@ class LinesPanel(Panel, can_focus=True):
         if self._chosen.start < top:
             self.scroll_to(y=self._chosen.start, animate=False)
         elif self._chosen.stop > top + height:
-            self.scroll_to(y=self._chosen.stop - height, animate=False)
+            self.scroll_to(y=min(self._chosen.start, self._chosen.stop - height), animate=False)
 
     def row(self, y: int) -> PaintedRow:
         index = y + self.scroll_offset.y

@@ -301,7 +301,7 @@ async def _look_at(here: Home, url: str) -> None:
         ["openai", "sk-c...0002", "valid"],
         ["openai", "sk-c...0003", "valid"],
     ]
-    assert rows[3:] == ["", "openai: 3 of 3 keys serve"]
+    assert rows[3:] == ["", "openai 3 of 3 ready"]
     async with running(here, "tail", "--json") as raw:
         await raw.says("\n", 2)
         assert (await ask(int(url.rpartition(":")[2]))).status == 200

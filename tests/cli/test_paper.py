@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.cli.paper import Paper, PrintedCell, PrintedColumn, cells, cut, plain, table
+from bridge.cli.paper import Paper, PrintedCell, PrintedColumn, cells, cut, folded, plain, table
 from bridge.cli.summary import summary
 from bridge.cli.tables import ago, totals_table
 from bridge.events.picture import Picture
@@ -41,6 +41,25 @@ def test_where_there_is_less_room_a_text_gives_way_as_far_as_it_may_and_then_col
         "日本語の名前         5  y          zz",
     ]
     assert list(table(COLUMNS, ROWS, Paper(width=20)))[:2] == ["NAME           COUNT", "a long name…   1,234"]
+
+
+def test_a_line_that_is_too_long_goes_on_below() -> None:
+    text = "12:00:00  thought  the table is read whole, 日本語の名前 and so on"
+    assert list(folded(text, 30, 10)) == [
+        "12:00:00  thought  the table",
+        "          is read whole,",
+        "          日本語の名前 and so",
+        "          on",
+    ]
+    assert list(folded(text, None, 10)) == [text]
+    assert list(folded("x" * 50, 20, 10)) == ["x" * 20, " " * 10 + "x" * 10, " " * 10 + "x" * 10, " " * 10 + "x" * 10]
+
+
+@given(st.text("ab 日e\u0301", max_size=200), st.integers(20, 90))
+def test_nothing_is_lost_where_a_line_is_folded(text: str, width: int) -> None:
+    lines = list(folded(text, width, 8))
+    assert all(cells(line) <= width for line in lines)
+    assert "".join("".join(lines).split()) == "".join(text.split())
 
 
 @given(st.lists(st.tuples(*[st.text("ab 日e\u0301", max_size=30)] * 4), max_size=4), st.integers(20, 90))

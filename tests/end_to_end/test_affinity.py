@@ -82,7 +82,7 @@ async def test_a_session_stays_with_its_key_and_its_move_is_told_everywhere(tmp_
     keys = orjson.loads(told.out)
     assert [[home["session_id"] for home in key["sessions"]] for key in keys] == [[], ["session-2"], ["session-1"]]
     assert [line.split()[-1] for line in table.out.splitlines()[1:4]] == ["-", "session-", "session-"]
-    assert "openai: 3 of 3 keys serve" in table.out
+    assert "openai 3 of 3 ready" in table.out
     with home() as somewhere:
         shown = await clearspan(somewhere, "show", fifth, "--data-dir", str(tmp_path))
     assert f"{FIRST} -> {THIRD}  rate_limited; 5,000 tokens of its cache are lost" in shown.out

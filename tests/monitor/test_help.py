@@ -6,10 +6,11 @@ import pytest
 from textual.binding import Binding
 from textual.dom import DOMNode
 from textual.pilot import Pilot
+from textual.widgets import Static
 
 from monitor.app import MonitorApp
 from monitor.replay_app import ReplayApp
-from monitor.screens.help import EVERYWHERE, TITLES, key_help
+from monitor.screens.help import EVERYWHERE, KEY, TITLES, key_help
 from monitor.screens.walkthrough import WalkthroughScreen
 from monitor.widgets.requests import RequestTable
 from monitor.widgets.session import SessionView
@@ -75,3 +76,21 @@ def test_it_begins_with_the_view_and_shows_everything(size: tuple[int, int], vie
         assert all(title in screen + seen for title in titles)
 
     play(size, act)
+
+
+@pytest.mark.parametrize("size", [(60, 20), (80, 24), (120, 36), (160, 45)])
+def test_what_a_key_does_goes_on_below_its_own_beginning(size: tuple[int, int]) -> None:
+    async def act(stage: Stage, pilot: Pilot[None]) -> None:
+        await stage.paint(pilot)
+        await pilot.press("question_mark")
+        lines = [line for column in stage.app.screen.query("#help Static").results(Static) for line in _lines(column)]
+        indented = [line for line in lines if line.startswith(" " * KEY)]
+        assert indented
+        titles = {TITLES.get(name, name.capitalize()) for name in KEYS}
+        assert [line for line in lines if line and line not in titles and not line.startswith("  ")] == []
+
+    play(size, act)
+
+
+def _lines(column: Static) -> list[str]:
+    return [column.render_line(y).text.rstrip() for y in range(column.size.height)]

@@ -22,9 +22,11 @@ from bridge.events.vocabulary import (
 )
 from bridge.events.wire import Envelope, Snapshot
 from monitor.lines import key_details
-from monitor.state.key_ledger import KEYS, LENGTH, LONGEST, KeyLedger, LedgerEntry
+from monitor.state.key_ledger import KEYS, KeyLedger
+from monitor.state.ledger_entry import LENGTH, LONGEST, MOVES, LedgerEntry
+from monitor.state.names import Roster
 from monitor.state.state import MonitorState
-from tests.support.folds import after, envelopes, fold, plain, snapshot_after, travelled
+from tests.support.folds import after, envelopes, fold, plain, snapshot_after, tell, travelled
 from tests.support.many_keys import WORDS, morning
 from tests.support.play import HELLO, START, ended, started
 
@@ -126,7 +128,9 @@ def test_of_what_came_before_the_monitor_only_the_fact_is_known() -> None:
     (entry,) = state.ledger.of(A)
     assert (entry.at, entry.status, entry.text, entry.request) == (None, 401, "no", "gone")
     assert A not in state.ledger.since
-    assert plain(key_details.ledger([entry], START, 80).lines[0]).startswith("before    401 unauthorized, dead")
+    assert plain(key_details.ledger([entry], Roster(), START, 80).lines[0]).startswith(
+        "before    401 unauthorized, dead"
+    )
 
 
 def test_another_bridge_begins_anew_and_a_key_that_is_gone_is_forgotten() -> None:
@@ -140,13 +144,111 @@ def test_another_bridge_begins_anew_and_a_key_that_is_gone_is_forgotten() -> Non
 def test_an_agent_that_moves_is_told_with_what_its_cache_held() -> None:
     moved = KeyMoved("r1", "019a4c1e-7d", None, A[1], B[1], MoveCause.RATE_LIMITED, 18_432)
     (entry,) = after(*WELL, *benched(), moved, ended("r1")).ledger.of(A)
-    assert (entry.status, entry.agent_moved, entry.cache_lost) == (429, True, 18_432)
-    assert "18.4k of cache lost" in plain(key_details.ledger([entry], START, 150).lines[0])
+    assert (entry.status, entry.moves, entry.cache_lost) == (429, 1, 18_432)
+    assert "18.4k of cache lost" in plain(key_details.ledger([entry], Roster(), START, 150).lines[0])
     left = KeyMoved("r2", "019a4c1e-7d", None, A[1], B[1], MoveCause.DISABLED)
-    entry = after(*WELL, *benched(), started("r2"), AttemptStarted("r2", 1, B[1]), left).ledger.of(A)[0]
-    (line,) = key_details.ledger([entry], START, 150).lines
-    assert plain(line).rstrip() == "03:04:05  disabled, an agent moved · Codex 019a4c1e → …bbbb r2"
+    state = after(*WELL, *benched(), started("r2"), AttemptStarted("r2", 1, B[1]), left)
+    (line,) = key_details.ledger(state.ledger.of(A)[:1], state.roster, START, 150).lines
+    assert plain(line).rstrip() == "03:04:05  disabled, an agent moved · Codex 1 · e-7d → …bbbb r2"
     assert after(*WELL, KeyMoved("gone", None, None, A[1], B[1], MoveCause.REMOVED)).ledger.of(A) == []
+
+
+def moved(number: int, cause: MoveCause = MoveCause.RATE_LIMITED, lost: int | None = 100) -> list[Event]:
+    """A request that is served with the other key at once, since its agent's home rests."""
+    id_ = f"m{number}"
+    return [started(id_), AttemptStarted(id_, 1, B[1]), KeyMoved(id_, f"s-{number}", None, A[1], B[1], cause, lost)]
+
+
+def test_agents_that_move_one_after_the_other_are_one_entry() -> None:
+    state = after(*WELL, *benched(), ended("r1"))
+    for number in range(30):
+        for event in moved(number):
+            at = START + timedelta(seconds=60 + number)
+            state.apply(Envelope(state.seq + 1, at, event), at)
+    moves, failure = state.ledger.of(A)
+    assert (moves.moves, moves.request, moves.cache_lost, moves.at) == (30, "m29", 3_000, START + timedelta(seconds=89))
+    assert (failure.status, failure.text) == (429, WORDS)
+    (line,) = key_details.ledger([moves], Roster(), START, 150).lines
+    assert plain(line).startswith("03:05:34  rate limited, agents moved 30 times · since 03:05:05 · ")
+
+
+def test_failures_stay_whatever_moves_between_them() -> None:
+    state = after(*WELL)
+    for number in range(30):
+        failed = AttemptFailed(f"f{number}", 1, A[1], 500, FailureReason.SERVER_ERROR)
+        tell(state, started(f"f{number}"), AttemptStarted(f"f{number}", 1, A[1]), failed, ended(f"f{number}"))
+        tell(state, *moved(number))
+    entries = state.ledger.of(A)
+    assert [entry.request for entry in entries if not entry.is_move] == [f"f{number}" for number in range(29, -1, -1)]
+    assert [entry.request for entry in entries if entry.is_move] == [f"m{29 - number}" for number in range(MOVES)]
+
+
+def test_moves_of_another_cause_are_another_entry() -> None:
+    state = after(*WELL, *moved(1), *moved(2), *moved(3, MoveCause.DISABLED))
+    assert [(entry.reason, entry.moves) for entry in state.ledger.of(A)] == [("disabled", 1), ("rate_limited", 2)]
+
+
+@pytest.mark.parametrize(
+    ("reason", "cooldown_s", "made"),
+    [
+        (FailureReason.RATE_LIMITED, 31.0, (KeyState.TEMPORARY, UNTIL)),
+        (FailureReason.UNAUTHORIZED, None, (KeyState.PERMANENT, None)),
+        (FailureReason.SERVER_ERROR, None, (None, None)),
+    ],
+)
+def test_what_a_failure_made_of_its_key_is_seen_by_the_attempt_where_nobody_told(
+    reason: FailureReason, cooldown_s: float | None, made: tuple[KeyState | None, datetime | None]
+) -> None:
+    failed = AttemptFailed("r1", 1, A[1], 429, reason, cooldown_s, WORDS)
+    picture = Picture()
+    for event in (*WELL, started("r1"), AttemptStarted("r1", 1, A[1]), failed, ended("r1")):
+        picture.apply(event, START)
+    (entry,) = fold(HELLO, Snapshot.of(picture, 1, START)).ledger.of(A)
+    assert ((entry.state, entry.until), entry.text) == (made, WORDS)
+
+
+def test_the_record_says_when_what_a_snapshot_told_of_was() -> None:
+    picture, recorded = Picture(), Picture()
+    cause = KeyCause("r1", 429, WORDS)
+    picture.apply(changed(A, KeyState.TEMPORARY, "rate_limited", retry_at=UNTIL, source="header", cause=cause), START)
+    state = fold(HELLO, Snapshot.of(picture, 1, START))
+    for envelope in envelopes([*benched(), ended("r1")]):
+        recorded.apply(envelope.event, envelope.at)
+    state.ledger.recall(recorded.interceptions.values())
+    (entry,) = state.ledger.of(A)
+    at = START + timedelta(seconds=2)
+    assert (entry.at, entry.state, entry.client, entry.moved_to, entry.source) == (
+        at, KeyState.TEMPORARY, "Codex", B[1], "header",
+    )  # fmt: skip
+    assert state.ledger.since[A] == at
+
+
+def test_what_the_record_tells_never_drives_out_what_came_later() -> None:
+    state = after(*WELL)
+    for number in range(LENGTH):
+        tell(state, *_failing(f"f{number}"))
+    old = Picture()
+    for event in [event for number in range(LENGTH) for event in _failing(f"o{number}")]:
+        old.apply(event, START - timedelta(hours=1))
+    state.ledger.recall(old.interceptions.values())
+    assert {entry.request for entry in state.ledger.of(A)} == {f"f{number}" for number in range(LENGTH)}
+
+
+def _failing(id_: str) -> list[Event]:
+    failed = AttemptFailed(id_, 1, A[1], 500, FailureReason.SERVER_ERROR)
+    return [started(id_), AttemptStarted(id_, 1, A[1]), failed, ended(id_)]
+
+
+def test_how_keys_were_at_a_moment_is_known_beside_how_they_are() -> None:
+    state = after(*WELL)
+    cooled = changed(A, KeyState.TEMPORARY, "rate_limited", retry_at=UNTIL)
+    for seconds, key in ((10, cooled), (31, changed(A, KeyState.VALID))):
+        state.apply(Envelope(state.seq + 1, START + timedelta(seconds=seconds), key), START)
+    keys = list(state.picture.keys.values())
+    at = [state.ledger.at(START + timedelta(seconds=seconds), keys)[0].state for seconds in (-60, 5, 10, 30, 31)]
+    temporary, valid = KeyState.TEMPORARY, KeyState.VALID
+    assert at == [valid, valid, temporary, temporary, valid]
+    assert state.ledger.changed_at(A) == START + timedelta(seconds=31)
 
 
 def test_the_facts_say_who_shares_its_limits_and_how_long_it_lasts() -> None:
@@ -182,7 +284,7 @@ def test_its_lines_fit_and_each_belongs_to_an_entry(width: int) -> None:
         state.apply(Envelope(number, at, event), at)
     for name, key in state.picture.keys.items():
         for now in (START + timedelta(seconds=120), START + timedelta(days=2)):
-            shown = key_details.ledger(state.ledger.of(name), now, width)
+            shown = key_details.ledger(state.ledger.of(name), state.roster, now, width)
             assert all(cell_len(plain(line)) <= width for line in shown.lines)
             rows = [row for place in shown.places for row in place]
             assert rows == (list(range(len(shown.lines))) if state.ledger.of(name) else [])
@@ -191,21 +293,32 @@ def test_its_lines_fit_and_each_belongs_to_an_entry(width: int) -> None:
 
 
 def lines(now: datetime, width: int) -> list[str]:
-    shown = key_details.ledger(after(*WELL, *benched()).ledger.of(A), now, width)
+    state = after(*WELL, *benched())
+    shown = key_details.ledger(state.ledger.of(A), state.roster, now, width)
     return [plain(line).rstrip() for line in shown.lines]
 
 
 def test_an_entry_reads_as_a_sentence() -> None:
     assert lines(START, 150) == [
-        "03:04:05  429 rate limited, cooling · until 03:04:36 (header) · Codex 019a4c1e → …bbbb r1",
+        "03:04:05  429 rate limited, cooling · until 03:04:36 (header) · Codex 1 · e-7d → …bbbb r1",
         "          “" + WORDS + "”",
     ]
-    assert lines(START, 60)[:3] == [
+    assert lines(START, 60)[:2] == [
         "03:04:05  429 rate limited, cooling",
-        "          until 03:04:36 (header)",
-        "          Codex 019a4c1e → …bbbb r1",
+        "          until 03:04:36 (header) · Codex 1 → …bbbb r1",
     ]
     assert lines(START + timedelta(days=1), 150)[0].startswith("Fri 02 Jan 03:04  429")
+
+
+def test_facts_for_which_there_is_no_room_are_not_left_out_unsaid() -> None:
+    cooling = changed(A, KeyState.TEMPORARY, "rate_limited", retry_at=UNTIL, source="header")
+    state = after(*WELL, cooling)
+    shown = [plain(line).rstrip() for line in key_details.facts(cooling, state, START, 50, 3)]
+    assert shown == [
+        "◐ cooling, rate limited since 03:04:05",
+        "  cools until 03:04:36 (31s)",
+        "  as the provider's headers say …",
+    ]
 
 
 def test_the_facts_say_how_long_and_what_is_left() -> None:

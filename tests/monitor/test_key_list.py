@@ -102,13 +102,14 @@ def test_a_command_is_offered_where_it_does_something(command: str, hints: list[
 @pytest.mark.parametrize(
     ("hints", "told"),
     [
-        ("o-1", "1 valid key of this provider would be left."),
+        ("o-1", "It is the last."),  # nothing is left on o-3
+        ("o-4", "1 valid key of this provider would be left."),
         ("a-2", "It is the last."),
-        ("o-1 o-2", "1 valid key of this provider would be left."),
+        ("o-4 o-2", "1 valid key of this provider would be left."),
         ("o-1 o-3", "It is the last."),
-        ("o-1 a-2", "No valid key would be left of anthropic."),
-        ("o-1 a-1", "Others would be left of each provider."),
+        ("o-4 a-2", "No valid key would be left of anthropic."),
+        ("o-4 a-1", "Others would be left of each provider."),
     ],
 )
 def test_who_disables_keys_is_told_what_is_left(hints: str, told: str) -> None:
-    assert key_commands.left_over([key for key in KEYS if key.key in hints.split()], KEYS) == told
+    assert key_commands.left_over([key for key in KEYS if key.key in hints.split()], KEYS, START) == told

@@ -208,8 +208,9 @@ def test_a_pool_says_which_keys_share_limits_and_how_long_it_lasts(width: int, p
 
 
 def test_who_uses_a_key_now_is_named() -> None:
-    text = next(text for text in shown(STATE, 5, 157) if "sk-p...91bc" in text)
-    assert text.endswith("Codex 019a4c1e")
+    at = {width: next(text for text in shown(STATE, 5, width) if "sk-p...91bc" in text) for width in (117, 197)}
+    assert at[117].endswith(" Codex 1")
+    assert at[197].endswith(" Codex 1 · fix the flaky cooldown test…")
 
 
 def test_a_filter_leaves_out_what_does_not_match() -> None:

@@ -8,8 +8,10 @@ from rich.cells import cell_len
 
 from bridge.events.vocabulary import Event, PromptRecorded
 from bridge.limits import LIMITS
+from monitor.lines import key_looks as looks
 from monitor.lines import names
-from monitor.state.names import Name
+from monitor.state.names import REMEMBERED, Name, name_sessions
+from monitor.state.sessions import id_of
 from monitor.state.state import MonitorState
 from tests.support.folds import after, tell
 from tests.support.play import ended, started
@@ -47,7 +49,19 @@ def test_a_name_stays_whatever_comes_and_goes() -> None:
     assert "a" not in state.picture.interceptions
     assert sorted(called(state)) == ["Codex 2 · ask b", "Codex 3 · ask c"]
     tell(state, started("e", session_id="e"))
-    assert min(called(state)) == "Codex 1 · e"  # a number that is free again
+    assert max(called(state)) == "Codex 4 · e"  # what used most today is still called Codex 1 in the totals
+    assert names.called(state.roster, "Codex", "a", names.ROOMY) == "Codex 1 · ask a"
+    assert names.called(state.roster, "Codex", "a", 10) == "Codex 1"
+    assert names.called(state.roster, "Codex", "never-seen-7d", 40) == "Codex · n-7d"
+
+
+def test_of_sessions_that_are_gone_so_many_are_remembered_and_none_without_an_id() -> None:
+    before = {id_of("Codex", f"s{number}"): Name("Codex", number, "x") for number in range(2 * REMEMBERED)}
+    before["request r"] = Name("Codex", 5_000, "x")
+    kept = name_sessions([], before)
+    assert len(kept) == REMEMBERED
+    assert id_of("Codex", f"s{2 * REMEMBERED - 1}") in kept
+    assert "request r" not in kept
 
 
 @given(st.text(), st.text(), st.integers(1, 999))
@@ -57,3 +71,15 @@ def test_whatever_the_words_a_name_is_harmless_and_short(client: str, words: str
     for text in (names.full(name), names.short(name)):
         assert "\x1b" not in text
         assert "\n" not in text
+
+
+def test_where_a_name_is_cut_its_number_stays() -> None:
+    name = Name("Claude Code", 12, "x")
+    assert [names.within(name, width) for width in (20, 14, 9, 3)] == [
+        "Claude Code 12", "Claude Code 12", "Claud… 12", "C… 12",
+    ]  # fmt: skip
+    agents = [Name("Claude Code", number, "x") for number in range(1, 4)]
+    assert looks.who(agents, 40) == "Claude Code 1, Claude Code 2 +1"
+    assert looks.who(agents, 16) == "Claude Code 1 +2"
+    assert looks.who(agents, 10) == "Claude… x3"
+    assert looks.who([], 10) == ""

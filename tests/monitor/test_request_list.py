@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.cells import cell_len
 
 from bridge.events.entries import Interception
 from bridge.events.picture import Picture
@@ -17,7 +18,7 @@ from monitor.lines.request_row import title
 from monitor.state.request_list import Listing, RequestFilter, words
 from monitor.state.state import MonitorState
 from tests.support.folds import after, plain, tell
-from tests.support.play import HELLO, START, ended, started, story
+from tests.support.play import HELLO, START, ended, spent, started, story
 
 STATE = after(
     *story("a"),
@@ -228,3 +229,13 @@ def test_following_takes_the_newest_of_what_matches() -> None:
     listing.update(STATE, START)
     assert listing.selected is not None
     assert listing.selected.id == "b"
+
+
+@pytest.mark.parametrize("width", [43, 56, 58, 77, 117, 157, 197])
+def test_a_row_fits_and_always_says_how_long_it_takes(width: int) -> None:
+    layout = request_row.shown(width)
+    state = after(*story("a"), spent("a"), ended("a"))
+    (request,) = state.ordered()
+    for line in (request_row.header(layout), request_row.row(request, state, START, layout)):
+        assert cell_len(plain(line)) <= width
+    assert [column.title for column, _width in layout][-2 if width > 90 else -1] == "time"

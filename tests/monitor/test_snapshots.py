@@ -10,7 +10,8 @@ from monitor.state.state import Lost
 from tests.support.hands import Compare, settle
 from tests.support.play import Stage, ended, keys, spent, started, story
 
-sizes = pytest.mark.parametrize("size", [(80, 24), (120, 36), (200, 60)], ids=["80x24", "120x36", "200x60"])
+SIZES = [(60, 20), (80, 24), (120, 36), (160, 45), (200, 60)]
+sizes = pytest.mark.parametrize("size", SIZES, ids=[f"{width}x{height}" for width, height in SIZES])
 
 
 def busy(stage: Stage) -> None:

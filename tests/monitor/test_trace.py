@@ -29,7 +29,7 @@ from monitor.lines import request_facts, waterfall
 from monitor.lines.span import Line
 from monitor.state.state import MonitorState
 from monitor.state.trace import HEAD, TAIL, Trace
-from tests.support.folds import HISTORIES, at, envelopes, fold, live, plain, snapshot_after, travelled
+from tests.support.folds import HISTORIES, after, at, envelopes, fold, live, plain, snapshot_after, travelled
 from tests.support.play import HELLO, START, ended, spent, started, story
 
 
@@ -145,15 +145,15 @@ def test_the_waterfall_fits(events: list[Event], width: int, seconds: float) -> 
 def test_the_facts_add_up() -> None:
     state = live(*story("a"), spent("a"), ended("a"))
     request = state.picture.interceptions["a"]
-    tall = "\n".join(plain(line) for line in request_facts.lines(request, state, START, wide=True))
+    tall = "\n".join(plain(line) for line in request_facts.lines(request, state, START, 100, wide=True))
     for text in ("2,100", "10,240", "640", "256", "83%", "$0.03", "12s", "48,211 B", "req_1", "019a4c1e-7d"):
         assert text in tall
-    flat = request_facts.lines(request, state, START, wide=False)
+    flat = request_facts.lines(request, state, START, 100, wide=False)
     assert len(flat) == 3
     assert "input 2,100  from cache 10,240" in plain(flat[0])
     nothing = live(started("b"))
     assert "not known yet" in plain(
-        request_facts.lines(nothing.picture.interceptions["b"], nothing, START, wide=False)[0]
+        request_facts.lines(nothing.picture.interceptions["b"], nothing, START, 100, wide=False)[0]
     )
 
 
@@ -161,7 +161,7 @@ def test_the_facts_add_up() -> None:
 def test_the_facts_prove_that_bytes_crossed_and_tell_who_answered(wide: bool) -> None:
     def facts(*events: Event) -> list[Line]:
         state = live(started("a", model="gpt-5.5"), *events)
-        return request_facts.lines(state.picture.interceptions["a"], state, START, wide=wide)
+        return request_facts.lines(state.picture.interceptions["a"], state, START, 100, wide=wide)
 
     whole = ended("a", bytes_in=48_213, request_equal=True, answer_equal=False)
     served = ModelServed("a", "gpt-5.5-mini", asked=Asked("gpt-5.5"))
@@ -265,3 +265,14 @@ def test_the_end_of_a_failure_is_told_in_its_colour() -> None:
     state = live(started("a"), ResponseStarted("a", 1, 500), ended("a", Outcome.FAILED))
     request = state.picture.interceptions["a"]
     assert waterfall.bars(request, Trace(), START)[-1].tone == "bad"
+
+
+@pytest.mark.parametrize("width", [40, 58, 78, 118])
+def test_no_fact_is_cut_where_the_facts_lie_flat(width: int) -> None:
+    state = after(*story("a"), spent("a"), ended("a"))
+    flat = [
+        plain(line) for line in request_facts.lines(state.picture.interceptions["a"], state, START, width, wide=False)
+    ]
+    assert all(cell_len(line.rstrip()) <= width for line in flat)
+    words = " ".join(flat).split()
+    assert [word for word in ("2,100", "10,240", "640", "$0.03", "180ms", "850ms") if word not in words] == []

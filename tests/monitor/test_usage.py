@@ -17,10 +17,12 @@ from bridge.events.vocabulary import AttemptFailed, AttemptStarted, Event, Token
 from bridge.events.wire import Envelope, Snapshot
 from monitor.lines import breakdown, totals
 from monitor.lines.format import BLOCKS, sparkline
+from monitor.state.breakdown import NAMES, OTHER_PAIRS, OTHERS, PAIRS, Breakdown, add, errors
 from monitor.state.buckets import Buckets
+from monitor.state.names import Roster
 from monitor.state.state import MonitorState
-from monitor.state.usage import KEYS, NAMES, OTHER_PAIRS, OTHERS, PAIRS, Breakdown, UsageHistory, add, errors
-from tests.support.folds import HISTORIES, envelopes, fold, plain, snapshot_after, travelled
+from monitor.state.usage import KEYS, UsageHistory
+from tests.support.folds import HISTORIES, after, envelopes, fold, plain, snapshot_after, travelled
 from tests.support.play import HELLO, START, ended, spent, started, story
 
 
@@ -174,13 +176,13 @@ def test_a_sum_over_some_unknown_costs_says_so() -> None:
         (400, unknown),
         (401, evolve(spent("a"), partial=True)),
     )
-    (named,) = breakdown.table(usage, "models", totals.WINDOWS[2], now(410), 77).lines[1:]
+    (named,) = breakdown.table(usage, Roster(), "models", totals.WINDOWS[2], now(410), 77).lines[1:]
     lines = totals.table(MonitorState(usage=usage), now(410), 77)
     shown = {plain(line)[:13].strip(): plain(line)[13:37].split() for line in lines}
     assert shown["cost"] == ["≥$0.03", "≥$0.06", "≥$0.06"]
     assert "≥$0.06" in plain(named)
     known = counted(*((0, event) for event in story("a")), (1, evolve(spent("a"), partial=True)))
-    assert "~$0.03" in plain(breakdown.table(known, "models", totals.WINDOWS[2], now(2), 77).lines[1])
+    assert "~$0.03" in plain(breakdown.table(known, Roster(), "models", totals.WINDOWS[2], now(2), 77).lines[1])
 
 
 def test_a_snapshot_brings_what_is_unknown_along() -> None:
@@ -258,13 +260,15 @@ def test_a_course_says_its_times_and_its_highest_rate() -> None:
 def test_tables_by_name_stand_in_columns_and_know_whose_their_lines_are(width: int) -> None:
     usage = counted(*((0, event) for event in story("a")), (1, spent("a")), (2, ended("a")), (400, started("b")))
     shown = {
-        by: breakdown.table(usage, by, totals.WINDOWS[2], now(410), width)
+        by: breakdown.table(usage, after(*story("a")).roster, by, totals.WINDOWS[2], now(410), width)
         for by in ("models", "clients", "sessions", "keys")
     }
     rows = {by: [plain(line).split() for line in sums.lines[1:]] for by, sums in shown.items()}
     assert rows["models"][0][:6] == ["gpt-5.1-codex", "2", "12.3k", "640", "$0.03", "0"]
     assert rows["clients"][0][:6] == ["Codex", "2", "12.3k", "640", "$0.03", "0"]
-    assert rows["sessions"][0][:7] == ["Codex", "019a4c1e", "2", "12.3k", "640", "$0.03", "0"]
+    (session,) = map(plain, shown["sessions"].lines[1:])
+    assert session.startswith("Codex 1 · fix the fla" if width > 58 else "Codex 1  ")
+    assert " ".join(session.split()).partition(" 2 12.3k 640 $0.03 0")[1]
     assert [row[:7] for row in rows["keys"]] == [
         ["openai", "sk-p...91bc", "1", "12.3k", "640", "$0.03", "0"],
         ["openai", "sk-p...3f2a", "1", "0", "0", "–", "1"],  # noqa: RUF001
@@ -278,7 +282,7 @@ def test_tables_by_name_stand_in_columns_and_know_whose_their_lines_are(width: i
 
 
 def test_a_table_of_nothing_says_so() -> None:
-    sums = breakdown.table(UsageHistory(), "clients", totals.WINDOWS[0], now(0), 80)
+    sums = breakdown.table(UsageHistory(), Roster(), "clients", totals.WINDOWS[0], now(0), 80)
     assert "nothing" in plain(sums.lines[1])
     assert sums.names == []
 
@@ -297,16 +301,35 @@ def test_a_row_is_also_a_filter() -> None:
     )
     for by, name, query in cases:
         assert breakdown.query(by, name) == query
-    assert breakdown.label("sessions", ("Codex", "")) == "Codex, no session"
-    assert breakdown.label("keys", OTHER_PAIRS) == "others"
+    assert breakdown.label("sessions", ("Codex", ""), Roster(), 40) == "Codex, no session"
+    assert breakdown.label("keys", OTHER_PAIRS, Roster(), 40) == "others"
 
 
 def test_of_too_many_names_the_latest_are_told_apart() -> None:
-    usage = counted(*((number, started(f"r{number}", session_id=f"s{number}")) for number in range(100)))
-    assert len(usage.today.sessions) == PAIRS + 1
-    assert ("Codex", "s99") in usage.today.sessions
-    assert ("Codex", "s0") not in usage.today.sessions
-    assert usage.today.sessions[OTHER_PAIRS].interceptions == 100 - PAIRS
+    usage = counted(*((0, started(f"r{number}", session_id=f"s{number}")) for number in range(100)))
+    sessions = usage.over(now(1), 60).sessions
+    assert len(sessions) == PAIRS + 1
+    assert ("Codex", "s99") in sessions
+    assert ("Codex", "s0") not in sessions
+    assert sessions[OTHER_PAIRS].interceptions == 100 - PAIRS
+    assert len(usage.today.sessions) == 100  # of a day there is room for more
+
+
+def test_each_of_many_keys_is_told_apart_today() -> None:
+    usage = counted(
+        *(
+            (0, event)
+            for number in range(2 * PAIRS)
+            for event in (started(f"r{number}"), AttemptStarted(f"r{number}", 1, f"k{number}"), spent(f"r{number}"))
+        )
+    )
+    assert len(usage.on(now(1)).keys) == 2 * PAIRS
+    used = usage.key_tokens(("openai", "k0"), now(1))
+    assert used is not None
+    assert (used.output, used.cost_usd) == (640, 0.0312)
+    assert usage.key_tokens(("openai", "k0"), now(86_400)) is None
+    tried = counted((0, started("a")), (0, AttemptStarted("a", 1, "k")))
+    assert tried.key_tokens(("openai", "k"), now(1)) is None  # tried, and nothing used
 
 
 def test_the_state_counts_as_it_folds() -> None:

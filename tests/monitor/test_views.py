@@ -132,7 +132,7 @@ def test_the_request_view_goes_through_the_turns_of_a_session() -> None:
         assert f"· {FIRST} ·" in await press(stage, pilot, "less_than_sign")
         assert f"· {SECOND} ·" in await press(stage, pilot, "greater_than_sign", "greater_than_sign")
         screen = await press(stage, pilot, "w")
-        assert "Turn 2 of 2 · Claude Code 7c9e6679 · model" in screen
+        assert "Turn 2 of 2 · Claude Code 1 · model" in screen
         assert "░" in screen
         assert "Turn 1 of 2" in await press(stage, pilot, "less_than_sign")
         assert f"· {FIRST} ·" in await press(stage, pilot, "w")

@@ -41,6 +41,7 @@ from bridge.events.vocabulary import (
 from bridge.events.wire import Command, Envelope, Hello, History, Reply, Snapshot
 from monitor.app import MonitorApp
 from monitor.sources.bridge_socket import Deliver
+from monitor.state.recorded_day import PAGE
 from monitor.state.state import Incoming
 
 START = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -75,6 +76,8 @@ class Stage:
         self.reply = Reply(0, ok=True)
         self.history: History | None = None
         """What the record would answer."""
+        self.days: list[History] = []
+        """What the record would answer when it is asked for the last day, page by page; without any it refuses."""
         self.app = MonitorApp(self, PLACE, clock=self.clock)
 
     async def run(self, deliver: Deliver) -> None:
@@ -84,6 +87,11 @@ class Stage:
 
     async def send(self, command: Command) -> Reply:
         """Notes the command and gives the answer that the test has prepared."""
+        if command.command == "history" and command.session is None and command.limit == PAGE:
+            if not self.days:
+                return Reply(0, ok=False, error="recording is off, so there is no history")
+            self.app.receive(self.days.pop(0))
+            return self.reply
         if command != BEFORE_THIS_BRIDGE:  # what the app asks for by itself
             self.commands.append(command)
         if command.command == "history" and self.history is not None:
