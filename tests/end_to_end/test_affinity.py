@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -100,7 +101,7 @@ async def test_homes_outlive_the_bridge_by_hashes_alone(tmp_path: Path) -> None:
                 await ask(here.port, headers=headers)
             assert here.events("key.moved") == []
     assert upstream.keys == [KEYS[0], KEYS[1], KEYS[1], KEYS[0]]
-    with sqlite3.connect(tmp_path / "clearspan.db") as database:
+    with closing(sqlite3.connect(tmp_path / "clearspan.db")) as database:
         rows = database.execute("SELECT * FROM homes").fetchall()
     assert len(rows) == 2
     assert not any("session" in str(value) or "canary" in str(value) for row in rows for value in row[1:])

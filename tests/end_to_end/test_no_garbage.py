@@ -7,9 +7,11 @@ is memory that is held meanwhile, and every peak of it stays with the process.
 from __future__ import annotations
 
 import gc
+import socket
+import struct
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 
 import pytest
@@ -130,12 +132,16 @@ async def test_rounds_with_tools_leave_nothing_behind(api: str) -> None:
     assert [(event.outcome, event.attempts) for event in ended] == [("completed", 2)] * (TIMES * 2)
 
 
-async def test_a_client_that_leaves_leaves_nothing_behind() -> None:
+@pytest.mark.parametrize("reset", [False, True])
+@pytest.mark.parametrize("chunks", [1, 500])
+async def test_a_client_that_leaves_leaves_nothing_behind(chunks: int, reset: bool) -> None:
     left = trio.Event()
 
     async def handle(_: Asked, reply: Reply) -> None:
         await reply.head(200, STREAM)
-        await reply.chunk(HELLO[0])
+        with suppress(trio.BrokenResourceError):
+            for _ in range(chunks):
+                await reply.chunk(HELLO[1] * 100)  # its beginning would be held back
         await reply.until_closed()
         left.set()
 
@@ -148,6 +154,8 @@ async def test_a_client_that_leaves_leaves_nothing_behind() -> None:
                 async with await trio.open_tcp_stream("127.0.0.1", here.port) as stream:
                     await stream.send_all(head + body)
                     assert await stream.receive_some(10)
+                    if reset:
+                        stream.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
                 await left.wait()
             await trio.testing.wait_all_tasks_blocked(0.05)
         assert not found

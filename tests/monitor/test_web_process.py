@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from attrs import define
+from attrs import Factory, define
 
 from bridge.limits import LIMITS
 
@@ -34,6 +34,7 @@ class Page:
     process: asyncio.subprocess.Process
     address: str
     session: Any
+    tabs: list[Any] = Factory(list)
 
     @property
     def root(self) -> str:
@@ -51,7 +52,10 @@ class Page:
 
     async def tab(self, query: str = "width=80&height=24") -> Any:
         """The page's socket."""
-        return await self.session.ws_connect(f"{self.root}/ws?{query}", origin=self.root)
+        patience = aiohttp.ClientWSTimeout(ws_close=1.0)
+        tab = await self.session.ws_connect(f"{self.root}/ws?{query}", origin=self.root, timeout=patience)
+        self.tabs.append(tab)
+        return tab
 
     def monitors(self) -> list[int]:
         """The processes of its tabs."""
@@ -78,7 +82,12 @@ async def served(*words: str, **variables: str) -> AsyncIterator[Page]:
         found = re.fullmatch(r"the monitor is at (http://127\.0\.0\.1:\d+/\?secret=[\w-]{43})\n", said)
         assert found, said
         async with aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True)) as session:
-            yield Page(process, found[1], session)
+            page = Page(process, found[1], session)
+            try:
+                yield page
+            finally:
+                for tab in page.tabs:
+                    await tab.close()
     finally:
         if process.returncode is None:
             process.kill()

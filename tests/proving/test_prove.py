@@ -97,12 +97,12 @@ async def test_a_byte_that_the_answers_lose_is_caught(tmp_path: Path, monkeypatc
 async def test_a_byte_changed_below_the_bridges_own_proof_is_caught_and_the_proof_called_wrong(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    send = UpstreamConnection._send_all
+    send = UpstreamConnection._send_small
 
-    async def change(self: UpstreamConnection, data: bytes | memoryview) -> None:
-        await send(self, bytes(data).replace("字".encode(), "宇".encode()))
+    async def change(self: UpstreamConnection, data: bytes) -> None:
+        await send(self, data.replace("字".encode(), "宇".encode()))
 
-    monkeypatch.setattr(UpstreamConnection, "_send_all", change)
+    monkeypatch.setattr(UpstreamConnection, "_send_small", change)
     changed = [result for result in await tried(tmp_path) if result.request is False]
     assert {result.agent for result in changed} == {"Codex", "Aider", "Claude Code"}
     blocking = [result for result in changed if not result.added]

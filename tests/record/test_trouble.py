@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -206,7 +206,8 @@ async def test_it_makes_no_new_record_where_the_old_can_be_used(tmp_path: Path) 
         here.publish(*story("a"))
         assert "another program's" in (await here.until_said("record.failed")).error
     assert rows(path, "theirs") == rows(path, "interceptions") == []
-    assert sqlite3.connect(path).execute("PRAGMA journal_mode").fetchone() == ("delete",)
+    with closing(sqlite3.connect(path)) as database:
+        assert database.execute("PRAGMA journal_mode").fetchone() == ("delete",)
     assert not list(path.parent.glob("r.db.corrupt-*"))
 
 

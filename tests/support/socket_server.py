@@ -33,7 +33,8 @@ async def listening(path: Path, serve: Serve) -> AsyncIterator[None]:
         for writer in connections.values():
             writer.close()
         await asyncio.gather(*connections, return_exceptions=True)
-        os.unlink(path)  # noqa: PTH108  pathlib's would be called blocking here
+        with suppress(FileNotFoundError):  # Python 3.13 does it by itself
+            os.unlink(path)  # noqa: PTH108  pathlib's would be called blocking here
 
 
 def in_a_directory(test: Callable[[Path], Coroutine[None, None, None]]) -> None:
