@@ -13,7 +13,7 @@ import resource
 import time
 from pathlib import Path
 
-from scripts.bench_relay import Target, message, reading, targets
+from scripts.bench_relay import Target, message, provider, reading, target
 
 SENT_AT = re.compile(rb'"at":([0-9.]+)')
 
@@ -73,6 +73,7 @@ def open_streams(options: argparse.Namespace) -> None:
     """Prints memory and delays, of the bare relay and of the bridge with a subscriber."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(most, 65_536), most))
-    with targets(direct=False) as chosen:
-        for target in (chosen[0], chosen[-1]):
-            asyncio.run(measure(target, options.streams, options.seconds))
+    with provider() as upstream:
+        for name in ("bare relay", "bridge, watched"):
+            with target(name, upstream) as asked:
+                asyncio.run(measure(asked, options.streams, options.seconds))

@@ -1,8 +1,9 @@
 """`scripts/bench relay`: what crossing the bridge costs, against a bare relay and against asking the provider directly.
 
 Each proxy has one core for itself, load and provider share the other; direct, bare relay, bridge, and the bridge with a
-subscriber are measured in turn, round by round, so that what else the machine does meets all of them. Rates are this
-machine's; what matters is the ratio. Processor time (user and system, of the proxy alone) suffers least from others.
+subscriber are measured in turn, round by round, so that what else the machine does meets all of them. Each is started
+for its turn: the bare relay goes on with streams whose clients have left. Rates are this machine's; what matters is the
+ratio. Processor time (user and system, of the proxy alone) suffers least from others.
 """
 
 from __future__ import annotations
@@ -28,6 +29,9 @@ KEY = "sk-bench-0000000000000000"
 PACED_STREAMS = 50
 PACED_RATE = 20
 PAUSE_S = 0.003
+SETTLE_S = 4.0
+"""By then a bridge has loaded what it loads in the background."""
+NAMES = ("direct", "bare relay", "bridge", "bridge, watched")
 HERE = Path(__file__).parent
 CORES = sorted(os.sched_getaffinity(0))
 
@@ -128,13 +132,16 @@ class Load:
     events: int
 
 
-async def load(target: Target, asked: bytes, end: bytes, *, clients: int, seconds: float, pause: float = 0.0) -> Load:
-    """So many clients for so long, after half as long that is not counted; each pauses so long between requests."""
+async def load(
+    target: Target, asked: bytes, end: bytes, *, clients: int, seconds: float, pause: float = 0.0, spread: float = 0.0
+) -> Load:
+    """So many clients for so long, after half as long that is not counted; each pauses so long between requests. They
+    begin within `spread` seconds: what they are sent at a pace does then not come to all at the same moment."""
     loop = asyncio.get_running_loop()
-    playing = [
-        (await loop.create_connection(lambda: Client(asked, end, pause), "127.0.0.1", target.port))[1]
-        for _ in range(clients)
-    ]
+    playing = []
+    for _ in range(clients):
+        playing.append((await loop.create_connection(lambda: Client(asked, end, pause), "127.0.0.1", target.port))[1])
+        await asyncio.sleep(spread / clients)
     await asyncio.sleep(seconds / 2)
     for player in playing:
         player.took, player.firsts, player.received = [], [], 0
@@ -178,7 +185,7 @@ async def _measure(target: Target, seconds: float) -> Mapping[str, float]:
     alone = await load(target, short, LAST, clients=1, seconds=seconds / 2, pause=PAUSE_S)
     figures["first byte, 1 connection, ms"] = statistics.median(alone.firsts) * 1e3
     asked = message(target, f"paced-{PACED_RATE}", stream=True)
-    paced = await load(target, asked, LAST, clients=PACED_STREAMS, seconds=seconds)
+    paced = await load(target, asked, LAST, clients=PACED_STREAMS, seconds=seconds, spread=1.0)
     figures["paced event, processor µs each"] = paced.processor / max(1, paced.events) * 1e6
     return figures
 
@@ -204,39 +211,46 @@ async def reading(target: Target) -> AsyncIterator[None]:
 
 
 @contextmanager
-def targets(*, direct: bool = True) -> Iterator[list[Target]]:
-    """The provider, and the proxies before it."""
-    near, far = CORES[0], CORES[-1]
-    with (
-        tempfile.TemporaryDirectory(prefix="clearspan-bench-") as place,
-        process(far, str(HERE / "bench_provider.py")) as (_, upstream),
-        process(near, str(HERE / "bare_relay.py"), str(upstream)) as (bare_pid, bare),
-    ):
-        config, socket = Path(place) / "config.toml", f"{place}/events.sock"
-        config.write_text(
-            f'[providers.openai]\ntype = "openai"\nbase_url = "http://127.0.0.1:{upstream}/v1"\nkeys = ["{KEY}"]\n'
-        )
-        words = ["--config", str(config), "--port", "0", "--socket", socket, "--data-dir", place]
-        with process(near, "-m", "bridge", "serve", "--log-level", "error", *words) as (pid, port):
-            asked = "/openai/v1/responses"
-            yield [
-                *([Target("direct", upstream, "/v1/responses")] if direct else []),
-                Target("bare relay", bare, "/v1/responses", bare_pid),
-                Target("bridge", port, asked, pid),
-                Target("bridge, watched", port, asked, pid, socket),
-            ]
+def provider() -> Iterator[int]:
+    """The provider that all of them ask; yields its port."""
+    with process(CORES[-1], str(HERE / "bench_provider.py")) as (_, port):
+        yield port
+
+
+@contextmanager
+def target(name: str, upstream: int) -> Iterator[Target]:
+    """One of `NAMES`, by itself on its core, and new: what clients leave behind in another one costs it nothing."""
+    near = CORES[0]
+    if name == "direct":
+        yield Target(name, upstream, "/v1/responses")
+    elif name == "bare relay":
+        with process(near, str(HERE / "bare_relay.py"), str(upstream)) as (pid, port):
+            time.sleep(SETTLE_S)
+            yield Target(name, port, "/v1/responses", pid)
+    else:
+        with tempfile.TemporaryDirectory(prefix="clearspan-bench-") as place:
+            config, socket = Path(place) / "config.toml", f"{place}/events.sock"
+            config.write_text(
+                f'[providers.openai]\ntype = "openai"\nbase_url = "http://127.0.0.1:{upstream}/v1"\nkeys = ["{KEY}"]\n'
+            )
+            words = ["--config", str(config), "--port", "0", "--socket", socket, "--data-dir", place]
+            with process(near, "-m", "bridge", "serve", "--log-level", "error", *words) as (pid, port):
+                time.sleep(SETTLE_S)
+                watched = socket if name.endswith("watched") else None
+                yield Target(name, port, "/openai/v1/responses", pid, watched)
 
 
 def relay(options: argparse.Namespace) -> None:
     """Prints the table: medians of the rounds, and in brackets what that is against the bare relay."""
     found: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
-    with targets() as all_of_them:
-        chosen = [target for target in all_of_them if not options.only or target.name in options.only]
+    chosen = [name for name in NAMES if not options.only or name in options.only]
+    with provider() as upstream:
         for _ in range(options.rounds):
-            for target in chosen:
-                for figure, value in asyncio.run(measure(target, options.seconds)).items():
-                    found[figure][target.name].append(value)
-    _print(found, [target.name for target in chosen])
+            for name in chosen:
+                with target(name, upstream) as asked:
+                    for figure, value in asyncio.run(measure(asked, options.seconds)).items():
+                        found[figure][name].append(value)
+    _print(found, chosen)
 
 
 def _print(found: Mapping[str, Mapping[str, list[float]]], names: list[str]) -> None:

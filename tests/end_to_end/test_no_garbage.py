@@ -137,7 +137,7 @@ async def test_rounds_with_tools_leave_nothing_behind(api: str) -> None:
 async def test_a_client_that_leaves_leaves_nothing_behind(chunks: int, reset: bool) -> None:
     left = trio.Event()
 
-    async def handle(_: Asked, reply: Reply) -> None:
+    async def handle(_asked: Asked, reply: Reply) -> None:
         await reply.head(200, STREAM)
         with suppress(trio.BrokenResourceError):
             for _ in range(chunks):
