@@ -64,9 +64,16 @@ async def _serve(web: Any, listener: socket.socket, command: list[str], terminal
     secret = secrets.token_urlsafe(32)
     tabs = Tabs(web, command)
     app = web.Application(middlewares=[guard(web, port), admission(web, port, secret)])
-    app.add_routes([web.get("/", page(web)), web.get("/ws", tabs.attend), web.static("/static", terminal)])
-    for name in ("page.js", "page.css"):
-        app.add_routes([web.get(f"/{name}", _file(web, HERE / name))])
+    expecting: Any = {"expect_handler": expectation(web)}
+    app.add_routes(
+        [
+            web.get("/", page(web), **expecting),
+            web.get("/ws", tabs.attend, **expecting),
+            web.static("/static", terminal, **expecting),
+            *(web.get(f"/{name}", _file(web, HERE / name), **expecting) for name in ("page.js", "page.css")),
+            web.route("*", "/{elsewhere:.*}", nowhere(web), **expecting),
+        ]
+    )
     logging.getLogger("aiohttp.server").addFilter(_is_our_fault)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
     await runner.setup()
@@ -195,6 +202,30 @@ def page(web: Any) -> Handler:
 
     async def answer(request: Any) -> Any:
         return web.Response(text=text.replace("$host", request.headers["Host"]), content_type="text/html")
+
+    return answer
+
+
+def expectation(web: Any) -> Handler:
+    """Answers 417 to an expectation that nobody knows (RFC 9110, 10.1.1). aiohttp's own words repeat what came, and
+    can't be sent where that is no UTF-8."""
+
+    async def check(request: Any) -> Any:
+        is_known = request.headers.get("Expect", "").lower() == "100-continue"
+        if is_known or (request.version.major, request.version.minor) < (1, 1):
+            return None  # a request for a page has no body that could be waited for
+        return web.Response(status=417, text="the only expectation that is known here is 100-continue\n")
+
+    return check
+
+
+def nowhere(web: Any) -> Handler:
+    """What is answered where there is no page."""
+
+    async def answer(request: Any) -> Any:
+        if request.method not in {"GET", "HEAD"}:
+            return web.Response(status=405, text="pages are only read here\n", headers={"Allow": "GET, HEAD"})
+        return web.Response(status=404, text="there is no such page\n")
 
     return answer
 

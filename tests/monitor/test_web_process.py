@@ -151,6 +151,39 @@ def test_nothing_is_shown_without_the_secret() -> None:
     on_a_page(test)
 
 
+@pytest.mark.parametrize("path", ["/", "/ws", "/page.js", "/static/js/textual.js", "/nowhere"])
+def test_an_expectation_that_nobody_knows_is_refused_in_our_own_words(path: str) -> None:
+    async def answer(page: Page, version: str, expected: bytes) -> bytes:
+        reader, writer = await asyncio.open_connection("127.0.0.1", int(page.root.rpartition(":")[2]))
+        head = f"GET {path} HTTP/{version}\r\nHost: 127.0.0.1\r\nConnection: close\r\nExpect: "
+        writer.write(head.encode() + expected + b"\r\n\r\n")
+        said = await reader.read()
+        writer.close()
+        return said
+
+    async def test(page: Page) -> None:
+        for odd in (b"100-cont\xe9@=", b"a-secret"):
+            said = await answer(page, "1.1", odd)
+            assert said.startswith(b"HTTP/1.1 417 ")
+            assert odd not in said
+            assert (await answer(page, "1.0", odd)).startswith(b"HTTP/1.0 403 ")  # its version knows of none (10.1.1)
+        assert (await answer(page, "1.1", b"100-Continue")).startswith(b"HTTP/1.1 403 ")
+
+    on_a_page(test)
+
+
+def test_where_there_is_no_page_is_told() -> None:
+    async def test(page: Page) -> None:
+        await page.opened()
+        assert await page.status("/nowhere") == 404
+        for path in ("/", "/page.js", "/nowhere"):
+            async with page.session.post(page.root + path) as response:
+                assert (response.status, response.headers["Allow"]) == (405, "GET, HEAD")
+        assert await page.status("/page.js") == 200
+
+    on_a_page(test)
+
+
 def test_the_page_loads_nothing_from_elsewhere() -> None:
     async def test(page: Page) -> None:
         async with page.session.get(page.address) as response:
