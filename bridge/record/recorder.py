@@ -37,7 +37,9 @@ log = logger("record")
 
 T = TypeVar("T")
 
-BATCH_S = 0.1
+BATCH_S = 0.025
+"""What waits longer is written at one go for longer, and on one core the requests that come then wait for it: at 800 a
+second the slowest hundredth took 1.9 to 2.0 times the median with 0.1 s, and takes 1.4 to 1.5 times."""
 RETRY_S = 1.0
 PRUNING_S = 0.05
 """Between two steps of pruning, or of what else keeps the file in order."""
