@@ -61,7 +61,7 @@ def garbage() -> Iterator[Counter[str]]:
 def place_of(thing: object) -> str:
     """The module and the name of what it is an object of, or of the function whose frame it is."""
     if isinstance(thing, FrameType):
-        return f"{thing.f_globals['__name__']}.{thing.f_code.co_name}"
+        return f"{thing.f_globals['__name__']}.{thing.f_code.co_name}:{thing.f_lineno}"
     return f"{type(thing).__module__}.{type(thing).__qualname__}"
 
 
@@ -113,7 +113,7 @@ async def test_an_answered_request_leaves_nothing_behind(handle: Handle, body: b
             for _ in range(TIMES):
                 await ask(here.port, body, path=path)
             await trio.testing.wait_all_tasks_blocked(0.05)
-        assert not found
+        assert not found, dict(found)
 
 
 @pytest.mark.parametrize("api", DIALECTS)
@@ -127,7 +127,7 @@ async def test_rounds_with_tools_leave_nothing_behind(api: str) -> None:
                 for _ in range(TIMES):
                     await ask(here.port, {"model": "m", "stream": stream, **dialect.asking}, path=dialect.path)
                 await trio.testing.wait_all_tasks_blocked(0.05)
-            assert not found
+            assert not found, dict(found)
         ended = here.events("interception.ended")
     assert [(event.outcome, event.attempts) for event in ended] == [("completed", 2)] * (TIMES * 2)
 
@@ -158,4 +158,4 @@ async def test_a_client_that_leaves_leaves_nothing_behind(chunks: int, reset: bo
                         stream.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
                 await left.wait()
             await trio.testing.wait_all_tasks_blocked(0.05)
-        assert not found
+        assert not found, dict(found)
