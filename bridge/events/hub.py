@@ -45,14 +45,15 @@ class Hub:
         self.queues = Queues()
         self.snapshots = Snapshots(self.snapshot, lambda: self.picture.size > LIMITS.on_loop_bytes, self._let_go)
 
-    def publish(self, event: Event) -> None:
-        """Makes an event known, free of secrets. Returns at once; a sink that fails is logged and harms nobody."""
+    def publish(self, event: Event, at: datetime | None = None) -> None:
+        """Makes an event known, free of secrets; `at` is when it happened, where that is not now. Returns at once; a
+        sink that fails is logged and harms nobody."""
         for clean in self._redaction.clean(event):
-            self._publish(clean)
+            self._publish(clean, at)
 
-    def _publish(self, event: Event) -> None:
+    def _publish(self, event: Event, at: datetime | None) -> None:
         self._seq += 1
-        envelope = self.stamp(event)
+        envelope = Envelope(self._seq, at or self._wall(), event)
         self.picture.apply(event, envelope.at)
         for sink in self._sinks:
             try:

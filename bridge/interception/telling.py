@@ -10,16 +10,23 @@ for upstream or for the client. To tell takes a tenth of the time that a request
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Protocol
 
 from attrs import define, evolve
 
 from bridge.apis.usage import Usage
+from bridge.events.hub import utc_now
 from bridge.events.vocabulary import Event, TokensUsed
 from bridge.limits import LIMITS
 from bridge.providers.prices import Origin, Prices
 
-Publish = Callable[[Event], None]
+
+class Publish(Protocol):
+    """Makes an event known; see `Hub.publish`."""
+
+    def __call__(self, event: Event, at: datetime | None = None, /) -> None: ...
 
 
 @define
@@ -41,7 +48,7 @@ class Telling:
     def __init__(self, publish: Publish, pricing: Pricing) -> None:
         self._publish = publish
         self._pricing = pricing
-        self._waiting: list[tuple[Event, Sequence[Usage]]] = []
+        self._waiting: list[tuple[Event, Sequence[Usage], datetime | None]] = []
         self._held = False
         self._unpriced = False  # what waits has a price that is not known yet
 
@@ -60,7 +67,7 @@ class Telling:
         if isinstance(event, TokensUsed) and not self._unpriced:
             self._unpriced = self._pricing.prices.when_loaded(self._tell_waiting)
         if self._held or self._unpriced:
-            self._waiting.append((event, parts))
+            self._waiting.append((event, parts, utc_now() if self._held else None))
         else:
             self._publish(self._priced(event, parts))
         if len(self._waiting) > LIMITS.unpriced_events:
@@ -68,8 +75,8 @@ class Telling:
 
     def _tell_waiting(self) -> None:
         waiting, self._waiting, self._unpriced = self._waiting, [], False
-        for event, parts in waiting:
-            self._publish(self._priced(event, parts))
+        for event, parts, at in waiting:
+            self._publish(self._priced(event, parts), at)
 
     def _priced(self, event: Event, parts: Sequence[Usage]) -> Event:
         if not isinstance(event, TokensUsed):

@@ -7,7 +7,9 @@ import trio
 from trio.testing import wait_all_tasks_blocked
 
 from bridge.apis.usage import Usage
+from bridge.events.hub import Hub, utc_now
 from bridge.events.vocabulary import AnswerDelta, Event, TokensUsed
+from bridge.events.wire import Envelope
 from bridge.interception.telling import Pricing, Telling
 from bridge.limits import LIMITS
 from bridge.providers.prices import Origin, Prices
@@ -26,7 +28,9 @@ def delta(number: int) -> AnswerDelta:
 
 
 def telling(prices: Prices, told: list[Event]) -> Telling:
-    return Telling(told.append, Pricing(prices, Origin("openai", "http://127.0.0.1", "gpt-5")))
+    return Telling(
+        lambda event, _at=None: told.append(event), Pricing(prices, Origin("openai", "http://127.0.0.1", "gpt-5"))
+    )
 
 
 async def test_what_comes_before_the_tokens_is_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -65,6 +69,22 @@ async def test_only_so_much_waits(monkeypatch: pytest.MonkeyPatch) -> None:
         assert told == [USED, *map(delta, range(LIMITS.unpriced_events))]
         slow.may_end.set()
     assert len(told) == 1 + LIMITS.unpriced_events
+
+
+async def test_what_is_held_is_told_with_the_time_at_which_it_happened() -> None:
+    hub = Hub()
+    told: list[Envelope] = []
+    hub.add_sink(told.append)
+    here = Telling(hub.publish, Pricing(Prices(), Origin("openai", "http://127.0.0.1", "gpt-5")))
+    here.hold()
+    before = utc_now()
+    here.tell(delta(1))
+    after = utc_now()
+    await trio.sleep(0.005)
+    here.release()
+    here.tell(delta(2))
+    held, at_once = told
+    assert before <= held.at <= after < at_once.at
 
 
 async def test_what_is_held_is_told_in_order_and_tokens_wait_on(monkeypatch: pytest.MonkeyPatch) -> None:
