@@ -38,6 +38,7 @@ from tests.support.generated_record import LAST, make_record
 MIB = 1024 * 1024
 WATCHED_EVERY_S = 0.01
 QUEUED = 20_000
+LATE_S = 0.25
 FOR_EVER_S = 3e9
 OLD = "SELECT 1 FROM interceptions WHERE started_at <= ? LIMIT 1"
 WRITTEN = "SELECT 1 FROM token_usages WHERE interception_id = ?"
@@ -133,6 +134,8 @@ async def _prune(old: int) -> None:
             nursery.cancel_scope.cancel()
         delays.sort()
         print(f"pruned: {old:,} interceptions in {took:.0f} s, with {number} new ones meanwhile")
+        late = sum(delay > LATE_S for delay in delays)
         print(f"an event waited {delays[len(delays) // 2] * 1000:.0f} ms, at most {delays[-1] * 1000:.0f} ms")
+        print(f"{late} of them waited longer than {LATE_S * 1000:.0f} ms")
         print(f"the journal grew to {journal / MIB:.1f} MiB")
         print(f"the file shrank from {size / MIB:.0f} MiB to {path.stat().st_size / MIB:.1f}")
