@@ -53,7 +53,7 @@ class Hub:
 
     def _publish(self, event: Event, at: datetime | None) -> None:
         self._seq += 1
-        envelope = Envelope(self._seq, at or self._wall(), event)
+        envelope = self.stamp(event, at)
         self.picture.apply(event, envelope.at)
         for sink in self._sinks:
             try:
@@ -62,9 +62,10 @@ class Hub:
                 log.exception("a sink failed", type=event.type)
         self._fan_out(envelope)
 
-    def stamp(self, event: Event) -> Envelope:
-        """The event with the latest number and the time: for a notice to one subscriber, which takes no number."""
-        return Envelope(self._seq, self._wall(), event)
+    def stamp(self, event: Event, at: datetime | None = None) -> Envelope:
+        """The event with the latest number and the time, or when it happened: by itself for a notice to one subscriber,
+        which takes no number."""
+        return Envelope(self._seq, at or self._wall(), event)
 
     @property
     def seq(self) -> int:

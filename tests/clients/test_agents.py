@@ -136,14 +136,23 @@ AGENTS = (
 )
 
 
-@pytest.fixture(params=AGENTS, ids=lambda agent: f"{agent.command} ({agent.api})")
-def agent(request: pytest.FixtureRequest) -> RealAgent:
-    found: RealAgent = request.param
+def named(agent: RealAgent) -> str:
+    """What the tests of an agent are called."""
+    return f"{agent.command} ({agent.api})"
+
+
+def installed(agent: RealAgent) -> RealAgent:
+    """The agent; its test is skipped, for a reason that says what is missing, where it is not installed."""
     try:
-        program(found.command)
+        program(agent.command)
     except NotInstalled as reason:
         pytest.skip(str(reason))
-    return found
+    return agent
+
+
+@pytest.fixture(params=AGENTS, ids=named)
+def agent(request: pytest.FixtureRequest) -> RealAgent:
+    return installed(request.param)
 
 
 async def test_a_whole_turn_that_loses_a_key(agent: RealAgent, tmp_path: Path) -> None:

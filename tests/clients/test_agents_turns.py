@@ -13,8 +13,7 @@ from attrs import evolve
 from bridge.limits import LIMITS
 from bridge.simulator.provider import SimulatedExchange, SimulatedProvider
 from bridge.simulator.scenario.file import parse_scenario
-from tests.clients.installed import NotInstalled, program
-from tests.clients.test_agents import AGENTS, ANSWER, PROMPT, RealAgent, run
+from tests.clients.test_agents import AGENTS, ANSWER, PROMPT, RealAgent, installed, named, run
 from tests.support.served import configure, served, stop
 from tests.support.simulated import SPEED, serving
 from tests.support.world import KEYS
@@ -55,14 +54,9 @@ def configure_chat(work: Path, port: int) -> None:
 AGENTS_OF_TURNS = [*(agent for agent in AGENTS if agent.command in {"codex", "claude", "qwen"}), CHAT]
 
 
-@pytest.fixture(params=AGENTS_OF_TURNS, ids=lambda agent: f"{agent.command} ({agent.api})")
+@pytest.fixture(params=AGENTS_OF_TURNS, ids=named)
 def agent(request: pytest.FixtureRequest) -> RealAgent:
-    found: RealAgent = request.param
-    try:
-        program(found.command)
-    except NotInstalled as reason:
-        pytest.skip(str(reason))
-    return found
+    return installed(request.param)
 
 
 async def test_the_second_request_brings_the_result_and_adds_to_the_first(agent: RealAgent, tmp_path: Path) -> None:
