@@ -2,6 +2,9 @@
 
 Migrations are the numbered files beside this one; `PRAGMA user_version` counts those that have run. WAL lets readers
 work while the bridge writes; `synchronous = NORMAL` loses nothing when the process is killed.
+
+Nothing here opens an existing record but SQLite: a process that closes a file gives up all its locks on it, those of
+its other connections too (POSIX), and then whoever ends next removes the journal under the writer.
 """
 
 from __future__ import annotations
@@ -9,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
+import stat
 from datetime import datetime
 from importlib.resources import files
 from pathlib import Path
@@ -37,8 +41,8 @@ def migrations() -> list[tuple[int, str]]:
 def open_for_writing(path: Path) -> sqlite3.Connection:
     """Opens or makes the record, and brings its schema up to date. Raises sqlite3.Error, OSError or RecordError."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)  # prompts are private
-    os.close(descriptor)
+    if not path.exists():
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))  # prompts are private
     database = sqlite3.connect(path, timeout=BUSY_S, isolation_level=None, check_same_thread=False)
     try:
         _check_owner(database, path)  # before anything is changed in it
@@ -97,18 +101,23 @@ def move_aside(path: Path, now: datetime) -> Path:
 
 def _check_file(path: Path) -> None:
     try:
-        if path.is_dir():
-            raise RecordError(f"{path} is a directory; record.path in the configuration should name a file")
-        with path.open("rb"):
-            pass
+        kind = path.stat().st_mode
     except FileNotFoundError:
         raise RecordError(
             f"there is no record at {path} yet; requests that cross the bridge are written there"
         ) from None
     except PermissionError:
-        raise RecordError(f"{path} may not be read by this user; ask as the user who runs the bridge") from None
+        raise RecordError(_not_allowed(path)) from None
     except OSError as error:
         raise RecordError(f"{path} can't be read: {error.strerror}") from None
+    if stat.S_ISDIR(kind):
+        raise RecordError(f"{path} is a directory; record.path in the configuration should name a file")
+    if not os.access(path, os.R_OK):
+        raise RecordError(_not_allowed(path))
+
+
+def _not_allowed(path: Path) -> str:
+    return f"{path} may not be read by this user; ask as the user who runs the bridge"
 
 
 def _check_owner(database: sqlite3.Connection, path: Path) -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 
@@ -21,6 +23,9 @@ from bridge.record.runs import RunLock, begin_run, knows_run
 from tests.support.record_desk import AT, STAMP, contents, desk, ended, ids, rows, started
 from tests.support.until import until
 from tests.support.world import KEYS, Asked, Reply, ask, provider, say_hello, world
+
+NOTED = f"INSERT INTO runs (pid, started_at) VALUES (?, '{STAMP}')"  # noqa: S608  # our own
+LOOK = "import sqlite3, sys; c = sqlite3.connect(sys.argv[1]); c.execute('SELECT * FROM runs').fetchall(); c.close()"
 
 
 @pytest.fixture
@@ -43,6 +48,18 @@ def test_a_fresh_file_has_the_latest_schema(opened: sqlite3.Connection) -> None:
     assert version(opened) == migrations()[-1][0]
     assert opened.execute("PRAGMA journal_mode").fetchone()[0] == "wal"
     assert opened.execute("PRAGMA integrity_check").fetchone()[0] == "ok"
+
+
+@pytest.mark.parametrize("again", [open_for_reading, open_for_writing])
+def test_opening_it_again_does_not_give_up_the_writers_locks(
+    file: Path, opened: sqlite3.Connection, again: Callable[[Path], sqlite3.Connection]
+) -> None:
+    opened.execute(NOTED, (1,))
+    again(file).close()
+    subprocess.run([sys.executable, "-c", LOOK, file], check=True)  # noqa: S603  # it must not be the last to close
+    opened.execute(NOTED, (2,))
+    with closing(sqlite3.connect(file)) as reader:
+        assert [row[0] for row in reader.execute("SELECT pid FROM runs")] == [1, 2]
 
 
 def test_migrations_are_numbered_without_a_gap() -> None:

@@ -71,14 +71,17 @@ def test_it_is_said_in_one_line(make: Callable[[Path], None], words: tuple[str, 
     assert "\n" not in str(error)
 
 
-@pytest.mark.parametrize("method", ["open", "stat"])
-def test_a_file_that_may_not_be_read(method: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("what", ["file", "directory"])
+def test_a_file_that_may_not_be_read(what: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "r.db"
     open_for_writing(path).close()
 
     def refuse(*_: object, **__: object) -> None:
         raise PermissionError(13, os.strerror(13))
 
-    monkeypatch.setattr(Path, method, refuse)  # a test run by root may read everything
+    if what == "file":  # a test run by root may read everything
+        monkeypatch.setattr(os, "access", lambda *_: False)
+    else:
+        monkeypatch.setattr(Path, "stat", refuse)
     with pytest.raises(RecordError, match="may not be read by this user"):
         open_for_reading(path)
