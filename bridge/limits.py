@@ -201,7 +201,7 @@ class Limits:
     prune_interceptions: int = 500
     """Old interceptions that one transaction removes."""
     journal_bytes: int = 64 * MIB
-    """The write-ahead log after a checkpoint, and where pruning waits for one."""
+    """What the write-ahead log may hold; it begins anew from a quarter on, and from half on pruning waits for that."""
     rewritten_bytes: int = 32 * MIB
     """An older file with no more in it is rewritten once, so that it can shrink."""
 

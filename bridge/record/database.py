@@ -51,7 +51,7 @@ def open_for_writing(path: Path) -> sqlite3.Connection:
         database.execute("PRAGMA journal_mode = WAL")
         database.execute("PRAGMA synchronous = NORMAL")
         database.execute("PRAGMA foreign_keys = ON")
-        database.execute(f"PRAGMA journal_size_limit = {LIMITS.journal_bytes}")
+        database.execute(f"PRAGMA journal_size_limit = {LIMITS.journal_bytes // 2}")
         is_new = _version(database) == 0
         _migrate(database, path)
         if not (shrinks or is_new):

@@ -23,11 +23,6 @@ SETTLED_S = 86_400.0
 STEP_S = 0.03
 """How long one step should take, since events wait for it: more is done at once while steps take less than half."""
 
-CHECKPOINT_PAGES = 250
-"""How much of the journal is moved into the file at one go while there is much to prune. SQLite's own 1,000 pages take
-a tenth of a second, in which no event is written."""
-SQLITE_CHECKPOINT_PAGES = 1000
-
 EXPIRED = """
     DELETE FROM interceptions WHERE rowid IN (
         SELECT rowid FROM interceptions WHERE started_at < ? AND outcome IS NOT NULL ORDER BY started_at LIMIT ?
@@ -78,7 +73,6 @@ class Pruning:
             self._before = format_time(wall - self._keep)
         if not self._journal_has_room(database):
             return False  # a reader keeps old pages in use: another time
-        database.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
         if self._before is not None:
             self._delete(database, self._before)
         else:
@@ -124,5 +118,3 @@ class Pruning:
         left = database.execute("PRAGMA freelist_count").fetchone()[0]
         if not left or left == before:
             self._shrinking = False
-            database.execute(f"PRAGMA wal_autocheckpoint = {SQLITE_CHECKPOINT_PAGES}")
-            database.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()

@@ -2,7 +2,9 @@
 
 The hub hands events over by a plain call that only appends to a bounded queue. The thread takes what is there every
 BATCH_S and commits it, a batch a transaction: an event is on disk within a quarter of a second, and `kill -9` costs no
-more. Where writing fails (disk full, locked, read-only) the batch is kept and tried again; the bridge says so once by
+more. Another thread moves it from the journal into the file (`bridge.record.journal`).
+
+Where writing fails (disk full, locked, read-only) the batch is kept and tried again; the bridge says so once by
 `record.failed`, and by `record.recovered` when it works again. What a stop finds unwritten goes to a spill file.
 """
 
@@ -12,7 +14,7 @@ import sqlite3
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -25,8 +27,9 @@ from bridge.events.vocabulary import RecordFailed, RecordRecovered
 from bridge.events.wire import Envelope
 from bridge.limits import LIMITS
 from bridge.observe.logs import logger
-from bridge.record import homes, key_states, runs, spill
+from bridge.record import homes, journal, key_states, runs, spill
 from bridge.record.database import RecordError, is_damage, move_aside, open_for_writing
+from bridge.record.journal import Journal
 from bridge.record.key_states import KeyStates, SavedKeys
 from bridge.record.pruning import Pruning
 from bridge.record.queue import RecordQueue
@@ -76,8 +79,10 @@ class Recorder:
         self._file: tuple[int, int] | None = None
         self._run_lock = runs.RunLock(path)
         self._statements = Statements(run=0)
+        self._journal = Journal(path)
         self._pruning = Pruning(path, settings.keep)
         self._upkeep = Upkeep()
+        self._tidies = False
         self._failing = False
         self._loss_told = False
         self._moved_aside_at = -MOVE_ASIDE_EVERY_S
@@ -108,9 +113,11 @@ class Recorder:
         self._token = trio.lowlevel.current_trio_token()
         async with trio.open_nursery() as nursery:
             nursery.start_soon(trio.to_thread.run_sync, self._work, task_status)
+            nursery.start_soon(trio.to_thread.run_sync, self._journal.work)
             try:
                 await trio.sleep_forever()
             finally:
+                self._journal.stop()
                 self._stopping.set()
                 self._work_waits.set()
 
@@ -164,7 +171,11 @@ class Recorder:
     def _keep_in_order(self) -> bool:
         assert self._database is not None  # noqa: S101  # opened before anything is written
         now = (utc_now(), time.monotonic())
-        return self._pruning.step(self._database, *now) or self._upkeep.step(self._database, *now)
+        more = self._pruning.step(self._database, *now) or self._upkeep.step(self._database, *now)
+        if more or self._tidies:
+            self._journal.note(journal.EVENTS)
+        self._tidies = more
+        return more
 
     def _write(self, batch: deque[Item]) -> None:
         """Writes the batch and empties it. Where the file fails, the rest of it is left."""
@@ -192,7 +203,7 @@ class Recorder:
         self._unwritable += lost
         log.warning("events could not be recorded", count=lost, error=reason)
 
-    def _commit(self, batch: Iterable[Item]) -> None:
+    def _commit(self, batch: Collection[Item]) -> None:
         database = self._database
         assert database is not None  # noqa: S101  # opened before anything is written
         began = time.time_ns()
@@ -206,6 +217,7 @@ class Recorder:
             if database.in_transaction:
                 database.execute("ROLLBACK")
             raise
+        self._journal.note(len(batch))
         if self._wrote is not None:
             self._wrote(batch, began, time.time_ns(), None)
 
@@ -215,6 +227,7 @@ class Recorder:
         self._database = database = open_for_writing(self._path)
         try:
             self._file = _identity(self._path)
+            self._journal.leave_to_us(database)
             if not runs.knows_run(database, self._statements.run, self._run_lock):
                 begun = runs.begin_run(database, self._path, self._run_lock, utc_now())
                 self._statements = Statements(begun.run)

@@ -1,0 +1,87 @@
+"""Moves what was written from the record's journal (its write-ahead log) into the file, in a thread of its own.
+
+Left alone, SQLite does this in the thread that writes, where a transaction ends, and makes sure of the disk twice
+meanwhile. A disk with other things to do takes half a second for that, in which no event is written. Here the events
+go on.
+
+One thing stays with the writer: a journal begins anew only where all of it has been moved, and while events come some
+more of it is always there. So once it is long SQLite moves the rest where a transaction ends, and this thread stands
+back. That is seldom, and little by then.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from contextlib import closing
+from pathlib import Path
+
+from bridge.limits import LIMITS
+from bridge.observe.logs import logger
+
+log = logger("record")
+
+EVENTS = 500
+"""What is written until it is moved: a page of the file for each, or a few."""
+
+PAUSE_S = 0.25
+"""Between two times. Pages that are written again and again are then moved once."""
+
+STAND_BACK_S = 1.0
+"""How long the writer has a long journal to itself."""
+
+
+class Journal:
+    """The journal of one record. `work` runs in a thread of its own, the rest belongs to the one who writes."""
+
+    def __init__(self, record: Path) -> None:
+        self._record = record
+        self._events = 0
+        self._is_failing = False
+        self._work_waits = threading.Event()
+        self._stopping = threading.Event()
+
+    @staticmethod
+    def leave_to_us(database: sqlite3.Connection) -> None:
+        """Has the writer's connection move only what else would let the journal grow for ever."""
+        database.execute(f"PRAGMA wal_autocheckpoint = {_long_pages(database)}")
+
+    def note(self, events: int) -> None:
+        """So much was written."""
+        self._events += events
+        if self._events >= EVENTS:
+            self._events = 0
+            self._work_waits.set()
+
+    def stop(self) -> None:
+        """Ends `work`, soon."""
+        self._stopping.set()
+        self._work_waits.set()
+
+    def work(self) -> None:
+        """Moves what was noted, until it is to stop."""
+        while True:
+            self._work_waits.wait()
+            self._work_waits.clear()
+            if self._stopping.is_set():
+                break
+            self._stopping.wait(PAUSE_S if self._move() else STAND_BACK_S)
+
+    def _move(self) -> bool:
+        """Moves what can be moved; returns whether there may be more of that soon."""
+        try:
+            with closing(sqlite3.connect(f"{self._record.absolute().as_uri()}?mode=rw", uri=True)) as database:
+                database.execute("PRAGMA synchronous = NORMAL")
+                _, pages, _ = database.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+                self._is_failing = False
+                return bool(pages < _long_pages(database))
+        except sqlite3.Error as error:  # the writer meets it too, and tells of it; here nothing is lost
+            if not self._is_failing:
+                log.warning("the record's journal could not be moved into it", error=str(error))
+            self._is_failing = True
+            return False
+
+
+def _long_pages(database: sqlite3.Connection) -> int:
+    page: int = database.execute("PRAGMA page_size").fetchone()[0]
+    return LIMITS.journal_bytes // 4 // page

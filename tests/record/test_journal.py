@@ -1,0 +1,127 @@
+"""How what was written gets from the journal into the file: beside the writing, and without growing for ever."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from contextlib import closing
+from functools import partial
+from pathlib import Path
+
+import pytest
+import trio
+from attrs import evolve
+
+from bridge.events.vocabulary import PromptRecorded
+from bridge.limits import LIMITS
+from bridge.record import journal, recorder
+from bridge.record.journal import Journal
+from tests.support.record_desk import Desk, desk, ended, ids, started
+from tests.support.until import until
+
+PROMPT = "word " * 800
+"""A page of the file."""
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No waiting for more."""
+    monkeypatch.setattr(journal, "EVENTS", 1)
+    monkeypatch.setattr(journal, "PAUSE_S", 0.0)
+    monkeypatch.setattr(journal, "STAND_BACK_S", 0.05)
+    monkeypatch.setattr(recorder, "BATCH_S", 0.001)
+
+
+def journal_bytes(path: Path) -> int:
+    return path.with_name(path.name + "-wal").stat().st_size
+
+
+async def happens(here: Desk, name: str) -> None:
+    """An interception with a long prompt, until it is written."""
+    here.publish(started(name), PromptRecorded(name, "resp", PROMPT), ended(name))
+    await until(partial(lambda name: name in ids(here.path), name))
+
+
+async def test_it_is_moved_while_the_bridge_runs(tmp_path: Path) -> None:
+    async with desk(tmp_path / "r.db") as here:
+        before = here.path.stat().st_size
+        for number in range(20):
+            await happens(here, str(number))
+        await until(lambda: here.path.stat().st_size >= before + 20 * len(PROMPT))
+        assert journal_bytes(here.path) > 0
+
+
+async def test_a_slow_disk_holds_no_event_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    is_moving, may_go_on = threading.Event(), threading.Event()
+    move = Journal._move
+
+    def slow(self: Journal) -> bool:
+        is_moving.set()
+        may_go_on.wait()
+        return move(self)
+
+    monkeypatch.setattr(Journal, "_move", slow)
+    async with desk(tmp_path / "r.db") as here:
+        try:
+            await happens(here, "a")
+            await until(is_moving.is_set)
+            await happens(here, "b")
+        finally:
+            may_go_on.set()
+
+
+async def test_it_begins_anew_while_events_come(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(journal, "LIMITS", evolve(LIMITS, journal_bytes=1_000_000))
+    written = 0
+    async with desk(tmp_path / "r.db") as here:
+        while written < 3_000_000:
+            for number in range(10):
+                here.publish(started(f"{written} {number}"), PromptRecorded(f"{written} {number}", "resp", PROMPT))
+            written += 10 * len(PROMPT)
+            await happens(here, str(written))
+        assert journal_bytes(here.path) < 1_000_000
+
+
+async def test_it_waits_for_who_reads_and_begins_anew_after_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(journal, "LIMITS", evolve(LIMITS, journal_bytes=400_000))
+    async with desk(tmp_path / "r.db") as here:
+        await happens(here, "first")
+        with closing(sqlite3.connect(here.path, isolation_level=None)) as reader:
+            reader.execute("BEGIN")
+            assert reader.execute("SELECT count(*) FROM interceptions").fetchone() == (1,)
+            for number in range(50):
+                await happens(here, str(number))
+            longest = journal_bytes(here.path)
+            assert longest > 200_000
+            assert reader.execute("SELECT count(*) FROM interceptions").fetchone() == (1,)
+            reader.execute("COMMIT")
+        for number in range(100):
+            await happens(here, f"after {number}")
+        assert journal_bytes(here.path) < longest + 100_000
+
+
+async def test_what_fails_is_said_once_and_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    gone = tmp_path / "r.db"
+    moved: list[bool] = []
+    move = Journal._move
+
+    def noted(self: Journal) -> bool:
+        moved.append(move(self))
+        return moved[-1]
+
+    monkeypatch.setattr(Journal, "_move", noted)
+    task = Journal(gone)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(trio.to_thread.run_sync, task.work)
+        for times in (1, 2):
+            task.note(1)
+            await until(partial(lambda times: len(moved) == times, times))
+        assert not gone.exists()
+        gone.touch()
+        task.note(1)
+        await until(lambda: len(moved) == 3)
+        task.stop()
+    assert moved == [False, False, True]
+    assert capsys.readouterr().out.count("the record's journal could not be moved") == 1
