@@ -1,4 +1,5 @@
-"""The dashboard's process: a source delivers, a state folds, a screen is drawn from it at most fifteen times a second.
+"""The dashboard's process: a source delivers, a state folds, a screen is drawn from it at most fifteen times a second
+(`monitor.terminal.frame_rate`).
 
 Nothing is painted per event. A message marks the state as changed and asks for a frame, if none is under way; a slow
 tick keeps the running clocks going. A key press is handled between two small batches of messages, whatever comes in.
@@ -55,11 +56,13 @@ from monitor.state.request_list import Listing
 from monitor.state.sessions import SessionAgent
 from monitor.state.state import Incoming, MonitorState
 from monitor.styles import colours, themes
+from monitor.terminal.frame_rate import FrameRate
 from monitor.terminal.lending import LentTerminal, NotLent
 from monitor.widgets.views import VIEWS, ViewsBar
 
-FRAME_S = 1 / 15
 TICK_S = 0.5
+SOON_S = 0.001
+"""A frame that is due is painted after what has come already was taken in."""
 
 WITHOUT_COLOUR = colours.WithoutColour()
 """One for ever: a row remembers what a filter made of it."""
@@ -124,7 +127,7 @@ class MonitorApp(App[None]):
         self.terminal = LentTerminal(self)
         self.typed_commands = TypedCommands(self)
         self._frame_timer: Timer | None = None
-        self._painted_at = float("-inf")
+        self._frame_rate = FrameRate()
         self._snapshot_requested = False
         self._looked_before: Hello | None = None
         self._day = DayReader(self._ask_the_record)
@@ -169,8 +172,17 @@ class MonitorApp(App[None]):
             self._look_before()
             self.run_worker(self._day.catch_up(self.state, self.clock), name="day")
         if self._frame_timer is None and not self._is_overlaid:
-            wait = FRAME_S - (asyncio.get_running_loop().time() - self._painted_at)
-            self._frame_timer = self.set_timer(max(0.001, wait), self.paint)
+            self._ask_for_a_frame(self._frame_rate.wait_s())
+
+    def _ask_for_a_frame(self, wait_s: float) -> None:
+        self._frame_timer = self.set_timer(max(SOON_S, wait_s), self._paint_if_due)
+
+    def _paint_if_due(self) -> None:
+        """Most of what a frame costs is known only by the time when the next one should come."""
+        if (wait_s := self._frame_rate.wait_s()) > SOON_S:
+            self._ask_for_a_frame(wait_s)
+        else:
+            self.paint()
 
     def _look_before(self) -> None:
         """Asks once for the last requests before this bridge, unless it has told more than it holds itself."""
@@ -204,7 +216,7 @@ class MonitorApp(App[None]):
         self._frame_timer = None
         if self.terminal.is_lent:  # the terminal is another program's just now
             return
-        self._painted_at = asyncio.get_running_loop().time()
+        self._frame_rate.note()
         frame, view = self._frame(), self.view
         if view is not None and view.is_mounted:
             view.draw(frame)
