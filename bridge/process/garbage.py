@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import gc
 
-WHILE_LOADING = 50_000
-"""Young objects before the collector looks; what a short command leaves behind in all is less."""
+WHILE_LOADING = 250_000
+"""Young objects before the collector looks. Loading ends before that, and a short command leaves less behind."""
 
 _usual: tuple[int, int, int] | None = None
 

@@ -19,7 +19,7 @@ from bridge.process.imports import without
 from bridge.providers.connections import UNWATCHED, Connections, Departure, UpstreamConnection, UpstreamRequest
 from bridge.providers.faults import UpstreamBroke, UpstreamBusy, UpstreamTimeout
 
-with without("rich", "h2.connection", "brotli"):  # for a command line, HTTP/2, and decoding
+with without("pygments", "rich", "h2.connection", "brotli"):  # for a command line, HTTP/2, and decoding
     import httpx
 
 

@@ -30,7 +30,7 @@ from bridge.limits import LIMITS
 from bridge.process.imports import without
 from bridge.providers.faults import ConnectFailed, UpstreamBroke, UpstreamTimeout, connect_failed, no_http
 
-with without("rich", "h2.connection", "brotli"):  # for a command line, HTTP/2, and decoding
+with without("pygments", "rich", "h2.connection", "brotli"):  # for a command line, HTTP/2, and decoding
     import httpx
 
 KEPT_IDLE = 64

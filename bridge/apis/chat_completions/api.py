@@ -11,7 +11,6 @@ from typing import Any
 
 from bridge.apis.chat_completions.accumulator import ChatAccumulator, stream_failure
 from bridge.apis.chat_completions.include_usage import UsageChunkFilter, add_include_usage
-from bridge.apis.chat_completions.injection import inject
 from bridge.apis.conversation import BroughtResult, Conversation, after_last, brought
 from bridge.apis.errors import chat_stream_error, openai_error
 from bridge.apis.injection import InjectedTool
@@ -60,6 +59,8 @@ class ChatCompletions:
 
     def inject(self, body: bytes, tools: Sequence[InjectedTool]) -> Injection | None:
         """The request with tools of the bridge's own."""
+        from bridge.apis.chat_completions.injection import inject  # noqa: PLC0415  # a start is quicker without
+
         return inject(body, tools)
 
     def stream_reader(self, interception_id: str, facts: RequestFacts, wants: Wants) -> Reader:

@@ -13,7 +13,6 @@ from bridge.apis.errors import anthropic_error, messages_stream_error
 from bridge.apis.injection import InjectedTool
 from bridge.apis.json_text import loads_object
 from bridge.apis.messages.accumulator import MessagesAccumulator, stream_failure
-from bridge.apis.messages.injection import inject
 from bridge.apis.messages.plain import plain
 from bridge.apis.protocol import ClientFilter, Opening, Reader, RequestFacts, StreamFailure, Wants
 from bridge.apis.readers import body_reader, event_type, stream_reader
@@ -72,6 +71,8 @@ class Messages:
 
     def inject(self, body: bytes, tools: Sequence[InjectedTool]) -> Injection | None:
         """The request with tools of the bridge's own."""
+        from bridge.apis.messages.injection import inject  # noqa: PLC0415  # a start is quicker without
+
         return inject(body, tools)
 
     def stream_reader(self, interception_id: str, facts: RequestFacts, wants: Wants) -> Reader:

@@ -16,7 +16,6 @@ from bridge.apis.protocol import ClientFilter, Opening, Reader, RequestFacts, St
 from bridge.apis.readers import body_reader, event_type, stream_reader
 from bridge.apis.request import items_of, joined_texts, last_of, request_object, string, user_session
 from bridge.apis.responses.accumulator import ResponsesAccumulator, stream_failure
-from bridge.apis.responses.injection import inject
 from bridge.apis.rounds import Injection
 from bridge.apis.splice import parsed, with_member
 from bridge.apis.transcript import Transcript
@@ -77,6 +76,8 @@ class Responses:
 
     def inject(self, body: bytes, tools: Sequence[InjectedTool]) -> Injection | None:
         """The request with tools of the bridge's own."""
+        from bridge.apis.responses.injection import inject  # noqa: PLC0415  # a start is quicker without
+
         return inject(body, tools)
 
     def stream_reader(self, interception_id: str, facts: RequestFacts, wants: Wants) -> Reader:
