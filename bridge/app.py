@@ -6,7 +6,7 @@ Errors have the shape of the API of the provider that the path names, OpenAI's w
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from contextlib import ExitStack
+from contextlib import nullcontext
 from types import MappingProxyType
 from typing import Any
 from urllib.parse import parse_qs
@@ -165,9 +165,7 @@ class App:
         interceptor = Interceptor(exchange, route, caller, self._services)
         self.live[exchange.id] = interceptor.cancellation
         try:
-            with ExitStack() as known:
-                for secret, hint in caller.secrets:
-                    known.enter_context(redactor.knowing(secret, hint))
+            with redactor.knowing(caller.secrets) if caller.secrets else nullcontext():
                 await interceptor.run()
         finally:
             del self.live[exchange.id]

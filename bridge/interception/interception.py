@@ -106,8 +106,7 @@ class Interceptor:
     async def run(self) -> None:
         """Serves the request to its end. Whatever goes wrong is answered in the shape of the client's API."""
         try:
-            with self._services.silence.watching(self._reporter.pulse):
-                await self._run()
+            await self._run()
         except* trio.Cancelled:  # from outside; a nursery's comes in a group
             self.cancellation.cancel(CancelReason.STOPPING)
             await self._send_cancel_reason(CancelReason.STOPPING)
@@ -119,6 +118,7 @@ class Interceptor:
             self._relay = None  # a tool loop holds this in turn: both would be garbage that waits to be found
 
     async def _run(self) -> None:
+        self._services.silence.begin(self._reporter.pulse)
         try:
             with self.cancellation.scope:
                 async with trio.open_nursery() as nursery:
@@ -130,6 +130,8 @@ class Interceptor:
             log.exception("a request failed inside the bridge", interception=self._exchange.id)
             if not self._exchange.started:
                 await self._respond(ErrorKind.INTERNAL, FAILED_MESSAGE)
+        finally:
+            self._services.silence.end(self._reporter.pulse)
 
     async def _watch(self) -> None:
         """Runs from when the request's own task first has to wait: mostly for upstream's answer."""

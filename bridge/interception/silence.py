@@ -7,8 +7,7 @@ upstream sends, and what the client takes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from math import inf
 from typing import Protocol
 
@@ -167,17 +166,16 @@ class SilenceWatch:
         self._pulses: dict[Pulse, None] = {}
         self._begun = trio.Event()
 
-    @contextmanager
-    def watching(self, pulse: Pulse) -> Iterator[None]:
-        """Looks at a pulse while the block runs."""
+    def begin(self, pulse: Pulse) -> None:
+        """Looks at a pulse from now on."""
         self._pulses[pulse] = None
         self._begun.set()
-        try:
-            yield
-        finally:
-            if self._pulses.pop(pulse, self) is None:
-                pulse.end(trio.current_time(), self.silent_after)
-            pulse.let_go()
+
+    def end(self, pulse: Pulse) -> None:
+        """Looks at it no more; what is told of it ends."""
+        if self._pulses.pop(pulse, self) is None:
+            pulse.end(trio.current_time(), self.silent_after)
+        pulse.let_go()
 
     async def run(self) -> None:
         """Looks until cancelled; sleeps while nothing is under way."""

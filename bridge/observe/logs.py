@@ -42,19 +42,20 @@ class Redactor:
         self._hints = dict(sorted(known.items(), key=lambda pair: -len(pair[0])))
 
     @contextmanager
-    def knowing(self, value: str, masked: str) -> Iterator[None]:
-        """Also masks this secret while the block runs: a caller's own, which is kept no longer than its request."""
-        spellings = _spellings(value)
-        self._passing.update(dict.fromkeys(spellings, masked))
-        self._users.update(spellings)
+    def knowing(self, secrets: Iterable[tuple[str, str]]) -> Iterator[None]:
+        """Also masks these (value, hint) while the block runs: a caller's own, which are kept no longer than its
+        request."""
+        known = [(spelling, masked) for value, masked in secrets for spelling in _spellings(value)]
+        self._passing.update(known)
+        self._users.update(spelling for spelling, _ in known)
         try:
             yield
         finally:
-            self._users.subtract(spellings)
-            for spelling in spellings:
+            self._users.subtract(spelling for spelling, _ in known)
+            for spelling, _ in known:
                 if not self._users[spelling]:
                     del self._users[spelling]
-                    del self._passing[spelling]
+                    self._passing.pop(spelling, None)
 
     def frozen(self) -> Redactor:
         """One that knows what this one knows now, for another thread and for as long as it takes."""

@@ -6,7 +6,6 @@ What goes wrong is an UpstreamError of `bridge.providers.faults`, whose texts qu
 from __future__ import annotations
 
 import ssl
-from collections import deque
 from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Protocol
@@ -200,20 +199,20 @@ class HeldBody:
     """Parts of a body that were received before, and what comes after them: nothing more where `then` is None."""
 
     def __init__(self, parts: Sequence[bytes], then: Body | None, *, complete: bool = True) -> None:
-        self._parts = deque(part for part in parts if part)
+        self._parts = [part for part in reversed(parts) if part]  # the next one last
         self._then = then
         self._complete = complete
 
     def take(self) -> bytes:
         """The next bytes, without waiting."""
         if self._parts:
-            return self._parts.popleft()
+            return self._parts.pop()
         return b"" if self._then is None else self._then.take()
 
     async def receive(self) -> bytes:
         """The next bytes. Raises UpstreamError where the body broke off."""
         if self._parts:
-            return self._parts.popleft()
+            return self._parts.pop()
         if self._then is not None:
             return await self._then.receive()
         if not self._complete:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import trio
 from attrs import define, field
 
@@ -33,6 +36,16 @@ class Heard:
         self.told.append((word, lull.kind, trio.current_time()))
 
 
+@contextmanager
+def watching(watch: SilenceWatch, pulse: Pulse) -> Iterator[None]:
+    """Looks at a pulse while the block runs, as an interception has it."""
+    watch.begin(pulse)
+    try:
+        yield
+    finally:
+        watch.end(pulse)
+
+
 async def test_each_silence_is_told_within_eleven_seconds(
     autojump_clock: trio.abc.Clock,  # noqa: ARG001  # it is enough to be asked for
 ) -> None:
@@ -58,7 +71,7 @@ async def test_each_silence_is_told_within_eleven_seconds(
 
     async with trio.open_nursery() as nursery:
         nursery.start_soon(watch.run)
-        with watch.watching(pulse):
+        with watching(watch, pulse):
             for kind in kinds:
                 await silence(kind)
         nursery.cancel_scope.cancel()
@@ -75,7 +88,7 @@ async def test_it_is_told_once_however_long_it_lasts(
     watch, heard = SilenceWatch(), Heard()
     async with trio.open_nursery() as nursery:
         nursery.start_soon(watch.run)
-        with watch.watching(pulse := heard.pulse()):
+        with watching(watch, pulse := heard.pulse()):
             pulse.asked()
             await trio.sleep(3600)
             pulse.at_ease()
@@ -92,7 +105,7 @@ async def test_a_stream_is_given_up_once_and_not_while_its_client_is_slow(
     pulse.give_up_after, pulse.give_up = 60.0, given_up.append
     async with trio.open_nursery() as nursery:
         nursery.start_soon(watch.run)
-        with watch.watching(pulse):
+        with watching(watch, pulse):
             stream.sending = True
             pulse.flows(stream)
             await trio.sleep(200)
@@ -116,7 +129,7 @@ async def test_who_cannot_be_told_of_costs_nobody_else_the_watch(
     watch, heard = SilenceWatch(), Heard()
     async with trio.open_nursery() as nursery:
         nursery.start_soon(watch.run)
-        with watch.watching(broken := Pulse(fail, fail)), watch.watching(pulse := heard.pulse()):
+        with watching(watch, broken := Pulse(fail, fail)), watching(watch, pulse := heard.pulse()):
             broken.asked()
             pulse.asked()
             await trio.sleep(30)
@@ -134,5 +147,5 @@ async def test_at_the_end_of_a_request_that_was_never_silent_the_kernel_is_not_a
             raise AssertionError
 
     pulse = Heard().pulse()
-    with SilenceWatch().watching(pulse):
+    with watching(SilenceWatch(), pulse):
         pulse.flows(Busy())
