@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from contextlib import closing
 from pathlib import Path
 
 from bridge.limits import LIMITS
@@ -38,13 +37,29 @@ class Journal:
         self._record = record
         self._events = 0
         self._is_failing = False
+        self._database: sqlite3.Connection | None = None
+        self._lock = threading.Lock()
+        """On the connection: it is closed by the writer, and never while it is in use."""
         self._work_waits = threading.Event()
         self._stopping = threading.Event()
 
-    @staticmethod
-    def leave_to_us(database: sqlite3.Connection) -> None:
-        """Has the writer's connection move only what else would let the journal grow for ever."""
-        database.execute(f"PRAGMA wal_autocheckpoint = {_long_pages(database)}")
+    def open(self, writer: sqlite3.Connection) -> None:
+        """From now on the writer's connection moves only what else would let the journal grow for ever.
+
+        Raises sqlite3.Error.
+        """
+        uri = f"{self._record.absolute().as_uri()}?mode=rw"  # never a new file, should this one just be gone
+        with self._lock:
+            self._database = sqlite3.connect(uri, uri=True, check_same_thread=False)
+            self._database.execute("PRAGMA synchronous = NORMAL")
+        writer.execute(f"PRAGMA wal_autocheckpoint = {_long_pages(writer)}")
+
+    def close(self) -> None:
+        """Lets go of the file. Waits for the disk where it is being worked on."""
+        with self._lock:
+            if self._database is not None:
+                self._database.close()
+                self._database = None
 
     def note(self, events: int) -> None:
         """So much was written."""
@@ -70,11 +85,12 @@ class Journal:
     def _move(self) -> bool:
         """Moves what can be moved; returns whether there may be more of that soon."""
         try:
-            with closing(sqlite3.connect(f"{self._record.absolute().as_uri()}?mode=rw", uri=True)) as database:
-                database.execute("PRAGMA synchronous = NORMAL")
-                _, pages, _ = database.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+            with self._lock:
+                if self._database is None:
+                    return False
+                _, pages, _ = self._database.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
                 self._is_failing = False
-                return bool(pages < _long_pages(database))
+                return bool(pages < _long_pages(self._database))
         except sqlite3.Error as error:  # the writer meets it too, and tells of it; here nothing is lost
             if not self._is_failing:
                 log.warning("the record's journal could not be moved into it", error=str(error))

@@ -20,7 +20,7 @@ EVERY_S = 3600.0
 SETTLED_S = 86_400.0
 """How long a clock must have been followed to be believed; where less is kept, so long."""
 
-STEP_S = 0.03
+STEP_S = 0.015
 """How long one step should take, since events wait for it: more is done at once while steps take less than half."""
 
 EXPIRED = """

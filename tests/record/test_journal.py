@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import resource
 import sqlite3
 import threading
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -15,6 +17,7 @@ from attrs import evolve
 from bridge.events.vocabulary import PromptRecorded
 from bridge.limits import LIMITS
 from bridge.record import journal, recorder
+from bridge.record.database import open_for_writing
 from bridge.record.journal import Journal
 from tests.support.record_desk import Desk, desk, ended, ids, started
 from tests.support.until import until
@@ -30,6 +33,17 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(journal, "PAUSE_S", 0.0)
     monkeypatch.setattr(journal, "STAND_BACK_S", 0.05)
     monkeypatch.setattr(recorder, "BATCH_S", 0.001)
+
+
+@contextmanager
+def file_size_limit(size: int) -> Iterator[None]:
+    """No file grows beyond that, as on a disk that is full."""
+    usual = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, usual[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, usual)
 
 
 def journal_bytes(path: Path) -> int:
@@ -103,7 +117,7 @@ async def test_it_waits_for_who_reads_and_begins_anew_after_it(tmp_path: Path, m
 async def test_what_fails_is_said_once_and_tried_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    gone = tmp_path / "r.db"
+    path = tmp_path / "r.db"
     moved: list[bool] = []
     move = Journal._move
 
@@ -112,16 +126,20 @@ async def test_what_fails_is_said_once_and_tried_again(
         return moved[-1]
 
     monkeypatch.setattr(Journal, "_move", noted)
-    task = Journal(gone)
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(trio.to_thread.run_sync, task.work)
-        for times in (1, 2):
+    task = Journal(path)
+    with closing(open_for_writing(path)) as writer:
+        task.open(writer)
+        writer.execute("INSERT INTO salts VALUES (zeroblob(1000000))")
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(trio.to_thread.run_sync, task.work)
+            with file_size_limit(path.stat().st_size):
+                for times in (1, 2):
+                    task.note(1)
+                    await until(partial(lambda times: len(moved) == times, times))
             task.note(1)
-            await until(partial(lambda times: len(moved) == times, times))
-        assert not gone.exists()
-        gone.touch()
-        task.note(1)
-        await until(lambda: len(moved) == 3)
-        task.stop()
+            await until(lambda: len(moved) == 3)
+            task.stop()
+        task.close()
     assert moved == [False, False, True]
+    assert path.stat().st_size > 1_000_000
     assert capsys.readouterr().out.count("the record's journal could not be moved") == 1
