@@ -8,12 +8,13 @@ overloaded: as long as nothing but the opening of a stream has come, another key
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
 from datetime import timedelta
+from types import TracebackType
 
 import trio
-from attrs import define, evolve, frozen
+from attrs import define, evolve, field, frozen
 
 from bridge.apis.protocol import Api, Opening, StreamFailure
 from bridge.apis.provider_errors import LONGEST_BODY, ProviderError
@@ -109,7 +110,11 @@ class Served:
 
 @define
 class Failover:
-    """One request's way through a provider's keys. `call` has no credential yet."""
+    """One request's way through a provider's keys, and the response that it leads to. `call` has no credential yet.
+
+    Entering the block gives the response that goes to the client: the first from a key that serves. It raises
+    NoKeyLeft, or UpstreamError where there was no response at all. Leaving ends the attempt that it came from.
+    """
 
     provider: Provider
     api: Api
@@ -124,47 +129,89 @@ class Failover:
     began: float | None = None
     """Trio's time from which `wait_for_key` counts; the interception's beginning where there is none."""
 
-    @asynccontextmanager
-    async def response(self) -> AsyncIterator[Served]:
-        """The response that goes to the client: the first from a key that serves.
+    _walk: Walk | None = field(default=None, init=False)
+    _attempt: AbstractAsyncContextManager[Response] | None = field(default=None, init=False)
+    """The one that is under way: there is never a second."""
 
-        Raises NoKeyLeft, or UpstreamError where there was no response at all.
-        """
+    async def __aenter__(self) -> Served:
+        try:
+            return await self._serve()
+        except BaseException as error:
+            await self._end(type(error), error, error.__traceback__)
+            raise
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._end(kind, error, trace)
+
+    async def _end(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        attempt, self._attempt = self._attempt, None
+        try:
+            if attempt is not None:
+                await attempt.__aexit__(kind, error, trace)
+        finally:
+            if self._walk is not None:
+                self._walk.close()
+
+    async def _serve(self) -> Served:
         if self.caller.own:
-            async with self._attempt(self.caller.own, self.caller.credential.hint or "") as response:
-                yield Served(response)
-            return
-        walk = self.provider.pool.walk(self.asker)
+            return Served(await self._begin_attempt(self.caller.own, self.caller.credential.hint or ""))
+        self._walk = walk = self.provider.pool.walk(self.asker)
         key = self._next(walk)
         last: Response | None = None
-        try:
-            while True:
+        while True:
+            if key is None:
+                later = await self._key_later(walk, last)
+                if isinstance(later, Response):
+                    return Served(later)
+                key = later
+            received = await self._begin_attempt((self.provider.kind.credential(key.secret),), key.hint)
+            response, verdict = await self._judge(received)
+            if verdict is None:
+                self._note_served(walk, key, response)
+                return Served(response, walk, key)
+            self._failed(walk, key, response, verdict)
+            if self._is_last_word(walk):
+                return Served(response)
+            if _is_good_stream(response):
+                key = walk.next()
                 if key is None:
-                    later = await self._key_later(walk, last)
-                    if isinstance(later, Response):
-                        yield Served(later)
-                        return
-                    key = later
-                async with self._attempt((self.provider.kind.credential(key.secret),), key.hint) as received:
-                    response, verdict = await self._judge(received)
-                    if verdict is None:
-                        self._note_served(walk, key, response)
-                        yield Served(response, walk, key)
-                        return
-                    self._failed(walk, key, response, verdict)
-                    if self._is_last_word(walk):
-                        yield Served(response)
-                        return
-                    if _is_good_stream(response):
-                        key = walk.next()
-                        if key is None:
-                            yield Served(response)  # nobody can do better: as it came
-                            return
-                        continue
-                    last = await _read_whole(response)
+                    return Served(response)  # nobody can do better: as it came
+                await self._end_attempt()
+            else:
+                last = await _read_whole(response)
+                await self._end_attempt()
                 key = self._next(walk)
-        finally:
-            walk.close()
+
+    async def _begin_attempt(self, credentials: tuple[tuple[bytes, bytes], ...], hint: str) -> Response:
+        self.reporter.attempt_started(hint)
+        call = evolve(self.call, headers=[*self.call.headers, *credentials])
+        attempt = self.provider.attempt(self.reporter.id, call)
+        try:
+            response = await attempt.__aenter__()
+        except UpstreamError as error:
+            self._note_no_response(hint, error)
+            raise
+        self._attempt = attempt
+        self.reporter.head_came()
+        self.permit.note(response.status)
+        asked = self.streaming and self.api.understood and response.status == 200
+        return await recognise_stream(response) if asked and not response.is_stream else response
+
+    async def _end_attempt(self) -> None:
+        """Ends an attempt that failed: its connection is closed before the next one begins."""
+        attempt, self._attempt = self._attempt, None
+        if attempt is not None:
+            await attempt.__aexit__(None, None, None)
+
+    def _note_no_response(self, hint: str, error: UpstreamError) -> None:
+        if not isinstance(error, UpstreamBusy):  # our own congestion says nothing of the provider
+            self.permit.note(None)
+        late = isinstance(error, UpstreamTimeout | UpstreamBusy)
+        self.reporter.attempt_failed(hint, None, FailureReason.TIMEOUT if late else FailureReason.CONNECT_ERROR)
 
     def _next(self, walk: Walk) -> Key | None:
         """The key to try now; None where there is none, or where others wait for it before this request."""
@@ -186,27 +233,6 @@ class Failover:
     @property
     def _has_one_key(self) -> bool:
         return len(self.provider.pool.keys) == 1
-
-    @asynccontextmanager
-    async def _attempt(self, credentials: tuple[tuple[bytes, bytes], ...], hint: str) -> AsyncIterator[Response]:
-        self.reporter.attempt_started(hint)
-        begun = False
-        call = evolve(self.call, headers=[*self.call.headers, *credentials])
-        try:
-            async with self.provider.attempt(self.reporter.id, call) as response:
-                begun = True
-                self.reporter.head_came()
-                self.permit.note(response.status)
-                asked = self.streaming and self.api.understood and response.status == 200
-                yield await recognise_stream(response) if asked and not response.is_stream else response
-        except UpstreamError as error:
-            if not begun:
-                if not isinstance(error, UpstreamBusy):  # our own congestion says nothing of the provider
-                    self.permit.note(None)
-                late = isinstance(error, UpstreamTimeout | UpstreamBusy)
-                reason = FailureReason.TIMEOUT if late else FailureReason.CONNECT_ERROR
-                self.reporter.attempt_failed(hint, None, reason)
-            raise
 
     async def _judge(self, response: Response) -> tuple[Response, Verdict | None]:
         """The response, and what its error, or the opening of its stream, says against the key."""

@@ -303,7 +303,7 @@ class Interceptor:
                 self._facts.streaming,
                 began,
             )
-            async with failover.response() as served:
+            async with failover as served:
                 if served.response.is_stream:
                     limit.deadline = inf  # it has no total limit, whatever the request looked like
                     self._end_when_silent(limit)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import AsyncIterator, Callable, Collection, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
 import trio
@@ -39,28 +39,14 @@ class Upstream:
         self.netloc = url.netloc
         """What it is called in Host."""
         self._path = url.raw_path.rstrip(b"/")
-        self._connect_timeout = connect_timeout
+        self.connect_timeout = connect_timeout
+        """Seconds, for a connection and for a place among those that are under way."""
         self._connections = Connections(url, connect_timeout=connect_timeout, tls=tls)
         self._limiter = trio.CapacityLimiter(max_connections)
 
-    @asynccontextmanager
-    async def attempt(self, call: Call) -> AsyncIterator[Response]:
-        """Makes a request and gives its response. Leaving the block ends it, however far it has come.
-
-        Raises UpstreamError, with a text that holds no header and no body.
-        """
-        place = object()
-        await self._take_place(place)
-        try:
-            connection = await self._send(call)
-            try:
-                if connection.status > 599:  # there is nothing above
-                    raise UpstreamBroke(f"upstream answered with status {connection.status}, which is no answer")
-                yield Response(connection.status, connection.headers, connection)
-            finally:
-                await self._connections.release(connection)
-        finally:
-            self._limiter.release_on_behalf_of(place)
+    def attempt(self, call: Call) -> UpstreamAttempt:
+        """An attempt at a request; see `UpstreamAttempt`."""
+        return UpstreamAttempt(self, self._limiter, self._connections, call)
 
     def target(self, call: Call) -> bytes:
         """The whole path and query that a request is sent to."""
@@ -79,22 +65,65 @@ class Upstream:
         """Closes idle connections; those in use end with their attempts."""
         await self._connections.aclose()
 
-    async def _take_place(self, place: object) -> None:
+
+class UpstreamAttempt:
+    """Makes a request as its block is entered, and gives the response. Leaving it ends that, however far it has come.
+
+    Entering raises UpstreamError, with a text that holds no header and no body. A class, since a generator that is
+    thrown out of a block stays behind as garbage, and there is one for each request.
+    """
+
+    __slots__ = ("_call", "_connection", "_connections", "_limiter", "_upstream")
+
+    def __init__(self, upstream: Upstream, limiter: trio.CapacityLimiter, connections: Connections, call: Call) -> None:
+        self._upstream = upstream
+        self._limiter = limiter
+        self._connections = connections
+        self._call = call
+        self._connection: UpstreamConnection | None = None
+
+    async def __aenter__(self) -> Response:
+        await self._take_place()
         try:
-            self._limiter.acquire_on_behalf_of_nowait(place)  # mostly there is one: nothing to wait for
+            self._connection = await self._send()
+            return _response(self._connection)
+        except BaseException:
+            await self._end()
+            raise
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._end()
+
+    async def _end(self) -> None:
+        try:
+            if self._connection is not None:
+                await self._connections.release(self._connection)
+        finally:
+            self._limiter.release_on_behalf_of(self)
+
+    async def _take_place(self) -> None:
+        try:
+            self._limiter.acquire_on_behalf_of_nowait(self)  # mostly there is one: nothing to wait for
         except trio.WouldBlock:
-            with trio.move_on_after(self._connect_timeout):
-                await self._limiter.acquire_on_behalf_of(place)
+            with trio.move_on_after(self._upstream.connect_timeout):
+                await self._limiter.acquire_on_behalf_of(self)
                 return
             raise UpstreamBusy("too many requests are under way to this provider") from None
 
-    async def _send(self, call: Call) -> UpstreamConnection:
-        target = self.target(call)
+    async def _send(self) -> UpstreamConnection:
+        call = self._call
+        target = self._upstream.target(call)
         with trio.move_on_after(call.head_timeout):
             return await self._connections.ask(
                 UpstreamRequest(call.method, target, call.headers, call.body, call.idle_timeout, call.departure)
             )
         raise UpstreamTimeout(f"no answer within {call.head_timeout:g} s")
+
+
+def _response(connection: UpstreamConnection) -> Response:
+    if connection.status > 599:  # there is nothing above
+        raise UpstreamBroke(f"upstream answered with status {connection.status}, which is no answer")
+    return Response(connection.status, connection.headers, connection)
 
 
 @frozen
