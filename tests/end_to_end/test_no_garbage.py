@@ -2,17 +2,16 @@
 
 The collector looks through what is older only now and then (`bridge/process/collector.py`). What it would have to find
 is memory that is held meanwhile, and every peak of it stays with the process.
-
-A request whose client leaves is not among these: the traceback of what cancels it holds the frames of contextlib it
-went through, and they hold what was thrown.
 """
 
 from __future__ import annotations
 
 import gc
+import socket
+import struct
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 
 import pytest
@@ -131,3 +130,32 @@ async def test_rounds_with_tools_leave_nothing_behind(api: str) -> None:
             assert not found, dict(found)
         ended = here.events("interception.ended")
     assert [(event.outcome, event.attempts) for event in ended] == [("completed", 2)] * (TIMES * 2)
+
+
+@pytest.mark.parametrize("reset", [False, True])
+@pytest.mark.parametrize("chunks", [1, 500])
+async def test_a_client_that_leaves_leaves_nothing_behind(chunks: int, reset: bool) -> None:
+    left = trio.Event()
+
+    async def handle(_asked: Asked, reply: Reply) -> None:
+        await reply.head(200, STREAM)
+        with suppress(trio.BrokenResourceError):
+            for _ in range(chunks):
+                await reply.chunk(HELLO[1] * 100)  # its beginning would be held back
+        await reply.until_closed()
+        left.set()
+
+    body = b'{"model":"m","input":"hello","stream":true}'
+    head = b"POST %b HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n" % (RESPONSES.encode(), len(body))
+    async with provider(handle) as url, world(url) as here:
+        with garbage() as found:
+            for _ in range(TIMES):
+                left = trio.Event()
+                async with await trio.open_tcp_stream("127.0.0.1", here.port) as stream:
+                    await stream.send_all(head + body)
+                    assert await stream.receive_some(10)
+                    if reset:
+                        stream.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                await left.wait()
+            await trio.testing.wait_all_tasks_blocked(0.05)
+        assert not found, dict(found)
