@@ -38,6 +38,10 @@ class Passage:
         """`body` is all that came, put together: where it goes out as it is, it need not be looked at again."""
         self._whole = body
 
+    def let_go(self) -> None:
+        """It will not go out again: nothing of it need be held any longer, and it may be long."""
+        self._whole = None
+
     def went(self, part: bytes) -> None:
         """The next bytes are given away."""
         if self._went is self._came:

@@ -135,10 +135,12 @@ class Failover:
 
     async def __aenter__(self) -> Served:
         try:
-            return await self._serve()
+            served = await self._serve()
         except BaseException as error:
             await self._end(type(error), error, error.__traceback__)
             raise
+        del self.call  # it is not sent again: its body may be long, and the response take hours
+        return served
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

@@ -6,7 +6,7 @@ the keys, the relay of the response with its keep-alive, and a reader on a copy.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from math import inf
 from typing import Any
 
@@ -41,6 +41,7 @@ from bridge.keys.affinity import Asker
 from bridge.observe.logs import logger
 from bridge.providers.attempt import Call, Response
 from bridge.providers.circuit_breaker import Permit
+from bridge.providers.connections import Content
 from bridge.providers.faults import UpstreamBusy, UpstreamError, UpstreamSilent, UpstreamTimeout
 from bridge.providers.prices import Origin, Prices
 from bridge.tools.toolset import Toolset, Toolsets
@@ -94,6 +95,7 @@ class Interceptor:
         self._asker = Asker(exchange.id)
         self._injection: Injection | None = None
         self._toolset: Toolset | None = None
+        self._content: Content = b""
         self._comparison: Comparison | None = None
         self._silenced: str | None = None  # why it was given up
         self._relay: Relay | ToolLoop | None = None
@@ -141,12 +143,12 @@ class Interceptor:
 
     async def _serve(self, nursery: trio.Nursery) -> None:
         try:
-            body = await self._read_request()
+            self._content = await self._read_request()
             if self._comparison is not None:
                 nursery.start_soon(self._comparison.run)
             nursery.start_soon(self._watch)  # not before: who sent it all, and no more, still gets a refusal
             if self._injection is None or self._toolset is None:
-                await self._ask_upstream(body, lambda served: self._pass_on(served, nursery))
+                await self._ask_upstream(self._take_content(), lambda served: self._pass_on(served, nursery))
             else:
                 await self._run_tools(self._injection, self._toolset, nursery)
         except Refused as refused:
@@ -157,9 +159,9 @@ class Interceptor:
         except ClientGone:
             self.cancellation.cancel(CancelReason.CLIENT_LEFT)
 
-    async def _read_request(self) -> bytes | AsyncIterator[bytes]:
+    async def _read_request(self) -> Content:
         """Reads the request, and says what it is before anything else happens to it. Returns what goes upstream."""
-        body: bytes | AsyncIterator[bytes]
+        body: Content
         read: ReadRequest | None = None
         limit = self._services.max_request_bytes
         received: bytes | None = None
@@ -275,27 +277,34 @@ class Interceptor:
         finally:
             self._ending = loop.ending or self._ending
 
-    async def _ask_upstream(self, body: bytes | AsyncIterator[bytes], use: Use, *, began: float | None = None) -> None:
-        """Walks the keys, and has the response used. Raises Refused, UpstreamError and ClientGone."""
+    def _take_content(self) -> Content:
+        """What goes upstream, for the one who sends it: an agent's request may have a megabyte, and stay open long."""
+        content, self._content = self._content, b""
+        return content
+
+    def _call(self, content: Content) -> Call:
         settings = self._provider.settings
-        longest = inf if self._facts.streaming else settings.request_timeout
-        streamed = not isinstance(body, bytes)
-        call = Call(
+        streamed = not isinstance(content, bytes)
+        return Call(
             method=self._exchange.method,
             target=self._route.target,
             headers=self._headers_upstream(streamed=streamed),
-            body=body,
-            head_timeout=settings.idle_timeout if self._facts.streaming else longest,
+            body=content,
+            head_timeout=settings.idle_timeout if self._facts.streaming else settings.request_timeout,
             idle_timeout=settings.idle_timeout,
             departure=Sending(self._exchange.request_passage, self._reporter.pulse, streamed),
         )
+
+    async def _ask_upstream(self, body: Content, use: Use, *, began: float | None = None) -> None:
+        """Walks the keys, and has the response used. Raises Refused, UpstreamError and ClientGone."""
+        longest = inf if self._facts.streaming else self._provider.settings.request_timeout
         with self._admit() as permit, trio.move_on_after(longest) as limit:
             if self._facts.streaming:
                 self._end_when_silent(limit)
             failover = Failover(
                 self._provider,
                 self._api,
-                call,
+                self._call(body),
                 self._caller,
                 self._reporter,
                 permit,
@@ -303,7 +312,9 @@ class Interceptor:
                 self._facts.streaming,
                 began,
             )
+            del body  # the failover lets go of it once it is not to be sent again
             async with failover as served:
+                self._exchange.request_passage.let_go()
                 if served.response.is_stream:
                     limit.deadline = inf  # it has no total limit, whatever the request looked like
                     self._end_when_silent(limit)

@@ -6,7 +6,7 @@ What goes wrong is an UpstreamError of `bridge.providers.faults`, whose texts qu
 from __future__ import annotations
 
 import ssl
-from collections.abc import AsyncIterator, Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
@@ -15,7 +15,7 @@ from attrs import define, evolve, frozen
 
 from bridge.http.fields import RawHeaders, first_value
 from bridge.process.imports import without
-from bridge.providers.connections import UNWATCHED, Connections, Departure, UpstreamConnection, UpstreamRequest
+from bridge.providers.connections import UNWATCHED, Connections, Content, Departure, UpstreamConnection, UpstreamRequest
 from bridge.providers.faults import UpstreamBroke, UpstreamBusy, UpstreamTimeout
 
 with without("pygments", "rich", "h2.connection", "brotli"):  # for a command line, HTTP/2, and decoding
@@ -85,7 +85,8 @@ class UpstreamAttempt:
     async def __aenter__(self) -> Response:
         await self._take_place()
         try:
-            self._connection = await self._send()
+            self._connection = await self._send(self._call)
+            del self._call  # its body may be long, and the response take hours
             return _response(self._connection)
         except BaseException:
             await self._end()
@@ -110,8 +111,7 @@ class UpstreamAttempt:
                 return
             raise UpstreamBusy("too many requests are under way to this provider") from None
 
-    async def _send(self) -> UpstreamConnection:
-        call = self._call
+    async def _send(self, call: Call) -> UpstreamConnection:
         target = self._upstream.target(call)
         with trio.move_on_after(call.head_timeout):
             return await self._connections.ask(
@@ -136,7 +136,7 @@ class Call:
     method: str
     target: bytes
     headers: RawHeaders
-    body: bytes | AsyncIterator[bytes]
+    body: Content
     head_timeout: float
     idle_timeout: float
     departure: Departure = UNWATCHED

@@ -77,6 +77,9 @@ class Unwatched:
 
 UNWATCHED = Unwatched()
 
+Content = bytes | AsyncIterator[bytes]
+"""A request's body: whole, or as it comes."""
+
 
 @frozen
 class UpstreamRequest:
@@ -88,7 +91,7 @@ class UpstreamRequest:
     method: str
     target: bytes
     headers: RawHeaders
-    body: bytes | AsyncIterator[bytes]
+    body: Content
     idle_timeout: float
     departure: Departure = UNWATCHED
 
