@@ -20,7 +20,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.support.frozen import ROUNDS, Frozen, end_all, flooding
+from tests.support.frozen import Frozen, end_all, flooding
 
 PEACE = {0, 130}
 """Exit codes of a monitor that ended by itself."""
@@ -55,7 +55,7 @@ def main() -> None:
     else:
         whole, killed = asyncio.run(_in_tmux(options.rounds))
         failed |= _say("suspended and resumed", whole, options.rounds)
-        failed |= _say("tmux killed", killed, -(-options.rounds // ROUNDS))
+        failed |= _say("tmux killed", killed, options.rounds)
     sys.exit(1 if failed else 0)
 
 
@@ -108,7 +108,7 @@ async def _in_tmux(rounds: int) -> tuple[int, int]:
     async with flooding() as socket:
         whole = await asyncio.to_thread(_suspend, socket, rounds)
         killed = 0
-        for _ in range(-(-rounds // ROUNDS)):
+        for _ in range(rounds):
             killed += await asyncio.to_thread(_kill, socket)
     return whole, killed
 

@@ -69,9 +69,11 @@ async def flooding() -> AsyncIterator[Path]:
         seq = 0
         with suppress(OSError):
             while not (reader.at_eof() or writer.is_closing()):
+                told = bytearray()
                 for event in everything(f"round {seq}"):
                     seq += 1
-                    writer.write(encode(Envelope(seq, START, event)))
+                    told += encode(Envelope(seq, START, event))
+                writer.write(told)
                 await writer.drain()
                 await asyncio.sleep(0.1)
         writer.close()
