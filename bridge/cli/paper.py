@@ -18,8 +18,17 @@ from attrs import frozen
 
 Colour = Literal["green", "yellow", "red", "bright_black"]
 
-PrintedCell = str | tuple[str, Colour]
-"""A cell's text, and its colour where it has one."""
+
+@frozen
+class PrintedName:
+    """A text of which the `end` stays where there is no room for all: `Claud… 12`."""
+
+    start: str
+    end: str
+
+
+PrintedCell = str | tuple[str, Colour] | PrintedName
+"""A cell's text, with its colour where it has one."""
 
 GAP = 2
 
@@ -94,14 +103,24 @@ class PrintedColumn:
 
 def table(columns: Sequence[PrintedColumn], rows: Iterable[Sequence[PrintedCell]], on: Paper) -> Iterator[str]:
     """The titles, and the rows under them."""
-    whole = [[cell if isinstance(cell, tuple) else (cell, None) for cell in row] for row in rows]
+    whole = [list(row) for row in rows]
     widths = [
-        max([cells(column.title), *(cells(row[index][0]) for row in whole)]) for index, column in enumerate(columns)
+        max([cells(column.title), *(cells(_text_of(row[index])) for row in whole)])
+        for index, column in enumerate(columns)
     ]
     kept = _fit(columns, widths, on.width)
-    yield _line([(columns[index], columns[index].title, None, widths[index]) for index in kept], on)
+    yield _line([(columns[index], columns[index].title, widths[index]) for index in kept], on)
     for row in whole:
-        yield _line([(columns[index], *row[index], widths[index]) for index in kept], on)
+        yield _line([(columns[index], row[index], widths[index]) for index in kept], on)
+
+
+def _text_of(cell: PrintedCell) -> str:
+    match cell:
+        case PrintedName():
+            return cell.start + cell.end
+        case (text, _):
+            return text
+    return cell
 
 
 def _fit(columns: Sequence[PrintedColumn], widths: list[int], room: int | None) -> list[int]:
@@ -124,10 +143,11 @@ def _fit(columns: Sequence[PrintedColumn], widths: list[int], room: int | None) 
     return kept
 
 
-def _line(row: list[tuple[PrintedColumn, str, Colour | None, int]], on: Paper) -> str:
+def _line(row: list[tuple[PrintedColumn, PrintedCell, int]], on: Paper) -> str:
     parts = []
-    for number, (column, text, colour, width) in enumerate(row):
-        shown = cut(text, width)
+    for number, (column, cell, width) in enumerate(row):
+        shown = cut(_text_of(cell), width, cell.end if isinstance(cell, PrintedName) else "")
+        colour = cell[1] if isinstance(cell, tuple) else None
         pad = " " * (width - cells(shown))
         coloured = click.style(shown, fg=colour) if colour and on.colours else shown
         last = number == len(row) - 1
@@ -135,24 +155,21 @@ def _line(row: list[tuple[PrintedColumn, str, Colour | None, int]], on: Paper) -
     return (" " * GAP).join(parts).rstrip()
 
 
-def cut(text: str, width: int) -> str:
-    """The text in so many cells, with an ellipsis where it ends."""
+def cut(text: str, width: int, end: str = "") -> str:
+    """The text in so many cells, with an ellipsis where something is left out: before its `end`, which stays where
+    that leaves room for anything else."""
     if cells(text) <= width:
         return text
-    kept, used = [], 0
-    for character in text:
-        used += cells(character)
-        if used > width - 1:
-            break
-        kept.append(character)
-    return "".join(kept).rstrip() + "…"
+    if end and cells(end) < width - 1:
+        return cut(text.removesuffix(end), width - cells(end)) + end
+    return text[: longest_start(text, width - 1)].rstrip() + "…"
 
 
 def folded(text: str, width: int | None, indent: int) -> Iterator[str]:
     """One line as lines of so many cells, all but the first indented; between words where there are any."""
     rest = text
     while width is not None and cells(rest) > width:
-        fits = _longest_start(rest, width)
+        fits = longest_start(rest, width)
         space = rest.rfind(" ", indent + 1, fits + 1)
         end = space if space > 0 else max(fits, indent + 1)
         yield rest[:end].rstrip()
@@ -160,7 +177,7 @@ def folded(text: str, width: int | None, indent: int) -> Iterator[str]:
     yield rest
 
 
-def _longest_start(text: str, width: int) -> int:
+def longest_start(text: str, width: int) -> int:
     """How many characters of it go into so many cells."""
     used = 0
     for number, character in enumerate(text):

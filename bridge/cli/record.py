@@ -57,19 +57,24 @@ def history(context: click.Context, /, as_json: bool, **filters: Any) -> None:
     """Past interceptions, newest first."""
     from datetime import UTC, datetime
 
+    from bridge.cli.names import session_of
     from bridge.cli.paper import paper
     from bridge.cli.tables import interception_table
     from bridge.record.export import json_lines
     from bridge.record.history import Filter, interceptions
+    from bridge.record.names import SessionNames
 
+    now, called = datetime.now(UTC), SessionNames()
     names = ("since", "model", "client", "session", "provider", "outcome", "text", "limit")
     with _record(context) as database:
         rows = interceptions(database, Filter(**{name: filters[name] for name in names}))
+        if not as_json and any(row["session_id"] or row["correlating_tool_call_id"] for row in rows):
+            called.take_record(database, now)
     if as_json:
         _write(json_lines(rows))
     elif rows:
         on = paper()
-        on.put_whole(interception_table(rows, on, datetime.now(UTC)))
+        on.put_whole(interception_table(rows, on, now, lambda row: session_of(row, called, on)))
     else:
         click.echo("No interception matches.", err=True)
 
@@ -155,25 +160,32 @@ def stats(
 @click.pass_context
 def sessions(context: click.Context, /, since: datetime | None, limit: int, as_json: bool, **_: Any) -> None:
     """Agents' sessions as a tree with their agents, those that asked last first."""
+    from datetime import UTC, datetime
+
     import orjson
 
+    from bridge.cli.names import snapshot_requests
     from bridge.cli.paper import paper
     from bridge.cli.session_tree import session_table, session_trees
     from bridge.events.client import NoBridge, read_snapshot
     from bridge.events.times import format_time
     from bridge.record.database import RecordError
+    from bridge.record.names import SessionNames
     from bridge.record.sessions import latest
 
     settings = settings_from(context).settings
     begin = format_time(since) if since else ""
-    recorded, snapshot = {}, None
+    recorded, snapshot, names = {}, None, SessionNames()
     try:
         snapshot = read_snapshot(settings.server.socket)
+        names.take_snapshot(snapshot_requests(snapshot.interceptions))
     except NoBridge as error:  # then nobody does anything just now
         click.echo(f"clearspan: {error}; what the record knows:", err=True)
     try:
         with _record(context) as database:
             recorded = latest(database, begin, limit)
+            if not as_json:
+                names.take_record(database, datetime.now(UTC))
     except RecordError as error:
         if snapshot is None:
             raise
@@ -185,7 +197,7 @@ def sessions(context: click.Context, /, since: datetime | None, limit: int, as_j
         return
     if trees:
         on = paper()
-        on.put_whole(session_table(trees, on))
+        on.put_whole(session_table(trees, on, names))
     else:
         click.echo("No session yet.", err=True)
 

@@ -10,12 +10,14 @@ from collections.abc import Iterable, Iterator
 from operator import itemgetter
 from typing import Any
 
+from bridge.cli.names import full_name
 from bridge.cli.paper import Paper, PrintedColumn, table
 from bridge.cli.tables import RecordRow, count, dollars, local_time
 from bridge.events.entries import Interception, Tokens
 from bridge.events.times import format_time
 from bridge.events.values import cost_mark
 from bridge.events.wire import Snapshot
+from bridge.record.names import SessionNames
 from bridge.terminal_text import visible_start as visible
 from monitor.state.phase import phase
 
@@ -144,8 +146,8 @@ def _is_below(name: str | None, parent: str | None, nodes: dict[str | None, Any]
 
 
 SESSIONS = (
-    PrintedColumn("SESSION", least=12),
-    PrintedColumn("WHO", goes=2, least=8),
+    PrintedColumn("SESSION", least=20),
+    PrintedColumn("ID", goes=8),
     PrintedColumn("STATE"),
     PrintedColumn("REQUESTS", right=True, goes=4),
     PrintedColumn("IN", right=True, goes=6),
@@ -155,33 +157,37 @@ SESSIONS = (
     PrintedColumn("LAST", goes=7),
     PrintedColumn("LAST WORDS", goes=1, least=16),
 )
+"""A name may lose its first words, and never its number; an id that is cut is of no use to anybody."""
 
 
-def session_table(trees: Iterable[RecordRow], on: Paper) -> Iterator[str]:
+def session_table(trees: Iterable[RecordRow], on: Paper, names: SessionNames) -> Iterator[str]:
     """Sessions, one a line, with their agents below where there are several."""
     rows: list[tuple[str, ...]] = []
     for tree in trees:
-        rows.append(_row(tree["session_id"], tree["client"], tree))
+        client, session_id = tree["client"], tree["session_id"]
+        rows.append(_row(full_name(names.called(client, session_id), client, session_id), session_id, tree))
         if tree["agents"][1:] or tree["agents"][0]["agents"]:
             rows += _agent_rows(tree["agents"], "")
     return table(SESSIONS, rows, on)
 
 
 def _agent_rows(agents: list[RecordRow], indent: str) -> Iterator[tuple[str, ...]]:
+    """An agent is called by its id, and by what it is for where its client says that."""
     for place, agent in enumerate(agents, 1):
         last = place == len(agents)
         branch, below = ("└ ", "  ") if last else ("├ ", "│ ")
         name = agent["agent_id"] or "main agent"
-        yield _row(f"{indent}{branch}{name}", agent["agent_type"] or "", agent)
+        kind = f" · {agent['agent_type']}" if agent["agent_type"] else ""
+        yield _row(f"{indent}{branch}{name}{kind}", "", agent)
         yield from _agent_rows(agent["agents"], indent + below)
 
 
-def _row(name: str, who: str, sums: RecordRow) -> tuple[str, ...]:
+def _row(name: str, session_id: str, sums: RecordRow) -> tuple[str, ...]:
     tokens = sums["tokens"]
     words = " ".join((sums["last_words"] or "").split())
     cells = (
         name,
-        who,
+        session_id,
         sums["state"],
         f"{sums['requests']:,}",
         count(tokens["input"] + tokens["cache_read_input"] + tokens["cache_write_input"]),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 from typing import Any
 
@@ -24,7 +24,7 @@ AGO_S = 20 * 3_600
 HISTORY = (
     PrintedColumn("ID"),
     PrintedColumn("STARTED"),
-    PrintedColumn("CLIENT", goes=4, least=8),
+    PrintedColumn("SESSION", goes=4, least=8),
     PrintedColumn("MODEL", goes=5, least=12),
     PrintedColumn("OUTCOME"),
     PrintedColumn("STATUS", right=True, goes=9),
@@ -39,33 +39,32 @@ HISTORY = (
 OUTCOMES: dict[str, Colour] = {"failed": "red", "rejected": "yellow", "cancelled": "bright_black"}
 
 
-def interception_table(rows: Iterable[RecordRow], on: Paper, now: datetime) -> Iterator[str]:
-    """Interceptions, one a line. A person reads how long ago they were, a program when."""
-    return table(HISTORY, (_interception_row(interception, on, now) for interception in rows), on)
+def interception_table(
+    rows: Iterable[RecordRow], on: Paper, now: datetime, session: Callable[[RecordRow], PrintedCell]
+) -> Iterator[str]:
+    """Interceptions, one a line. A person reads how long ago they were, a program when; `session` says what the session
+    of each is called."""
+    return table(HISTORY, (_interception_row(each, on, now, session(each)) for each in rows), on)
 
 
-def _interception_row(interception: RecordRow, on: Paper, now: datetime) -> tuple[PrintedCell, ...]:
+def _interception_row(interception: RecordRow, on: Paper, now: datetime, session: PrintedCell) -> list[PrintedCell]:
     prompt = interception["prompt"] or ("" if interception["error"] is None else f"! {interception['error']}")
     started, outcome = interception["started_at"], interception["outcome"] or "running"
-    cells = (
-        interception["id"][:8],
+    tone = OUTCOMES.get(outcome)
+    return [
+        visible(interception["id"][:8]),
         ago(started, now) if on.is_terminal else local_time(started),
-        interception["client"],
-        _model(interception),
-        outcome,
+        session,
+        visible(_model(interception)),
+        (outcome, tone) if tone else outcome,
         str(interception["status"] or "-"),
         str(interception["attempts"] or "-"),
         seconds(interception["duration_ms"]),
         count(_input_tokens(interception)),
         count(interception["output"]),
         _cost(interception),
-        textwrap.shorten(prompt, on.width or PROMPT_WIDTH, placeholder="…"),
-    )
-    tone = OUTCOMES.get(outcome)
-    return tuple(
-        (visible(cell), tone) if tone and column.title == "OUTCOME" else visible(cell)
-        for column, cell in zip(HISTORY, cells, strict=True)
-    )
+        visible(textwrap.shorten(prompt, on.width or PROMPT_WIDTH, placeholder="…")),
+    ]
 
 
 def _model(interception: RecordRow) -> str:

@@ -1,66 +1,39 @@
-"""What sessions are called: the client, a number among its sessions, and the first words of what it was asked.
+"""What sessions are called, for as long as anything of them is known, whatever comes or goes beside them.
 
-A name stays with its session for as long as anything of it is known, whatever comes or goes beside it: people speak of
-`Codex 2`, and it must not become another one. So the names of before are handed in, and what is new gets the lowest
-number that is free. That number, and the first prompt, outlive the requests that are forgotten: sums and ledgers of
-keys still tell of them.
+The rule is the bridge's own (`bridge.events.names`), and the commands name by it too. People speak of `Codex 2`, and it
+must not become another one, so the names of before are handed in. A session's number, and its first prompt, outlive the
+requests that are forgotten: sums and ledgers of keys still tell of them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
-from attrs import Factory, define, evolve, frozen
+from attrs import Factory, define
 
-from monitor.state.sessions import Session, SessionAgent, id_of
+from bridge.events.names import Name, id_of, name_the_day, number_sessions
+from monitor.state.sessions import Session, SessionAgent
 
-PROMPT = 200
-"""Characters of a prompt that its first words are taken from."""
+__all__ = ["REMEMBERED", "Name", "Roster", "name_sessions"]
 
 REMEMBERED = 500
 """Sessions whose names are kept though none of their requests is known any more; more than a day's sums tell apart."""
-
-
-@frozen
-class Name:
-    """`words` are on one line, of any characters at all; without a prompt they are the end of the session's id."""
-
-    client: str
-    number: int
-    words: str
-    asked: bool = False
-    """Whether the words are a prompt's."""
 
 
 def name_sessions(found: Iterable[Session], before: dict[str, Name]) -> dict[str, Name]:
     """The name of each session, by its id; `before` are the names so far, and stay where their sessions have ids of
     their own."""
     found = list(found)
-    here = {session.id for session in found}
-    gone = [id_ for id_ in before if id_ not in here]
-    kept = set([id_ for id_ in gone if id_.startswith(id_of("", "").rstrip())][-REMEMBERED:])
-    names = {id_: name for id_, name in before.items() if id_ in here or id_ in kept}
-    taken = {(name.client, name.number) for name in names.values()}
-    for session in found:
-        name = names.get(session.id)
-        if name is None:
-            number = 1
-            while (session.client, number) in taken:
-                number += 1
-            taken.add((session.client, number))
-            name = Name(session.client, number, (session.session_id or session.requests[0].id)[-4:])
-        if not name.asked and (words := first_words(session)):
-            name = evolve(name, words=words, asked=True)
-        names[session.id] = name
+    names = _still_known(found, before)
+    number_sessions(found, names)
     return names
 
 
-def first_words(session: Session) -> str:
-    """The beginning of the first thing that it was asked, on one line; of its main agent, if that was asked at all."""
-    asked = [request for request in session.requests if request.prompt]
-    main = [request for request in asked if request.started.agent_id is None]
-    first = next(iter(main or asked), None)
-    return " ".join(first.prompt[:PROMPT].split()) if first is not None and first.prompt else ""
+def _still_known(found: list[Session], before: dict[str, Name]) -> dict[str, Name]:
+    here = {session.id for session in found}
+    gone = [id_ for id_ in before if id_ not in here]
+    kept = set([id_ for id_ in gone if id_.startswith(id_of("", "").rstrip())][-REMEMBERED:])
+    return {id_: name for id_, name in before.items() if id_ in here or id_ in kept}
 
 
 @define
@@ -88,10 +61,8 @@ class Roster:
     def learn(self, found: Iterable[Session]) -> None:
         """Takes in sessions of which only sums are kept, and what any was asked first: who comes later can't know."""
         found = list(found)
-        self.names = name_sessions([*self.sessions, *found], self.names)
-        for session in found:
-            if words := first_words(session):
-                self.names[session.id] = evolve(self.names[session.id], words=words, asked=True)
+        self.names = _still_known([*self.sessions, *found], self.names)
+        name_the_day(found, self.names)
 
     def called(self, client: str, session_id: str) -> Name | None:
         """What the session of that client and id is called, where it was ever known."""

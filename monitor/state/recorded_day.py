@@ -8,25 +8,20 @@ once, whoever told of it first; one that ran when the connection was lost is cou
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from attrs import Factory, define
 
 from bridge.events.entries import Interception
+from bridge.events.names import MOST, PAGE, PROMPT, SPAN, first_asked, id_of
 from bridge.events.picture import Picture
 from bridge.events.wire import History
 from monitor.state.key_ledger import KeyLedger
-from monitor.state.names import PROMPT, Roster
-from monitor.state.sessions import id_of, sessions
+from monitor.state.names import Roster
+from monitor.state.sessions import sessions
 from monitor.state.usage import UsageHistory
 
-PAGE = 50
-"""Requests asked for at a time: what comes is read between two frames."""
-
-SPAN = timedelta(hours=24)
-
-MOST = 10_000
-"""Requests read at one attach; where a day has more, the totals say since when they are."""
+__all__ = ["MOST", "PAGE", "RecordedDay"]
 
 
 @define
@@ -103,8 +98,9 @@ class RecordedDay:
             return
         name = id_of(request.started.client, session_id)
         later = self._asked.get(name)
-        is_main, knows_main = request.started.agent_id is None, later and later.started.agent_id is None
-        if later is None or (request.prompt and (is_main or not (knows_main and later.prompt))):
+        known = [request] if later is None else [request, later]
+        first = first_asked(known, lambda each: each.started.agent_id is None, lambda each: each.prompt) or known[-1]
+        if first is request:
             self._asked[name] = Interception(
                 request.started, request.started_at, prompt=(request.prompt or "")[:PROMPT]
             )

@@ -1,8 +1,7 @@
 """Agent sessions, and the agents in them: the requests that belong together, so that they can be read as one story.
 
-Requests with the same client and session are together. Without a session id, a request belongs to the one whose tool
-call it answers (`correlating_tool_call_id`), or else stands alone. In a session each agent has a story of its own: the
-main one, which has no id, and those that it, or one of them, gave work to.
+Which requests belong together is the bridge's own rule (`bridge.events.names`). In a session each agent has a story of
+its own: the main one, which has no id, and those that it, or one of them, gave work to.
 
 `Panes` says which agents lie open side by side: one in each pane, chosen by hand or, while following, by what goes on.
 Following is calm: an agent that is still running keeps its pane; one that is over makes room for one that runs.
@@ -15,6 +14,9 @@ from collections.abc import Iterable
 from attrs import Factory, define
 
 from bridge.events.entries import Interception
+from bridge.events.names import SessionIds, first_asked, id_of, tail_of, words_of
+
+__all__ = ["Panes", "Session", "SessionAgent", "id_of", "sessions"]
 
 
 @define(eq=False)
@@ -66,6 +68,16 @@ class Session:
         """Its newest request."""
         return self.requests[-1]
 
+    @property
+    def tail(self) -> str:
+        """What is shown in the place of its first words, where nothing is known that it was asked."""
+        return tail_of(self.session_id or self.requests[0].id)
+
+    def first_words(self) -> str:
+        """The beginning of the first thing that it was asked; empty where that is not known."""
+        first = first_asked(self.requests, lambda each: each.started.agent_id is None, lambda each: each.prompt)
+        return "" if first is None else words_of(first.prompt)
+
     def agents(self) -> list[SessionAgent]:
         """Its agents, each followed by those that it gave work to; the main one first."""
         found: dict[str | None, SessionAgent] = {}
@@ -98,27 +110,17 @@ class Session:
         return ordered + [agent for agent in found.values() if agent.id not in placed]  # each the other's parent
 
 
-def id_of(client: str, session_id: str) -> str:
-    """A session's id, as we name it, by what its requests say."""
-    return f"session {client} {session_id}"
-
-
 def sessions(requests: Iterable[Interception]) -> list[Session]:
     """All sessions, in the order in which they began: their places are stable while one reads."""
     found: dict[str, Session] = {}
-    callers: dict[tuple[str, str], str] = {}  # client and tool call: the session that made the call
+    ids = SessionIds()
     for request in requests:
-        if request.started.session_id:
-            key = id_of(request.started.client, request.started.session_id)
-        else:
-            key = callers.get(
-                (request.started.client, request.started.correlating_tool_call_id or ""), f"request {request.id}"
-            )
-        session = found.setdefault(key, Session(key, request.started.client, request.started.session_id))
+        started = request.started
+        key = ids.of(request.id, started.client, started.session_id, started.correlating_tool_call_id)
+        session = found.setdefault(key, Session(key, started.client, started.session_id))
         session.requests.append(request)
         for tool in request.tools:
-            if tool.tool_call_id:
-                callers[request.started.client, tool.tool_call_id] = key
+            ids.note_call(started.client, tool.tool_call_id, key)
     return list(found.values())
 
 

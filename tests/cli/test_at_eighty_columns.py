@@ -147,6 +147,10 @@ async def test_no_line_goes_over_the_end_and_numbers_stand_in_columns() -> None:
         assert len(lines) > 2, f"{command} says little: {lines}"
         _check_columns(lines, NUMBERS.get(command.split()[0], ()))
     assert any("sk-d...k004" in line for line in sessions["stats --by key"])
+    called = {re.split("  +", line)[2] for line in sessions["history"][1:] if line}
+    assert called == {"Codex 1", "OpenAI… 1"}  # a number stays
+    called = {line.partition(" · ")[0] for line in sessions["sessions"][1:] if line}
+    assert called == {"Codex 1", "OpenAI SDK 1"}
     assert any("cooling" in line for line in sessions["keys"])
     assert any("dead" in line for line in sessions["keys"])
     assert any("thought" in line.lower() for line in tail)

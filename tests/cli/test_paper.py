@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.cli.paper import Paper, PrintedCell, PrintedColumn, cells, cut, folded, plain, table
+from bridge.cli.paper import Paper, PrintedCell, PrintedColumn, PrintedName, cells, cut, folded, plain, table
 from bridge.cli.summary import summary
 from bridge.cli.tables import ago, totals_table
 from bridge.events.picture import Picture
@@ -41,6 +41,20 @@ def test_where_there_is_less_room_a_text_gives_way_as_far_as_it_may_and_then_col
         "日本語の名前         5  y          zz",
     ]
     assert list(table(COLUMNS, ROWS, Paper(width=20)))[:2] == ["NAME           COUNT", "a long name…   1,234"]
+
+
+def test_a_name_that_is_cut_keeps_its_end() -> None:
+    names: list[PrintedCell] = [PrintedName("Claude Code", " 12"), PrintedName("Codex", " · 3x7f"), "Claude Code"]
+    rows = [(name, str(number)) for number, name in enumerate(names, 1)]
+    columns = (PrintedColumn("SESSION", least=6), PrintedColumn("COUNT", right=True))
+    assert list(table(columns, rows, Paper(width=20)))[1] == "Claude Co… 12      1"
+    assert list(table(columns, rows, Paper(width=17))) == [
+        "SESSION     COUNT",
+        "Claude… 12      1",
+        "Co… · 3x7f      2",
+        "Claude Co…      3",
+    ]
+    assert cut("Claude Code 12", 4, " 12") == "Cla…"  # of which nothing but its end would be left
 
 
 def test_a_line_that_is_too_long_goes_on_below() -> None:

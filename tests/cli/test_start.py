@@ -42,12 +42,17 @@ def test_short_commands_wait_for_no_server(words: tuple[str, ...]) -> None:
 def test_who_is_told_the_socket_waits_for_no_settings() -> None:
     loaded = loaded_by(command("keys", "--socket", "/nowhere"))
     assert "bridge.cli.key_tables" in loaded
-    assert not loaded & {"bridge.config.load", "bridge.config.settings", "bridge.providers.kinds"}
+    assert not loaded & {
+        "bridge.events.names",
+        "bridge.config.load",
+        "bridge.config.settings",
+        "bridge.providers.kinds",
+    }
 
 
 def test_the_past_is_read_without_the_events() -> None:
-    loaded = loaded_by("import bridge.cli.tables, bridge.record.history, bridge.record.export")
-    assert not loaded & {"trio", "bridge.events.wire", "bridge.events.picture"}
+    loaded = loaded_by("import bridge.cli.tables, bridge.record.history, bridge.record.names, bridge.record.export")
+    assert not loaded & {"trio", "bridge.events.wire", "bridge.events.picture", "bridge.events.entries"}
 
 
 def test_a_bridge_leaves_out_what_its_libraries_would_load_for_others() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import trio
 from bridge.cli.paper import Paper
 from bridge.cli.session_tree import DEEPEST, session_table, session_trees
 from bridge.config.settings import RecordSettings, Seconds
+from bridge.record.names import SessionNames
 from tests.record.commands import printed, run
 from tests.support.dialects import DIALECTS
 from tests.support.record_desk import FOR_EVER, rows
@@ -69,10 +71,13 @@ async def test_sessions_are_trees_with_the_sums_of_stats(tmp_path: Path) -> None
         assert (tree["requests"], tree["failed"]) == (row["interceptions"], row["failed"])
         assert tree["tokens"] == {name: row[name] for name in tree["tokens"]}
         assert tree["cost_usd"] == (None if row["cost_usd"] is None else pytest.approx(row["cost_usd"]))
-    lines = [line.split() for line in text.splitlines()]
-    assert [line[:2] for line in lines[1:3]] == [["s-2", "Unknown"], ["s-1", "Unknown"]]
-    assert lines[3][:3] == ["└", "main", "agent"]
-    assert "  └ a-1" in text
+    lines = [re.split("  +", line) for line in text.splitlines()]
+    assert [line[:2] for line in lines[1:3]] == [
+        ["Unknown 2 · Why is the job slow on Mond…", "s-2"],
+        ["Unknown 1 · Why is the job slow on Mond…", "s-1"],
+    ]
+    assert lines[3][0] == "└ main agent"
+    assert "  └ a-1 · Explore  " in text
     assert "    └ a-2" in text
     stopped = run(tmp_path, "sessions", "--socket", str(tmp_path / "nobody"), "--json")
     assert "no bridge answers" in stopped.stderr
@@ -170,7 +175,7 @@ def test_a_chain_of_agents_without_end_is_shown() -> None:
     chain = [agent(f"{number:04}", f"{number - 1:04}" if number else None) for number in range(2000)]
     [tree] = session_trees({"s": chain}, None)
     assert orjson.dumps(tree)
-    lines = list(session_table([tree], Paper()))
+    lines = list(session_table([tree], Paper(), SessionNames()))
     assert len(lines) == 2 + len(chain)
     assert max(len(line) - len(line.lstrip(" │├└")) for line in lines) <= 2 * DEEPEST + 2
     assert "\x1b" not in "".join(lines)
