@@ -7,7 +7,7 @@ is written down here, so that every picture is the same on every machine.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from uuid import NAMESPACE_URL, uuid5
 
@@ -152,10 +152,19 @@ def _story(beginning: str) -> Story:
     return next(story for role in roles() for story in role.stories if story.prompt.startswith(beginning))
 
 
-def messages() -> list[Message]:
-    """What a subscriber hears from the bridge's start to `LAST_S`: `hello`, `snapshot`, events."""
+def last_plays(agent: Agent) -> Iterator[Play]:
+    """What one agent asks in the part that the pictures are about."""
+    return (play for play in plays() if play.at > NOW_S and play.agent == agent)
+
+
+def messages(played: Iterable[Play] | None = None) -> list[Message]:
+    """What a subscriber hears from the bridge's start to `LAST_S`: `hello`, `snapshot`, events of those requests.
+
+    None: of all.
+    """
+    asked = plays() if played is None else played
     keys = [(at + NOW_S * (at > 0), event) for at, event in _keys()]
-    timeline = sorted([*keys, *(timed for play in plays() for timed in _events(play))], key=lambda timed: timed[0])
+    timeline = sorted([*keys, *(timed for play in asked for timed in _events(play))], key=lambda timed: timed[0])
     hello = Hello(1, "0.1.0", 4242, "http://127.0.0.1:8484", BEGAN)
     heard: list[Message] = [hello, Snapshot.of(Picture(), 0, BEGAN)]
     for seq, (at, event) in enumerate((timed for timed in timeline if timed[0] <= LAST_S), 1):
