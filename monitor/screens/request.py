@@ -45,7 +45,8 @@ class RequestScreen(View):
     )
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "back", "Back"),
-        Binding("left,h", "another(-1)", "Request", key_display="←→"),
+        Binding("left", "another(-1)", "Request", key_display="←→"),
+        Binding("h", "another(-1)", "Request", key_display="h l"),  # what is left of them in a replay
         Binding("right,l", "another(1)", "Next request", show=False),
         Binding("less_than_sign", "turn(-1)", "Turn", key_display="<>"),
         Binding("greater_than_sign", "turn(1)", "Next turn", show=False),

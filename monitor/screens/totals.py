@@ -43,7 +43,8 @@ class TotalsScreen(View):
     )
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "list", "List", key_display="⏎"),
-        Binding("left,h", "window(-1)", "Window", key_display="←→"),
+        Binding("left", "window(-1)", "Window", key_display="←→"),
+        Binding("h", "window(-1)", "Window", key_display="h l"),  # what is left of them in a replay
         Binding("right,l", "window(1)", "Longer", show=False),
         Binding("tab", "table(1)", "Table"),
         Binding("shift+tab", "table(-1)", "Table before", show=False),

@@ -87,8 +87,8 @@ class Rows(_Mixin):
         return super().refresh(*regions, repaint=repaint, layout=layout, recompose=recompose)
 
 
-class ScrolledRows(Rows, ScrollView):
-    """Rows of which some are in view."""
+class ScrolledRows(Rows, ScrollView, inherit_bindings=False):
+    """Rows of which some are in view. Nothing in it is wider than it is, so the arrows to both sides are the view's."""
 
     takes_room = False
     """Whether the layout gives it as much room as it has lines."""
