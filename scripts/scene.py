@@ -88,6 +88,9 @@ CLAUDE_CODE = Agent(
 CURSOR = Agent("Cursor", "gpt-5.5", "c9d4aa10-0f3e", "connect-es/1.6.1", api="chat_completions")
 SCRIPT = Agent("OpenAI SDK", "gpt-5.4-mini", "", "OpenAI/Python 2.21.0", api="chat_completions", streaming=False)
 
+WINDOWS = {"gpt-5.1-codex": 400_000, "claude-opus-4-5": 200_000, "gpt-5.5": 1_000_000, "gpt-5.4-mini": 400_000}
+"""Tokens that each model takes, as the price list has it."""
+
 PATHS = {"responses": "responses", "chat_completions": "chat/completions", "messages": "messages"}
 
 
@@ -198,7 +201,7 @@ def _keys() -> Iterator[Timed]:
     yield (
         115.78,
         KeyChanged(
-            "openai", FIRST, KeyState.TEMPORARY, "rate_limited", _time(NOW_S + 140.8), "header", left(0, 18_200)
+            "openai", FIRST, KeyState.TEMPORARY, "rate_limited", _time(NOW_S + 140.78), "header", left(0, 18_200)
         ),
     )
     yield 117.0, KeyChanged("openai", THIRD, KeyState.VALID, limits=left(412, 154_000))
@@ -237,7 +240,12 @@ def _events(play: Play) -> Iterator[Timed]:
     else:
         fresh, cached, output = play.used
         at += 0.02
-        yield at, TokensUsed(name, response, fresh - cached, output, cached, cost_usd=play.cost)
+        yield (
+            at,
+            TokensUsed(
+                name, response, fresh - cached, output, cached, context_window=WINDOWS[agent.model], cost_usd=play.cost
+            ),
+        )
     took, byte, token = ((moment - play.at) * 1000 for moment in (at, first_byte, first_token))
     yield at + 0.001, InterceptionEnded(name, outcome, 200, error, attempts, took, byte, token, play.used[2] * 61)
 
