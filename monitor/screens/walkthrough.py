@@ -15,6 +15,7 @@ from textual.containers import Horizontal
 from textual.timer import Timer
 
 from bridge.events.entries import Interception
+from monitor.lines import agent_tree
 from monitor.lines.chapters import CHAPTERS, what_follows
 from monitor.lines.key_table import tool_servers
 from monitor.lines.request_story import title
@@ -139,7 +140,7 @@ class WalkthroughScreen(View):
         self._picture.show(self._drawn(self._scene(request, frame)))
         self._overview.show(overview(course.steps, course.current, self._overview.size.height, course.number))
         caption = Caption(
-            title(request, frame.then),
+            title(request, frame.then, agent_tree.titles(frame.state.roster, request.id), self._text.size.width - 1),
             f"auto, {SPEEDS[self._speed]:g}x" if self._auto else "",
             self._more(),
             course.number,
