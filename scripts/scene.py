@@ -17,6 +17,7 @@ from bridge.events.picture import Picture
 from bridge.events.values import (
     Credential,
     FailureReason,
+    KeyCause,
     KeyState,
     Outcome,
     RateLimit,
@@ -179,6 +180,11 @@ def _time(at: float) -> datetime:
     return BEGAN + timedelta(seconds=round(at, 3))
 
 
+def _asked_at(at: float) -> str:
+    """The id of the request of that time in the last part."""
+    return next(play.id for play in plays() if play.at == at + NOW_S)
+
+
 def _keys() -> Iterator[Timed]:
     """The pools at the start, and how the keys fare in the last part."""
 
@@ -194,16 +200,16 @@ def _keys() -> Iterator[Timed]:
     yield 2.0, KeyChanged("openai", THIRD, KeyState.VALID, limits=left(496, 188_400))
     yield 5.5, KeyChanged("anthropic", CLAUDE, KeyState.VALID, limits=left(199, 76_200, 200))
     yield 10.0, KeyChanged("openai", FIRST, KeyState.VALID, limits=left(12, 41_000))
-    yield 16.3, KeyChanged("openai", SECOND, KeyState.PERMANENT, "unauthorized")
-    yield 52.4, KeyChanged("anthropic", RESERVE, KeyState.TEMPORARY, "overloaded", _time(NOW_S + 64.4), "default")
-    yield 64.4, KeyChanged("anthropic", RESERVE, KeyState.VALID)
+    cause = KeyCause(_asked_at(16.0), 401, "Incorrect API key provided.")
+    yield 16.28, KeyChanged("openai", SECOND, KeyState.PERMANENT, "unauthorized", cause=cause)
+    cause = KeyCause(_asked_at(52.0), 529, "Overloaded")
+    until = _time(NOW_S + 64.28)
+    yield 52.28, KeyChanged("anthropic", RESERVE, KeyState.TEMPORARY, "overloaded", until, "default", cause=cause)
+    yield 64.28, KeyChanged("anthropic", RESERVE, KeyState.VALID)
     yield 113.0, KeyChanged("anthropic", CLAUDE, KeyState.VALID, limits=left(141, 58_900, 200))
-    yield (
-        115.78,
-        KeyChanged(
-            "openai", FIRST, KeyState.TEMPORARY, "rate_limited", _time(NOW_S + 140.78), "header", left(0, 18_200)
-        ),
-    )
+    cause = KeyCause(_asked_at(115.5), 429, "Rate limit reached for gpt-5.1-codex. Please try again in 25s.")
+    until, spent = _time(NOW_S + 140.78), left(0, 18_200)
+    yield 115.78, KeyChanged("openai", FIRST, KeyState.TEMPORARY, "rate_limited", until, "header", spent, cause=cause)
     yield 117.0, KeyChanged("openai", THIRD, KeyState.VALID, limits=left(412, 154_000))
 
 
