@@ -7,7 +7,7 @@ is written down here, so that every picture is the same on every machine.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from uuid import NAMESPACE_URL, uuid5
 
@@ -17,6 +17,7 @@ from bridge.events.picture import Picture
 from bridge.events.values import (
     Credential,
     FailureReason,
+    KeyCause,
     KeyState,
     Outcome,
     RateLimit,
@@ -88,6 +89,9 @@ CLAUDE_CODE = Agent(
 CURSOR = Agent("Cursor", "gpt-5.5", "c9d4aa10-0f3e", "connect-es/1.6.1", api="chat_completions")
 SCRIPT = Agent("OpenAI SDK", "gpt-5.4-mini", "", "OpenAI/Python 2.21.0", api="chat_completions", streaming=False)
 
+WINDOWS = {"gpt-5.1-codex": 400_000, "claude-opus-4-5": 200_000, "gpt-5.5": 1_000_000, "gpt-5.4-mini": 400_000}
+"""Tokens that each model takes, as the price list has it."""
+
 PATHS = {"responses": "responses", "chat_completions": "chat/completions", "messages": "messages"}
 
 
@@ -152,10 +156,19 @@ def _story(beginning: str) -> Story:
     return next(story for role in roles() for story in role.stories if story.prompt.startswith(beginning))
 
 
-def messages() -> list[Message]:
-    """What a subscriber hears from the bridge's start to `LAST_S`: `hello`, `snapshot`, events."""
+def last_plays(agent: Agent) -> Iterator[Play]:
+    """What one agent asks in the part that the pictures are about."""
+    return (play for play in plays() if play.at > NOW_S and play.agent == agent)
+
+
+def messages(played: Iterable[Play] | None = None) -> list[Message]:
+    """What a subscriber hears from the bridge's start to `LAST_S`: `hello`, `snapshot`, events of those requests.
+
+    None: of all.
+    """
+    asked = plays() if played is None else played
     keys = [(at + NOW_S * (at > 0), event) for at, event in _keys()]
-    timeline = sorted([*keys, *(timed for play in plays() for timed in _events(play))], key=lambda timed: timed[0])
+    timeline = sorted([*keys, *(timed for play in asked for timed in _events(play))], key=lambda timed: timed[0])
     hello = Hello(1, "0.1.0", 4242, "http://127.0.0.1:8484", BEGAN)
     heard: list[Message] = [hello, Snapshot.of(Picture(), 0, BEGAN)]
     for seq, (at, event) in enumerate((timed for timed in timeline if timed[0] <= LAST_S), 1):
@@ -165,6 +178,11 @@ def messages() -> list[Message]:
 
 def _time(at: float) -> datetime:
     return BEGAN + timedelta(seconds=round(at, 3))
+
+
+def _asked_at(at: float) -> str:
+    """The id of the request of that time in the last part."""
+    return next(play.id for play in plays() if play.at == at + NOW_S)
 
 
 def _keys() -> Iterator[Timed]:
@@ -182,16 +200,16 @@ def _keys() -> Iterator[Timed]:
     yield 2.0, KeyChanged("openai", THIRD, KeyState.VALID, limits=left(496, 188_400))
     yield 5.5, KeyChanged("anthropic", CLAUDE, KeyState.VALID, limits=left(199, 76_200, 200))
     yield 10.0, KeyChanged("openai", FIRST, KeyState.VALID, limits=left(12, 41_000))
-    yield 16.3, KeyChanged("openai", SECOND, KeyState.PERMANENT, "unauthorized")
-    yield 52.4, KeyChanged("anthropic", RESERVE, KeyState.TEMPORARY, "overloaded", _time(NOW_S + 64.4), "default")
-    yield 64.4, KeyChanged("anthropic", RESERVE, KeyState.VALID)
+    cause = KeyCause(_asked_at(16.0), 401, "Incorrect API key provided.")
+    yield 16.28, KeyChanged("openai", SECOND, KeyState.PERMANENT, "unauthorized", cause=cause)
+    cause = KeyCause(_asked_at(52.0), 529, "Overloaded")
+    until = _time(NOW_S + 64.28)
+    yield 52.28, KeyChanged("anthropic", RESERVE, KeyState.TEMPORARY, "overloaded", until, "default", cause=cause)
+    yield 64.28, KeyChanged("anthropic", RESERVE, KeyState.VALID)
     yield 113.0, KeyChanged("anthropic", CLAUDE, KeyState.VALID, limits=left(141, 58_900, 200))
-    yield (
-        115.78,
-        KeyChanged(
-            "openai", FIRST, KeyState.TEMPORARY, "rate_limited", _time(NOW_S + 140.8), "header", left(0, 18_200)
-        ),
-    )
+    cause = KeyCause(_asked_at(115.5), 429, "Rate limit reached for gpt-5.1-codex. Please try again in 25s.")
+    until, spent = _time(NOW_S + 140.78), left(0, 18_200)
+    yield 115.78, KeyChanged("openai", FIRST, KeyState.TEMPORARY, "rate_limited", until, "header", spent, cause=cause)
     yield 117.0, KeyChanged("openai", THIRD, KeyState.VALID, limits=left(412, 154_000))
 
 
@@ -228,7 +246,12 @@ def _events(play: Play) -> Iterator[Timed]:
     else:
         fresh, cached, output = play.used
         at += 0.02
-        yield at, TokensUsed(name, response, fresh - cached, output, cached, cost_usd=play.cost)
+        yield (
+            at,
+            TokensUsed(
+                name, response, fresh - cached, output, cached, context_window=WINDOWS[agent.model], cost_usd=play.cost
+            ),
+        )
     took, byte, token = ((moment - play.at) * 1000 for moment in (at, first_byte, first_token))
     yield at + 0.001, InterceptionEnded(name, outcome, 200, error, attempts, took, byte, token, play.used[2] * 61)
 

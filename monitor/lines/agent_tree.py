@@ -43,6 +43,14 @@ def title(agent: SessionAgent, roster: Roster, *, roomy: bool = True) -> str:
     return f"{names.short(name)} ▸ {fmt.fit(own_name(agent), names.WORDS).rstrip()}"
 
 
+def titles(roster: Roster, request: str) -> list[str]:
+    """What the agent of that request is called, the longest first; nothing where it is not known."""
+    agent = roster.agent(request)
+    if agent is None:
+        return []
+    return [title(agent, roster), title(agent, roster, roomy=False), names.short(roster.names[agent.session])]
+
+
 def line(agent: SessionAgent, state: MonitorState, now: datetime, width: int, tone: Tone) -> Line:
     """An agent in one line of that width."""
     glyph, glyph_tone = mark(agent.last, now)

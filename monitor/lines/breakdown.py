@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Literal, cast
 
 from attrs import Factory, frozen
+from rich.cells import cell_len
 
 from bridge.events.entries import Totals
 from monitor.lines import format as fmt
@@ -95,7 +96,8 @@ def label(by: By, name: RowName, roster: Roster, room: int) -> str:
         return OTHERS
     first, second = map(fmt.one_line, name)
     if by == "keys":
-        return f"{first} {second}"
+        whole = f"{first} {second}"  # where it is cut, the end of the key stays: only that tells it from others
+        return whole if cell_len(whole) <= room else f"{fmt.fit(first, max(1, room - cell_len(second) - 2))} {second}"
     return called(roster, *name, room) if name[1] else f"{first}, no session"
 
 

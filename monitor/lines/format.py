@@ -144,12 +144,17 @@ def tokens(count: int | None) -> str:
     return f"{amount:.0f}T"
 
 
+COST = 7
+"""Cells of a column of dollars."""
+
+
 def cost(dollars: float | None, mark: str = "") -> str:
-    """Dollars, with as many places as the size deserves: $0.0004, $0.12, $1234; a mark before them takes a place."""
+    """Dollars, with as many places as the size deserves: $0.0004, $0.12, $1,234; a mark before them takes a place."""
     if dollars is None:
         return UNKNOWN
     places = 4 - len(mark) if 0 < dollars < 0.01 else 2 if dollars < 100 else 2 - len(mark) if dollars < 1_000 else 0
-    return f"{mark}${dollars:.{places}f}"
+    text = f"{mark}${dollars:,.{places}f}"
+    return text if len(text) <= COST else text.replace(",", "")
 
 
 def spent(tokens: Tokens | None) -> str:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import heapq
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 
 from attrs import frozen
+from rich.cells import cell_len
 
+from bridge.events.key_health import KeyName
 from bridge.events.values import KeyState, LimitWindow, RateLimit
 from bridge.events.vocabulary import KeyChanged
 from monitor.lines import format as fmt
@@ -21,6 +24,12 @@ from monitor.state.usage import USE_COUNT
 
 TEXT_LINES = 3
 """Lines that the provider's own words take at most."""
+
+LEAST_ELSEWHERE = 4
+"""Lines that are left below a ledger, from which on they tell of other keys."""
+
+EACH = 8
+"""Entries of another key that are looked at: with hundreds of keys a frame must stay cheap."""
 
 WORDY = 110
 """Cells from which on there is room for what an agent was asked first."""
@@ -136,9 +145,36 @@ def ledger(entries: list[LedgerEntry], roster: Roster, now: datetime, width: int
     return Ledger(tuple(lines), tuple(places))
 
 
+def elsewhere(state: MonitorState, here: KeyName, now: datetime, width: int, room: int) -> list[Line]:
+    """What happened last to all other keys, a line each below a title; nothing where `room` lines are too few."""
+    others = [name for name in state.picture.keys if name != here] if room >= LEAST_ELSEWHERE else []
+    found = [(entry.at, name, entry) for name in others for entry in state.ledger.of(name)[:EACH] if entry.at]
+    newest = heapq.nlargest(room - 2, found, key=lambda told: told[0])
+    if not newest:
+        return []
+    cells = max(len(fmt.moment(at, now)) for at, _name, _entry in newest)
+    named = {name: " ".join(map(fmt.one_line, name)) for _at, name, _entry in newest}
+    widest = max(map(cell_len, named.values()))
+    lines: list[Line] = [(), (("What happened to the others", "title"),)]
+    for _at, name, entry in newest:
+        whose: list[Span] = [(f"{fmt.fit(named[name], widest)}  ", "plain")]
+        lines.append(looks.flowed(_told(entry, state.roster, now, width, cells, whose), width)[0])
+    return lines
+
+
 def _entry(entry: LedgerEntry, roster: Roster, now: datetime, width: int, time_cells: int) -> Iterator[Line]:
+    indent = time_cells + 2
+    yield from looks.flowed(_told(entry, roster, now, width, time_cells), width, indent)
+    if entry.text:
+        yield from _words(entry.text, width, " " * indent)
+
+
+def _told(
+    entry: LedgerEntry, roster: Roster, now: datetime, width: int, time_cells: int, name: Sequence[Span] = ()
+) -> list[list[Span]]:
+    """When it was, what became of the key, until when, and whose request it was; with a key's name before that."""
     at = fmt.moment(entry.at, now) if entry.at else "before"
-    parts: list[list[Span]] = [[(fmt.fit(at, time_cells), "muted"), ("  ", "plain"), *_verdict(entry)]]
+    parts: list[list[Span]] = [[(fmt.fit(at, time_cells), "muted"), ("  ", "plain"), *name, *_verdict(entry)]]
     if entry.moved_since is not None:
         parts.append([(f"since {fmt.moment(entry.moved_since, now)}", "muted")])
     if entry.until is not None and entry.state in (KeyState.TEMPORARY, KeyState.PERMANENT):
@@ -147,10 +183,7 @@ def _entry(entry: LedgerEntry, roster: Roster, now: datetime, width: int, time_c
         if entry.source and entry.source != "check":
             until.append((f" ({fmt.one_line(entry.source)})", "muted"))
         parts.append(until)
-    indent = time_cells + 2
-    yield from looks.flowed([*parts, *_whose(entry, roster, width)], width, indent)
-    if entry.text:
-        yield from _words(entry.text, width, " " * indent)
+    return [*parts, *_whose(entry, roster, width)]
 
 
 def _verdict(entry: LedgerEntry) -> list[Span]:

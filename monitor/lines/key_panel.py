@@ -24,9 +24,10 @@ def panel(state: MonitorState, now: datetime, width: int, room: int) -> list[Lin
     Where they are more than the panel has `room` for, those in trouble come first, so that they are seen.
     """
     keys = sorted(state.picture.keys.values(), key=lambda key: key.provider)  # stable: a pool's order stays
-    if width >= WIDE and len(keys) > room:
-        keys.sort(key=lambda key: TROUBLE.index(health(key, now)))
     wide = width >= WIDE
+    heads = 0 if wide else len({key.provider for key in keys})
+    if len(keys) + heads > room:
+        keys.sort(key=lambda key: TROUBLE.index(health(key, now)))
     listed: list[Line] = []
     provider = None
     for key in keys:

@@ -41,6 +41,8 @@ class KeySheet:
     """Those that are shown, with their cells."""
     bar: int
     """Cells of a cooldown's bar."""
+    has_bars: bool
+    """Whether a bar stands before what is left in numbers."""
 
     @property
     def until_cells(self) -> int:
@@ -67,8 +69,8 @@ TITLES = {
 DROPPED = ("cost", "tokens", "until", "course", "requests", "source", "7d", "5h", "who", "failed", "uses")
 """Which column goes first where there is no room for all."""
 
-GAUGE = 10
-"""Cells of what is left in numbers; a bar before them takes five more, where the table is not narrow."""
+GAUGE, BAR = 10, 4
+"""Cells that what is left takes at least in numbers, and those of the bar before them where the table is not narrow."""
 
 FIXED = {"source": 7, "5h": 9, "7d": 9, "course": 10, "uses": 4, "failed": 4, "cost": 7, "who": 8}
 
@@ -77,7 +79,6 @@ def sheet(state: MonitorState, now: datetime, width: int) -> KeySheet:
     """Which columns the table of that width has: those that any key has something for, and that there is room for."""
     keys = state.picture.keys.values()
     bar = 8 if width >= ROOMY else 6 if width >= 50 else 3
-    gauge = GAUGE + (5 if width >= ROOMY else 0)
     ends = [at for key in keys for at in [ready_at(key, now)] if at is not None]
     far = any(abs((end - now).total_seconds()) >= fmt.DATED_S for end in ends)
     told: dict[str, Callable[[KeyChanged], object]] = {
@@ -87,7 +88,9 @@ def sheet(state: MonitorState, now: datetime, width: int) -> KeySheet:
         "7d": lambda key: key.limits.seven_days,
     }
     untold = {name for name, tells in told.items() if not any(map(tells, keys))}
-    cells = {**FIXED, "until": 16 if far else 8, "requests": gauge, "tokens": gauge}
+    bar_cells = BAR + 1 if width >= ROOMY else 0
+    gauges = {name: bar_cells + _widest(name, state, now) for name in ("requests", "tokens")}
+    cells = {**FIXED, **gauges, "until": 16 if far else 8}
     widths = {name: cells[name] for name in TITLES if name not in untold}
     room = width - HEAD - bar - 1 - LEFT
     for name in DROPPED:
@@ -96,7 +99,14 @@ def sheet(state: MonitorState, now: datetime, width: int) -> KeySheet:
         widths.pop(name, None)
     if "who" in widths:
         widths["who"] = min(WHO, widths["who"] + room - sum(each + 1 for each in widths.values()))
-    return KeySheet(state, now, looks.users(state), tuple(widths.items()), bar)
+    return KeySheet(state, now, looks.users(state), tuple(widths.items()), bar, bool(bar_cells))
+
+
+def _widest(name: str, state: MonitorState, now: datetime) -> int:
+    """Cells for what is left of that limit in numbers, of all keys."""
+    limits: Iterator[RateLimit] = (getattr(key.limits, name) for key in state.picture.keys.values())
+    numbers = (looks.gauge(limit, now, 0) for limit in limits)
+    return max([GAUGE, *(sum(len(text) for text, _tone in spans) for spans in numbers)])
 
 
 def titles(page: KeySheet) -> Line:
@@ -179,7 +189,7 @@ def _cell(name: str, cells: int, key: KeyChanged, page: KeySheet) -> list[Span]:
     match name:
         case "requests" | "tokens":
             limit: RateLimit = getattr(limits, name)
-            return looks.gauge(limit, now, 4 if cells > GAUGE else 0)
+            return looks.gauge(limit, now, BAR if page.has_bars else 0)
         case "5h" | "7d":
             return looks.window_gauge(limits.five_hours if name == "5h" else limits.seven_days, now, 4)
         case "cost":

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from datetime import datetime
 
 from attrs import frozen
+from rich.cells import cell_len
 
 from bridge.events.key_health import KeyName, PoolHealth
 from bridge.events.values import ServerState
@@ -39,7 +41,7 @@ class Table:
 def table(state: MonitorState, listing: KeyList, now: datetime, width: int, room: int = 0) -> Table:
     """What is listed, for that width; with blank lines between providers where `room` lines hold them too.
 
-    The columns' titles go where they alone are too much.
+    The columns' titles stand in the first provider's line where a line of their own is too much.
     """
     page = key_row.sheet(state, now, width)
     circuits = sorted(
@@ -61,8 +63,10 @@ def table(state: MonitorState, listing: KeyList, now: datetime, width: int, room
     if servers:
         parts.append([(line, None) for line in servers])
     spaced = sum(map(len, parts)) + len(parts) <= room
-    bare = sum(map(len, parts)) == room
+    bare = bool(parts) and sum(map(len, parts)) == room
     rows: list[tuple[Line, KeyName | None]] = [] if bare else [(key_row.titles(page), None)]
+    if bare:
+        parts[0][0] = (_before(parts[0][0][0], key_row.titles(page)), None)
     for part in parts:
         rows += [((), None), *part] if spaced and len(rows) > 1 else part
     if listing.query.strip() and not listing.pools:
@@ -99,6 +103,18 @@ def _joined(parts: list[list[Span]], width: int) -> Line:
             break
         line += more
     return tuple(looks.fitted(line, width))
+
+
+def _before(line: Line, titles: Line) -> Line:
+    """A line with those titles behind it whose whole column it leaves free."""
+    *begin, (end, tone) = line
+    bare = (*begin, (end.rstrip(), tone))
+    written = sum(cell_len(text) for text, _tone in bare)
+    heads = "".join(text for text, _tone in titles)
+    free = next((match.start() for match in re.finditer(r"(?<=  )\S", heads) if match.start() >= written + 2), None)
+    if free is None:
+        return line
+    return (*looks.fitted(bare, free), (heads[free:], "title"))
 
 
 def _circuit(circuit: CircuitChanged, width: int) -> Line:

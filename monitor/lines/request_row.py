@@ -98,7 +98,9 @@ def _time(request: Interception, now: datetime) -> Span:
 
 def _speed(request: Interception, state: MonitorState) -> Span:
     speed = tokens_per_second(request, state)
-    return (fmt.UNKNOWN if speed is None else f"{speed:.0f}"), "muted"
+    if speed is None:
+        return fmt.UNKNOWN, "muted"
+    return (f"{speed:.0f}" if speed < 10_000 else fmt.tokens(int(speed))), "muted"
 
 
 def _subject(request: Interception) -> Span:

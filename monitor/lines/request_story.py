@@ -6,7 +6,10 @@ wraps the text, which is left raw here so that it can be wrapped piece by piece 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
+
+from rich.cells import cell_len
 
 from bridge.events.entries import Attempt, Interception, Note, Thought, Tool
 from bridge.events.values import Outcome, ThoughtSource, WithheldReason
@@ -60,14 +63,22 @@ def story_blocks(request: Interception, now: datetime) -> list[Block]:
     return blocks
 
 
-def title(request: Interception, now: datetime, name: str | None = None) -> str:
-    """What stands above the story: which request, and how it goes. `name` is that of its session."""
+def title(request: Interception, now: datetime, names: Sequence[str] = (), room: int = 0) -> str:
+    """What stands above the story: which request, and how it goes.
+
+    `names` are its agent's, the longest first; the longest is taken with which all goes into `room` cells: how a
+    request goes is what one looks for. Without a room it is the first.
+    """
     glyph, _tone = mark(request)
     stands = verdict(request, now)
+    goes = f"{stands.word} {fmt.duration(request.duration_ms)}"
     if stands.quiet_s is not None:
-        return f"{name or subject(request)} · {fmt.one_line(request.id)[:8]} · {glyph} {stands.whole}"
-    time = fmt.clock(running_ms(request, now) / 1000) if request.live else fmt.duration(request.duration_ms)
-    return f"{name or subject(request)} · {fmt.one_line(request.id)[:8]} · {glyph} {stands.word} {time}"
+        goes = stands.whole
+    elif request.live:
+        goes = f"{stands.word} {fmt.clock(running_ms(request, now) / 1000)}"
+    known = names or (subject(request),)
+    whole = [f"{name} · {fmt.one_line(request.id)[:8]} · {glyph} {goes}" for name in known]
+    return next((text for text in whole if cell_len(text) <= room), whole[-1] if room else whole[0])
 
 
 def subject(request: Interception) -> str:

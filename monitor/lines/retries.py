@@ -65,17 +65,17 @@ def _asks_anew(request: Interception, before: list[Interception]) -> bool:
 def collapsed(run: Run, now: datetime) -> Block:
     """Requests that were repeated, as a line, and as one each once it is unfolded."""
     requests = run.requests
-    begins, ends = (each.started_at.astimezone(now.tzinfo) for each in (requests[0], requests[-1]))
+    begins, ends = (fmt.moment(each.started_at, now) for each in (requests[0], requests[-1]))
     line: list[Span] = [(f"↻ {len(requests)} retries", "warn")]
     line += [SEPARATOR, (_counted(_why(request) for request in requests), "bad")]
     line += [SEPARATOR, (f"turns {run.first} to {run.first + len(requests) - 1}", "muted")]
-    line += [SEPARATOR, (f"{begins:%H:%M:%S} to {ends:%H:%M:%S}", "muted")]
+    line += [SEPARATOR, (f"{begins} to {ends}", "muted")]
     hidden = tuple(_retry(request, turn, now) for turn, request in enumerate(requests, run.first))
     return Block("retries", "warn", tuple(line), hidden=hidden, turns=len(requests))
 
 
 def _retry(request: Interception, turn: int, now: datetime) -> Line:
-    parts: list[Span] = [(f"{request.started_at.astimezone(now.tzinfo):%H:%M:%S}", "plain"), (_why(request), "bad")]
+    parts: list[Span] = [(fmt.moment(request.started_at, now), "plain"), (_why(request), "bad")]
     if len(request.attempts) > 1:
         parts.append((f"{len(request.attempts)} attempts", "muted"))
     parts.append((fmt.duration(request.duration_ms), "muted"))

@@ -59,9 +59,9 @@ Answers = dict[str, CallAnswer]
 """By the id of the call."""
 
 
-Circumstances = tuple[int, ThoughtPlace | None, list[CallAnswer | None]]
+Circumstances = tuple[int, ThoughtPlace | None, list[CallAnswer | None], bool]
 """What the blocks of a request depend on beside itself: its number among the turns, which of its thoughts is explained,
-and what came of its calls."""
+what came of its calls, and whether its time has a date."""
 
 
 @define
@@ -89,7 +89,8 @@ class StoryReader:
                 continue
             place = explained if explained is not None and explained.request == first.id else None
             came = [answers.get(tool.tool_call_id or "") for tool in first.tools]
-            said = (run.first, place, came)
+            dated = (now - first.started_at).total_seconds() >= fmt.DATED_S
+            said = (run.first, place, came, dated)
             known = self._ended.get(first.id)
             if known is not None and known[0] == said and not first.live:
                 chapter = known[1]
@@ -169,9 +170,9 @@ def divider(request: Interception, turn: int, now: datetime) -> Block:
     """What stands above a turn: its number, how it went, what it cost, and what was new in its conversation."""
     stands, (glyph, tone) = verdict(request, now), mark(request, now)
     time = fmt.clock(running_ms(request, now) / 1000) if request.live else fmt.duration(request.duration_ms)
-    started = request.started_at.astimezone(now.tzinfo)
-    parts: list[Span] = [(f"{started:%H:%M:%S}", "plain")]
-    parts.append((fmt.one_line(request.started.model or request.started.path), "muted"))
+    parts: list[Span] = [(fmt.moment(request.started_at, now), "plain")]
+    asked: Span = (fmt.one_line(request.started.model or request.started.path), "muted")
+    parts.append(served_other(request) or asked)  # what matters is not at the end, where it would be cut
     if request.started.request_class:
         parts.append((fmt.one_line(request.started.request_class), "muted"))
     word = stands.whole if stands.quiet_s is not None else f"{stands.word} {time}"
@@ -179,9 +180,6 @@ def divider(request: Interception, turn: int, now: datetime) -> Block:
     if request.tokens:
         parts.append((f"{fmt.tokens(tokens_in(request))} in {fmt.tokens(request.tokens.output)} out", "muted"))
     parts += _changes(request)
-    other = served_other(request)
-    if other is not None:
-        parts.append(other)
     line: list[Span] = [(f"{glyph} ", tone), (f"turn {turn}", "strong")]
     for part in parts:
         line += [SEPARATOR, part]
@@ -194,8 +192,8 @@ def outline(request: Interception, turn: int, now: datetime) -> Line:
     thought = next((thought.text for thought in request.thoughts if thought.text), "")
     words = fmt.one_line(" ".join((thought or request.answer)[:400].split()), default="")
     tools = ", ".join(fmt.one_line(tool.tool) for tool in request.tools[:3])
-    started = request.started_at.astimezone(now.tzinfo)
-    line: list[Span] = [(f"{turn:>4} ", "strong"), (f"{glyph} ", tone), (f"{started:%H:%M:%S}", "muted")]
+    started = fmt.moment(request.started_at, now)
+    line: list[Span] = [(f"{turn:>4} ", "strong"), (f"{glyph} ", tone), (started, "muted")]
     for part in ((stands.word, "muted") if tone != "good" else None, (tools, "tool"), (words, "plain")):
         if part is not None and part[0]:
             line += [SEPARATOR, part]

@@ -22,6 +22,9 @@ from monitor.state.trace import Trace
 WIDEST_TEXT = 84
 """Cells of a line that the eye still follows."""
 
+ROOM_FOR_JSON = 8
+"""Lines that are left, from which on the event's JSON stands there unasked."""
+
 UNTOLD = "No event says so: it follows from those before it and after."
 BEFORE = "This monitor came after it, so it has not heard the event itself."
 
@@ -52,12 +55,23 @@ def explanation(
         reason = REASONS[step.kind]
         why = wrap(f"Why: {reason.why}", wide)
         lines += [((text, "muted"),) for text in why]
-        lines.append((("Code: ", "muted"), (reason.place[: wide - 6], "title")))
+        first, *others = wrap(f"Code: {reason.place}", wide)
+        lines.append((("Code: ", "muted"), (first.removeprefix("Code: "), "title")))
+        lines += [((text, "title"),) for text in others]
     if caption.more:
         lines += [((text, "live"),) for text in wrap(caption.more, wide)]
     if step.quote:
         lines += _quoted(step.quote, wide, height - len(lines))
+    left = height - len(lines) - 1
+    if _heard(step, trace) and not step.quiz and left >= ROOM_FOR_JSON:
+        lines += [(), *_cut(_json(step, trace, wide), left)]
     return lines
+
+
+def _heard(step: WalkthroughStep, trace: Trace | None) -> Envelope | None:
+    """The step's event, where there is one and this monitor heard it."""
+    entry = entry_of(step, trace) if step.event and trace is not None else None
+    return None if entry is None or entry.event is None else Envelope(entry.seq, entry.at, entry.event)
 
 
 def _head(caption: Caption, wide: int) -> list[Line]:
@@ -98,11 +112,10 @@ def _cut(lines: list[Line], left: int) -> list[Line]:
 def _json(step: WalkthroughStep, trace: Trace | None, wide: int) -> list[Line]:
     if not step.event:
         return [((text, "muted"),) for text in wrap(UNTOLD, wide)]
-    entry = None if trace is None else entry_of(step, trace)
-    if entry is None or entry.event is None:
+    heard = _heard(step, trace)
+    if heard is None:
         return [((text, "muted"),) for text in wrap(BEFORE, wide)]
-    line = encode(Envelope(entry.seq, entry.at, entry.event))
-    text = orjson.dumps(orjson.loads(line), option=orjson.OPT_INDENT_2).decode()
+    text = orjson.dumps(orjson.loads(encode(heard)), option=orjson.OPT_INDENT_2).decode()
     return [((part, "answer"),) for row in text.split("\n") for part in wrap(row, wide)]
 
 

@@ -138,6 +138,22 @@ class Course:
         self.request, self.steps, self.requests = None, [], []
         self.go(0)
 
+    def has_another(self, state: MonitorState) -> bool:
+        """Whether a request came after this one, or before it."""
+        return self.request is not None and len(state.picture.interceptions) > 1
+
+    def has_failover(self, state: MonitorState) -> bool:
+        """Whether there is an attempt that failed to go to; in a demo there may be one to come."""
+        if self.number is not None or _failed_after(self.steps, self.current) is not None:
+            return True
+        return any(_has_failed(request) for request in self._after(state))
+
+    def _after(self, state: MonitorState) -> list[Interception]:
+        """The requests that came after this one; all, where it is forgotten."""
+        known = list(state.picture.interceptions.values())
+        ids = list(state.picture.interceptions)
+        return known[ids.index(self.request.id) + 1 if self.request is not None and self.request.id in ids else 0 :]
+
     def another(self, by: int, state: MonitorState) -> None:
         """To the request that came after this one, or before it."""
         known = state.picture.interceptions
@@ -181,15 +197,16 @@ class Course:
         if index is not None:
             self.go(index)
             return ""
-        known = list(state.picture.interceptions.values())
-        ids = [request.id for request in known]
-        after = ids.index(self.request.id) + 1 if self.request is not None and self.request.id in ids else 0
-        for request in known[after:]:
+        for request in self._after(state):
             index = _failed_after(steps(request, state.trace(request.id)), -1)
             if index is not None:
                 self._turn_to(request, state, index)
                 return ""
         return NONE_AFTER
+
+
+def _has_failed(request: Interception) -> bool:
+    return any(attempt.reason is not None for attempt in request.attempts)
 
 
 def _failed_after(those: list[WalkthroughStep], current: int) -> int | None:

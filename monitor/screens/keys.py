@@ -163,7 +163,9 @@ class KeysScreen(View):
         self._ledger = key_details.ledger(self._entries, roster, frame.now, width)
         self._entry = min(self._entry, max(0, len(self._entries) - 1))
         chosen = self._ledger.places[self._entry] if self._entries else range(0)
-        self.history.show(self._ledger.lines, chosen)
+        left = self.history.scrollable_content_region.height - len(self._ledger.lines)
+        others = key_details.elsewhere(frame.state, (key.provider, key.key), frame.now, width, left)
+        self.history.show([*self._ledger.lines, *others], chosen)
         self.history.entitle(f"What happened to {fmt.one_line(key.provider)} {fmt.one_line(key.key)}")
 
     def _settle(self) -> None:

@@ -19,11 +19,19 @@ from monitor.state.request_list import Listing
 from monitor.state.state import Status
 from monitor.widgets.empty_state import EmptyState
 from monitor.widgets.keys import KeysPanel
+from monitor.widgets.panel import ROUND_TITLE
 from monitor.widgets.requests import RequestTable
-from monitor.widgets.story import StoryView
+from monitor.widgets.story import MORE, StoryView
 from monitor.widgets.typed import TypedLine
 
 HINT = "words to find; client: model: session: key: state:, ! for not"
+
+
+HEAD = 2
+"""Lines of the table above its first request: its title, and those of its columns."""
+
+LEAST = 6
+"""Lines that the table has at least: it does not grow with each of the first requests."""
 
 
 class LiveScreen(View):
@@ -101,6 +109,7 @@ class LiveScreen(View):
         self.set_class(state.status is Status.CONNECTING, "-unmet")
         if blank:
             self.empty_state.show(state, frame.url, frame.place)
+        self._share_room(len(state.past.before))
         self.requests.show(state, self.listing, then)
         request = self.selected
         if request is None:
@@ -112,9 +121,18 @@ class LiveScreen(View):
         self.requests.entitle(request_row.title(self.listing) + (f" · /{query[:40]}" if query else ""))
         self.story.entitle("Nothing matches" if request is None else self._title(request, frame) + self.story.more())
 
+    def _share_room(self, before: int) -> None:
+        """Gives the table as many lines as there are requests, and the story under it the rest.
+
+        A filter and folded sessions do not count: the story stays where it is while somebody types.
+        """
+        most = max(LEAST, self.size.height * 2 // 5)
+        wanted = self.listing.total + before + bool(before) + HEAD
+        self.requests.ask_for(min(most, max(LEAST, wanted)) - 1)
+
     def _title(self, request: Interception, frame: Frame) -> str:
-        agent = frame.state.roster.agent(request.id)
-        return title(request, frame.then, agent_tree.title(agent, frame.state.roster) if agent else None)
+        room = self.story.outer_size.width - ROUND_TITLE - len(MORE)
+        return title(request, frame.then, agent_tree.titles(frame.state.roster, request.id), room)
 
     @on(RequestTable.Moved)
     def _move_selection(self, message: RequestTable.Moved) -> None:

@@ -323,11 +323,13 @@ class ReasoningScreen(View):
                 self._live_panes, self.panes = self.panes, Panes(list(self.panes.open), self.panes.at, follow=False)
                 self._player.begin(SessionReplay(session, frame.state, frame.then))
                 self.pane.action_scroll_end()
+                self.refresh_bindings()
 
     def _end_replay(self) -> None:
         """Goes back to what goes on, as it was left."""
         if self._player.end():
             self.panes = self._live_panes
+            self.refresh_bindings()
             for story in self.session_views:
                 story.action_scroll_end()
             self.post_message(self.Shown())

@@ -41,7 +41,8 @@ BINDINGS: list[BindingType] = [
     Binding("end", "steer('finish', 0)", "Go to the end", show=False, priority=True),
     Binding("plus,equals_sign", "steer('speed', 1)", "Play faster", show=False, priority=True),
     Binding("minus", "steer('speed', -1)", "Play slower", show=False, priority=True),
-    Binding("left,h", "another(-1)", "Agent", key_display="←→"),
+    Binding("left", "another(-1)", "Agent", key_display="←→"),
+    Binding("h", "another(-1)", "Agent", key_display="h l"),  # what is left of them in a replay
     Binding("right,l", "another(1)", "Next agent", show=False),
     Binding("a", "tree", "Agents"),
     Binding("s", "pick", "Find"),

@@ -22,11 +22,18 @@ from monitor.state.request_list import Listing
 from monitor.state.trace import HEAD, Trace
 from monitor.state.turn_times import turn_times, turns
 from monitor.widgets.empty_state import EmptyState
-from monitor.widgets.panel import LinesPanel
+from monitor.widgets.panel import ROUND_TITLE, LinesPanel
 from monitor.widgets.story import StoryView
 
 WIDE = 110
 """From which width on the facts have a column of their own."""
+
+
+FACTS = 5
+"""Lines of the facts where they have none, as the style sheet has it."""
+
+LEAST = 6
+"""Lines with which events, or a story, are worth their title."""
 
 
 class RequestScreen(View):
@@ -45,7 +52,8 @@ class RequestScreen(View):
     )
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "back", "Back"),
-        Binding("left,h", "another(-1)", "Request", key_display="←→"),
+        Binding("left", "another(-1)", "Request", key_display="←→"),
+        Binding("h", "another(-1)", "Request", key_display="h l"),  # what is left of them in a replay
         Binding("right,l", "another(1)", "Next request", show=False),
         Binding("less_than_sign", "turn(-1)", "Turn", key_display="<>"),
         Binding("greater_than_sign", "turn(1)", "Next turn", show=False),
@@ -90,16 +98,17 @@ class RequestScreen(View):
         self.empty_state = EmptyState()
         self.waterfall = LinesPanel(id="waterfall")
         self.story = StoryView()
+        self.panels = Container(id="panels")
         self.events = LinesPanel(tail=True, id="events")
         self.facts = LinesPanel(id="facts")
 
     def body(self) -> ComposeResult:
         yield self.empty_state
-        with Container(id="panels"):
+        with self.panels:
             yield self.waterfall
-            yield self.story
             yield self.events
             yield self.facts
+            yield self.story
 
     @property
     def at_hand(self) -> Interception | None:
@@ -138,10 +147,11 @@ class RequestScreen(View):
         else:
             bars = waterfall.bars(request, self._trace, then)
             self.waterfall.show(waterfall.lines(bars, running_ms(request, then), self.waterfall.content_width))
-            agent = frame.state.roster.agent(request.id)
-            whose = agent_tree.title(agent, frame.state.roster) if agent else None
-            self.waterfall.entitle(title(request, then, whose))
-        self.events.show(_events(request, self._trace))
+            whose = agent_tree.titles(frame.state.roster, request.id)
+            self.waterfall.entitle(title(request, then, whose, self.waterfall.outer_size.width - ROUND_TITLE))
+        told = _events(request, self._trace)
+        self._share_room(len(told))
+        self.events.show(told)
         width, wide = self.facts.content_width, self.size.width >= WIDE
         self.facts.show(request_facts.lines(request, frame.state, then, width, wide=wide))
         self.events.entitle(f"Events  {len(self._trace.entries) + self._trace.left_out}")
@@ -153,6 +163,19 @@ class RequestScreen(View):
         if offered != self._offered:
             self._offered = offered
             self.refresh_bindings()
+
+    def _share_room(self, events: int) -> None:
+        """Gives the story what the events leave, where it has no column of its own."""
+        if not self.panels.size.height:  # not laid out yet
+            return
+        beside = self.has_class("-wide")
+        left = self.panels.size.height - self.waterfall.outer_size.height
+        if self.has_class("-narrow"):
+            left -= FACTS
+        wanted = min(events + 1, max(left // 2, LEAST))
+        below = not beside and left - wanted >= LEAST
+        self.set_class(below, "-storied")
+        self.events.ask_for(wanted - 1)
 
     def _draw_turns(self, request: Interception, frame: Frame) -> None:
         requests = self._turns()

@@ -16,6 +16,9 @@ from monitor.screens.view import Frame, View
 from monitor.widgets.breakdown import BreakdownPanel
 from monitor.widgets.panel import LinesPanel
 
+COUNT = 4
+"""Tables by name."""
+
 SQUARE = 160
 """From which width on there is room for all tables, two beside two."""
 
@@ -43,7 +46,8 @@ class TotalsScreen(View):
     )
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "list", "List", key_display="⏎"),
-        Binding("left,h", "window(-1)", "Window", key_display="←→"),
+        Binding("left", "window(-1)", "Window", key_display="←→"),
+        Binding("h", "window(-1)", "Window", key_display="h l"),  # what is left of them in a replay
         Binding("right,l", "window(1)", "Longer", show=False),
         Binding("tab", "table(1)", "Table"),
         Binding("shift+tab", "table(-1)", "Table before", show=False),
@@ -62,6 +66,7 @@ class TotalsScreen(View):
         self.window = 1
         self.at = 0
         self._lists = True
+        self.panels = Container(id="totals")
         self.sums = LinesPanel(id="sums")
         self.tables = [
             BreakdownPanel("models"),
@@ -71,33 +76,39 @@ class TotalsScreen(View):
         ]
 
     def body(self) -> ComposeResult:
-        with Container(id="totals"):
+        with self.panels:
             yield self.sums
             yield from self.tables
 
-    @property
-    def room(self) -> int:
-        """How many tables are shown at once."""
+    def _room(self, lines: list[int]) -> tuple[int, bool]:
+        """How many tables are shown at once, and whether so many are whole; each has so many lines, its title too."""
         width, height = self.size
-        if width >= SQUARE or height >= ALL_TALL:
-            return len(self.tables)
-        return 2 if height >= TALL else 1
+        if width >= SQUARE:
+            return len(self.tables), False
+        left = self.panels.size.height - self.sums.outer_size.height
+        for count in (COUNT, 3, 2):
+            if all(sum(lines[first : first + count]) <= left for first in {_first(at, count) for at in range(COUNT)}):
+                return count, True
+        return (COUNT if height >= ALL_TALL else 2 if height >= TALL else 1), False
 
     def draw_body(self, frame: Frame) -> None:
         state, now = frame.state, frame.then
         self.set_class(self.size.width >= SQUARE, "-square")
         self.sums.show(totals.table(state, now, self.sums.content_width, low=self.size.height < totals.LOW))
         self.sums.entitle(f"Totals{totals.since(state, now)}")
-        window, room = totals.WINDOWS[self.window], self.room
-        first = self.at // room * room
-        for number, table in enumerate(self.tables):
+        window = totals.WINDOWS[self.window]
+        width = self.tables[self.at].content_width
+        sums = [breakdown.table(state.usage, state.roster, table.by, window, now, width) for table in self.tables]
+        room, whole = self._room([len(each.lines) + 1 for each in sums])
+        self.set_class(whole, "-whole")
+        first = _first(self.at, room)
+        for number, (table, named) in enumerate(zip(self.tables, sums, strict=True)):
             shown = first <= number < first + room
             if table.display != shown:
                 table.display = shown
             if shown:
-                sums = breakdown.table(state.usage, state.roster, table.by, window, now, table.content_width)
-                table.show_sums(sums)
-                table.entitle(f"By {table.by[:-1]} · {window.title}{self._others(room, number)}")
+                table.show_sums(named)
+                table.entitle(f"By {table.by[:-1]} · {window.title}{self._others(room) if number == self.at else ''}")
         if self.focused is None or not self.focused.display:
             self.tables[self.at].focus()
         lists = self._query() is not None
@@ -105,11 +116,9 @@ class TotalsScreen(View):
             self._lists = lists
             self.refresh_bindings()
 
-    def _others(self, room: int, number: int) -> str:
-        """Which tables Tab goes to, where they are not in view."""
-        if room == len(self.tables) or number % room:
-            return ""
-        return f" · Tab: table {number + 1} of {len(self.tables)}"
+    def _others(self, room: int) -> str:
+        """Which of the tables one is in, where Tab goes to some that are not in view."""
+        return "" if room == len(self.tables) else f" · Tab: table {self.at + 1} of {len(self.tables)}"
 
     def on_descendant_focus(self, event: events.DescendantFocus) -> None:
         if isinstance(event.widget, BreakdownPanel):
@@ -155,3 +164,8 @@ class TotalsScreen(View):
     def action_back(self) -> None:
         """Back to where one came from."""
         self.post_message(self.Left())
+
+
+def _first(at: int, room: int) -> int:
+    """The first of so many tables that are shown together with that one; no page is half empty."""
+    return min(at // room * room, COUNT - room)

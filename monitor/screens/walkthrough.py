@@ -15,6 +15,7 @@ from textual.containers import Horizontal
 from textual.timer import Timer
 
 from bridge.events.entries import Interception
+from monitor.lines import agent_tree
 from monitor.lines.chapters import CHAPTERS, what_follows
 from monitor.lines.key_table import tool_servers
 from monitor.lines.request_story import title
@@ -23,7 +24,7 @@ from monitor.lines.walkthrough_ladder import ladder
 from monitor.lines.walkthrough_picture import NARROWEST, draw
 from monitor.lines.walkthrough_scene import Scene, moment, scene
 from monitor.lines.walkthrough_text import Caption, explanation, overview
-from monitor.screens.course import Course
+from monitor.screens.course import NONE_AFTER, Course
 from monitor.screens.view import STATUS_S, Frame, View
 from monitor.sources.lessons import Lessons
 from monitor.widgets.lines import Lines
@@ -60,6 +61,7 @@ class WalkthroughScreen(View):
         Binding("right_square_bracket", "chapter(1)", "Chapter", key_display="]"),
         Binding("left_square_bracket", "chapter(-1)", "Chapter before", show=False),
         Binding("f", "failover", "Failover"),
+        Binding("f", "none_failed", "Failover", show=False),
         Binding("j", "json", "JSON"),
         Binding("left,b,backspace", "previous", "Back", key_display="←"),
         Binding("r", "again", "Play again", show=False),
@@ -82,6 +84,7 @@ class WalkthroughScreen(View):
         self._auto: Timer | None = None
         self._speed = SPEEDS.index(1.0)
         self._drawn_at = 0
+        self._offered: list[bool | None] = []
         self._picture = Lines(centred=True, id="picture")
         self._text = Lines(id="explanation")
         self._overview = Lines(id="overview")
@@ -106,6 +109,10 @@ class WalkthroughScreen(View):
             return
         self._begin_hop()
         self._draw(frame)
+        offered = [self.check_action(action, ()) for action in ("request", "previous", "failover")]
+        if offered != self._offered:
+            self._offered = offered
+            self.refresh_bindings()
 
     def _begin_hop(self) -> None:
         """The request is seen on its way where it has come one step on."""
@@ -133,7 +140,7 @@ class WalkthroughScreen(View):
         self._picture.show(self._drawn(self._scene(request, frame)))
         self._overview.show(overview(course.steps, course.current, self._overview.size.height, course.number))
         caption = Caption(
-            title(request, frame.then),
+            title(request, frame.then, agent_tree.titles(frame.state.roster, request.id), self._text.size.width - 1),
             f"auto, {SPEEDS[self._speed]:g}x" if self._auto else "",
             self._more(),
             course.number,
@@ -211,6 +218,10 @@ class WalkthroughScreen(View):
             self._tell(self.course.failover(self.frame.state))
             self.redraw()
 
+    def action_none_failed(self) -> None:
+        """Says why there is nothing to go to."""
+        self._tell(NONE_AFTER)
+
     def action_json(self) -> None:
         """Shows the step's event as subscribers get it, or no longer."""
         self._json = not self._json
@@ -244,7 +255,15 @@ class WalkthroughScreen(View):
         self.app.pop_screen()
 
     def check_action(self, action: str, _parameters: tuple[object, ...]) -> bool | None:
-        """Chapters are a demo's; there, another request is another chapter."""
+        """Chapters are a demo's; there, another request is another chapter. What leads nowhere is not offered."""
+        course, state = self.course, self.frame.state if self.frame is not None else None
         if action in {"chapter", "again"}:
-            return self.course.number is not None
-        return not (action == "request" and self.course.number is not None)
+            return course.number is not None
+        if action == "request":
+            return course.number is None and (state is None or course.has_another(state))
+        if action == "previous":
+            return course.current > 0
+        if action in {"failover", "none_failed"}:
+            fails = state is None or course.has_failover(state)
+            return fails == (action == "failover")
+        return True

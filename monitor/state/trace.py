@@ -136,11 +136,11 @@ def _route(started: InterceptionStarted) -> str:
 
 
 def _entry(event: Event, at: datetime) -> TraceEntry:
-    number, text, size = _description(event)
+    number, text, size = _description(event, at)
     return TraceEntry(event.type, at, at, number, text[:TEXT], 1, size)
 
 
-def _description(event: Event) -> tuple[int | None, str, int]:
+def _description(event: Event, at: datetime) -> tuple[int | None, str, int]:
     """Of an event: which attempt or thought it is about, what it says, how long its text is."""
     number = getattr(event, "attempt", getattr(event, "index", None))
     text, size = getattr(event, "text", ""), 0
@@ -156,7 +156,7 @@ def _description(event: Event) -> tuple[int | None, str, int]:
         case ResponseStarted():
             text = f"{event.status} {event.upstream_request_id or ''}"
         case _:
-            text = _more_descriptions(event)
+            text = _more_descriptions(event, at)
     return number, text, size
 
 
@@ -176,12 +176,12 @@ def _of_the_answer(event: ModelServed | Noted | TokensUsed) -> str:
             return f"{Tokens.of(event).total_input} in, {event.output} out"
 
 
-def _more_descriptions(event: Event) -> str:
+def _more_descriptions(event: Event, at: datetime) -> str:
     match event:
         case InterceptionStarted():
             return _route(event)
         case InterceptionWaiting():
-            return f"every key cools until {event.until:%H:%M:%S}"
+            return f"every key cools, the next for {(event.until - at).total_seconds():,.0f} s"  # whose zone is unknown
         case ToolCalled():
             return f"{event.tool} {as_json(event.arguments)[:TEXT]}"
         case ModelServed() | Noted() | TokensUsed():

@@ -1,4 +1,7 @@
-"""The keys that do something now, in the last line; where there is no room for all, some are left out whole."""
+"""The keys that do something now, in the last line; where there is no room for all, some are left out whole.
+
+A key that something else has taken does nothing here: the hint of an action shows the first of its keys that are left.
+"""
 
 from __future__ import annotations
 
@@ -38,10 +41,12 @@ class KeyHints(LineBar):
                 known.setdefault(binding.action, (binding.key, shown, binding.description))
         hints = [hint for action, hint in known.items() if action.removeprefix("app.") not in ALWAYS]
         kept = [hint for action, hint in known.items() if action.removeprefix("app.") in ALWAYS]
-        if self.app.size.width < WORDS:
+        margins = 2
+        if self.app.size.width < WORDS:  # where each cell counts, the last one too
+            margins = 1
             kept = [(key, shown, "") for key, shown, _ in kept]
         gap = 2 if self.size.width >= 60 else 1
-        room = self.size.width - 1 + gap - sum(_cells(hint) + gap for hint in kept)
+        room = self.size.width - margins + gap - sum(_cells(hint) + gap for hint in kept)
         spans: list[Span] = [(" ", "plain")]
         ends, at = [], 1
         for hint in [*hints, *kept]:

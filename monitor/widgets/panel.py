@@ -5,11 +5,48 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar
 
+from rich.color import Color
+from rich.segment import Segment, Segments
+from rich.style import Style
 from textual.binding import Binding, BindingType
+from textual.scrollbar import ScrollBar, ScrollBarRender
 
 from monitor.lines.span import Line
 from monitor.widgets.paint import GROUND
 from monitor.widgets.rows import EMPTY, PaintedRow, ScrolledRows
+
+
+class ApartFromText(ScrollBarRender):
+    """A bar of two cells keeps the first one blank: text that reaches as far as it may does not touch it."""
+
+    @classmethod
+    def render_bar(  # noqa: PLR0913, PLR0917  Textual's own parameters
+        cls,
+        size: int = 25,
+        virtual_size: float = 50,
+        window_size: float = 20,
+        position: float = 0,
+        thickness: int = 1,
+        vertical: bool = True,
+        back_color: Color = Color.default(),  # noqa: B008  as Textual has it
+        bar_color: Color = Color.default(),  # noqa: B008
+    ) -> Segments:
+        """Textual's own, of one cell, and what stands before it."""
+        apart = vertical and thickness > 1
+        cells = 1 if apart else thickness
+        bar = super().render_bar(size, virtual_size, window_size, position, cells, vertical, back_color, bar_color)
+        if not apart:
+            return bar
+        blank = Segment(" " * (thickness - 1), Style(bgcolor=back_color))
+        rows = [part for segment in bar.segments for part in (blank, segment, Segment.line())]
+        return Segments(rows)
+
+
+ScrollBar.renderer = ApartFromText
+
+
+ROUND_TITLE = 4
+"""Cells of a panel's rule that its title leaves on both sides."""
 
 
 class Panel(ScrolledRows):

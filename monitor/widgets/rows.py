@@ -87,11 +87,22 @@ class Rows(_Mixin):
         return super().refresh(*regions, repaint=repaint, layout=layout, recompose=recompose)
 
 
-class ScrolledRows(Rows, ScrollView):
-    """Rows of which some are in view."""
+class ScrolledRows(Rows, ScrollView, inherit_bindings=False):
+    """Rows of which some are in view. Nothing in it is wider than it is, so the arrows to both sides are the view's."""
 
     takes_room = False
     """Whether the layout gives it as much room as it has lines."""
+    _asked: int | None = None
+
+    def ask_for(self, lines: int | None) -> None:
+        """Has the layout give it so many lines below its title, where its height follows what is in it; None: as many
+        as it has."""
+        if lines != self._asked:
+            self._asked = lines
+            self.refresh(layout=True)
+
+    def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
+        return super().get_content_height(container, viewport, width) if self._asked is None else self._asked
 
     def _set_height(self, lines: int) -> None:
         """Says how many lines there are to scroll through.

@@ -18,6 +18,8 @@ from monitor.widgets.paint import GROUND
 from monitor.widgets.panel import Panel
 from monitor.widgets.rows import EMPTY, PaintedRow
 
+MORE = " · ↓ more"
+
 
 class StoryView(Panel, can_focus=True):
     """Shows blocks; a place in it is a block's key and a line in that block."""
@@ -39,7 +41,7 @@ class StoryView(Panel, can_focus=True):
 
     def more(self) -> str:
         """What its title adds where there is more below."""
-        return "" if self.at_bottom else " · ↓ more"
+        return "" if self.at_bottom else MORE
 
     def show(self, story: str | None, blocks: Sequence[Block], *, live: bool) -> None:
         """Takes over a story by its name, as it is now; paints only what changed."""

@@ -111,7 +111,7 @@ def test_durations_fit_their_column(milliseconds: float) -> None:
 
 @pytest.mark.parametrize(
     ("dollars", "shown"),
-    [(None, fmt.UNKNOWN), (0, "$0.00"), (0.00042, "$0.0004"), (0.123, "$0.12"), (12.5, "$12.50"), (1234.5, "$1234")],
+    [(None, fmt.UNKNOWN), (0, "$0.00"), (0.00042, "$0.0004"), (0.123, "$0.12"), (12.5, "$12.50"), (1234.5, "$1,234")],
 )
 def test_cost(dollars: float | None, shown: str) -> None:
     assert fmt.cost(dollars) == shown

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 
 import pytest
 from textual.pilot import Pilot
 
+from monitor.replay_app import ReplayApp
 from monitor.screens.walkthrough import WalkthroughScreen
 from monitor.sources.lessons import Lessons
+from monitor.sources.replay import Replay
 from tests.support.hands import five_requests, play, press, view
-from tests.support.play import Stage, story
+from tests.support.play import Stage, screen_text, story
+from tests.support.scene import recorded_scene, two_sessions
 
-WIDTHS = (120, 109, 80, 72, 71, 60, 40, 30)
+WIDTHS = (200, 160, 120, 109, 80, 72, 71, 60, 40, 30)
 
 
 def last_line(screen: str) -> str:
@@ -27,7 +31,9 @@ def test_help_and_quit_are_there_and_whole_at_any_width(number: str) -> None:
         for width in WIDTHS:
             await pilot.resize_terminal(width, 24)
             await pilot.pause()
-            line = last_line(await stage.paint(pilot))
+            screen = await stage.paint(pilot)
+            line = last_line(screen)
+            assert width < 72 or screen.splitlines()[-1].endswith(" "), f"it touches the border at {width}"
             end = " ".join(line.split()[-4 if width >= 72 else -2 :])
             assert end == ("? Help q Quit" if width >= 72 else "? q"), width
             title = {"1": "Live", "2": "Reasoning", "3": "Keys", "4": "Request", "5": "Totals"}.get(number)
@@ -69,3 +75,29 @@ def test_the_walkthrough_shows_its_own_keys(width: int) -> None:
             os.close(tells)
 
     play((width, 24), act)
+
+
+def test_a_replay_leaves_the_keys_that_still_go_to_another_agent() -> None:
+    async def act(stage: Stage, pilot: Pilot[None]) -> None:
+        two_sessions(stage)
+        assert " ←→ Agent" in last_line(await press(stage, pilot, "2"))
+        assert " h l Agent" in last_line(await press(stage, pilot, "R"))
+        assert "←→" not in last_line(await stage.paint(pilot))
+        assert " ←→ Agent" in last_line(await press(stage, pilot, "escape"))
+
+    play((120, 36), act)
+
+
+@pytest.mark.parametrize(("number", "word"), [("2", "Agent"), ("4", "Request"), ("5", "Window")])
+def test_in_a_replayed_log_arrows_steer_and_no_hint_says_otherwise(number: str, word: str) -> None:
+    async def run() -> None:
+        app = ReplayApp(Replay(recorded_scene()), "a.jsonl")
+        async with app.run_test(size=(120, 36)) as pilot:
+            await pilot.press("end", number)
+            await pilot.pause()
+            app.paint()
+            await pilot.pause()
+            assert f" h l {word}" in last_line(screen_text(app))
+            assert "←→" not in last_line(screen_text(app))
+
+    asyncio.run(run())

@@ -331,3 +331,22 @@ def test_the_facts_say_how_long_and_what_is_left() -> None:
         "  requests ━─────────── 37/500 ↻ 31s · tokens ━━━━━━━━━━━━ ~200k/200k",
         "  0 uses in 10 min",
     ]
+
+
+def test_what_happened_to_other_keys_stands_below_where_there_is_room() -> None:
+    other = ("anthropic", "sk-a...cccc")
+    dead = changed(other, KeyState.PERMANENT, "unauthorized")
+    state = after(*WELL, changed(other, KeyState.VALID), *benched(), dead)
+    shown = key_details.elsewhere(state, B, START, 80, 9)
+    assert [plain(line).rstrip() for line in shown] == [
+        "",
+        "What happened to the others",
+        "03:04:05  openai sk-p...aaaa     429 rate limited, cooling",
+        "03:04:05  anthropic sk-a...cccc  unauthorized, dead",
+    ]
+    assert [plain(line) for line in key_details.elsewhere(state, A, START, 80, 9)][2:] == [plain(shown[3])]
+    assert len(key_details.elsewhere(state, B, START, 80, 4)) == 4
+    assert key_details.elsewhere(state, B, START, 80, 3) == []
+    assert key_details.elsewhere(after(*WELL), B, START, 80, 9) == []
+    for width in (37, 57, 77, 117, 157):
+        assert all(cell_len(plain(line)) <= width for line in key_details.elsewhere(state, B, START, width, 9))

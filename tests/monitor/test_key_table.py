@@ -106,7 +106,20 @@ def test_fifty_keys_on_eight_providers_fit_sixty_lines(width: int) -> None:
     between_header_and_last_line = 58
     lines = shown(state, 120, width, between_header_and_last_line)
     assert len(lines) == COUNT + len(PROVIDERS) == between_header_and_last_line
+    titles, provider = shown(state, 120, width, 100)[:2]
+    assert lines[0].startswith(provider)
+    assert width < 77 or lines[0].endswith(
+        titles[-len("uses fail now") :]
+    )  # the columns are named where each line is a key's
     assert len(shown(state, 120, width, 100)) == COUNT + 2 * len(PROVIDERS)  # titles, and blank lines between
+
+
+@pytest.mark.parametrize("left", [58_900, 999_900])
+def test_what_is_left_is_never_cut(left: int) -> None:
+    limits = RateLimits(RateLimit(200, 141, RESET), RateLimit(1_080_000, left, RESET))
+    text = line(KeyChanged("anthropic", "sk-a...Lw2e", KeyState.VALID, limits=limits), width=157)
+    assert "/1.1M" in text
+    assert "…" not in text
 
 
 @pytest.mark.parametrize(

@@ -207,5 +207,21 @@ def test_keys_in_trouble_are_seen_where_there_is_little_room() -> None:
     assert [line[15:26] for line in first] == ["sk-a...7de0", "sk-p...91bc", "sk-a...55aa"]
 
 
+def test_keys_in_trouble_come_first_where_lines_for_providers_take_the_room() -> None:
+    state = after(*keys(), KeyChanged("openai", "sk-p...91bc", KeyState.TEMPORARY, "overloaded", START))
+    assert shown_keys(state, 0, 40, room=6)[0] == "anthropic"
+    first = [line[2:13] for line in shown_keys(state, 0, 40, room=5) if line[0] in "◐✗●"][:3]
+    assert first == ["sk-a...7de0", "sk-p...91bc", "sk-a...55aa"]
+
+
+def test_a_title_gives_up_words_of_the_name_before_how_it_goes() -> None:
+    names = ["Codex 1 · why is it late", "Codex 1"]
+    live = request(*story("a")[:8])
+    whole = "Codex 1 · why is it late · a · ● thinking 0s"
+    assert title(live, START, names) == title(live, START, names, cell_len(whole)) == whole
+    assert title(live, START, names, cell_len(whole) - 1) == "Codex 1 · a · ● thinking 0s"
+    assert title(live, START, (), 10).endswith("● thinking 0s")
+
+
 def test_the_summary_counts_each_health() -> None:
     assert key_panel.summary(after(*keys()), START) == "2 valid · 1 cooling · 1 dead"

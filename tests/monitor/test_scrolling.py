@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from rich.color import Color
+from rich.segment import Segment, Segments
+from rich.style import Style
 from textual.pilot import Pilot
 
 from bridge.events.values import FailureReason
 from bridge.events.vocabulary import AnswerDelta, AttemptFailed
+from monitor.widgets.panel import ApartFromText
 from tests.support.hands import five_requests, play, selected, sizes, small
 from tests.support.play import Stage, ended, started
 
@@ -101,3 +105,21 @@ def test_the_selected_row_is_always_in_view(size: tuple[int, int]) -> None:
             assert f" {request.started.model} " in screen.split("POST")[0]
 
     play(size, act)
+
+
+GROUND, BAR = Color.parse("#0f1419"), Color.parse("#3f4449")
+
+
+def test_a_scroll_bar_stands_apart_from_the_text() -> None:
+    rows = _rows(ApartFromText.render_bar(6, 60, 6, 20, 2, True, GROUND, BAR))
+    assert len(rows) == 6
+    for blank, bar in rows:
+        assert blank.text == " "
+        assert blank.style == Style(bgcolor=GROUND)
+        assert bar.cell_length == 1
+    assert any(bar.style and bar.style.color == BAR for _blank, bar in rows)
+    assert len(list(ApartFromText.render_bar(6, 60, 6, 20, 1).segments)) == 6  # of one cell, it is Textual's own
+
+
+def _rows(bar: Segments) -> list[list[Segment]]:
+    return [list(line) for line in Segment.split_lines(bar.segments) if line]

@@ -10,22 +10,24 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
+from bridge.events.values import Asked
 from bridge.events.vocabulary import (
     AnswerDelta,
     ContextChanged,
     Event,
+    ModelServed,
     PromptRecorded,
     ToolCalled,
     ToolResultBrought,
 )
 from monitor.lines import search
-from monitor.lines.session_story import StoryReader, plain, request_of
+from monitor.lines.session_story import StoryReader, outline, plain, request_of
 from monitor.lines.span import Span
 from monitor.state import sessions
 from monitor.state.sessions import Panes, SessionAgent
 from monitor.state.state import MonitorState
 from tests.support.folds import after, tell
-from tests.support.play import START, ended, started
+from tests.support.play import START, ended, spent, started, story
 
 
 def found(*events: Event) -> list[list[str]]:
@@ -256,3 +258,20 @@ def test_matches_are_marked() -> None:
     assert search.highlight((("xa", "plain"), ("bab", "muted")), wanted) == (
         ("x", "plain"), ("a", "found"), ("b", "found"), ("ab", "found"),
     )  # fmt: skip
+
+
+def test_a_turn_of_yesterday_has_a_date_though_it_was_read_before() -> None:
+    agent = after(*story("a"), ended("a")).roster.agents[0]
+    reader = StoryReader()
+    assert "turn 1 · 03:04:05 · " in plain(reader.read(agent, START + timedelta(hours=19)))
+    assert "turn 1 · Fri 02 Jan 03:04 · " in plain(reader.read(agent, START + timedelta(hours=21)))
+    line = outline(agent.requests[0], 1, START + timedelta(hours=21))
+    assert "Fri 02 Jan 03:04" in "".join(text for text, _tone in line)
+
+
+def test_another_model_stands_where_the_model_stands() -> None:
+    served = ModelServed("a", "gpt-5.1", asked=Asked("gpt-5.1-codex"))
+    agent = after(*story("a"), served, spent("a"), ended("a")).roster.agents[0]
+    turn = plain(StoryReader().read(agent, START)).splitlines()[0]
+    assert " · asked gpt-5.1-codex → served gpt-5.1 · done " in turn
+    assert turn.count("gpt-5.1-codex") == 1

@@ -46,6 +46,12 @@ def test_pieces_of_one_text_make_one_entry() -> None:
     assert (trace.entries[1].at - START, trace.entries[1].until - START) == (at(2), at(51))
 
 
+def test_a_wait_is_told_in_seconds_since_no_event_knows_the_persons_zone() -> None:
+    trace = Trace()
+    trace.note(InterceptionWaiting("a", START + timedelta(seconds=31.4)), START)
+    assert trace.entries[0].text == "every key cools, the next for 31 s"
+
+
 def test_very_many_events_leave_the_first_and_the_last() -> None:
     events = [event for _ in range(400) for event in (*pieces(1), AnswerDelta("a", "x" * 5_000))]
     trace = live(started("a"), *events, ended("a")).trace("a")

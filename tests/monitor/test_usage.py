@@ -281,6 +281,14 @@ def test_tables_by_name_stand_in_columns_and_know_whose_their_lines_are(width: i
     assert shown["keys"].place(None) == range(0)
 
 
+def test_a_key_is_told_from_others_by_its_end_where_its_provider_is_long() -> None:
+    roster = after().roster
+    name = ("anthropic-in-europe", "sk-a...k006")
+    assert breakdown.label("keys", name, roster, 31) == "anthropic-in-europe sk-a...k006"
+    assert breakdown.label("keys", name, roster, 24) == "anthropic-… sk-a...k006"
+    assert breakdown.label("keys", name, roster, 12).endswith("sk-a...k006")
+
+
 def test_a_table_of_nothing_says_so() -> None:
     sums = breakdown.table(UsageHistory(), Roster(), "clients", totals.WINDOWS[0], now(0), 80)
     assert "nothing" in plain(sums.lines[1])

@@ -161,16 +161,59 @@ def test_there_is_no_curl_for_what_is_not_known() -> None:
     play(SMALL, act)
 
 
-@pytest.mark.parametrize(("width", "shown"), [(160, False), (170, True), (200, True)])
-def test_a_wide_request_has_its_story_beside_it(width: int, shown: bool) -> None:
+@pytest.mark.parametrize(
+    ("size", "beside"),
+    [((80, 34), False), ((120, 36), False), ((160, 45), False), ((170, 45), True), ((200, 60), True)],
+)
+def test_a_request_has_its_story_beside_it_or_below_its_events(size: tuple[int, int], beside: bool) -> None:
     async def act(stage: Stage, pilot: Pilot[None]) -> None:
         two_sessions(stage)
         await press(stage, pilot, "4")
-        screen = await stage.paint(pilot)
-        assert ("─Story" in screen) is shown
-        assert ("▎ " in screen) is shown
+        lines = (await stage.paint(pilot)).splitlines()
+        story, events = (
+            next(y for y, line in enumerate(lines) if f"─{title}" in line) for title in ("Story", "Events")
+        )
+        assert (story < events) is beside
+        last = max(y for y, line in enumerate(lines) if "▎ " in line)
+        assert beside or events < story < last
+        assert beside or "answer.delta" in lines[story - 1 if size[0] >= 110 else story - 6]  # no line is lost
 
-    play((width, 45), act)
+    play(size, act)
+
+
+def test_events_keep_their_room_where_there_is_too_little_for_a_story() -> None:
+    async def act(stage: Stage, pilot: Pilot[None]) -> None:
+        two_sessions(stage)
+        screen = await press(stage, pilot, "4")
+        assert "─Story" not in screen
+        assert screen.count("thought.delta") == 1
+        await pilot.resize_terminal(120, 36)
+        await press(stage, pilot)
+        assert "─Story" in await press(stage, pilot)
+
+    play((80, 24), act)
+
+
+@pytest.mark.parametrize(("size", "most"), [((60, 20), 8), ((80, 24), 9), ((120, 36), 14), ((160, 45), 18)])
+def test_the_table_takes_the_room_of_its_requests_and_the_story_the_rest(size: tuple[int, int], most: int) -> None:
+    async def act(stage: Stage, pilot: Pilot[None]) -> None:
+        def height() -> int:
+            return stage.app.live.requests.outer_size.height
+
+        two_sessions(stage)
+        await stage.paint(pilot)
+        await stage.paint(pilot)
+        assert height() == max(6, 2 + 3)  # its title, those of its columns, three requests
+        stage.tell(*(started(f"more{number}") for number in range(40)))
+        await stage.paint(pilot)
+        await stage.paint(pilot)
+        assert height() == most
+        before = height()
+        await press(stage, pilot, "slash", *"nothing", "enter")
+        assert height() == before  # the story stays where it is while somebody types
+        assert stage.app.live.story.outer_size.height > 0
+
+    play(size, act)
 
 
 def test_where_there_is_no_terminal_there_is_no_pager() -> None:
@@ -289,7 +332,10 @@ def test_totals_go_through_their_tables() -> None:
     play(SMALL, act)
 
 
-@pytest.mark.parametrize(("size", "tables"), [((120, 36), 2), ((160, 45), 4), ((200, 60), 4), ((100, 70), 4)])
+@pytest.mark.parametrize(
+    ("size", "tables"),
+    [((80, 24), 1), ((80, 26), 2), ((120, 36), 3), ((120, 40), 4), ((160, 45), 4), ((200, 60), 4), ((100, 70), 4)],
+)
 def test_totals_show_as_many_tables_as_there_is_room_for(size: tuple[int, int], tables: int) -> None:
     async def act(stage: Stage, pilot: Pilot[None]) -> None:
         two_sessions(stage)
@@ -301,6 +347,18 @@ def test_totals_show_as_many_tables_as_there_is_room_for(size: tuple[int, int], 
         assert in_a_line == (2 if size[0] >= 160 else 1)
 
     play(size, act)
+
+
+def test_no_page_of_tables_is_half_empty() -> None:
+    async def act(stage: Stage, pilot: Pilot[None]) -> None:
+        two_sessions(stage)
+        await press(stage, pilot, "5")
+        for _ in range(3):
+            screen = await press(stage, pilot, "tab")
+        assert [f"By {by}" in screen for by in ("model", "client", "session", "key")] == [False, True, True, True]
+        assert "Tab: table 4 of 4" in screen
+
+    play((120, 36), act)
 
 
 def test_enter_on_a_row_of_totals_lists_its_requests() -> None:

@@ -31,7 +31,7 @@ from monitor.lines.walkthrough import steps
 from monitor.lines.walkthrough_reasons import REASONS, Kind
 from monitor.screens.walkthrough import WalkthroughScreen
 from monitor.sources.lessons import Lessons
-from tests.support.hands import five_requests, play, sizes
+from tests.support.hands import five_requests, play, press, sizes
 from tests.support.play import START, Stage, ended, spent, started, story
 
 ROOT = Path(__file__).parents[2]
@@ -230,6 +230,27 @@ def test_f_goes_to_the_next_attempt_that_failed() -> None:
     play((80, 24), act)
 
 
+def test_what_leads_nowhere_is_not_offered() -> None:
+    async def act(stage: Stage, pilot: Pilot[None]) -> None:
+        stage.app.animation_level = "none"
+        stage.greet()
+        stage.tell(*story("a"))
+        await stage.paint(pilot)
+        screen = await press(stage, pilot, "t")
+        assert "f Failover" in screen
+        assert not any(hint in screen for hint in ("← Back", "↓ Next request"))
+        screen = await press(stage, pilot, "f")
+        assert "f Failover" not in screen
+        assert "← Back" in screen
+        assert "no attempt has failed after this one" in await press(stage, pilot, "f")
+        stage.tell(*story("b"))
+        screen = await press(stage, pilot)
+        assert "f Failover" in screen
+        assert "↓ Next request" in screen
+
+    play((160, 45), act)
+
+
 def test_the_event_is_shown_as_subscribers_get_it() -> None:
     async def act(stage: Stage, pilot: Pilot[None]) -> None:
         stage.app.animation_level = "none"
@@ -244,6 +265,21 @@ def test_the_event_is_shown_as_subscribers_get_it() -> None:
         assert "Why: " in await stage.paint(pilot)
 
     play((120, 36), act)
+
+
+@pytest.mark.parametrize(("size", "unasked"), [((80, 24), False), ((120, 36), True), ((200, 60), True)])
+def test_the_event_stands_there_unasked_where_there_is_room(size: tuple[int, int], unasked: bool) -> None:
+    async def act(stage: Stage, pilot: Pilot[None]) -> None:
+        stage.app.animation_level = "none"
+        await five_requests(stage, pilot)
+        await pilot.press("G", "t", "f")
+        shown = await stage.paint(pilot)
+        assert "Why: " in shown
+        assert ('"type": "attempt.failed"' in shown) is unasked
+        assert ('"cooldown_s": 7.0' in shown) is unasked
+        assert "No event says so" not in await press(stage, pilot, "right")
+
+    play(size, act)
 
 
 def test_the_pool_is_shown_as_it_was() -> None:

@@ -28,6 +28,7 @@ from monitor.lines.span import Line
 from monitor.lines.walkthrough import steps
 from monitor.lines.walkthrough_ladder import ladder
 from monitor.lines.walkthrough_picture import NARROWEST, WIDEST, draw, plan
+from monitor.lines.walkthrough_reasons import REASONS
 from monitor.lines.walkthrough_scene import MOST_KEYS, MOST_RETURNS, Scene, entry_of, moment, scene
 from monitor.lines.walkthrough_step import Place, WalkthroughStep
 from monitor.lines.walkthrough_text import Caption, explanation, overview
@@ -200,6 +201,12 @@ def test_words_stay_in_the_room_there_is(room: tuple[int, int]) -> None:
         assert len(rows) == 5
         assert sum("▶" in plain([row]) for row in rows) == 1
         assert sum("▶" in plain([row]) for row in overview(taken, current, 9, chapter=3)) == 1
+
+
+def test_where_the_code_is_is_told_whole() -> None:
+    said = plain(explanation(steps(whole()), 0, (40, 20), Caption("head")))
+    place = REASONS[steps(whole())[0].kind].place
+    assert place in " ".join(said.split())
 
 
 def test_json_that_does_not_fit_says_how_much_is_missing() -> None:

@@ -46,6 +46,8 @@ class PlayedDay:
 
     here: Home
     turns: list[Turn]
+    port: int
+    """Where that bridge listens."""
 
     @property
     def record(self) -> Path:
@@ -68,7 +70,7 @@ async def played(seed: int, longest: int) -> AsyncIterator[PlayedDay]:
                 async with _part(here, day, part) as bridge:
                     await bridge.ends(ending)
             async with _part(here, day, 2) as bridge:
-                yield PlayedDay(here, day)
+                yield PlayedDay(here, day, _port(bridge))
                 assert await bridge.ends(signal.SIGTERM) == 0
 
 
@@ -77,12 +79,17 @@ async def _part(here: Home, day: list[Turn], part: int) -> AsyncIterator[Running
     """A bridge that has served its part of the day, and has one stream left, which does not move."""
     async with running(here, "serve", "--port", "0", "--log-level", "error") as bridge, trio.open_nursery() as nursery:
         await bridge.says("\n")
-        port = int(bridge.lines[0].rpartition(":")[2])
+        port = _port(bridge)
         await _ask_all([turn for turn in day if turn.part == part], port)
-        nursery.start_soon(_ask, _stuck(part), port)
+        nursery.start_soon(ask_turn, _stuck(part), port)
         await trio.sleep(SETTLES_S)
         yield bridge
         nursery.cancel_scope.cancel()
+
+
+def _port(bridge: Running) -> int:
+    """What a bridge says first of itself ends in where it listens."""
+    return int(bridge.lines[0].rpartition(":")[2])
 
 
 def _stuck(part: int) -> Turn:
@@ -111,14 +118,15 @@ async def _ask_all(day: list[Turn], port: int) -> None:
     async def live(own: list[Turn]) -> None:
         for turn in own:
             async with room:
-                await _ask(turn, port)
+                await ask_turn(turn, port)
 
     async with trio.open_nursery() as nursery:
         for own in sessions.values():
             nursery.start_soon(live, own)
 
 
-async def _ask(turn: Turn, port: int) -> None:
+async def ask_turn(turn: Turn, port: int) -> None:
+    """One request of the day, to its end or until its client leaves."""
     with trio.move_on_after(LEAVES_AFTER_S if turn.leaves else float("inf")):
         path, body = f"/{turn.provider}/v1/{turn.api}", _body(turn)
         with contextlib.suppress(AssertionError, OSError, trio.BrokenResourceError):  # its bridge was killed
