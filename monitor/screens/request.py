@@ -35,6 +35,9 @@ FACTS = 5
 LEAST = 6
 """Lines with which events, or a story, are worth their title."""
 
+STORY = 10
+"""Lines of a story that more events than fit leave it, or half of what there is where that is less."""
+
 
 class RequestScreen(View):
     """Answers why a request was slow."""
@@ -172,7 +175,7 @@ class RequestScreen(View):
         left = self.panels.size.height - self.waterfall.outer_size.height
         if self.has_class("-narrow"):
             left -= FACTS
-        wanted = min(events + 1, max(left // 2, LEAST))
+        wanted = min(events + 1, max(left // 2, left - STORY, LEAST))
         below = not beside and left - wanted >= LEAST
         self.set_class(below, "-storied")
         self.events.ask_for(wanted - 1)
