@@ -173,7 +173,7 @@ def _of_the_answer(event: ModelServed | Noted | TokensUsed) -> str:
         case Noted():
             return f"{event.kind} {event.text}".strip()
         case TokensUsed():
-            return f"{Tokens.of(event).total_input} in, {event.output} out"
+            return f"{Tokens.of(event).total_input:,} in, {event.output:,} out"
 
 
 def _more_descriptions(event: Event, at: datetime) -> str:
