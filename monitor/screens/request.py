@@ -32,7 +32,7 @@ WIDE = 110
 FACTS = 5
 """Lines of the facts where they have none, as the style sheet has it."""
 
-LEAST = 6
+LEAST = 5
 """Lines with which events, or a story, are worth their title."""
 
 STORY = 10
