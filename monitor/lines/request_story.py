@@ -63,6 +63,15 @@ def story_blocks(request: Interception, now: datetime) -> list[Block]:
     return blocks
 
 
+def thought_first(blocks: list[Block], *, live: bool) -> list[Block]:
+    """The blocks as a narrow pane has them, where one looks for the thought: of what runs one sees the end, of what is
+    over the beginning."""
+    if live:
+        return blocks
+    last = ("attempts", "request")
+    return [block for block in blocks if block.key not in last] + [block for block in blocks if block.key in last]
+
+
 def title(request: Interception, now: datetime, names: Sequence[str] = (), room: int = 0) -> str:
     """What stands above the story: which request, and how it goes.
 

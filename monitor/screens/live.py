@@ -11,8 +11,7 @@ from textual.message import Message
 
 from bridge.events.entries import Interception
 from monitor.lines import agent_tree, request_row
-from monitor.lines.blocks import Block
-from monitor.lines.request_story import story_blocks, title
+from monitor.lines.request_story import story_blocks, thought_first, title
 from monitor.lines.session_story import plain
 from monitor.screens.view import Frame, View
 from monitor.state.request_list import Listing
@@ -115,7 +114,9 @@ class LiveScreen(View):
         if request is None:
             self.story.show(None, [], live=False)
         else:
-            self.story.show(request.id, _in_order(story_blocks(request, then), live=request.live), live=request.live)
+            self.story.show(
+                request.id, thought_first(story_blocks(request, then), live=request.live), live=request.live
+            )
         self.keys.show_keys(state, frame.now)
         query = self.listing.filter.query.strip()
         self.requests.entitle(request_row.title(self.listing) + (f" · /{query[:40]}" if query else ""))
@@ -224,11 +225,3 @@ class LiveScreen(View):
             return self.has_class("-enlarged") or bool(self.listing.filter.query)
         asks_for_request = action in ("cancel", "fold", "follow", "sort", "filter", "open", "enlarge")
         return not (asks_for_request and self.has_class("-blank"))
-
-
-def _in_order(blocks: list[Block], *, live: bool) -> list[Block]:
-    """What one looks for here is the thought: of what runs one sees the end, of what is over the beginning."""
-    if live:
-        return blocks
-    last = ("attempts", "request")
-    return [block for block in blocks if block.key not in last] + [block for block in blocks if block.key in last]

@@ -12,11 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
-from bridge.events.values import Asked, Outcome, ThoughtSource
+from bridge.events.values import Asked, Outcome, SilenceKind, ThoughtSource
 from bridge.events.vocabulary import (
     AnswerDelta,
     AttemptStarted,
     Event,
+    InterceptionHeard,
+    InterceptionSilent,
     InterceptionWaiting,
     ModelServed,
     PromptRecorded,
@@ -50,6 +52,13 @@ def test_a_wait_is_told_in_seconds_since_no_event_knows_the_persons_zone() -> No
     trace = Trace()
     trace.note(InterceptionWaiting("a", START + timedelta(seconds=31.4)), START)
     assert trace.entries[0].text == "every key cools, the next for 31 s"
+
+
+def test_a_silence_says_who_is_silent_and_its_end_for_how_long() -> None:
+    trace = Trace()
+    trace.note(InterceptionSilent("a", SilenceKind.NO_BYTES, START), START + timedelta(seconds=10))
+    trace.note(InterceptionHeard("a", SilenceKind.NO_BYTES, START), START + timedelta(seconds=41.2))
+    assert [entry.text for entry in trace.entries] == ["no bytes", "no bytes for 41 s"]
 
 
 def test_very_many_events_leave_the_first_and_the_last() -> None:
