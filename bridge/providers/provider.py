@@ -116,7 +116,7 @@ class Provider:
         return self._dumps is not None
 
     def attempt(self, interception_id: str, call: Call) -> AbstractAsyncContextManager[Response]:
-        """An attempt at a request of an interception, dumped where that is asked for; see `Upstream.attempt`."""
+        """An attempt at a request of an interception, dumped where that is asked for; see `UpstreamAttempt`."""
         if self._dumps is None:
             return self.upstream.attempt(call)
         return self._dumps.attempt(interception_id, self.upstream, call, self.settings.extra_headers)
