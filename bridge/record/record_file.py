@@ -37,10 +37,15 @@ class RecordGone(RecordError):
 
 
 class RecordFile:
-    """A record's place. `lies_there` may be asked in any thread; the rest belongs to the writer."""
+    """A record's place. A link to it is followed once, now: SQLite's own files lie beside what it leads to.
+
+    `lies_there` may be asked in any thread; the rest belongs to the writer.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        with contextlib.suppress(OSError, RuntimeError):  # a loop of links: opening it says so
+            self.path = path.resolve()
         self._opened: dict[str, Identity | None] = {}
 
     @contextlib.contextmanager

@@ -262,3 +262,19 @@ async def test_two_bridges_go_on_in_the_same_new_record(tmp_path: Path) -> None:
         await tell(second, "d")
     assert ids(path) == ["c", "d"]
     assert is_whole(path)
+
+
+async def test_a_link_is_followed(tmp_path: Path) -> None:
+    (tmp_path / "big").mkdir()
+    real = tmp_path / "big" / "real.db"
+    real.write_bytes(b"these are not the bytes of a database" * 100)
+    link = tmp_path / "r.db"
+    link.symlink_to(real)
+    async with desk(link) as here:
+        await here.until_said("record.recovered")
+        await tell(here, "a")
+        assert here.recorder._pruning._journal_bytes() > 0
+    assert link.is_symlink()
+    assert ids(real) == ["a"]
+    assert [name.partition("-")[0] for name in beside(real)] == ["real.db", "real.db.corrupt"]
+    assert beside(link) == ["big", "r.db"]
