@@ -34,7 +34,7 @@ async def tell(here: Desk, *names: str) -> None:
     """These happen, and are written to the file that lies there."""
     for name in names:
         here.publish(*story(name))
-    await until(lambda: ids(here.path)[-1:] == [names[-1]] and not here.recorder._queue)
+    await until(lambda: here.ended[-1:] == [names[-1]])
 
 
 def remove(path: Path) -> None:
