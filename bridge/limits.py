@@ -196,6 +196,8 @@ class Limits:
     """What they hold."""
     batch_statements: int = 1_000
     """Events that one transaction writes."""
+    remembered_begins: int = 4_096
+    """Interceptions under way that a file begins with where it is put, or made, in the place of another."""
     spill_bytes: int = 64 * MIB
     """What a stop leaves in a file beside a database that can't be written."""
     prune_interceptions: int = 500
