@@ -11,7 +11,7 @@ import click
 
 from bridge import __version__
 from bridge.cli import record
-from bridge.cli.ending import INTERRUPTED, close_output
+from bridge.cli.ending import INTERRUPTED, close_output, say
 from bridge.cli.options import PATH, PortOrStdio, common_options, explicit_options, settings_from, socket_from
 from bridge.errors import ClearspanError, ConfigurationError
 from bridge.process import signals
@@ -256,10 +256,10 @@ def env(context: click.Context, /, agent: str | None, flags: bool, status_line: 
     except UnknownAgent as error:
         raise click.UsageError(str(error)) from None
     except CannotPoint as error:
-        click.echo(f"clearspan: {error}", err=True)
+        say(str(error))
         sys.exit(2)
     for remark in found.remarks:
-        click.echo(f"clearspan: {remark}", err=True)
+        say(remark)
     for line in found.lines:
         click.echo(line)
 
@@ -311,19 +311,22 @@ def main() -> NoReturn:
     try:
         code = cli.main(standalone_mode=False)
     except click.ClickException as error:
-        error.show()
+        try:
+            error.show()
+        except OSError:
+            close_output()
         sys.exit(error.exit_code)
     except (click.Abort, KeyboardInterrupt):
         sys.exit(INTERRUPTED)
     except ConfigurationError as error:
         for fault in error.faults:
-            click.echo(f"clearspan: {fault}", err=True)
+            say(fault)
         sys.exit(2)
     except ClearspanError as error:
-        click.echo(f"clearspan: {error}", err=True)
+        say(str(error))
         sys.exit(1)
     except OSError as error:  # the disk is full under our output, say
         close_output()
-        click.echo(f"clearspan: {error.strerror or error}", err=True)
+        say(error.strerror or str(error))
         sys.exit(1)
     sys.exit(code if isinstance(code, int) else 0)

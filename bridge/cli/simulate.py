@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -11,6 +10,7 @@ from pathlib import Path
 import trio
 
 from bridge.app import protocol_error
+from bridge.cli.ending import say
 from bridge.cli.serve import announce, until_it_ends
 from bridge.config.settings import Settings
 from bridge.errors import ConfigurationError
@@ -62,7 +62,7 @@ def simulate(  # what the command's options say
                     lines += ["", "[mcp.servers.simulated]", f'url = "{tools}{PATH}"']
                 # At once: whoever waits for the first line may read no further.
                 announce("\n".join(lines))
-                print(REMARK, file=sys.stderr, flush=True)  # noqa: T201  # for a person, beside the lines that a file takes
+                say(REMARK)  # for a person, beside the lines that a file takes
                 await anext(signals)
         return 0
 
@@ -88,7 +88,7 @@ async def _end_when_told(scope: trio.CancelScope) -> None:
         scope.cancel()
 
 
-REMARK = "clearspan: these lines in a file FILE make a bridge for it: clearspan serve --config FILE"
+REMARK = "these lines in a file FILE make a bridge for it: clearspan serve --config FILE"
 
 
 def configuration_lines(url: str, scenario: Scenario | None) -> Iterator[str]:

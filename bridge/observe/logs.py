@@ -3,21 +3,28 @@
 Every line passes a redactor that knows the values of all configured credentials: the one place where a key that slipped
 into a message, an exception's text or a traceback is turned back into its hint. The loggers of the libraries below us
 are kept at warnings, since at lower levels they print URLs and headers.
+
+Whoever logs something goes on, whatever becomes of the line: a full disk or a terminal that is gone is no reason to end
+a request, or the bridge.
 """
 
 from __future__ import annotations
 
 import logging
 import sys
+import threading
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
+from io import FileIO, TextIOWrapper
 from itertools import chain
 from pathlib import Path
 from typing import Any, TextIO, cast
 from urllib.parse import quote
 
 from bridge.process.imports import without
+from bridge.process.line_writer import LineWriter, standard
 from bridge.terminal_text import escaped
 
 with without("rich"):  # for tracebacks in colours with every local variable, which no log of ours may show
@@ -107,21 +114,64 @@ def logger(name: str) -> structlog.typing.FilteringBoundLogger:
     return cast("structlog.typing.FilteringBoundLogger", structlog.get_logger(part=name))
 
 
+PATIENCE_S = 0.05
+"""How long a line may wait for a pipe or a terminal that takes nothing, in seconds: everything waits with it."""
+
+
+class LogStream:
+    """Where lines go. Never raises: what can't be written is counted, and told when something can be again."""
+
+    def __init__(self, writer: LineWriter, told: Callable[[int], str]) -> None:
+        """`told` makes the line about so many lost ones."""
+        self._writer = writer
+        self._told = told
+        self._lost = 0
+        self._lock = threading.RLock()  # threads of ours log too, and two loggers share this
+
+    def write(self, line: str) -> None:
+        """Writes a line, or loses it."""
+        with self._lock:
+            if self._lost and self._put(self._told(self._lost) + "\n"):
+                self._lost = 0
+            if self._lost or not self._put(line):
+                self._lost += 1
+
+    def flush(self) -> None:
+        """Nothing is ever held back."""
+
+    def close(self) -> None:
+        """Closes a file. What is logged afterwards is lost."""
+        self._writer.close()
+
+    def _put(self, line: str) -> bool:
+        try:
+            self._writer.write(line, 0 if self._lost else PATIENCE_S)
+        except (OSError, ValueError):  # the disk is full; nobody reads it; it is closed
+            return False
+        return True
+
+
 def configure(level: str = "info", form: str = "text", file: Path | None = None) -> None:
-    """Sets up logging for the process: `level` one of LEVELS, `form` text or json, to `file` or standard error."""
-    handler = logging.StreamHandler(sys.stderr) if file is None else _file_handler(file)
-    stream: TextIO = handler.stream
+    """Sets up logging for the process: `level` one of LEVELS, `form` text or json, to `file` or standard error.
+
+    The file is opened, and its folder made, with the first line.
+    """
+    colors = file is None and sys.stderr.isatty()
     timestamp = structlog.processors.TimeStamper(fmt="iso", utc=True)
     traceback = structlog.processors.format_exc_info  # which shows no local variables
-    last = [traceback, *_renderers(form, colors=stream.isatty()), _redact]
+    last = [traceback, *_renderers(form, colors=colors), _redact]
+    processors = [structlog.processors.add_log_level, timestamp, *last]
+    writer = standard(sys.stderr) if file is None else LineWriter(partial(_open, file))
+    stream = LogStream(writer, partial(_loss, processors))
     structlog.configure(
-        processors=[structlog.processors.add_log_level, timestamp, *last],
+        processors=processors,
         wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),
-        logger_factory=structlog.WriteLoggerFactory(file=stream),
+        logger_factory=structlog.WriteLoggerFactory(file=cast("TextIO", stream)),
         cache_logger_on_first_use=False,
     )
     # What libraries and the readers log by the standard module looks the same, from warnings up: below, they tell URLs
     # and headers.
+    handler = _handler(stream, file)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *last],
@@ -131,9 +181,25 @@ def configure(level: str = "info", form: str = "text", file: Path | None = None)
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
 
 
-def _file_handler(file: Path) -> logging.StreamHandler[Any]:
+def _handler(stream: LogStream, file: Path | None) -> logging.StreamHandler[Any]:
+    if file is None:
+        return logging.StreamHandler(stream)
+    handler = logging.FileHandler(file, delay=True)  # which closes, in the end, what it writes to
+    handler.setStream(cast("TextIOWrapper", stream))
+    return handler
+
+
+def _open(file: Path) -> FileIO:
     file.parent.mkdir(parents=True, exist_ok=True)
-    return logging.FileHandler(file, encoding="utf-8")
+    return FileIO(file, "a")
+
+
+def _loss(processors: Sequence[structlog.typing.Processor], count: int) -> str:
+    """The line that says how many are missing before it."""
+    line: Any = {"event": "log lines could not be written", "part": "log", "lost": count}
+    for processor in processors:
+        line = processor(None, "warning", line)
+    return str(line)
 
 
 def _renderers(form: str, *, colors: bool) -> list[Any]:

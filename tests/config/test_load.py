@@ -186,6 +186,14 @@ def test_durations(text: str, seconds: float) -> None:
     assert parse_duration(text) == seconds
 
 
+@pytest.mark.parametrize("text", ["36501d", "99999999999999d", "9" * 6000 + "s"])
+@pytest.mark.parametrize("setting", ["[record]\nkeep", "[record]\ndump_keep", "[server]\nshutdown_grace"])
+def test_a_duration_that_no_clock_can_be_set_back_by(setting: str, text: str, tmp_path: Path) -> None:
+    (fault,) = faults(f'{setting} = "{text}"\n', tmp_path, {})
+    assert fault.endswith("is longer than 36500d, which is the longest duration")
+    assert loaded(f'{setting} = "36500d"\n', tmp_path, {})
+
+
 @pytest.mark.parametrize("text", ["", "s", "10", "1 s", "-1s", "1s ", "1e3s", "1.s", "1w", 10, None, True])
 def test_what_is_no_duration(text: Any) -> None:
     with pytest.raises(ValueError, match="is not a duration; write it like"):
