@@ -15,6 +15,7 @@ from attrs import Factory, field, frozen
 
 from bridge.events.place import DEFAULT_HOST, DEFAULT_PORT, default_socket
 from bridge.keys.secret import Secret, hint
+from bridge.observe.logs import SHORTEST_SECRET
 from bridge.process.environment import SECRET
 from bridge.providers.kind import ProviderKind
 from bridge.providers.kinds import KINDS
@@ -33,9 +34,6 @@ OWN_TOOLS = "clearspan"
 """What stands in the place of a server's name for the tool that the bridge itself has."""
 OWN_TOOLS_URL = f"bridge:{OWN_TOOLS}"
 """And what in the place of its URL; no configured server can be there."""
-
-SHORTEST_SECRET = 8
-"""Characters from which on the value of an added header is kept out of events and logs."""
 
 UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
 SIZE_UNITS = {"GiB": 1024**3, "MiB": 1024**2, "KiB": 1024, "B": 1}

@@ -141,7 +141,7 @@ class Servers:
 
 def environment() -> dict[str, str]:
     """What a server's program gets to know of our environment: nothing that is a key by its name or by its value."""
-    return {name: value for name, value in without_secrets(os.environ).items() if redactor.redact(value) == value}
+    return {name: value for name, value in without_secrets(os.environ).items() if not redactor.holds_secret(value)}
 
 
 def _load() -> Connect:
