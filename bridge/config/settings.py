@@ -13,6 +13,7 @@ from urllib.parse import parse_qsl, urlsplit
 import platformdirs
 from attrs import Factory, field, frozen
 
+from bridge.config.secret_arguments import arguments
 from bridge.events.place import DEFAULT_HOST, DEFAULT_PORT, default_socket
 from bridge.keys.secret import Secret, hint
 from bridge.observe.logs import SHORTEST_SECRET
@@ -155,7 +156,8 @@ class McpServerSettings:
         """What may be secret in here, however short it is. Most variables are none: paths, names of accounts."""
         query = [value for _, value in parse_qsl(urlsplit(self.url).query)]
         variables = [value for name, value in self.env.items() if SECRET.search(name)]
-        return [*_parts(self.headers), *variables, *query]
+        in_command = [argument.secret for argument in arguments(self.command) if argument.secret is not None]
+        return [*_parts(self.headers), *variables, *query, *in_command]
 
 
 @frozen
