@@ -56,7 +56,7 @@ class Redactor:
         self._general = general
         self._own = own
         self._short: frozenset[str] = frozenset()
-        self._merged: tuple[Spellings, Spellings] | None = None  # what the general one knew, and that with our own
+        self._merged: tuple[Spellings, Spellings, Spellings] | None = None  # the general one's, our own, and both
 
     def learn(self, secrets: Iterable[tuple[str, str]]) -> None:
         """Remembers (value, hint) pairs for good."""
@@ -69,6 +69,21 @@ class Redactor:
         keys, which are nothing to anybody else's texts. This one itself where none of them can be a secret."""
         own = _merge((), _spelt(secrets))
         return Redactor(self, own) if own else self
+
+    def adopt(self, other: Redactor, most: int) -> None:
+        """Remembers also what that one was made with by `also`; of all that was adopted the latest `most` spellings.
+        For one with a general one above it."""
+        if other.own and other.own != self._own[-len(other.own) :]:
+            adopted = dict(self._own)
+            for spelling, masked in other.own:
+                adopted.pop(spelling, None)
+                adopted[spelling] = masked
+            self._own = tuple(adopted.items())[-most:]
+
+    @property
+    def own(self) -> Spellings:
+        """What is masked here and not in general; nothing where there is no general one."""
+        return () if self._general is None else self._own
 
     def frozen(self) -> Redactor:
         """One that knows what this one knows now, for as long as it takes."""
@@ -101,10 +116,10 @@ class Redactor:
         """What is masked."""
         if self._general is None:
             return self._own
-        general, merged = self._general.known, self._merged  # read once: another thread may be at it too
-        if merged is None or merged[0] is not general:
-            self._merged = merged = (general, _merge(general, self._own))
-        return merged[1]
+        general, own, merged = self._general.known, self._own, self._merged  # read once: other threads may be at it too
+        if merged is None or merged[0] is not general or merged[1] is not own:
+            self._merged = merged = (general, own, _merge(general, own))
+        return merged[2]
 
 
 def _spelt(secrets: Iterable[tuple[str, str]]) -> Spellings:
@@ -136,6 +151,11 @@ redactor = Redactor()
 """Knows what the configuration holds, and masks whatever is of no single request."""
 
 _in_use: ContextVar[Redactor] = ContextVar("redactor of log lines", default=redactor)
+
+
+def in_use() -> Redactor:
+    """What masks the log lines of the task that asks."""
+    return _in_use.get()
 
 
 @contextmanager
@@ -198,4 +218,4 @@ def _neutral(_logger: Any, _method: str, event: structlog.typing.EventDict) -> s
 
 
 def _redact(_logger: Any, _method: str, line: str) -> str:
-    return _in_use.get().redact(line)
+    return in_use().redact(line)

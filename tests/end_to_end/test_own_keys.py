@@ -15,14 +15,19 @@ import orjson
 import pytest
 import trio
 
+from bridge.apis.injection import ToolResult
 from bridge.config.settings import CircuitBreakerSettings, RecordSettings
 from bridge.events.wire import encode
 from bridge.interception.interception import Interceptor
 from bridge.interception.reading import ReadRequest
+from bridge.interception.told_rounds import ERROR_CHARACTERS
 from bridge.observe import logs
 from bridge.providers.prices import Prices
+from tests.support.dialects import DIALECTS
 from tests.support.log_setup import logging_put_back
 from tests.support.record_desk import rows
+from tests.support.rounds import Answer, Calls, RoundsProvider, Says
+from tests.support.scripted_tools import ScriptedToolset, ScriptedToolsets, bridge_with_tools
 from tests.support.slow_list import SlowList
 from tests.support.until import until
 from tests.support.world import STREAM, Asked, Reply, World, ask, provider, say_hello, sse, world
@@ -155,6 +160,21 @@ async def test_a_circuit_tells_nothing_of_it_when_its_request_is_long_over() -> 
         closed = await here.event("circuit.changed", 2)
     assert (opened.state, closed.state) == ("open", "closed")
     assert opened.model == closed.model == f"model {HINT}"
+
+
+async def test_it_is_masked_in_what_a_tool_says_before_that_is_cut() -> None:
+    async def quote(_: dict[str, Any]) -> ToolResult:
+        return ToolResult(error="x" * (ERROR_CHARACTERS - 10) + f" {OWN} is refused")
+
+    toolsets = ScriptedToolsets(ScriptedToolset({"quote": quote}))
+    steps = [Answer([Calls("bmcp_calc_quote", "{}")]), Answer([Says("It is refused.")])]
+    async with bridge_with_tools("responses", RoundsProvider("responses", steps), toolsets) as here:
+        dialect = DIALECTS["responses"]
+        asked = {"model": "m", **dialect.asking, "stream": True}
+        assert (await ask(here.port, asked, path=dialect.path, headers=credentials(OWN))).status == 200
+        called = await here.event("tool.called")
+    assert called.error.endswith("x sk-c...67"), "the hint is cut, and not the key"
+    assert [session for session, _ in toolsets.asked] == [f"session {HINT}"], "by which it is known in the record"
 
 
 @pytest.mark.parametrize("key", ["e", "test", "EMPTY", WORD])

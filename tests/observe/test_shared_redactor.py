@@ -65,3 +65,17 @@ def test_a_word_or_a_placeholder_is_no_reason_to_change_a_text() -> None:
     assert redactor.holds_secret("seven77"), "a short key is one where it stands alone"
     assert not redactor.holds_secret("EMPTY")
     assert not redactor.holds_secret("seven77 and more")
+
+
+def test_what_is_adopted_of_callers_is_bounded_and_the_latest_stay() -> None:
+    general = Redactor()
+    general.learn([(FIRST, "(first)")])
+    servers = Redactor(general)
+    for key in [*KEYS[:3], KEYS[0], *KEYS[3:5]]:
+        servers.adopt(general.also([(key, "(own)")]), 3)
+        assert servers.redact(key) == "(own)"
+    servers.adopt(general, 3)
+    kept = [key for key in KEYS if servers.redact(key) != key]
+    assert kept == [KEYS[0], KEYS[3], KEYS[4]]
+    assert servers.redact(FIRST) == "(first)"
+    assert general.redact(KEYS[4]) == KEYS[4]
