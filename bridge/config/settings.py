@@ -13,8 +13,10 @@ from urllib.parse import parse_qsl, urlsplit
 import platformdirs
 from attrs import Factory, field, frozen
 
+from bridge.config.secret_arguments import arguments
 from bridge.events.place import DEFAULT_HOST, DEFAULT_PORT, default_socket
 from bridge.keys.secret import Secret, hint
+from bridge.observe.logs import SHORTEST_SECRET
 from bridge.process.environment import SECRET
 from bridge.providers.kind import ProviderKind
 from bridge.providers.kinds import KINDS
@@ -33,9 +35,6 @@ OWN_TOOLS = "clearspan"
 """What stands in the place of a server's name for the tool that the bridge itself has."""
 OWN_TOOLS_URL = f"bridge:{OWN_TOOLS}"
 """And what in the place of its URL; no configured server can be there."""
-
-SHORTEST_SECRET = 8
-"""Characters from which on the value of an added header is kept out of events and logs."""
 
 UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
 LONGEST_S = 36_500 * UNITS["d"]
@@ -168,7 +167,8 @@ class McpServerSettings:
         """What may be secret in here, however short it is. Most variables are none: paths, names of accounts."""
         query = [value for _, value in parse_qsl(urlsplit(self.url).query)]
         variables = [value for name, value in self.env.items() if SECRET.search(name)]
-        return [*_parts(self.headers), *variables, *query]
+        in_command = [argument.secret for argument in arguments(self.command) if argument.secret is not None]
+        return [*_parts(self.headers), *variables, *query, *in_command]
 
 
 @frozen

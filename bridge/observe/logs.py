@@ -1,8 +1,9 @@
 """Logs: structured, on standard error or in a file, as text or JSON lines, and free of secrets.
 
-Every line passes a redactor that knows the values of all configured credentials: the one place where a key that slipped
-into a message, an exception's text or a traceback is turned back into its hint. The loggers of the libraries below us
-are kept at warnings, since at lower levels they print URLs and headers.
+Every line passes a redactor that knows the values of all configured credentials, and those that the caller brought to
+the request it is about: the one place where a key that slipped into a message, an exception's text or a traceback is
+turned back into its hint. The loggers of the libraries below us are kept at warnings, since at lower levels they print
+URLs and headers.
 
 Whoever logs something goes on, whatever becomes of the line: a full disk or a terminal that is gone is no reason to end
 a request, or the bridge.
@@ -13,12 +14,11 @@ from __future__ import annotations
 import logging
 import sys
 import threading
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import partial
 from io import FileIO, TextIOWrapper
-from itertools import chain
 from pathlib import Path
 from typing import Any, TextIO, cast
 from urllib.parse import quote
@@ -30,64 +30,112 @@ from bridge.terminal_text import escaped
 with without("rich"):  # for tracebacks in colours with every local variable, which no log of ours may show
     import structlog
 
+SHORTEST_SECRET = 8
+"""Characters. What is shorter stands in texts by chance, and whoever wants to can guess it."""
+
+PLACEHOLDERS = frozenset(
+    {"EMPTY", "none", "null", "ollama", "test", "dummy", "unused", "x", "lm-studio", "no-key", "no-key-required"}
+    | {"not-needed", "placeholder", "sk-no-key-required", "your-api-key", "YOUR_API_KEY"}
+)
+"""What programs are given as a key for a server that wants none."""
+
 LEVELS = ("debug", "info", "warning", "error")
 
 
-class Redactor:
-    """Replaces known secrets in any text by their hints."""
+def can_be_secret(value: str) -> bool:
+    """Whether a value protects anything, so that it must be masked in whatever text it stands. As a credential, in its
+    header or as a key of the pool, any value shows as its hint alone."""
+    return len(value) >= SHORTEST_SECRET and value not in PLACEHOLDERS
 
-    def __init__(self) -> None:
-        self._hints: dict[str, str] = {}
-        self._passing: dict[str, str] = {}
-        self._users: Counter[str] = Counter()
+
+Spellings = tuple[tuple[str, str], ...]
+"""Secrets in every spelling, each with its hint. Longer ones come first, as one may hold another."""
+
+
+class Redactor:
+    """Replaces known secrets in any text by their hints.
+
+    What cannot be a secret (`can_be_secret`) is no reason to change a text: the word `test` stands in many. Threads
+    share a redactor without a lock, since what it knows is never changed, only replaced.
+    """
+
+    def __init__(self, general: Redactor | None = None, own: Spellings = ()) -> None:
+        self._general = general
+        self._own = own
+        self._short: frozenset[str] = frozenset()
+        self._merged: tuple[Spellings, Spellings, Spellings] | None = None  # the general one's, our own, and both
 
     def learn(self, secrets: Iterable[tuple[str, str]]) -> None:
-        """Remembers (value, hint) pairs; longer values are replaced first, as one may hold another."""
-        known = dict(self._hints)  # not in place: what is `frozen` shares it
-        for value, masked in secrets:
-            known.update(dict.fromkeys(_spellings(value), masked))
-        self._hints = dict(sorted(known.items(), key=lambda pair: -len(pair[0])))
+        """Remembers (value, hint) pairs for good."""
+        given = list(secrets)
+        self._own = _merge(self._own, _spelt(given))
+        self._short |= {value for value, _ in given if len(value) < SHORTEST_SECRET and value not in PLACEHOLDERS}
 
-    @contextmanager
-    def knowing(self, secrets: Iterable[tuple[str, str]]) -> Iterator[None]:
-        """Also masks these (value, hint) while the block runs: a caller's own, which are kept no longer than its
-        request."""
-        known = [(spelling, masked) for value, masked in secrets for spelling in _spellings(value)]
-        self._passing.update(known)
-        self._users.update(spelling for spelling, _ in known)
-        try:
-            yield
-        finally:
-            self._users.subtract(spelling for spelling, _ in known)
-            for spelling, _ in known:
-                if not self._users[spelling]:
-                    del self._users[spelling]
-                    self._passing.pop(spelling, None)
+    def also(self, secrets: Iterable[tuple[str, str]]) -> Redactor:
+        """One that knows these (value, hint) pairs besides what this one knows now and learns later: a caller's own
+        keys, which are nothing to anybody else's texts. This one itself where none of them can be a secret."""
+        own = _merge((), _spelt(secrets))
+        return Redactor(self, own) if own else self
+
+    def adopt(self, other: Redactor, most: int) -> None:
+        """Remembers also what that one was made with by `also`; of all that was adopted the latest `most` spellings.
+        For one with a general one above it."""
+        if other.own and other.own != self._own[-len(other.own) :]:
+            adopted = dict(self._own)
+            for spelling, masked in other.own:
+                adopted.pop(spelling, None)
+                adopted[spelling] = masked
+            self._own = tuple(adopted.items())[-most:]
+
+    @property
+    def own(self) -> Spellings:
+        """What is masked here and not in general; nothing where there is no general one."""
+        return () if self._general is None else self._own
 
     def frozen(self) -> Redactor:
-        """One that knows what this one knows now, for another thread and for as long as it takes."""
-        same = Redactor()
-        same._hints, same._passing = self._hints, dict(self._passing)
-        return same
+        """One that knows what this one knows now, for as long as it takes."""
+        return Redactor(own=self.known)
 
     @property
     def longest(self) -> int:
         """How many characters the longest known secret has; 0 where none is known."""
-        return max(map(len, chain(self._hints, self._passing)), default=0)
+        return max((len(value) for value, _ in self.known), default=0)
 
     def redact(self, text: str) -> str:
         """The text with every known secret masked."""
-        for hints in (self._hints, self._passing):
-            for value in hints:
-                if value in text:
-                    text = text.replace(value, hints[value])
+        for value, masked in self._own if self._general is None else self.known:
+            if value in text:
+                text = text.replace(value, masked)
         return text
+
+    def holds_secret(self, value: str) -> bool:
+        """Whether a known secret stands in the value, or is all of it, however short that is."""
+        return value in self._short or self.redact(value) != value
 
     def beginning(self, text: str) -> int:
         """How many characters at the end of the text may be the beginning of a known secret; 0 mostly."""
         if not text:
             return 0
-        return max((_overlap(text, value) for value in chain(self._hints, self._passing)), default=0)
+        return max((_overlap(text, value) for value, _ in self.known), default=0)
+
+    @property
+    def known(self) -> Spellings:
+        """What is masked."""
+        if self._general is None:
+            return self._own
+        general, own, merged = self._general.known, self._own, self._merged  # read once: other threads may be at it too
+        if merged is None or merged[0] is not general or merged[1] is not own:
+            self._merged = merged = (general, own, _merge(general, own))
+        return merged[2]
+
+
+def _spelt(secrets: Iterable[tuple[str, str]]) -> Spellings:
+    pairs = [(value, masked) for value, masked in secrets if can_be_secret(value)]
+    return tuple((spelling, masked) for value, masked in pairs for spelling in _spellings(value))
+
+
+def _merge(known: Spellings, more: Spellings) -> Spellings:
+    return tuple(sorted({**dict(known), **dict(more)}.items(), key=lambda pair: -len(pair[0])))
 
 
 def _overlap(text: str, secret: str) -> int:
@@ -107,6 +155,24 @@ def _spellings(value: str) -> set[str]:
 
 
 redactor = Redactor()
+"""Knows what the configuration holds, and masks whatever is of no single request."""
+
+_in_use: ContextVar[Redactor] = ContextVar("redactor of log lines", default=redactor)
+
+
+def in_use() -> Redactor:
+    """What masks the log lines of the task that asks."""
+    return _in_use.get()
+
+
+@contextmanager
+def masking(secrets: Redactor) -> Iterator[None]:
+    """Has log lines masked by that one: what the block logs, the tasks it starts, and the threads it waits for."""
+    token = _in_use.set(secrets)
+    try:
+        yield
+    finally:
+        _in_use.reset(token)
 
 
 def logger(name: str) -> structlog.typing.FilteringBoundLogger:
@@ -218,4 +284,4 @@ def _neutral(_logger: Any, _method: str, event: structlog.typing.EventDict) -> s
 
 
 def _redact(_logger: Any, _method: str, line: str) -> str:
-    return redactor.redact(line)
+    return in_use().redact(line)
