@@ -170,22 +170,18 @@ def check(context: click.Context, /, changed: bool, **_: Any) -> None:
 @cli.command()
 @common_options
 @click.option("--json", "as_json", is_flag=True, help="The raw JSON lines, as they come from the socket.")
+@click.option("--deltas", is_flag=True, help="Thoughts and answers piece by piece, as they come.")
+@click.option(
+    "--follow", metavar="ID", help="Only one session, by its id or a name such as 'codex 2', or one interception."
+)
 @click.pass_context
-def tail(context: click.Context, /, as_json: bool, **_: Any) -> None:
-    """Events as they happen."""
-    from bridge.cli.paper import folded, paper
-    from bridge.events.client import subscription
-    from bridge.events.describe import CONTINUED, describe
-    from bridge.events.wire import Envelope, decode
+def tail(context: click.Context, /, as_json: bool, deltas: bool, follow: str | None, **_: Any) -> None:
+    """Events as they happen: a line for each thought, answer and call, and for all that is done."""
+    from bridge.cli.tail import tail
 
-    on = paper()
-    with subscription(socket_from(context)) as lines:
-        for line in lines:
-            if as_json:
-                sys.stdout.buffer.write(line)
-                sys.stdout.buffer.flush()
-            elif isinstance(message := decode(line), Envelope):
-                on.put(folded(describe(message), on.width, CONTINUED))
+    if follow is not None and not follow.strip():
+        raise click.UsageError("--follow takes a session's id or name, or an interception's id")
+    tail(socket_from(context), deltas=deltas, follow=follow, as_json=as_json)
 
 
 @cli.command()

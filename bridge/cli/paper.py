@@ -57,6 +57,11 @@ class Paper:
         for line in lines:
             click.echo(plain(line) if self.ascii_only else line, color=self.colours)
 
+    def put_folded(self, lines: Iterable[str], indent: int) -> None:
+        """Prints lines as they come, on as many as each takes, all but the first of them indented."""
+        for line in lines:
+            self.put(folded(plain(line) if self.ascii_only else line, self.width, indent))
+
     def put_whole(self, lines: Iterable[str]) -> None:
         """Prints all there is; what is longer than a screen goes through the pager."""
         shown = list(lines)

@@ -11,13 +11,14 @@ import trio
 from attrs import evolve
 
 from bridge.cli.ending import INTERRUPTED, close_output
-from bridge.cli.paper import paper, plain
+from bridge.cli.paper import paper
 from bridge.config.load import Loaded
 from bridge.config.reload import follow_configuration
 from bridge.config.settings import Settings
 from bridge.errors import ClearspanError
-from bridge.events.describe import describe
-from bridge.events.wire import Envelope, decode
+from bridge.events.describe import CONTINUED
+from bridge.events.lines import EventLines
+from bridge.events.wire import decode
 from bridge.observe import logs
 from bridge.process import garbage, heap
 from bridge.process.collector import tend_garbage
@@ -137,14 +138,13 @@ async def end_on_hangup(nursery: trio.Nursery) -> None:
 
 async def print_events(bridge: Bridge) -> None:
     """Event lines on standard output, until nobody reads them. A reader that is slow loses events, and slows nobody."""
-    subscriber, ascii_only = bridge.hub.subscribe(), paper().ascii_only
+    subscriber, on, shown = bridge.hub.subscribe(), paper(), EventLines()
+    shown.begin(bridge.hub.picture.interceptions.values())
     try:
         while True:
             messages = [decode(line) for line in b"".join(await subscriber.take()).splitlines()]
-            lines = [describe(message) for message in messages if isinstance(message, Envelope)]
-            if ascii_only:
-                lines = [plain(line) for line in lines]
-            await trio.to_thread.run_sync(partial(print, "\n".join(lines), flush=True), abandon_on_cancel=True)
+            lines = [line for message in messages for line in shown.of(message)]
+            await trio.to_thread.run_sync(on.put_folded, lines, CONTINUED, abandon_on_cancel=True)
     except BrokenPipeError:
         close_output()
     finally:

@@ -38,12 +38,14 @@ def _is_the_demo(said: Said) -> None:
     assert first.startswith("listening on http://127.0.0.1:")
     assert re.fullmatch(r"\d+ requests, \d+ failovers, 1 key died, \d+ failed on purpose, \$\d\.\d+", last)
     assert all(LINE.match(line) for line in lines)
-    assert re.search(r"attempt\.failed +attempt \d with sk-d\S+ failed: 429 rate_limited; the key cools down", said.out)
-    assert re.search(r"attempt\.failed +attempt \d with sk-d\S+ failed: 401 unauthorized", said.out)
-    assert re.search(r"thought\.recorded +#0 reasoning_summary: \w*", said.out)
-    assert re.search(r"tool\.called +\w+ {", said.out)
-    assert re.search(r"tokens\.used +\d+ in, .*\d+ out", said.out)
+    failed = r"attempt\.failed +\w.* \d: attempt \d with sk-d\S+ failed: "
+    assert re.search(failed + "429 rate_limited; the key cools down", said.out)
+    assert re.search(failed + "401 unauthorized", said.out)
+    assert re.search(r"thought\.recorded +\w.* \d: #0 reasoning_summary: \w*", said.out)
+    assert re.search(r"tool\.called +\w.* \d: \w+ {", said.out)
+    assert re.search(r"tokens\.used +\w.* \d: \d+ in, .*\d+ out", said.out)
     assert re.search(r"key\.changed +openai sk-d\S+ is temporary \(rate_limited\) until", said.out)
+    assert "answer.delta" not in said.out
     ended = [line for line in lines if "interception.ended" in line]
     assert len(ended) == sum("interception.started" in line for line in lines)
     assert not [key for key in demo_keys() if key in said.out]
@@ -78,7 +80,7 @@ async def test_up_without_a_terminal_prints_events() -> None:
                 await up.says("\n")
                 assert up.lines[0].startswith("listening on http://127.0.0.1:")
                 await ask(int(up.lines[0].rpartition(":")[2]))
-                await up.says("interception.ended    completed (200")
+                await up.says(": completed (200")
                 assert await up.ends(signal.SIGINT) == 0
                 assert all(LINE.match(line) for line in up.lines[1:])
                 assert KEYS[0].encode() not in up.out + up.err
