@@ -94,6 +94,11 @@ class Callers:
         wanted = " ".join(name.split()).casefold()
         return next((id_ for id_, known in self._names.items() if _short(known).casefold() == wanted), None)
 
+    def name_of(self, session_id: str) -> str | None:
+        """What the session of that id is called, whoever its client."""
+        found = (name for id_, name in self._names.items() if id_ == id_of(name.client, session_id))
+        return next((_short(name) for name in found), None)
+
     def _start(self, started: InterceptionStarted) -> NamedCaller:
         id_ = self._ids.of(started.id, started.client, started.session_id, started.correlating_tool_call_id)
         seen = _SessionSeen(id_, started.client, tail_of(started.session_id or started.id))

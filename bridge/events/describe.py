@@ -247,10 +247,14 @@ def pool_in_words(pool: PoolChanged) -> str:
     )
 
 
-def pool_prospects(pool: PoolChanged) -> list[str]:
-    """How long a provider's keys last, and which of them share limits, as far as that is known."""
+def pool_prospects(pool: PoolChanged, now: datetime | None = None) -> list[str]:
+    """How long a provider's keys last, and which of them share limits, as far as that is known.
+
+    An end that has not come by `now`, though it was told, is not said.
+    """
     sure = "" if pool.confidence == "headers" else "~"
-    lasts = [f"lasts till {sure}{_time(pool.runway_until)}"] if pool.runway_until else []
+    ends = pool.runway_until is not None and (now is None or pool.runway_until > now)
+    lasts = [f"lasts till {sure}{_time(pool.runway_until)}"] if pool.runway_until and ends else []
     groups = "; ".join(" ".join(hints) for hints in pool.groups)
     return [*lasts, *([f"limits shared by {groups}"] if groups else [])]
 

@@ -39,7 +39,7 @@ PROMPT = "find out why the report of the last month is always a day late, whoeve
 NUMBERS = {
     "history": ("STATUS", "TRIES", "TIME", "IN", "OUT", "COST"),
     "stats": ("REQUESTS", "FAILED", "INPUT", "CACHE READ", "CACHE WRITE", "OUTPUT", "COST"),
-    "keys": ("COOLDOWN", "REQUESTS LEFT", "TOKENS LEFT"),
+    "keys": ("COOLDOWN", "REQS LEFT", "TOKENS LEFT"),
     "sessions": ("REQUESTS", "COST"),
 }
 """Columns whose cells end where their titles end."""
@@ -152,7 +152,9 @@ async def test_no_line_goes_over_the_end_and_numbers_stand_in_columns() -> None:
     called = {line.partition(" · ")[0] for line in sessions["sessions"][1:] if line}
     assert called == {"Codex 1", "OpenAI SDK 1"}
     assert any("cooling" in line for line in sessions["keys"])
-    assert any("dead" in line for line in sessions["keys"])
+    assert any(re.search(r" dead 401 +unauthorized +check (1m00|\d+)s( |$)", line) for line in sessions["keys"])
+    assert any(re.search(r" cooling +quota exhausted +(1h00m|59m\d\ds)( |$)", line) for line in sessions["keys"])
+    assert "REQS LEFT" in sessions["keys"][0]  # sooner than how long they last, and who is there
     assert any("thought" in line.lower() for line in tail)
 
 
