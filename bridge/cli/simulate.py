@@ -11,7 +11,7 @@ from pathlib import Path
 import trio
 
 from bridge.app import protocol_error
-from bridge.cli.serve import announce, until_it_ends
+from bridge.cli.serve import until_it_ends
 from bridge.config.settings import Settings
 from bridge.errors import ConfigurationError
 from bridge.events.place import DEFAULT_PORT
@@ -56,12 +56,12 @@ def simulate(  # what the command's options say
             async with AsyncExitStack() as stack:
                 host, port = settings.server.host, settings.server.port
                 url = await stack.enter_async_context(simulated_provider(provider, host, port))
-                lines = [url, *configuration_lines(url, played)]
+                lines = [f"# listening on {url}", *configuration_lines(url, played)]
                 if mcp is not None:
                     tools = await stack.enter_async_context(simulated_provider(McpOverHttp(mortal=True), host, mcp))
                     lines += ["", "[mcp.servers.simulated]", f'url = "{tools}{PATH}"']
                 # At once: whoever waits for the first line may read no further.
-                announce("\n".join(lines))
+                print("\n".join(lines), flush=True)  # noqa: T201  # a whole file of TOML, as it is
                 print(REMARK, file=sys.stderr, flush=True)  # noqa: T201  # for a person, beside the lines that a file takes
                 await anext(signals)
         return 0
@@ -88,7 +88,7 @@ async def _end_when_told(scope: trio.CancelScope) -> None:
         scope.cancel()
 
 
-REMARK = "clearspan: these lines in a file FILE make a bridge for it: clearspan serve --config FILE"
+REMARK = "clearspan: these lines, in a file FILE, make a bridge for it: clearspan serve --config FILE"
 
 
 def configuration_lines(url: str, scenario: Scenario | None) -> Iterator[str]:

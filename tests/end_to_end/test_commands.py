@@ -91,7 +91,7 @@ async def test_simulate_is_a_provider_of_its_own() -> None:
     with home() as here:
         async with running(here, "simulate", "--port", "0", "--speed", "1000") as simulated:
             await simulated.says("\n")
-            url = simulated.lines[0].removeprefix("listening on ")
+            url = simulated.lines[0].removeprefix("# listening on ")
             async with httpx.AsyncClient(trust_env=False) as client:
                 answer = await client.post(
                     f"{url}/v1/responses",
@@ -114,7 +114,7 @@ async def test_the_lines_that_simulate_prints_make_a_bridge_for_it() -> None:
         )
         async with running(here, "simulate", "--port", "0", "--scenario", str(scenario), "--speed", "1") as simulated:
             await simulated.says('"]\n', 2)
-            pasted = here.configure("\n".join(simulated.lines[1:]))
+            pasted = here.configure("\n".join(simulated.lines))
             said = await clearspan(here, "check")
             assert (said.code, said.err) == (0, ""), said.out
             async with serving(here) as (_, url), httpx.AsyncClient(trust_env=False) as client:
@@ -141,7 +141,7 @@ async def test_a_scenario_file_says_how_each_key_fares() -> None:
         )
         async with running(here, "simulate", "--port", "0", "--scenario", str(scenario), "--speed", "1") as simulated:
             await simulated.says("\n")
-            url = simulated.lines[0].removeprefix("listening on ")
+            url = simulated.lines[0].removeprefix("# listening on ")
             async with httpx.AsyncClient(trust_env=False) as client:
                 answer = await client.post(
                     f"{url}/v1/responses", headers={"authorization": "Bearer sk-bad"}, json={"model": "m", "input": "x"}
