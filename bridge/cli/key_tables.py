@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
 from bridge.cli.paper import Colour, Paper, PrintedCell, PrintedColumn, folded, table
-from bridge.events.callers import Callers
 from bridge.events.describe import pool_health_in_words, pool_prospects
 from bridge.events.entries import Resident
 from bridge.events.key_health import Health, PoolHealth, by_provider, health, ready_at
@@ -48,9 +47,20 @@ COLOURS: dict[Health, Colour] = {
 def key_table(found: Snapshot, on: Paper, now: datetime, keys: Sequence[KeyChanged] | None = None) -> Iterator[str]:
     """Keys with their health, how long they last, and who is served with them: all, provider by provider, or these."""
     shown = _in_order(found) if keys is None else keys
+    named = _session_names(found)
+    return table(COLUMNS, (_key_row(key, found, named, now) for key in shown), on)
+
+
+NamesById = Callable[[str], str | None]
+"""What the session of an id is called, where that is known."""
+
+
+def _session_names(found: Snapshot) -> NamesById:
+    from bridge.events.callers import Callers  # noqa: PLC0415  # takes its time to load, and often no bridge answers
+
     callers = Callers()
     callers.begin(found.interceptions)
-    return table(COLUMNS, (_key_row(key, found, callers, now) for key in shown), on)
+    return callers.name_of
 
 
 def _in_order(found: Snapshot) -> list[KeyChanged]:
@@ -68,13 +78,13 @@ def pool_lines(found: Snapshot, now: datetime) -> Iterator[str]:
         yield visible(" · ".join(parts))
 
 
-def _key_row(key: KeyChanged, found: Snapshot, callers: Callers, now: datetime) -> tuple[PrintedCell, ...]:
+def _key_row(key: KeyChanged, found: Snapshot, named: NamesById, now: datetime) -> tuple[PrintedCell, ...]:
     left = [(gauge.remaining, gauge.limit) for gauge in (key.limits.requests, key.limits.tokens)]
     gauges = ["-" if remaining is None else f"{remaining}/{limit or '?'}" for remaining, limit in left]
     state = health(key, now)
     status = key.cause.status if key.cause and state is Health.DEAD else None
     word = f"{state} {status}" if status else str(state)
-    use = (_runway_cell(key, runway_of(key, found), now), _homes_cell(homes_at(key, found), callers))
+    use = (_runway_cell(key, runway_of(key, found), now), _homes_cell(homes_at(key, found), named))
     rest = ((key.reason or "-").replace("_", " "), _cooldown_cell(key, now), key.source or "-", *gauges, *use)
     return (visible(key.provider), visible(key.key), (word, COLOURS[state]), *map(visible, rest))
 
@@ -112,9 +122,9 @@ def _clock(at: datetime) -> str:
     return at.astimezone().strftime("%H:%M:%S")
 
 
-def _homes_cell(homes: Sequence[Resident], callers: Callers) -> str:
+def _homes_cell(homes: Sequence[Resident], named: NamesById) -> str:
     """The sessions' names; of one whose requests are forgotten, the beginning of its id."""
-    names = [callers.name_of(home.session_id) or home.session_id[:SESSION_CHARACTERS] for home in homes]
+    names = [named(home.session_id) or home.session_id[:SESSION_CHARACTERS] for home in homes]
     names = [
         name + (f"/{home.agent_id[:SESSION_CHARACTERS]}" if home.agent_id else "")
         for name, home in zip(names, homes, strict=True)

@@ -156,15 +156,16 @@ def simulate(
 @cli.command()
 @common_options
 @click.option("--changed", is_flag=True, help="Only settings that are not left at their default.")
+@click.option("--limits", is_flag=True, help="Also the limits, which nobody can change.")
 @click.pass_context
-def check(context: click.Context, /, changed: bool, **_: Any) -> None:
-    """Validate the configuration; print every setting in force, where it comes from, and the limits."""
+def check(context: click.Context, /, changed: bool, limits: bool, **_: Any) -> None:
+    """Validate the configuration; print every setting in force, and where it comes from."""
     from bridge.cli.check import limits_table, settings_table
     from bridge.cli.paper import paper
 
     on = paper()
     lines = list(settings_table(settings_from(context, keys=True, tokens=True), on, changed=changed))
-    on.put_whole(lines if changed else [*lines, *limits_table(on)])
+    on.put_whole([*limits_table(on), "", *lines] if limits else lines)
 
 
 @cli.command()
@@ -252,10 +253,10 @@ def env(context: click.Context, /, agent: str | None, flags: bool, status_line: 
     except UnknownAgent as error:
         raise click.UsageError(str(error)) from None
     except CannotPoint as error:
-        click.echo(f"clearspan: {error}", err=True)
+        _say(str(error))
         sys.exit(2)
     for remark in found.remarks:
-        click.echo(f"clearspan: {remark}", err=True)
+        _say(remark)
     for line in found.lines:
         click.echo(line)
 
@@ -302,6 +303,12 @@ def _place(context: click.Context) -> dict[str, Any]:
     }
 
 
+def _say(text: str) -> None:
+    from bridge.cli.paper import say_beside
+
+    say_beside(f"clearspan: {text}")
+
+
 def main() -> NoReturn:
     """Runs the command line. Never shows a traceback for what a person can mend."""
     try:
@@ -313,13 +320,13 @@ def main() -> NoReturn:
         sys.exit(INTERRUPTED)
     except ConfigurationError as error:
         for fault in error.faults:
-            click.echo(f"clearspan: {fault}", err=True)
+            _say(str(fault))
         sys.exit(2)
     except ClearspanError as error:
-        click.echo(f"clearspan: {error}", err=True)
+        _say(str(error))
         sys.exit(1)
     except OSError as error:  # the disk is full under our output, say
         close_output()
-        click.echo(f"clearspan: {error.strerror or error}", err=True)
+        _say(error.strerror or str(error))
         sys.exit(1)
     sys.exit(code if isinstance(code, int) else 0)

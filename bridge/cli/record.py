@@ -165,7 +165,7 @@ def sessions(context: click.Context, /, since: datetime | None, limit: int, as_j
     import orjson
 
     from bridge.cli.names import snapshot_requests
-    from bridge.cli.paper import paper
+    from bridge.cli.paper import paper, say_beside
     from bridge.cli.session_tree import session_table, session_trees
     from bridge.events.client import NoBridge, read_snapshot
     from bridge.events.times import format_time
@@ -180,7 +180,7 @@ def sessions(context: click.Context, /, since: datetime | None, limit: int, as_j
         snapshot = read_snapshot(settings.server.socket)
         names.take_snapshot(snapshot_requests(snapshot.interceptions))
     except NoBridge as error:  # then nobody does anything just now
-        click.echo(f"clearspan: {error}; what the record knows:", err=True)
+        say_beside(f"clearspan: {error}; what the record knows:")
     try:
         with _record(context) as database:
             recorded = latest(database, begin, limit)
@@ -189,7 +189,7 @@ def sessions(context: click.Context, /, since: datetime | None, limit: int, as_j
     except RecordError as error:
         if snapshot is None:
             raise
-        click.echo(f"clearspan: {error}; what the bridge remembers:", err=True)
+        say_beside(f"clearspan: {error}; what the bridge remembers:")
     trees = session_trees(recorded, snapshot)
     trees = [tree for tree in trees if tree["last_at"] >= begin][:limit]
     if as_json:

@@ -16,6 +16,7 @@ from types import FrameType
 from typing import BinaryIO
 
 from bridge.cli.agents import AGENTS, Agent
+from bridge.cli.paper import say_beside
 from bridge.cli.pointing import Prepared, Target, prepared, provider_urls, recognise
 from bridge.config.settings import Settings
 from bridge.errors import ClearspanError, ConfigurationError, StartError
@@ -65,7 +66,7 @@ def run(settings: Settings, command: Sequence[str], options: Sequence[str]) -> i
 
 
 def _say(text: str) -> None:
-    print(f"{OWN_WORDS}{text}", file=sys.stderr)  # noqa: T201  # the command's own output goes before and after it
+    say_beside(f"{OWN_WORDS}{text}")
 
 
 def _prepared(command: Sequence[str], urls: Mapping[str, str], word: str) -> AbstractContextManager[Prepared]:

@@ -5,9 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-import click
-
-from bridge.cli.paper import paper
+from bridge.cli.paper import paper, say_beside
 from bridge.events.callers import Following
 from bridge.events.client import subscription
 from bridge.events.describe import CONTINUED
@@ -44,8 +42,7 @@ def _write(line: bytes) -> None:
 
 
 def _say_that_it_waits(wanted: str) -> None:
-    click.echo(
+    say_beside(
         f"clearspan: no request or session is called {wanted!r} so far; waiting for one "
-        "('clearspan sessions' lists those there are)",
-        err=True,
+        "('clearspan sessions' lists those there are)"
     )
