@@ -10,7 +10,7 @@ from typing import Any
 import attrs
 import orjson
 
-from bridge.cli.paper import Paper, PrintedColumn, table
+from bridge.cli.paper import SAID_INDENT, Paper, PrintedColumn, folded, table
 from bridge.config.load import Loaded
 from bridge.config.rules import open_to_all
 from bridge.config.secret_arguments import arguments
@@ -37,6 +37,11 @@ def settings_table(loaded: Loaded, on: Paper, *, changed: bool = False) -> Itera
     if changed:
         rows = [row for row in rows if row[2] != NOT_SAID]
     yield from table(SETTINGS, rows, on) if rows else ["every setting is its default"]
+    for line in _remarks(loaded):
+        yield from folded(line, on.width, SAID_INDENT, whole_words=True)
+
+
+def _remarks(loaded: Loaded) -> Iterator[str]:
     for name, provider in loaded.settings.providers.items():
         if not provider.keys:
             yield f"providers.{name} has no keys: only requests that bring their own are served"

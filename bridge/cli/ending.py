@@ -20,8 +20,10 @@ OWN_WORDS = "clearspan: "
 def say(text: str) -> None:
     """A line of the command's own, on standard error. Where that can't be written, nobody is told, and nothing else
     changes: not what is done, nor the exit code."""
+    from bridge.cli.paper import remark  # noqa: PLC0415  # takes its time to load, and mostly nothing is said
+
     with suppress(OSError, ValueError):
-        standard(sys.stderr).write(f"{OWN_WORDS}{text}\n")
+        standard(sys.stderr).write(remark(f"{OWN_WORDS}{text}"))
 
 
 def close_output() -> None:

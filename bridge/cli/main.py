@@ -156,36 +156,33 @@ def simulate(
 @cli.command()
 @common_options
 @click.option("--changed", is_flag=True, help="Only settings that are not left at their default.")
+@click.option("--limits", is_flag=True, help="Also the limits, which nobody can change.")
 @click.pass_context
-def check(context: click.Context, /, changed: bool, **_: Any) -> None:
-    """Validate the configuration; print every setting in force, where it comes from, and the limits."""
+def check(context: click.Context, /, changed: bool, limits: bool, **_: Any) -> None:
+    """Validate the configuration; print every setting in force, and where it comes from."""
     from bridge.cli.check import limits_table, settings_table
     from bridge.cli.paper import paper
 
     on = paper()
     lines = list(settings_table(settings_from(context, keys=True, tokens=True), on, changed=changed))
-    on.put_whole(lines if changed else [*lines, *limits_table(on)])
+    on.put_whole([*limits_table(on), "", *lines] if limits else lines)
 
 
 @cli.command()
 @common_options
 @click.option("--json", "as_json", is_flag=True, help="The raw JSON lines, as they come from the socket.")
+@click.option("--deltas", is_flag=True, help="Thoughts and answers piece by piece, as they come.")
+@click.option(
+    "--follow", metavar="ID", help="Only one session, by its id or a name such as 'codex 2', or one interception."
+)
 @click.pass_context
-def tail(context: click.Context, /, as_json: bool, **_: Any) -> None:
-    """Events as they happen."""
-    from bridge.cli.paper import folded, paper
-    from bridge.events.client import subscription
-    from bridge.events.describe import CONTINUED, describe
-    from bridge.events.wire import Envelope, decode
+def tail(context: click.Context, /, as_json: bool, deltas: bool, follow: str | None, **_: Any) -> None:
+    """Events as they happen: a line for each thought, answer and call, and for all that is done."""
+    from bridge.cli.tail import tail
 
-    on = paper()
-    with subscription(socket_from(context)) as lines:
-        for line in lines:
-            if as_json:
-                sys.stdout.buffer.write(line)
-                sys.stdout.buffer.flush()
-            elif isinstance(message := decode(line), Envelope):
-                on.put(folded(describe(message), on.width, CONTINUED))
+    if follow is not None and not follow.strip():
+        raise click.UsageError("--follow takes a session's id or name, or an interception's id")
+    tail(socket_from(context), deltas=deltas, follow=follow, as_json=as_json)
 
 
 @cli.command()
@@ -320,7 +317,7 @@ def main() -> NoReturn:
         sys.exit(INTERRUPTED)
     except ConfigurationError as error:
         for fault in error.faults:
-            say(fault)
+            say(str(fault))
         sys.exit(2)
     except ClearspanError as error:
         say(str(error))

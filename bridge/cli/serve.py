@@ -12,13 +12,14 @@ import trio
 from attrs import evolve
 
 from bridge.cli.ending import INTERRUPTED
-from bridge.cli.paper import paper, plain
+from bridge.cli.paper import paper
 from bridge.config.load import Loaded
 from bridge.config.reload import follow_configuration
 from bridge.config.settings import Settings
 from bridge.errors import ClearspanError
-from bridge.events.describe import describe
-from bridge.events.wire import Envelope, decode
+from bridge.events.describe import CONTINUED
+from bridge.events.lines import EventLines
+from bridge.events.wire import decode
 from bridge.observe import logs
 from bridge.process import garbage, heap
 from bridge.process.collector import tend_garbage
@@ -140,15 +141,14 @@ async def end_on_hangup(nursery: trio.Nursery) -> None:
 async def print_events(bridge: Bridge) -> None:
     """Event lines on standard output, until nobody reads them. A reader that is slow loses events, and slows nobody; so
     does a file that can't be written, until it can be again."""
-    subscriber, ascii_only, output = bridge.hub.subscribe(), paper().ascii_only, standard(sys.stdout)
+    subscriber, on, shown, output = bridge.hub.subscribe(), paper(), EventLines(), standard(sys.stdout)
+    shown.begin(bridge.hub.picture.interceptions.values())
     lost = 0
     try:
         while True:
             messages = [decode(line) for line in b"".join(await subscriber.take()).splitlines()]
-            lines = [describe(message) for message in messages if isinstance(message, Envelope)]
-            if ascii_only:
-                lines = [plain(line) for line in lines]
-            text = "".join(f"{line}\n" for line in lines)
+            lines = [line for message in messages for line in shown.of(message)]
+            text = "".join(f"{part}\n" for line in lines for part in on.folded(line, CONTINUED))
             try:
                 await trio.to_thread.run_sync(output.write, text, abandon_on_cancel=True)
             except BrokenPipeError:

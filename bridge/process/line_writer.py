@@ -72,6 +72,14 @@ def standard(stream: TextIO) -> LineWriter:
     return LineWriter(lambda: getattr(stream.buffer, "raw", stream.buffer), stream.encoding or "utf-8")
 
 
+def is_file(stream: TextIO) -> bool:
+    """Whether what is printed there is kept in a file: it was redirected."""
+    try:
+        return stat.S_ISREG(os.fstat(stream.fileno()).st_mode)
+    except (OSError, ValueError):  # in memory, or closed
+        return False
+
+
 def _may_stall(raw: RawIOBase) -> bool:
     """Whether it is a pipe, a terminal or the like, which takes no more than is read."""
     try:

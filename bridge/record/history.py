@@ -60,6 +60,10 @@ class Filter:
     limit: int = 50
 
 
+SHOWN = 8
+"""Characters of an id in lists."""
+
+
 def interceptions(database: sqlite3.Connection, wanted: Filter) -> list[Fields]:
     """Past interceptions, newest first: their own columns, the first prompt, and their tokens."""
     where, values = _conditions(database, wanted)
@@ -91,9 +95,14 @@ def story(database: sqlite3.Connection, name: str) -> Fields:
     if not name:
         raise RecordError("an interception's id is needed, or its first characters; 'clearspan history' lists them")
     found = database.execute(BEGINNING, {"name": name, "lower": name.lower(), "last": LAST_CHARACTER}).fetchall()
-    if len(found) != 1:
-        reason = "several interceptions begin with that id" if found else "no interception has that id"
-        raise RecordError(f"{name}: {reason}; 'clearspan history' lists them")
+    if len(found) > 1:
+        ids = [row["id"] for row in found]
+        alike = next((at for at, pair in enumerate(zip(*ids, strict=False)) if len(set(pair)) > 1), 0)
+        telling = max(SHOWN, alike + 4)
+        such = " and ".join(id_[:telling] for id_ in ids)
+        raise RecordError(f"{name}: several interceptions have an id that begins so, such as {such}")
+    if not found:
+        raise RecordError(f"{name}: no interception has an id that is or begins so; 'clearspan history' lists them")
     interception = _interception(found[0])
     for name_in_story, (table, order) in PARTS.items():
         sql = f"SELECT * FROM {table} WHERE interception_id = ? ORDER BY {order}"  # noqa: S608  # our own names
