@@ -199,10 +199,12 @@ def row(
 
 def title(listing: Listing) -> str:
     """What stands above the table: Requests  202 of 3,912 · rest in the record · following its agent."""
-    listed = len(listing.rows) - listing.before + sum(listing.hidden.values())
-    in_all = listing.total if listing.filter.query.strip() else listing.total + listing.forgotten
-    parts = [f"Requests  {listed}" + (f" of {in_all:,}" if listed != in_all else "")]
-    if listing.forgotten:
+    searched, counted = bool(listing.filter.query.strip()), listing.of_today or listing.total + listing.forgotten
+    listed = len(listing.rows) - listing.before + sum(listing.hidden.values()) + listing.before_today
+    in_all = listing.total + listing.in_past * bool(listing.of_today) if searched else counted
+    today = " today" if listing.of_today and not searched else ""
+    parts = [f"Requests  {listed}" + (f" of {in_all:,}{today}" if listed != in_all else "")]
+    if counted > listing.total + listing.in_past * bool(listing.of_today):
         parts.append("rest in the record")
     if listing.slowest_first:
         parts.append("slowest first")

@@ -98,7 +98,7 @@ class LiveScreen(View):
     def draw_body(self, frame: Frame) -> None:
         state, then = frame.state, frame.then
         self.listing.update(state, then)
-        blank = not self.listing.total
+        blank = self.listing.blank
         if self.has_class("-blank") != blank:
             self.set_class(blank, "-blank")
             self.refresh_bindings()
@@ -109,7 +109,7 @@ class LiveScreen(View):
         self.set_class(state.status is Status.CONNECTING, "-unmet")
         if blank:
             self.empty_state.show(state, frame.url, frame.place)
-        self._share_room(len(state.past.before))
+        self._share_room(self.listing.in_past)
         self.requests.show(state, self.listing, then)
         request = self.selected
         if request is None:

@@ -7,12 +7,13 @@ counted and not kept.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from datetime import datetime
 
 from attrs import Factory, define
 
 from bridge.events.entries import Interception
+from bridge.events.names import id_of
 
 TURNS = 50
 """Asked for at a time."""
@@ -62,11 +63,16 @@ class RecordedPast:
         if not more:
             self.whole.add(self._asked)
 
-    def with_later(self, later: Iterable[Interception]) -> Iterator[Interception]:
-        """The older turns, and then those that are known from events."""
+    def with_later(self, later: Iterable[Interception], named: Container[str] = ()) -> Iterator[Interception]:
+        """The older turns, those before this bridge, and then what is known from events. Of those before, the sessions
+        that have a name: until the day is read, a name would depend on how many of them are asked for."""
         known = list(later)
-        ids = {request.id for request in known} if self.turns else set()
+        ids = {request.id for request in known} if self.turns or self.before else set()
         yield from (request for id_, request in self.turns.items() if id_ not in ids)
+        for id_, request in self.before.items():
+            session = request.started.session_id
+            if session and id_ not in ids and id_ not in self.turns and id_of(request.started.client, session) in named:
+                yield request
         yield from known
 
     def forget(self) -> None:
