@@ -66,7 +66,14 @@ class BadLine:
     reason: str
 
 
-Incoming = Message | Lost | BadLine
+@frozen
+class LogEnded:
+    """A recorded log has nothing more to tell; what becomes of requests that run is not in it."""
+
+
+LOG_ENDED = "the log ends here"
+
+Incoming = Message | Lost | BadLine | LogEnded
 """Whatever a source delivers."""
 
 
@@ -117,6 +124,9 @@ class MonitorState:
                 self.bad_lines += 1
             case History():
                 self._recall(incoming)
+            case LogEnded():
+                for request in self.picture.interceptions.values():
+                    request.error = LOG_ENDED if request.live else request.error
             case Reply():
                 pass
 
