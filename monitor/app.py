@@ -52,7 +52,7 @@ from monitor.sources.day_reader import DayReader
 from monitor.sources.lessons import Lessons
 from monitor.state.alerts import Alerts
 from monitor.state.counted import earlier_turns
-from monitor.state.past import BEFORE, MOST, TURNS
+from monitor.state.past import A_SEARCH, BEFORE, FOUND, MOST, TURNS
 from monitor.state.request_list import Listing
 from monitor.state.sessions import SessionAgent
 from monitor.state.state import Incoming, MonitorState
@@ -293,6 +293,19 @@ class MonitorApp(App[None]):
     def _open_request_read(self, message: ReasoningScreen.Open) -> None:
         self.request.open(message.request)
         self.action_view("request")
+
+    @on(LiveScreen.SearchRecord)
+    def _search_record(self, message: LiveScreen.SearchRecord) -> None:
+        self.run_worker(self._find_in_record(message.text), name="search")  # a late answer must find who asked for it
+
+    async def _find_in_record(self, text: str) -> None:
+        """Lists the last requests in which a text stands, also those that the bridge knows no more."""
+        self.state.past.wanted = text
+        reply = await self._ask_the_record(A_SEARCH, Command(0, "history", text=text, limit=FOUND))
+        self.paint()
+        if not reply.ok:
+            self.state.past.wanted = None
+            self.show_message(f"the record was not searched: {reply.error}", "muted")
 
     @on(ReasoningScreen.Older)
     def _load_older(self, message: ReasoningScreen.Older) -> None:

@@ -15,7 +15,7 @@ from monitor.lines.blocks import Block
 from monitor.lines.request_story import story_blocks, title
 from monitor.lines.session_story import plain
 from monitor.screens.view import Frame, View
-from monitor.state.request_list import Listing
+from monitor.state.request_list import Listing, text_of
 from monitor.state.state import Status
 from monitor.widgets.empty_state import EmptyState
 from monitor.widgets.keys import KeysPanel
@@ -70,6 +70,13 @@ class LiveScreen(View):
         def __init__(self, request: Interception) -> None:
             super().__init__()
             self.request = request
+
+    class SearchRecord(Message):
+        """Somebody looks for a text, which may stand in requests that only the record knows."""
+
+        def __init__(self, text: str) -> None:
+            super().__init__()
+            self.text = text
 
     def __init__(self, listing: Listing) -> None:
         super().__init__(classes="-blank -unmet")
@@ -169,9 +176,16 @@ class LiveScreen(View):
         """Lists what that query finds, as if it were typed."""
         self.typed.field.value = query
         self.listing.filter.set_query(query)
+        self._search_record()
+
+    def _search_record(self) -> None:
+        if text := text_of(self.listing.filter.query):
+            self.post_message(self.SearchRecord(text))
 
     @on(TypedLine.Closed)
-    def _leave_filter(self) -> None:
+    def _leave_filter(self, message: TypedLine.Closed) -> None:
+        if message.kept:
+            self._search_record()
         self.requests.focus()
         self.redraw()
 

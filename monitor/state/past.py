@@ -1,8 +1,8 @@
 """What the record told of requests that the bridge holds no more, because somebody asked for it; bounded.
 
-Two things are asked for: the last requests before this bridge, once, for the table of requests; and older turns of one
-session, fifty at a time, which then stand before those that are known. The third, the last day (`recorded_day`), is
-counted and not kept.
+Three things are asked for: the last requests before this bridge, once, for the table of requests; older turns of one
+session, fifty at a time, which then stand before those that are known; and the last requests in which a text stands
+that somebody looks for. The fourth, the last day (`recorded_day`), is counted and not kept.
 """
 
 from __future__ import annotations
@@ -28,6 +28,13 @@ THE_DAY = "day"
 """No session's id: all of the last day is asked for."""
 
 
+FOUND = 50
+"""Requests that a search of the record finds at most."""
+
+A_SEARCH = "search"
+"""No session's id: what a text is in is asked for."""
+
+
 @define
 class RecordedPast:
     """Each in the order in which they came."""
@@ -36,6 +43,14 @@ class RecordedPast:
     before: dict[str, Interception] = Factory(dict)
     whole: set[str] = Factory(set)
     """The sessions, by their ids, of which the record holds nothing older."""
+    found: dict[str, Interception] = Factory(dict)
+    """What the last search of the record found."""
+    found_more: bool = False
+    """Whether it found more than that."""
+    searched: str | None = None
+    """The text that it was searched for."""
+    wanted: str | None = None
+    """The text that it is to be searched for."""
     _asked: str | None = None
     """The session that was asked for."""
 
@@ -45,7 +60,7 @@ class RecordedPast:
         return len(self.turns) >= MOST
 
     def expect(self, session: str | None) -> None:
-        """The next answer is about that session, or `THE_DAY`; None: about what was before this bridge."""
+        """The next answer is about that session, `THE_DAY` or `A_SEARCH`; None: about what was before this bridge."""
         self._asked = session
 
     @property
@@ -58,6 +73,9 @@ class RecordedPast:
         came = {request.id: request for request in reversed(list(newest_first))}
         if self._asked is None:
             self.before = {id_: each for id_, each in came.items() if since is None or each.started_at < since}
+            return
+        if self._asked == A_SEARCH:
+            self.found, self.found_more, self.searched = came, more, self.wanted
             return
         self.turns = {**came, **self.turns}
         if not more:
@@ -78,3 +96,4 @@ class RecordedPast:
     def forget(self) -> None:
         """Lets go of all of it: another bridge has come."""
         self.turns, self.before, self.whole = {}, {}, set()
+        self.searched, self.wanted, self.found, self.found_more = None, None, {}, False

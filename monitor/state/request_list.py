@@ -153,6 +153,12 @@ def words(query: str, places: Collection[str] = PLACES) -> list[Word]:
     return parsed
 
 
+def text_of(query: str) -> str:
+    """What the record can be searched for: the words that may stand anywhere, as they follow each other. Empty where
+    there are none."""
+    return " ".join(word.text for word in words(query) if len(word.places) > 1 and not word.negated)
+
+
 @define
 class RequestFilter:
     """A query at work. What it found of an ended request is remembered: that cannot change any more."""
@@ -208,6 +214,11 @@ class Listing:
     """How many of these are of today, where that is what is counted."""
     in_past: int = 0
     """How many there are from before this bridge, before the filter."""
+    found: int | None = None
+    """How many of these the record was searched for; None where it was not, for what is listed now."""
+    found_more: bool = False
+    searching: bool = False
+    """Whether the record is searched just now."""
     of_today: int = 0
     """All requests of today, where these are more than those of this bridge."""
     hidden: dict[str, int] = Factory(dict)
@@ -230,10 +241,25 @@ class Listing:
         past = _before(state)
         self.in_past = len(past)
         past = self.filter.keep(past, now)
+        self._add_found(state, past, now)
         self.before = len(past)
         self.before_today = sum(_is_of_today(request, now) for request in past) if self.of_today else 0
         self.rows += past
         self.selection.settle(self.rows, newest)
+
+    def _add_found(self, state: MonitorState, past: list[Interception], now: datetime) -> None:
+        """Puts what the record was searched for behind what stands there already."""
+        text = text_of(self.filter.query)
+        self.found, self.found_more = None, False
+        self.searching = bool(text) and state.past.wanted == text != state.past.searched
+        if not text or state.past.searched != text:
+            return
+        listed = {request.id for request in past}
+        known = state.picture.interceptions
+        more = [each for id_, each in reversed(state.past.found.items()) if id_ not in listed and id_ not in known]
+        more = self.filter.keep(more, now)
+        self.found, self.found_more = len(more), state.past.found_more
+        past += more
 
     @property
     def blank(self) -> bool:

@@ -285,7 +285,7 @@ class MonitorState:
 
     def request(self, id_: str | None) -> Interception | None:
         """The request of that id, wherever it is known from."""
-        for known in (self.picture.interceptions, self.past.turns, self.past.before):
+        for known in (self.picture.interceptions, self.past.turns, self.past.before, self.past.found):
             if id_ in known:
                 return known[id_]
         return None

@@ -11,7 +11,7 @@ from bridge.events.entries import Interception, Tokens
 from bridge.events.picture import Picture
 from bridge.events.values import Outcome
 from bridge.events.vocabulary import AnswerDelta, PromptRecorded
-from bridge.events.wire import History, Snapshot
+from bridge.events.wire import Command, History, Reply, Snapshot
 from tests.support.hands import play, press, settle
 from tests.support.play import HELLO, START, Stage, ended, spent, started
 
@@ -131,5 +131,44 @@ def test_agents_of_a_session_are_counted_apart() -> None:
         screen = await stage.until(pilot, "▲ 4 earlier turns")
         assert "turn 5 of 5" in screen
         assert "session $0.28" in screen
+
+    play(WIDE, act)
+
+
+def test_a_search_reaches_the_record() -> None:
+    async def act(stage: Stage, pilot: Pilot[None]) -> None:
+        stage.days = [told([])]
+        stage.deliver(NEXT, Snapshot.of(Picture(), 0, START))
+        one_turn(stage)
+        await stage.paint(pilot)
+        screen = await press(stage, pilot, "slash", *"ask 7")
+        assert "Requests  0 of 1 · ⏎ searches the record" in screen
+        assert stage.commands == []
+        stage.history = told(recorded(7), more=True)
+        await press(stage, pilot, "enter")
+        screen = await stage.until(pilot, "more in the record")
+        assert stage.commands == [Command(0, "history", text="ask 7", limit=50)]
+        assert "1+ more in the record" in screen
+        assert "from the record" in screen
+        assert "ask 7" in screen
+        await press(stage, pilot, "enter")
+        assert "o7" in await stage.until(pilot, "Request")
+        await press(stage, pilot, "escape", "escape")
+        screen = await stage.until(pilot, "Requests  1")
+        assert "from the record" not in screen
+
+    play(WIDE, act)
+
+
+def test_a_search_of_a_record_that_is_off_says_so() -> None:
+    async def act(stage: Stage, pilot: Pilot[None]) -> None:
+        stage.deliver(NEXT, Snapshot.of(Picture(), 0, START))
+        one_turn(stage)
+        await stage.paint(pilot)
+        stage.reply = Reply(0, ok=False, error="recording is off, so there is no history")
+        await press(stage, pilot, "slash", *"client:codex zebra", "enter")
+        screen = await stage.until(pilot, "the record was not searched: recording is off")
+        assert stage.commands[-1].text == "zebra"
+        assert "⏎ searches the record" in screen
 
     play(WIDE, act)
