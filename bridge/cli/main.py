@@ -59,7 +59,7 @@ def up(context: click.Context, /, **_: Any) -> None:
     variables = " or ".join(kind.key_variable for kind in KINDS.values())
     click.echo("No API key is configured, so this is the demo: simulated provider, scripted agents.", err=True)
     click.echo(f"Set {variables}, or write a configuration, to use the real ones.", err=True)
-    sys.exit(demo.demo(loaded.settings, explicit=_place(context)))
+    sys.exit(demo.demo(loaded.settings, explicit=_place(context), config=loaded.file))
 
 
 @cli.command()
@@ -116,12 +116,20 @@ def demo(context: click.Context, /, headless: bool, once: bool, seed: int, speed
         raise click.UsageError("--step shows the monitor, which needs a terminal")
     if step and (once or (seed, speed) != (1, 1.0)):
         raise click.UsageError("--step goes at the pace of whoever reads: it takes no --once, --seed and --speed")
-    settings = settings_from(context).settings
+    loaded = settings_from(context)
     keep = explicit_options(context)["data_dir"] is not None  # whoever names a place wants to find something there
     explicit = _place(context)
     sys.exit(
         demo.demo(
-            settings, headless=headless, once=once, seed=seed, speed=speed, keep=keep, step=step, explicit=explicit
+            loaded.settings,
+            headless=headless,
+            once=once,
+            seed=seed,
+            speed=speed,
+            keep=keep,
+            step=step,
+            explicit=explicit,
+            config=loaded.file,
         )
     )
 

@@ -7,9 +7,9 @@ import signal
 import sys
 from collections.abc import Awaitable, Callable
 from functools import partial
+from pathlib import Path
 
 import trio
-from attrs import evolve
 
 from bridge.cli.ending import INTERRUPTED
 from bridge.cli.paper import paper
@@ -121,13 +121,16 @@ async def orphaned() -> None:
         await trio.sleep(LOOK_S)
 
 
-async def show_monitor(bridge: Bridge, *, loaded: Loaded | None = None) -> None:
-    """The dashboard in this terminal, as a process of its own; returns when it is closed."""
+async def show_monitor(
+    bridge: Bridge, *, loaded: Loaded | None = None, data_dir: Path | None = None, config: Path | None = None
+) -> None:
+    """The dashboard in this terminal, as a process of its own; returns when it is closed. It finds record and dumps
+    by what was `loaded`, or else in `data_dir` and by `config`."""
     from monitor.command import MonitorOptions, command_line, environment
 
-    options = MonitorOptions(bridge.socket)
     if loaded is not None:
-        options = evolve(options, config=loaded.file, data_dir=loaded.explicit_data_dir)
+        config, data_dir = loaded.file, loaded.explicit_data_dir
+    options = MonitorOptions(bridge.socket, config=config, data_dir=data_dir)
     await trio.run_process(command_line(options), stdin=None, check=False, env=environment(os.environ))
 
 

@@ -39,7 +39,10 @@ class Remembrance:
         if self._record is None:
             raise CommandRefused("recording is off, so there is no history")
         wanted = Filter(
-            session=command.session, before=command.before, limit=min(command.limit or DEFAULT, LIMITS.history)
+            session=command.session,
+            text=command.text or None,
+            before=command.before,
+            limit=min(command.limit or DEFAULT, LIMITS.history),
         )
         try:
             return await trio.to_thread.run_sync(_read, self._record, wanted, limiter=self._turn)

@@ -42,6 +42,8 @@ WITHHELD = {
     WithheldReason.NOT_SUMMARIZED: "the model reasoned, but gave no summary",
 }
 
+NO_ANSWERS = "the record keeps no answers"
+
 SEPARATOR: Span = (" · ", "muted")
 
 
@@ -58,6 +60,8 @@ def story_blocks(request: Interception, now: datetime) -> list[Block]:
         blocks.append(Block("notes", "muted", (("Notes", "muted"),), tuple(_note(note) for note in request.notes)))
     if request.answer:
         blocks.append(Block("answer", "answer", (("Answer", "answer"),), text=request.answer, form="prose"))
+    elif lacks_answer(request):
+        blocks.append(Block("answer", "muted", (("Answer", "muted"), (f"  {NO_ANSWERS}", "muted"))))
     if not request.live:
         blocks.append(_end(request))
     return blocks
@@ -70,6 +74,12 @@ def thought_first(blocks: list[Block], *, live: bool) -> list[Block]:
         return blocks
     last = ("attempts", "request")
     return [block for block in blocks if block.key not in last] + [block for block in blocks if block.key in last]
+
+
+def lacks_answer(request: Interception) -> bool:
+    """Whether it must have been answered, and nobody here heard what: the record told of it, which numbers no ends."""
+    answered = request.outcome is Outcome.COMPLETED and (request.status or 200) < 400 and request.tokens is not None
+    return answered and not (request.ended_nth or request.answer or request.tools)
 
 
 def title(request: Interception, now: datetime, names: Sequence[str] = (), room: int = 0) -> str:

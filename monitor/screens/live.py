@@ -14,7 +14,7 @@ from monitor.lines import agent_tree, request_row
 from monitor.lines.request_story import story_blocks, thought_first, title
 from monitor.lines.session_story import plain
 from monitor.screens.view import Frame, View
-from monitor.state.request_list import Listing
+from monitor.state.request_list import Listing, text_of
 from monitor.state.state import Status
 from monitor.widgets.empty_state import EmptyState
 from monitor.widgets.keys import KeysPanel
@@ -70,6 +70,13 @@ class LiveScreen(View):
             super().__init__()
             self.request = request
 
+    class SearchRecord(Message):
+        """Somebody looks for a text, which may stand in requests that only the record knows."""
+
+        def __init__(self, text: str) -> None:
+            super().__init__()
+            self.text = text
+
     def __init__(self, listing: Listing) -> None:
         super().__init__(classes="-blank -unmet")
         self.listing = listing
@@ -97,7 +104,7 @@ class LiveScreen(View):
     def draw_body(self, frame: Frame) -> None:
         state, then = frame.state, frame.then
         self.listing.update(state, then)
-        blank = not self.listing.total
+        blank = self.listing.blank
         if self.has_class("-blank") != blank:
             self.set_class(blank, "-blank")
             self.refresh_bindings()
@@ -108,7 +115,7 @@ class LiveScreen(View):
         self.set_class(state.status is Status.CONNECTING, "-unmet")
         if blank:
             self.empty_state.show(state, frame.url, frame.place)
-        self._share_room(len(state.past.before))
+        self._share_room(self.listing.in_past)
         self.requests.show(state, self.listing, then)
         request = self.selected
         if request is None:
@@ -170,9 +177,16 @@ class LiveScreen(View):
         """Lists what that query finds, as if it were typed."""
         self.typed.field.value = query
         self.listing.filter.set_query(query)
+        self._search_record()
+
+    def _search_record(self) -> None:
+        if text := text_of(self.listing.filter.query):
+            self.post_message(self.SearchRecord(text))
 
     @on(TypedLine.Closed)
-    def _leave_filter(self) -> None:
+    def _leave_filter(self, message: TypedLine.Closed) -> None:
+        if message.kept:
+            self._search_record()
         self.requests.focus()
         self.redraw()
 

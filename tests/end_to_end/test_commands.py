@@ -119,7 +119,7 @@ async def test_the_lines_that_simulate_prints_make_a_bridge_for_it() -> None:
         )
         async with running(here, "simulate", "--port", "0", "--scenario", str(scenario), "--speed", "1") as simulated:
             await simulated.says('"]\n', 2)
-            pasted = here.configure("\n".join(simulated.lines))
+            pasted = here.configure("\n".join(simulated.lines[1:]))
             said = await clearspan(here, "check")
             assert (said.code, said.err) == (0, ""), said.out
             async with serving(here) as (_, url), httpx.AsyncClient(trust_env=False) as client:
