@@ -19,9 +19,10 @@ from monitor.screens.reasoning_keys import BINDINGS, KEY_HELP, STORY_ACTIONS
 from monitor.screens.session_replay import SessionPlayer, SessionReplay
 from monitor.screens.turn_difference import DifferenceScreen
 from monitor.screens.view import Frame, View
+from monitor.state.names import Roster
 from monitor.state.sessions import Panes, SessionAgent
 from monitor.state.state import Status
-from monitor.widgets.agent_grid import AgentGrid, columns, rows
+from monitor.widgets.agent_grid import TWO_COLUMNS, TWO_ROWS, AgentGrid, columns, rows
 from monitor.widgets.agent_pane import AgentPane
 from monitor.widgets.agent_tree import AgentTree
 from monitor.widgets.empty_state import EmptyState
@@ -109,9 +110,7 @@ class ReasoningScreen(View):
     @property
     def room(self) -> int:
         """How many panes have room."""
-        if not self._spread:
-            return self.columns
-        return min(self.columns * rows(self.size), max(1, sum(agent.live for agent in self._found)))
+        return self.columns * (rows(self.size) if self._spread else 1)
 
     @property
     def shows_tree(self) -> bool:
@@ -134,7 +133,7 @@ class ReasoningScreen(View):
         if blank:
             self.empty_state.show(state, frame.url, frame.place)
             return
-        self.panes.settle(self._found, min(self.room, len(self._found)))
+        self.panes.settle(self._found, self.room, frame.then, only_running=self._spread)
         self._draw_tree(frame)
         by_id = {agent.id: agent for agent in self._found}
         across = min(self.columns, len(self.panes.open))
@@ -189,9 +188,17 @@ class ReasoningScreen(View):
             parts.append("as written")
         if story.searching:
             parts.append(f"/{self._query[:30]} {story.matches()}")
-        elif self.panes.follow and len(self.panes.open) < len(self._found):
-            parts.append("following")
+        elif not agent.live and self._player.playing is None:
+            parts += self._who_runs(agent, roster=state.roster)
         pane.entitle(" · ".join(parts) + story.more())
+
+    def _who_runs(self, agent: SessionAgent, roster: Roster) -> list[str]:
+        """That an agent which is read is over, and who else runs: nobody's text is taken away for that."""
+        waiting = self.panes.waiting(self._found)
+        if not waiting or not waiting[0].live:
+            return []
+        over = [] if agent.last.tools else ["ended"]  # who has called a tool comes back with what it said
+        return [*over, f"{agent_tree.title(waiting[0], roster, roomy=False)} is live: f"]
 
     @property
     def at_hand(self) -> Interception | None:
@@ -253,6 +260,10 @@ class ReasoningScreen(View):
 
     def action_spread(self) -> None:
         """Gives each agent that runs a pane, as far as there is room; again: as it was."""
+        if self.columns * rows(self.size) == 1:
+            text = f"room for one pane here: two need {TWO_COLUMNS} columns or {TWO_ROWS} lines"
+            self.post_message(self.Unable(text))
+            return
         self._spread = not self._spread
         if self._spread:
             running = [agent.id for agent in self._found if agent.live]
@@ -356,8 +367,8 @@ class ReasoningScreen(View):
             self.post_message(self.Older(self.agent))
 
     def action_follow(self) -> None:
-        """Lets agents that are over make room for those that run, or keeps them."""
-        self.panes.follow = not self.panes.follow
+        """Goes on to an agent that runs where this one is over, and to the end of what it says."""
+        self.panes.go_on(self._found)
         self.redraw()
         self.pane.action_scroll_end()
 

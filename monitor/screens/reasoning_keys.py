@@ -28,7 +28,7 @@ KEY_HELP: KeyHelp = (
     ("m", "as it was written, as it is read"),
     ("y Y", "copy this text, the whole story"),
     ("e", "read the session in $PAGER"),
-    ("f", "follow: make room for what runs"),
+    ("f", "go on to an agent that runs; its end"),
     ("Enter", "its request; what retries hide"),
     ("Space", "a page down; what retries hide"),
     ("Escape", "end the search, or go back"),

@@ -89,6 +89,32 @@ def test_each_agent_that_runs_gets_a_pane() -> None:
     play(LARGE, act)
 
 
+def test_who_is_read_keeps_the_pane_when_done_and_f_goes_on() -> None:
+    async def act(stage: Stage, pilot: Pilot[None]) -> None:
+        stage.greet()
+        stage.tell(started("a"), AnswerDelta("a", "this is my last word"))
+        await press(stage, pilot, "2")
+        stage.tell(ended("a"), started("b", session_id="s-8", client="Grok"), AnswerDelta("b", "here I am"))
+        stage.clock.forward(300)
+        screen = await stage.paint(pilot)
+        assert "this is my last word" in screen
+        assert "Codex 1 · turn 1 of 1 · ended · Grok 1 is live: f" in screen
+        screen = await press(stage, pilot, "f")
+        assert "Grok 1 · turn 1 of 1 · live" in screen
+        assert "here I am" in screen
+
+    play(SMALL, act)
+
+
+def test_where_one_pane_has_room_it_says_so() -> None:
+    async def act(stage: Stage, pilot: Pilot[None]) -> None:
+        family(stage)
+        await press(stage, pilot, "2", "equals_sign")
+        assert "room for one pane here: two need 160 columns or 45 lines" in await stage.paint(pilot)
+
+    play(SMALL, act)
+
+
 def test_an_agent_is_found_by_a_few_letters() -> None:
     async def act(stage: Stage, pilot: Pilot[None]) -> None:
         family(stage)
