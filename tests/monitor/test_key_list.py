@@ -40,6 +40,10 @@ def listed(query: str = "", order: int = 0, state: MonitorState | None = None) -
     return [hint for _provider, hint in listing.names]
 
 
+def test_trouble_comes_first_across_providers() -> None:
+    assert listed("", ORDERS.index("trouble first")) == ["o-2", "o-3", "o-4", "a-1", "a-2", "o-1"]
+
+
 @pytest.mark.parametrize(
     ("query", "found"),
     [
