@@ -72,4 +72,4 @@ def _just_now(agent: SessionAgent, state: MonitorState, now: datetime) -> Span:
     age = fmt.age(fmt.seconds_between(request.started_at, now))
     if stands.quiet_s is not None or request.waiting_until:
         return stands.short, stands.tone
-    return (f"~{pace.rate(now):.0f}/s {age}" if pace is not None else age), "live"
+    return (f"~{fmt.tokens(round(pace.rate(now)))}/s {age}" if pace is not None else age), "live"

@@ -102,7 +102,7 @@ def minutes(seconds: float) -> str:
 def _speed(request: Interception, pace: WritingPace | None, now: datetime, *, wide: bool, middle: bool) -> Pieces:
     if not request.live or pace is None:
         return ()
-    rate = f"~{pace.rate(now):.0f}"
+    rate = f"~{fmt.tokens(round(pace.rate(now)))}"
     if not middle:
         return ((f"{rate}t/s", "plain"),)
     course: Pieces = ((f" {fmt.sparkline(pace.course(now), SLOTS)}", "live"),) if wide else ()
