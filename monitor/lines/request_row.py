@@ -119,7 +119,7 @@ NAMED = "agent"
 
 COLUMNS = (
     Column("", 1, lambda request, _state, now: mark(request, now)),
-    Column("state", 10, lambda request, _state, now: _stands(request, now), room=77),
+    Column("state", 11, lambda request, _state, now: _stands(request, now), room=77),
     Column(NAMED, 13, lambda request, state, _now: _name(request, state), most=18),
     Column("model", 13, lambda request, _state, _now: _subject(request), most=28),
     Column("about", 10, lambda request, state, _now: _about(request, state), room=112, most=names.WORDS),

@@ -31,7 +31,7 @@ IN_FEW_CELLS = {
     SilenceKind.NO_ANSWER: "mute",
     SilenceKind.NO_BYTES: "silent",
     SilenceKind.PINGS_ONLY: "pings",
-    SilenceKind.CLIENT_NOT_READING: "unread",
+    SilenceKind.CLIENT_NOT_READING: "no read",
 }
 
 
@@ -46,7 +46,7 @@ def mark(request: Interception, now: datetime | None = None) -> Span:
     """One cell that says how a request stands; without a time, every silence is a young one."""
     if request.outcome is None:
         if request.silence is not None:
-            return "◐", silence_tone(fmt.seconds_between(request.silence.since, now or request.silence.since))
+            return "◇", silence_tone(fmt.seconds_between(request.silence.since, now or request.silence.since))
         return ("◌", "warn") if request.waiting_until else ("●", "live")
     if request.outcome is Outcome.COMPLETED:
         return ("✓", "good") if (request.status or 200) < 400 else ("✗", "bad")
@@ -55,7 +55,7 @@ def mark(request: Interception, now: datetime | None = None) -> Span:
 
 @frozen
 class Standing:
-    """`short` has at most 10 cells. `quiet_s` is None while the request goes on."""
+    """`short` has at most 11 cells. `quiet_s` is None while the request goes on."""
 
     word: str
     short: str

@@ -78,7 +78,7 @@ def _parts(subject: VitalsSubject, now: datetime, *, wide: bool, middle: bool) -
         yield ("turn ", "muted"), (fmt.spent(counted.tokens), "plain")
     if subject.session is not None and subject.session.cost_usd is not None:
         yield (*((("session ", "muted"),) if wide else ()), (fmt.spent(subject.session), "plain"))
-    if middle:
+    if middle and not (subject.last.live and subject.last.silence):  # a silence has said for how long already
         yield _last_byte(subject, now, wide=wide)
 
 
@@ -129,7 +129,7 @@ def _context(subject: VitalsSubject, *, wide: bool, middle: bool) -> Pieces:
     tone = context_tone(used / window)
     if not wide:
         return *label, (f"{used / window:.0%}", tone if tone != "live" else "plain"), *folds
-    full, empty = fmt.bar(used / window, BAR)
+    full, empty = fmt.bar(used / window if used * 2 * BAR >= window else 0.0, BAR)
     return *label, (full, tone), (empty, "faint"), (f" {thousands(used)}/{thousands(window)}", "plain"), *folds
 
 
@@ -143,9 +143,8 @@ def _last_byte(subject: VitalsSubject, now: datetime, *, wide: bool) -> Pieces:
     if not request.live:
         ago = fmt.age(fmt.seconds_between(request.ended_at or now, now))
         return ("ended ", "muted"), (f"{ago} ago" if wide else ago, "muted")
-    since = request.silence.since if request.silence else subject.pace.last_at if subject.pace else None
+    since = subject.pace.last_at if subject.pace else None
     if since is None:
         return (("no byte yet" if wide else fmt.UNKNOWN, "muted"),)
     seconds = fmt.seconds_between(since, now)
-    tone: Tone = verdict(request, now).tone if request.silence else "muted"
-    return *((("last byte ", "muted"),) if wide else ()), (fmt.age(seconds), tone)
+    return *((("last byte ", "muted"),) if wide else ()), (fmt.age(seconds), "muted")
