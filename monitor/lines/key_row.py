@@ -171,10 +171,7 @@ def _deadline(key: KeyChanged, state: Health, page: KeySheet) -> Iterator[Span]:
             text = f"lasts till {until}"
             yield text if len(text) <= page.until_cells else f"till {until}", "muted"
     else:
-        if state is Health.COOLING:
-            yield from looks.cooldown(key, at, page.state, now, page.bar)
-        else:
-            yield "─" * page.bar, "faint"
+        yield from looks.cooldown(key, at, page.state, now, page.bar)
         yield fmt.fit(looks.countdown(now, at), LEFT + 1, right=True), "warn" if state is Health.SPENT else "plain"
         if "until" in widths:
             yield f" {fmt.fit(fmt.moment(at, now), widths['until'])}", "muted"

@@ -44,6 +44,14 @@ def test_trouble_comes_first_across_providers() -> None:
     assert listed("", ORDERS.index("trouble first")) == ["o-2", "o-3", "o-4", "a-1", "a-2", "o-1"]
 
 
+def test_a_question_about_several_keys_is_in_the_plural() -> None:
+    said = [key_commands.left_over(those, KEYS, START) for those in (KEYS[-1:], KEYS[-2:])]
+    assert said == [
+        "It is the last.",
+        "They are the last.",
+    ]
+
+
 @pytest.mark.parametrize(
     ("query", "found"),
     [
