@@ -118,7 +118,7 @@ def test_a_command_is_offered_where_it_does_something(command: str, hints: list[
         ("o-4", "1 valid key of this provider would be left."),
         ("a-2", "It is the last."),
         ("o-4 o-2", "1 valid key of this provider would be left."),
-        ("o-1 o-3", "It is the last."),
+        ("o-1 o-3", "They are the last."),
         ("o-4 a-2", "No valid key would be left of anthropic."),
         ("o-4 a-1", "Others would be left of each provider."),
     ],
