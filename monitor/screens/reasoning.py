@@ -14,7 +14,7 @@ from bridge.events.entries import Interception
 from monitor.lines import agent_tree, vitals
 from monitor.lines.session_story import StoryReader, is_tool, outline, plain, request_of
 from monitor.lines.withheld import to_explain
-from monitor.screens.picker import Choice, PickerScreen
+from monitor.screens.picker import Choice, PickerScreen, line_width
 from monitor.screens.reasoning_keys import BINDINGS, KEY_HELP, STORY_ACTIONS
 from monitor.screens.session_replay import SessionPlayer, SessionReplay
 from monitor.screens.turn_difference import DifferenceScreen
@@ -233,6 +233,10 @@ class ReasoningScreen(View):
     def _open_agent(self, message: AgentTree.Chosen) -> None:
         self._read(message.agent, beside=message.beside)
 
+    @on(AgentTree.Unfolded)
+    def _draw_tree_anew(self) -> None:
+        self.redraw()
+
     def _read(self, agent: str, *, beside: bool = False) -> None:
         self.panes.follow = False
         if beside:
@@ -275,7 +279,7 @@ class ReasoningScreen(View):
     def action_pick(self) -> None:
         """Finds an agent by a few letters of its name."""
         if self.frame is not None:
-            frame, width = self.frame, min(self.size.width, 100) - 6
+            frame, width = self.frame, line_width(self.size.width)
             choices = [
                 Choice(agent.id, agent_tree.line(agent, frame.state, frame.then, width, "plain"))
                 for agent in agent_tree.order(frame.state.roster)
@@ -361,8 +365,8 @@ class ReasoningScreen(View):
             message.stop()
             self._player.playing.seek_share(message.share)
 
-    def action_older(self) -> None:
-        """Asks the record for the turns before."""
+    def action_older(self, _known: bool) -> None:
+        """Asks the record for the turns before, of which one may know that there are some."""
         if self.agent is not None:
             self.post_message(self.Older(self.agent))
 
@@ -433,13 +437,17 @@ class ReasoningScreen(View):
         else:
             self.post_message(self.Left())
 
-    def check_action(self, action: str, _parameters: tuple[object, ...]) -> bool | None:
+    def offered(self) -> list[object]:
+        return [*super().offered(), self.pane.searching]
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """The footer shows the keys that do something now. A replay has its own; of letters typed it takes none."""
         if action == "steer":
             return self._player.playing is not None and self.is_current and not isinstance(self.focused, Input)
         if action == "replay" and self.frame is not None and self._player.playing is None:
             return self.frame.state.status is not Status.REPLAY and not self.has_class("-blank")
-        if action == "older" and self._player.playing is not None:
-            return False
+        if action == "older":
+            known = self.agent is not None and bool(self._earlier.get(self.agent.id))
+            return self._player.playing is None and not self.has_class("-blank") and parameters == (known,)
         needs_story = action in STORY_ACTIONS
         return not (needs_story and self.has_class("-blank"))

@@ -12,6 +12,7 @@ from monitor.screens.view import KeyHelp
 KEY_HELP: KeyHelp = (
     ("← → h l", "another agent"),
     ("a", "the tree of agents: ⏎ opens, + beside"),
+    ("Space", "in the tree: those that ended"),
     ("s", "find an agent by a few letters"),
     ("=", "a pane for each agent that runs"),
     ("{ } #", "turn before, next, of that number"),
@@ -52,7 +53,8 @@ BINDINGS: list[BindingType] = [
     Binding("number_sign", "number", "Turn by number", show=False),
     Binding("D", "difference", "What the turn changed", show=False),
     Binding("R", "replay", "Replay the session", show=False),
-    Binding("u", "older", "Older turns", show=False),
+    Binding("u", "older(True)", "Older"),
+    Binding("u", "older(False)", "Older turns", show=False),
     Binding("y", "copy", "Copy"),
     Binding("Y", "copy_all", "Copy all", show=False),
     Binding("f", "follow", "Follow"),

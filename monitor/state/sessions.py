@@ -18,7 +18,7 @@ from attrs import Factory, define
 from bridge.events.entries import Interception
 from bridge.events.names import SessionIds, first_asked, id_of, tail_of, words_of
 
-__all__ = ["LINGERS_S", "Panes", "Session", "SessionAgent", "id_of", "sessions"]
+__all__ = ["LINGERS_S", "Panes", "Session", "SessionAgent", "id_of", "is_over", "sessions"]
 
 LINGERS_S = 20.0
 """Seconds for which an agent that is over keeps its pane at least: tools of most turns take less, and nobody reads the
@@ -152,7 +152,7 @@ class Panes:
         self.at = min(self.at, max(0, len(self.open) - 1))
         if self.follow:
             for pane, id_ in enumerate(self.open):
-                if waiting and waiting[0].live and pane != self.at and _is_over(by_id[id_], now):
+                if waiting and waiting[0].live and pane != self.at and is_over(by_id[id_], now, LINGERS_S):
                     self.open[pane] = waiting.pop(0).id
 
     def waiting(self, found: list[SessionAgent]) -> list[SessionAgent]:
@@ -197,7 +197,7 @@ class Panes:
         self.choose(agent)
 
 
-def _is_over(agent: SessionAgent, now: datetime) -> bool:
-    """Whether it has been over for so long that its pane may go to another."""
+def is_over(agent: SessionAgent, now: datetime, after_s: float) -> bool:
+    """Whether it has been over for so many seconds at least."""
     over_at = agent.last.ended_at or agent.last.started_at
-    return not agent.live and (now - over_at).total_seconds() >= LINGERS_S
+    return not agent.live and (now - over_at).total_seconds() >= after_s

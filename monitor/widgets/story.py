@@ -71,9 +71,7 @@ class StoryView(Panel, can_focus=True):
         was_stuck = self._stuck
         super().watch_scroll_y(old_value, new_value)
         if not self._own_move and self._below:  # who reads what stands further down stays there
-            is_cut_short = (
-                was_stuck and new_value < old_value and new_value == self.max_scroll_y
-            )
+            is_cut_short = was_stuck and new_value < old_value and new_value == self.max_scroll_y
             self._stuck = is_cut_short or self.scroll_offset.y == self._end
 
     def show(self, story: str | None, blocks: Sequence[Block], *, live: bool, last: int = 0) -> None:

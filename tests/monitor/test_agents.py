@@ -57,6 +57,29 @@ def test_the_tree_shows_agents_below_their_session() -> None:
     play(WIDE, act)
 
 
+def test_who_has_ended_is_folded_in_the_tree() -> None:
+    async def act(stage: Stage, pilot: Pilot[None]) -> None:
+        stage.greet()
+        for number in range(12):
+            stage.tell(started(f"o{number}", session_id=f"old-{number}", client="Grok"), ended(f"o{number}"))
+        stage.tell(started("a"), AnswerDelta("a", "I am at it"))
+        screen = await press(stage, pilot, "2")
+        assert "✓ Grok 3" in screen  # it may be between two turns
+        stage.clock.forward(90)
+        screen = await stage.paint(pilot)
+        assert "Agents  1 of 13 run" in screen
+        assert "▸ 11 ended  space" in screen  # one lies open in a pane
+        assert "✓ Grok 3" not in screen
+        screen = await press(stage, pilot, "a", "space")
+        assert "▾ 11 ended" in screen
+        assert "✓ Grok 3" in screen
+        await press(stage, pilot, "j", "enter")
+        assert "Grok 12" in titles(stage)
+        assert "▸ 10 ended" in await press(stage, pilot, "a", "space")
+
+    play(WIDE, act)
+
+
 def test_without_room_the_tree_stands_in_place_of_the_story() -> None:
     async def act(stage: Stage, pilot: Pilot[None]) -> None:
         family(stage)
