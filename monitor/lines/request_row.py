@@ -151,7 +151,7 @@ COLUMNS = (
     Column("time", 6, lambda request, _state, now: _time(request, now), right=True),
     Column(
         "age",
-        4,
+        3,
         lambda request, _state, now: (fmt.age(fmt.seconds_between(request.started_at, now)), "muted"),
         room=72,
         right=True,

@@ -188,7 +188,7 @@ class ReasoningScreen(View):
             parts.append("as written")
         if story.searching:
             parts.append(f"/{self._query[:30]} {story.matches()}")
-        elif not agent.live and self._player.playing is None:
+        elif not agent.live and self._player.playing is None and pane is self.agent_panes[self.panes.at]:
             parts += self._who_runs(agent, roster=state.roster)
         pane.entitle(" · ".join(parts) + story.more())
 

@@ -41,7 +41,7 @@ def test_the_views_with_a_number_are_the_apps() -> None:
     assert list(NUMBERED) == list(VIEWS)
 
 
-OWNERS = (
+OWNERS: tuple[type[DOMNode], ...] = (
     *(type(view) for view in VIEWS.values()),
     *(RequestTable, SessionView, WalkthroughScreen, StoryView, Panel, ReplayApp, MonitorApp, View, AgentTree, KeyTable),
 )
