@@ -78,18 +78,18 @@ def table(state: MonitorState, listing: KeyList, now: datetime, width: int, room
     return Table(tuple(line for line, _name in rows), places)
 
 
-Rows = list[tuple[Line, KeyName | None]]
+KeyRows = list[tuple[Line, KeyName | None]]
 """Lines, each with the key that it is about."""
 
 
-def _key_rows(keys: Iterable[KeyChanged], listing: KeyList, page: key_row.KeySheet) -> Rows:
+def _key_rows(keys: Iterable[KeyChanged], listing: KeyList, page: key_row.KeySheet) -> KeyRows:
     named = ((key, looks.key_place(key)) for key in keys)
     return [(key_row.row(key, page, marked=name in listing.marks), name) for key, name in named]
 
 
 def _by_pool(
     listing: KeyList, page: key_row.KeySheet, heads: dict[str, Line], circuits: list[CircuitChanged], width: int
-) -> Iterator[Rows]:
+) -> Iterator[KeyRows]:
     for provider, head in heads.items():
         own = [(_circuit(circuit, width), None) for circuit in circuits if circuit.provider == provider]
         yield [(head, None), *_key_rows(listing.pools.get(provider, []), listing, page), *own]
@@ -97,8 +97,8 @@ def _by_pool(
 
 def _among_each_other(
     listing: KeyList, page: key_row.KeySheet, heads: dict[str, Line], circuits: list[CircuitChanged], width: int
-) -> Iterator[Rows]:
-    broken: Rows = [(_circuit(circuit, width, named=True), None) for circuit in circuits]
+) -> Iterator[KeyRows]:
+    broken: KeyRows = [(_circuit(circuit, width, named=True), None) for circuit in circuits]
     yield [*broken, *_key_rows(listing.keys, listing, page)]
     yield [(head, None) for head in heads.values()]
 

@@ -18,7 +18,7 @@ from monitor.lines.span import Line
 from monitor.widgets.paint import TONES
 from monitor.widgets.panel import LinesPanel
 
-WIDEST, FRAME = 100, 7
+WIDEST, FRAME = 100, 9
 """Cells of the panel, as the style sheet has it, and of what stands around a line in it."""
 
 

@@ -8,7 +8,8 @@ import pytest
 from textual.pilot import Pilot
 
 from bridge.events.entries import Interception
-from bridge.events.vocabulary import AnswerDelta, PromptRecorded, TokensUsed
+from bridge.events.values import SilenceKind
+from bridge.events.vocabulary import AnswerDelta, InterceptionSilent, PromptRecorded, TokensUsed
 from bridge.events.wire import Command, History, Reply
 from monitor.screens.picker import Choice, matching
 from monitor.state.past import MOST, RecordedPast
@@ -277,3 +278,30 @@ def test_rows_fold_and_what_was_before_stands_dim_below() -> None:
         assert "▸" not in await press(stage, pilot, "space")
 
     play(SMALL, act)
+
+
+@pytest.mark.parametrize("size", [(60, 20), SMALL, (120, 36)])
+def test_the_picker_shows_how_long_each_is_silent(size: tuple[int, int]) -> None:
+    async def act(stage: Stage, pilot: Pilot[None]) -> None:
+        family(stage)
+        stage.tell(InterceptionSilent("d", SilenceKind.NO_BYTES, stage.clock.now))
+        stage.clock.forward(57)
+        screen = await press(stage, pilot, "2", "s")
+        assert "silent 57s" in await stage.paint(pilot), screen
+
+    play(size, act)
+
+
+def test_lines_that_another_width_makes_are_not_new() -> None:
+    async def act(stage: Stage, pilot: Pilot[None]) -> None:
+        stage.greet()
+        stage.tell(started("a"), AnswerDelta("a", "some words that fill a line and more " * 60), ended("a"))
+        await press(stage, pilot, "2")
+        await press(stage, pilot, "g")
+        await pilot.resize_terminal(60, 24)
+        await settle(stage, pilot)
+        screen = await stage.paint(pilot)
+        assert "new line" not in screen
+        assert "↓ more" in screen
+
+    play((120, 24), act)

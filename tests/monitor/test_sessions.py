@@ -184,8 +184,7 @@ def test_the_desk_opens_what_runs_and_keeps_it() -> None:
 
 def test_following_takes_no_text_away() -> None:
     panes = Panes()
-    one, other = ("b", True), ("c", True)
-    panes.settle(lying(one, other), 2, START)
+    panes.settle(lying(("b", True), ("c", True)), 2, START)
     assert panes.open == ["c", "b"]
     over = lying(("b", False), ("c", False), ("d", True), ("e", True))
     panes.settle(over, 2, START + timedelta(seconds=LINGERS_S - 1))
