@@ -304,4 +304,4 @@ def test_lines_that_another_width_makes_are_not_new() -> None:
         assert "new line" not in screen
         assert "↓ more" in screen
 
-    play((120, 24), act)
+    play((200, 24), act)
