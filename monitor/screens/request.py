@@ -16,7 +16,7 @@ from monitor.lines import format as fmt
 from monitor.lines.request_story import story_blocks, thought_first, title
 from monitor.lines.session_story import plain
 from monitor.lines.span import Line
-from monitor.screens.view import Frame, View
+from monitor.screens.view import Frame, View, is_heard
 from monitor.state.phase import running_ms
 from monitor.state.request_list import Listing
 from monitor.state.trace import HEAD, Trace
@@ -64,7 +64,9 @@ class RequestScreen(View):
         Binding("r,enter", "read", "Read"),
         Binding("x", "cancel", "Cancel"),
         Binding("X", "cancel(False)", "Cancel unasked", show=False),
+        Binding("x,X", "say_over", "Cancel", show=False),
         Binding("c", "curl", "Curl"),
+        Binding("c", "why_no_curl", "Curl", show=False),
         Binding("E", "export", "Export"),
         Binding("d", "dump", "Dump", show=False),
     ]
@@ -97,7 +99,6 @@ class RequestScreen(View):
         self._trace = Trace()
         self._wanted: str | None = None
         self._shows_turns = False
-        self._offered: frozenset[str] = frozenset()
         self.empty_state = EmptyState()
         self.waterfall = LinesPanel(id="waterfall")
         self.story = StoryView()
@@ -163,10 +164,6 @@ class RequestScreen(View):
             blocks = thought_first(story_blocks(request, then), live=request.live)
             self.story.show(request.id, blocks, live=request.live)
             self.story.entitle("Story" + self.story.more())
-        offered = frozenset(action for action in ACTIONS if self._is_possible(action))
-        if offered != self._offered:
-            self._offered = offered
-            self.refresh_bindings()
 
     def _share_room(self, events: int) -> None:
         """Gives the story what the events leave, where it has no column of its own."""
@@ -250,10 +247,18 @@ class RequestScreen(View):
         else:
             self.post_message(self.Copied(command, "a curl command"))
 
+    def action_why_no_curl(self) -> None:
+        """Says why there is no command."""
+        self.action_curl()
+
     def action_cancel(self, asks: bool = True) -> None:
         """Ends it."""
         if self.request is not None:
             self.post_message(self.Cancel(self.request, asks=asks))
+
+    def action_say_over(self) -> None:
+        """Says that there is nothing to cancel."""
+        self.action_cancel()
 
     def action_read(self) -> None:
         """Reads the session it belongs to."""
@@ -274,8 +279,10 @@ class RequestScreen(View):
         if request is None:
             return False
         match action:
-            case "cancel":
-                return request.live
+            case "cancel" | "say_over":
+                return (request.live and is_heard(self.frame)) is (action == "cancel")
+            case "curl" | "why_no_curl":
+                return export.has_curl(request) is (action == "curl")
             case "turn" | "turns":
                 return len(self._turns()) > 1
             case "another":
@@ -283,7 +290,21 @@ class RequestScreen(View):
         return True
 
 
-ACTIONS = frozenset({"another", "turn", "turns", "read_elsewhere", "export", "curl", "dump", "cancel", "read"})
+ACTIONS = frozenset(
+    {
+        "another",
+        "turn",
+        "turns",
+        "read_elsewhere",
+        "export",
+        "curl",
+        "why_no_curl",
+        "dump",
+        "cancel",
+        "say_over",
+        "read",
+    }
+)
 """Those that need a request."""
 
 

@@ -162,8 +162,6 @@ def _description(event: Event, at: datetime) -> tuple[int | None, str, int]:
             text = f"{event.status} {event.upstream_request_id or ''}"
         case ToolResultBrought() | ContextChanged():
             text = _of_the_conversation(event)
-        case InterceptionSilent() | InterceptionHeard():
-            text = event.kind.replace("_", " ")
         case KeyMoved():
             text = f"{event.from_} → {event.to}, {event.cause.replace('_', ' ')}"
         case _:

@@ -99,9 +99,9 @@ def test_sessions_lie_side_by_side_where_there_is_room() -> None:
             await stage.paint(pilot)
         await press(stage, pilot, "tab")
         assert stage.app.reasoning.panes.at == 1
-        before = list(stage.app.reasoning.panes.open)
         await press(stage, pilot, "right", "left", "l", "h")
         await press(stage, pilot, "f")
+        before = list(stage.app.reasoning.panes.open)
         await pilot.resize_terminal(240, 60)
         await stage.paint(pilot)
         assert [pane.display for pane in stage.app.reasoning.agent_panes] == [True, True, True, *[False] * 3]

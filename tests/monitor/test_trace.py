@@ -259,6 +259,7 @@ SAID = {"messages": [{"role": "user", "content": "it's \x1b[1m"}]}
 def test_a_curl_command_asks_the_same_without_a_secret(api: str, asked: dict[str, object] | None) -> None:
     events = [started("a", api=api, path="/p/v1/x?key=sk-secret;\x1b]0;x"), PromptRecorded("a", "r", "it's \x1b[1m")]
     command = export.curl(live(*events).picture.interceptions["a"], HELLO.url)
+    assert export.has_curl(live(*events).picture.interceptions["a"])
     assert "\x1b" not in command
     words = shlex.split(command)
     assert words[:6] == ["curl", "-sS", "-N", "-X", "POST", "http://127.0.0.1:8484/p/v1/x"]
@@ -283,6 +284,7 @@ def test_what_is_not_known_is_not_asked_by_curl(events: list[Event], why: str) -
     with pytest.raises(export.NotKnown) as refusal:
         export.curl(live(*events).picture.interceptions["a"], HELLO.url)
     assert str(refusal.value) == why
+    assert not export.has_curl(live(*events).picture.interceptions["a"])
 
 
 def test_a_request_that_says_all_in_its_path_can_be_asked_again() -> None:
@@ -291,6 +293,7 @@ def test_a_request_that_says_all_in_its_path_can_be_asked_again() -> None:
         command = export.curl(live(request).picture.interceptions["a"], HELLO.url)
         assert command.startswith(f"curl -sS {words} http://127.0.0.1:8484/openai/v1/models ")
         assert "-d" not in shlex.split(command)
+        assert export.has_curl(live(request).picture.interceptions["a"])
 
 
 def test_the_end_of_a_failure_is_told_in_its_colour() -> None:
