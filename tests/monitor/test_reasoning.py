@@ -97,6 +97,7 @@ def test_sessions_lie_side_by_side_where_there_is_room() -> None:
         assert shown == [True, True, *[False] * 4]
         while stage.app.focused is not stage.app.reasoning.pane:  # a pane takes the focus once it is laid out
             await stage.paint(pilot)
+        await stage.paint(pilot)  # and hears that it has it
         await press(stage, pilot, "tab")
         assert stage.app.reasoning.panes.at == 1
         await press(stage, pilot, "right", "left", "l", "h")
