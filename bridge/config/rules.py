@@ -21,7 +21,7 @@ from bridge.config.settings import (
 from bridge.http.fields import HOP_BY_HOP, TRANSPORT
 from bridge.keys.secret import Secret
 from bridge.keys.strategy import STRATEGIES
-from bridge.observe.logs import PLACEHOLDERS, SHORTEST_SECRET
+from bridge.observe.secret_values import PLACEHOLDERS, SHORTEST_SECRET
 from bridge.providers.kinds import CREDENTIAL_HEADERS, KINDS, KINDS_IN_WORDS
 
 HEADER_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")

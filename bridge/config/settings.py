@@ -16,7 +16,7 @@ from attrs import Factory, field, frozen
 from bridge.config.secret_arguments import arguments
 from bridge.events.place import DEFAULT_HOST, DEFAULT_PORT, default_socket
 from bridge.keys.secret import Secret, hint
-from bridge.observe.logs import SHORTEST_SECRET
+from bridge.observe.secret_values import SHORTEST_SECRET
 from bridge.process.environment import SECRET
 from bridge.providers.kind import ProviderKind
 from bridge.providers.kinds import KINDS

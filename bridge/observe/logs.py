@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any, TextIO, cast
 from urllib.parse import quote
 
+from bridge.observe.secret_values import PLACEHOLDERS, SHORTEST_SECRET, can_be_secret
 from bridge.process.imports import without
 from bridge.process.line_writer import LineWriter, standard
 from bridge.terminal_text import escaped
@@ -30,22 +31,7 @@ from bridge.terminal_text import escaped
 with without("rich"):  # for tracebacks in colours with every local variable, which no log of ours may show
     import structlog
 
-SHORTEST_SECRET = 8
-"""Characters. What is shorter stands in texts by chance, and whoever wants to can guess it."""
-
-PLACEHOLDERS = frozenset(
-    {"EMPTY", "none", "null", "ollama", "test", "dummy", "unused", "x", "lm-studio", "no-key", "no-key-required"}
-    | {"not-needed", "placeholder", "sk-no-key-required", "your-api-key", "YOUR_API_KEY"}
-)
-"""What programs are given as a key for a server that wants none."""
-
 LEVELS = ("debug", "info", "warning", "error")
-
-
-def can_be_secret(value: str) -> bool:
-    """Whether a value protects anything, so that it must be masked in whatever text it stands. As a credential, in its
-    header or as a key of the pool, any value shows as its hint alone."""
-    return len(value) >= SHORTEST_SECRET and value not in PLACEHOLDERS
 
 
 Spellings = tuple[tuple[str, str], ...]

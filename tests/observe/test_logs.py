@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from bridge.keys.secret import Secret
 from bridge.observe import logs
+from bridge.observe.secret_values import can_be_secret
 from tests.support.log_setup import logging_put_back
 
 CANARY = "sk-canary-log-0123456789"
@@ -143,7 +144,9 @@ def test_a_log_file_is_made_with_its_folder_and_appended_to(tmp_path: Path, caps
     assert capsys.readouterr() == ("", "")
 
 
-KEYS = st.text(st.characters(min_codepoint=0x21, max_codepoint=0x7E, exclude_characters="."), min_size=8, max_size=40)
+KEYS = st.text(
+    st.characters(min_codepoint=0x21, max_codepoint=0x7E, exclude_characters="."), min_size=8, max_size=40
+).filter(can_be_secret)
 
 
 @given(st.lists(KEYS, min_size=1, max_size=3), st.data())
