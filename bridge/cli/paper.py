@@ -16,6 +16,8 @@ from typing import Literal
 import click
 from attrs import frozen
 
+from bridge.cli.pager import page
+
 Colour = Literal["green", "yellow", "red", "bright_black"]
 
 
@@ -73,8 +75,7 @@ class Paper:
             self.put(shown)
             return
         text = "\n".join(shown) + "\n"
-        colours = None if self.colours else False  # None: as far as the pager shows them
-        click.echo_via_pager(plain(text) if self.ascii_only else text, color=colours)
+        page(plain(text) if self.ascii_only else text, colours=self.colours)
 
 
 def paper() -> Paper:

@@ -5,6 +5,7 @@ What each agent needs for that is told by `bridge.cli.agents`. Its user's own fi
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -12,17 +13,20 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
+from http.client import HTTPConnection, HTTPException
 from types import FrameType
 from typing import BinaryIO
+from urllib.parse import urlsplit
 
 from bridge.cli.agents import AGENTS, Agent
 from bridge.cli.ending import OWN_WORDS, say
+from bridge.cli.env import base_url
 from bridge.cli.pointing import Prepared, Target, prepared, provider_urls, recognise
 from bridge.config.settings import Settings
 from bridge.errors import ClearspanError, ConfigurationError, StartError
-from bridge.events.client import NoBridge, read_snapshot, subscription
+from bridge.events.client import ANSWER_S, NoBridge, read_snapshot, subscription
 from bridge.events.place import POOL_WORD
-from bridge.events.wire import Hello, decode
+from bridge.events.wire import Hello, Reply, decode
 from bridge.process.parent import tied
 from bridge.process.signals import first_kept
 
@@ -93,14 +97,9 @@ def _nothing_came(agent: Agent | None) -> str:
 @contextmanager
 def _bridge(settings: Settings, options: Sequence[str]) -> Iterator[str]:
     """The URL of the bridge that answers on the event socket, or of one that runs as long as the block."""
-    try:
-        with subscription(settings.server.socket) as lines:
-            hello = decode(next(lines))
-        if isinstance(hello, Hello):
-            yield hello.url
-            return
-    except (NoBridge, StopIteration):
-        pass
+    if (url := _running(settings)) is not None:
+        yield url
+        return
     log = settings.data_dir / "clearspan.log"
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("a+b") as errors:
@@ -117,6 +116,37 @@ def _bridge(settings: Settings, options: Sequence[str]) -> Iterator[str]:
             yield line.removeprefix("listening on ").strip()
         finally:
             _stop(server)
+
+
+def _running(settings: Settings) -> str | None:
+    """The URL of the bridge that answers on the event socket; None where none does. Raises NoBridge where one does that
+    tells nobody else where it listens, and that does not listen where the settings say."""
+    try:
+        with subscription(settings.server.socket) as lines:
+            said = decode(next(lines))
+    except (NoBridge, StopIteration):
+        return None
+    if isinstance(said, Hello):
+        return said.url
+    if not isinstance(said, Reply):
+        return None
+    url = base_url(settings)  # it has all the subscribers that it takes
+    if not _is_bridge(url):
+        raise NoBridge(f"the bridge on {settings.server.socket} turns us away, and none listens on {url}: {said.error}")
+    return url
+
+
+def _is_bridge(url: str) -> bool:
+    """Whether a bridge listens there."""
+    place = urlsplit(url)
+    connection = HTTPConnection(place.hostname or "", place.port, timeout=ANSWER_S)
+    try:
+        connection.request("GET", "/healthz")
+        return "version" in json.loads(connection.getresponse().read(MOST_SAID))
+    except (OSError, HTTPException, ValueError):
+        return False
+    finally:
+        connection.close()
 
 
 def _start_error(code: int, log: BinaryIO, begin: int) -> ClearspanError:

@@ -1,13 +1,15 @@
 """Takes over a changed configuration while the bridge runs: on SIGHUP, and when the file has changed.
 
 A file with a fault changes nothing; its faults are logged, and `clearspan check` shows them. Nor does one that is just
-being written: an editor that empties a file before it writes it would leave the bridge without keys in between. Where
-the bridge listens and records can't change under it: that is said too, and takes effect with the next start.
+being written: an editor that empties a file before it writes it would leave the bridge without keys in between. Only a
+regular file is read again: a pipe (`--config <(...)`) has nothing to say the second time, or makes its reader wait.
+Where the bridge listens and records can't change under it: that is said too, and takes effect with the next start.
 """
 
 from __future__ import annotations
 
 import signal
+import stat
 from collections.abc import Callable
 from pathlib import Path
 
@@ -42,6 +44,7 @@ async def follow_configuration(
     file = first.file or default_file()
     seen = latest = _stamp(file)
     in_force = first.settings
+    _tell_of_special(file)
     with receiver(signal.SIGHUP) as hangups:
         while True:
             received = False
@@ -53,7 +56,7 @@ async def follow_configuration(
                 continue
             seen = latest
             try:
-                loaded = await trio.to_thread.run_sync(load)
+                loaded = await trio.to_thread.run_sync(_read_again, load, file)
             except ConfigurationError as error:
                 for fault in error.faults:
                     log.warning("the changed configuration is refused", fault=fault)
@@ -83,10 +86,28 @@ def fixed_settings(old: Settings, new: Settings) -> list[str]:
     return [f"server.{name}" for name in server] + others
 
 
+def _tell_of_special(file: Path) -> None:
+    if _is_special(file):
+        log.warning("the configuration is read only once: it is no regular file", file=str(file))
+
+
+def _read_again(load: Callable[[], Loaded], file: Path) -> Loaded:
+    if _is_special(file):
+        raise ConfigurationError([f"{file}: it is no regular file; only such a one can be read again"])
+    return load()
+
+
+def _is_special(file: Path) -> bool:
+    """Whether it is there, and a pipe, a folder or a device."""
+    return file.exists() and not file.is_file()
+
+
 def _stamp(file: Path) -> tuple[int, int, int] | None:
-    """What changes with a file, also when another is put in its place."""
+    """What changes with a file, also when another is put in its place; None where there is no regular one."""
     try:
         status = file.stat()
     except OSError:
+        return None
+    if not stat.S_ISREG(status.st_mode):
         return None
     return status.st_mtime_ns, status.st_size, status.st_ino

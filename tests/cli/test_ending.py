@@ -58,8 +58,8 @@ async def all_gone(processes: list[int]) -> None:
 
 
 @asynccontextmanager
-async def on_a_terminal(here: Home, *words: str) -> AsyncIterator[trio.Process]:
-    """A command on a terminal that nobody reads."""
+async def on_a_terminal(here: Home, *words: str, seen: int = 3_000) -> AsyncIterator[trio.Process]:
+    """A command on a terminal that nobody reads, as soon as it has shown more than so many bytes."""
     master, slave = pty.openpty()
     fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 50, 200, 0, 0))
     process = await trio.lowlevel.open_process(
@@ -68,7 +68,7 @@ async def on_a_terminal(here: Home, *words: str) -> AsyncIterator[trio.Process]:
     )  # fmt: skip
     os.close(slave)
     try:
-        await until(lambda: struct.unpack("i", fcntl.ioctl(master, termios.FIONREAD, b"\0" * 4))[0] > 3_000)
+        await until(lambda: struct.unpack("i", fcntl.ioctl(master, termios.FIONREAD, b"\0" * 4))[0] >= seen)
         yield process
     finally:
         process.kill()
@@ -155,3 +155,23 @@ async def test_a_run_that_is_killed_leaves_no_bridge() -> None:
             (bridge,) = [child for child in descendants(command.process.pid) if b"serve" in told(child, "cmdline")]
             command.process.kill()
             await all_gone([bridge])
+
+
+@pytest.mark.parametrize("traps", ["", "trap '' TERM; "], ids=["willing", "unwilling"])
+async def test_a_command_in_its_pager_and_the_pager(traps: str, tmp_path: Path) -> None:
+    """A ^C is the pager's own matter; after a SIGTERM neither stays."""
+    pager, begun = tmp_path / "pager", tmp_path / "begun"
+    pager.write_text(f"#!/bin/sh\n{traps}trap : INT; touch {begun}; while :; do sleep 0.05; done\n")
+    pager.chmod(0o700)
+    with home(PAGER=str(pager)) as here:
+        async with on_a_terminal(here, "check", seen=0) as command:
+            await until(begun.exists)
+            left = descendants(command.pid)
+            assert len(left) >= 1
+            command.send_signal(signal.SIGINT)
+            await trio.sleep(0.2)
+            assert runs(command.pid)
+            command.send_signal(signal.SIGTERM)
+            with trio.fail_after(30):
+                assert await command.wait() == 128 + signal.SIGINT
+            await all_gone(left)

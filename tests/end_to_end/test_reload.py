@@ -7,6 +7,7 @@ import signal
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from subprocess import PIPE
 
 import pytest
 import trio
@@ -16,7 +17,9 @@ from bridge.config import reload
 from bridge.config.load import Loaded, Options, load
 from bridge.config.reload import fixed_settings, follow_configuration
 from bridge.config.settings import Settings
+from tests.support.command_line import COMMAND, Running, home
 from tests.support.scrape import metric
+from tests.support.served import served, stop
 from tests.support.until import until
 from tests.support.world import HELLO, KEYS, STREAM, Asked, Reply, World, ask, provider, say_hello, world
 
@@ -188,3 +191,50 @@ def test_what_can_not_change_is_named(tmp_path: Path) -> None:
     write(new, "http://127.0.0.1:2/v1", KEYS[1:], "[server]\nport = 1\n[record]\npath = 'off'")
     settings = [load(Options(config=file), {}).settings for file in (old, new)]
     assert fixed_settings(*settings) == ["server.port", "record"]
+
+
+async def test_a_pipe_in_the_place_of_the_file_holds_nothing_up(tmp_path: Path) -> None:
+    """Nobody writes into it: whoever opened it would wait for ever."""
+    with (tmp_path / "log").open("ab") as log:
+        async with provider(say_hello) as url, served(tmp_path, url.removesuffix("/v1"), log=log.fileno()) as bridge:
+            (tmp_path / "config.toml").unlink()
+            os.mkfifo(tmp_path / "config.toml")
+            bridge.process.send_signal(signal.SIGHUP)
+            await until(lambda: "it is no regular file" in (tmp_path / "log").read_text())
+            assert (await ask(bridge.port)).status == 200
+            await stop(bridge)
+
+
+async def test_a_configuration_that_can_be_read_only_once_stays() -> None:
+    """`--config <(...)`: the second time there is nothing in it, which is a valid configuration without keys."""
+    async with provider(say_hello) as url, trio.open_nursery() as nursery:
+        with home() as here:
+            text = (
+                f'[server]\nport = 0\n[providers.openai]\ntype = "openai"\nbase_url = "{url}"\nkeys = ["{KEYS[0]}"]\n'
+            )
+            process = await trio.lowlevel.open_process(
+                [*COMMAND, "serve", "--config", "/dev/stdin"],
+                stdin=PIPE,
+                stdout=PIPE,
+                stderr=PIPE,
+                env=here.environment,
+            )
+            bridge = Running(process)
+            assert process.stdin is not None
+            assert process.stdout is not None
+            assert process.stderr is not None
+            async with process.stdin, process.stdout, process.stderr:
+                nursery.start_soon(bridge.collect, process.stdout, bridge.out)
+                nursery.start_soon(bridge.collect, process.stderr, bridge.err)
+                try:
+                    await process.stdin.send_all(text.encode())
+                    await process.stdin.aclose()
+                    await bridge.says("\n")
+                    port = int(bridge.lines[0].rpartition(":")[2])
+                    await until(lambda: b"is read only once" in bridge.err)
+                    process.send_signal(signal.SIGHUP)
+                    await until(lambda: b"the changed configuration is refused" in bridge.err)
+                    assert (await ask(port)).status == 200
+                    assert await bridge.ends(signal.SIGTERM) == 0
+                finally:
+                    process.kill()

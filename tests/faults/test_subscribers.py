@@ -25,6 +25,7 @@ from tests.faults.answers import begin_and_hang
 from tests.faults.census import nothing_left
 from tests.faults.subscriber import RawSubscriber, subscriber
 from tests.faults.wire import BEGUN, client, request
+from tests.support.command_line import Said, clearspan, home
 from tests.support.until import until
 from tests.support.world import HELLO, KEYS, World, ask, provider, say_hello, world
 
@@ -240,3 +241,20 @@ async def test_what_is_no_event_bears_the_number_of_the_last_event() -> None:
             reply = await listening.command(1, "snapshot")
             assert reply.keys() == {"type", "to", "ok", "error"}
             assert listening.lines[-2]["type"] == "snapshot"
+
+
+async def test_run_finds_a_bridge_that_takes_no_further_subscriber(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bridge.events.socket.LIMITS", evolve(LIMITS, subscribers=1))
+    async with provider(say_hello) as url, world(url) as here, subscriber(here.socket):
+        with home() as place:
+
+            async def run(port: int) -> Said:
+                command = ("sh", "-c", "echo $OPENAI_BASE_URL")
+                return await clearspan(place, "run", "--port", str(port), "--socket", str(here.socket), "--", *command)
+
+            found = await run(here.port)
+            assert (found.code, found.out) == (0, f"{here.url}/openai/v1\n")
+            lost = await run(0)
+            assert (lost.code, lost.out) == (1, "")
+            assert "turns us away" in lost.err
+            assert "1 subscribers already" in lost.err
