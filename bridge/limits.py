@@ -199,7 +199,7 @@ class Limits:
     remembered_begins: int = 4_096
     """Interceptions under way that a file begins with where it is put, or made, in the place of another."""
     spill_bytes: int = 64 * MIB
-    """What a stop leaves in a file beside a database that can't be written."""
+    """What stops leave in files beside a database that can't be written, all together."""
     prune_interceptions: int = 500
     """Old interceptions that one transaction removes."""
     journal_bytes: int = 64 * MIB
