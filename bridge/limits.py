@@ -203,7 +203,8 @@ class Limits:
     prune_interceptions: int = 500
     """Old interceptions that one transaction removes."""
     journal_bytes: int = 64 * MIB
-    """What the write-ahead log may hold; it begins anew from a quarter on, and from half on pruning waits for that."""
+    """What the write-ahead log holds where nobody reads for long; with more it is said that somebody does. It begins
+    anew from a quarter on, and from half on pruning waits for that."""
     rewritten_bytes: int = 32 * MIB
     """An older file with no more in it is rewritten once, so that it can shrink."""
 
