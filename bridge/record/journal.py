@@ -106,10 +106,12 @@ class Journal:
             return False
 
     def _tell_of_readers(self, pages: int, moved: int, most: int) -> None:
+        if pages < 0:  # nothing is known: the writer is moving it just now
+            return
         is_held = pages > most and (moved < pages or self._is_held)
         if is_held and not self._is_held:
             log.warning(
-                "somebody reads the record without an end, and its journal grows until that ends",
+                "somebody has been reading the record for long, and its journal grows until that ends",
                 journal=str(self._file.beside(JOURNAL)),
                 bytes=journal_bytes(self._file.path),
             )

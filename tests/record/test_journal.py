@@ -120,11 +120,13 @@ async def test_who_reads_without_an_end_is_told_of_once(
 ) -> None:
     monkeypatch.setattr(journal, "LIMITS", evolve(LIMITS, journal_bytes=200_000))
     monkeypatch.setattr(journal, "STAND_BACK_S", 0.0)
-    said = "somebody reads the record without an end"
+    said = "somebody has been reading the record for long"
 
     async def grow(here: Desk, name: str) -> None:
         for number in range(60):
-            await happens(here, f"{name} {number}")
+            each = f"{name} {number}"
+            here.publish(started(each), PromptRecorded(each, "resp", PROMPT), ended(each))
+            await until(partial(lambda each: here.ended[-1:] == [each], each))  # and so nobody reads by the way
 
     async with desk(tmp_path / "r.db") as here:
         await grow(here, "nobody reads")
