@@ -126,7 +126,8 @@ async def test_who_reads_without_an_end_is_told_of_once(
         for number in range(60):
             each = f"{name} {number}"
             here.publish(started(each), PromptRecorded(each, "resp", PROMPT), ended(each))
-            await until(partial(lambda each: here.ended[-1:] == [each], each))  # and so nobody reads by the way
+            if number % 10 == 9:
+                await until(partial(lambda each: here.ended[-1:] == [each], each))  # and so nobody reads by the way
 
     async with desk(tmp_path / "r.db") as here:
         await grow(here, "nobody reads")
