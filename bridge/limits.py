@@ -199,11 +199,12 @@ class Limits:
     remembered_begins: int = 4_096
     """Interceptions under way that a file begins with where it is put, or made, in the place of another."""
     spill_bytes: int = 64 * MIB
-    """What a stop leaves in a file beside a database that can't be written."""
+    """What stops leave in files beside a database that can't be written, all together."""
     prune_interceptions: int = 500
     """Old interceptions that one transaction removes."""
     journal_bytes: int = 64 * MIB
-    """What the write-ahead log may hold; it begins anew from a quarter on, and from half on pruning waits for that."""
+    """What the write-ahead log holds where nobody reads for long; with more it is said that somebody does. It begins
+    anew from a quarter on, and from half on pruning waits for that."""
     rewritten_bytes: int = 32 * MIB
     """An older file with no more in it is rewritten once, so that it can shrink."""
 

@@ -38,6 +38,7 @@ from bridge.process.signals import ENDING
 from bridge.providers.connections import NoAuthorities, load_authorities
 from bridge.providers.prices import Prices
 from bridge.providers.provider import Provider
+from bridge.record.journal import journal_bytes
 from bridge.record.own_usage import OwnUsage
 from bridge.record.past import Remembrance
 from bridge.record.recorder import Wrote
@@ -145,6 +146,8 @@ class Bridge:
     def _count(self) -> Metrics:
         metrics = Metrics(self.hub, self._server_at)
         metrics.show_providers(lambda: [(name, found.kind.name) for name, found in list(self.providers.items())])
+        if (record := self._settings.record.path) is not None:
+            metrics.show_journal(lambda: journal_bytes(record))
         self.hub.add_sink(metrics.count)
         return metrics
 

@@ -151,6 +151,7 @@ async def test_metrics_are_described() -> None:
     assert {name for name in found if not name.endswith("_created")} == described - {
         *("dumps_total", "dumps_failed_total"),  # which a bridge has that dumps
         "provider_info",  # which a bridge has
+        "record_journal_bytes",  # which a bridge has that records
     }
 
 

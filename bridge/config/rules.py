@@ -5,8 +5,10 @@ from __future__ import annotations
 import importlib.util
 import ipaddress
 import re
+import stat
 from collections import Counter
 from collections.abc import Iterator
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from bridge.config.settings import (
@@ -41,6 +43,8 @@ VERY_SHORT = (
 def broken_rules(settings: Settings) -> Iterator[tuple[str, str]]:
     """Every fault, as the setting's dotted name and what is wrong with how to mend it."""
     yield from _server(settings.server)
+    if settings.record.path is not None and (fault := _record_fault(settings.record.path)):
+        yield "record.path", fault
     for name, provider in settings.providers.items():
         yield from ((f"providers.{name}{rest}", fault) for rest, fault in _provider(name, provider))
     for name, tools in settings.mcp.servers.items():
@@ -109,6 +113,18 @@ def _server(server: ServerSettings) -> Iterator[tuple[str, str]]:
     if not _is_loopback(server.host) and not server.client_tokens:
         mend = "set server.client_tokens, or use 127.0.0.1"
         yield "server.host", f"{server.host} can be reached by other machines, which could spend your keys; {mend}"
+
+
+def _record_fault(path: Path) -> str | None:
+    try:
+        kind = path.stat().st_mode
+    except (OSError, ValueError):  # mostly there is nothing yet; what else is wrong may pass while the bridge runs
+        return None
+    if stat.S_ISDIR(kind):
+        return f"{path} is a directory; name a file in it, such as {path / 'clearspan.db'}"
+    if not stat.S_ISREG(kind):
+        return f'{path} is no regular file; name one, or write "off" to keep nothing'
+    return None
 
 
 def _is_loopback(host: str) -> bool:

@@ -188,6 +188,11 @@ class Metrics:
         for counter in counters:
             self._registry.register(counter)
 
+    def show_journal(self, size: Callable[[], float]) -> None:
+        """Shows how many bytes the record's journal takes."""
+        text = "What the record's write-ahead log takes on the disk"
+        Gauge("record_journal_bytes", text, namespace=PREFIX, registry=self._registry).set_function(size)
+
     def show_providers(self, kinds: Callable[[], Iterable[tuple[str, str]]]) -> None:
         """Shows which providers there are, each with its kind."""
         facts = Facts(

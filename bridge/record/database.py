@@ -41,7 +41,9 @@ def migrations() -> list[tuple[int, str]]:
 def open_for_writing(path: Path) -> sqlite3.Connection:
     """Opens or makes the record, and brings its schema up to date. Raises sqlite3.Error, OSError or RecordError."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if not path.exists():
+    if path.exists():
+        _refuse_no_file(path, path.stat().st_mode)
+    else:
         with contextlib.suppress(FileExistsError):  # one that appears just now is SQLite's to open
             os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))  # prompts are private
     database = sqlite3.connect(path, timeout=BUSY_S, isolation_level=None, check_same_thread=False)
@@ -111,10 +113,16 @@ def _check_file(path: Path) -> None:
         raise RecordError(_not_allowed(path)) from None
     except OSError as error:
         raise RecordError(f"{path} can't be read: {error.strerror}") from None
-    if stat.S_ISDIR(kind):
-        raise RecordError(f"{path} is a directory; record.path in the configuration should name a file")
+    _refuse_no_file(path, kind)
     if not os.access(path, os.R_OK):
         raise RecordError(_not_allowed(path))
+
+
+def _refuse_no_file(path: Path, kind: int) -> None:
+    """Raises RecordError for a directory or a device: whoever renames that as a damaged file harms the machine."""
+    if not stat.S_ISREG(kind):
+        what = "a directory" if stat.S_ISDIR(kind) else "no regular file"
+        raise RecordError(f"{path} is {what}; record.path in the configuration should name a file")
 
 
 def _not_allowed(path: Path) -> str:

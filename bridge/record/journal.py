@@ -4,6 +4,9 @@ Left alone, SQLite does this in the thread that writes, where a transaction ends
 meanwhile. A disk with other things to do takes half a second for that, in which no event is written. Here the events
 go on.
 
+Nothing moves what somebody still reads from: a reader that holds a transaction for long makes the journal grow for as
+long, since events must not wait for it. That is told, once, beyond what the journal should take.
+
 One thing stays with the writer: a journal begins anew only where all of it has been moved, and while events come some
 more of it is always there. So once it is long SQLite moves the rest where a transaction ends, and this thread stands
 back. That is seldom, and little by then.
@@ -13,10 +16,11 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+from pathlib import Path
 
 from bridge.limits import LIMITS
 from bridge.observe.logs import logger
-from bridge.record.record_file import RecordFile
+from bridge.record.record_file import JOURNAL, RecordFile
 
 log = logger("record")
 
@@ -37,6 +41,7 @@ class Journal:
         self._file = file
         self._events = 0
         self._is_failing = False
+        self._is_held = False
         self._database: sqlite3.Connection | None = None
         self._lock = threading.Lock()
         """On the connection: it is closed by the writer, and never while it is in use."""
@@ -89,14 +94,36 @@ class Journal:
             with self._lock:
                 if self._database is None or not self._file.lies_there():  # which the writer finds, too
                     return False
-                _, pages, _ = self._database.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+                _, pages, moved = self._database.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
                 self._is_failing = False
-                return bool(pages < _long_pages(self._database))
+                long = _long_pages(self._database)
+                self._tell_of_readers(pages, moved, most=long * 4)
+                return bool(pages < long)
         except (sqlite3.Error, OSError) as error:  # the writer meets it too, and tells of it; here nothing is lost
             if not self._is_failing:
                 log.warning("the record's journal could not be moved into it", error=str(error))
             self._is_failing = True
             return False
+
+    def _tell_of_readers(self, pages: int, moved: int, most: int) -> None:
+        if pages < 0:  # nothing is known: the writer is moving it just now
+            return
+        is_held = pages > most and (moved < pages or self._is_held)
+        if is_held and not self._is_held:
+            log.warning(
+                "somebody has been reading the record for long, and its journal grows until that ends",
+                journal=str(self._file.beside(JOURNAL)),
+                bytes=journal_bytes(self._file.path),
+            )
+        self._is_held = is_held
+
+
+def journal_bytes(record: Path) -> int:
+    """What the journal of a record, or of what a link leads to, takes on the disk; 0 where there is none."""
+    try:
+        return RecordFile(record).beside(JOURNAL).stat().st_size
+    except OSError:
+        return 0
 
 
 def _long_pages(database: sqlite3.Connection) -> int:

@@ -1,7 +1,6 @@
 """What is older than `keep` goes, a little at a time between what is written, and the file shrinks after it.
 
-A clock that jumped must not cost all that is kept. So a clock that is far beyond the newest interception of days past
-is doubted, and believed once the bridge has run by it for a day.
+Nothing goes by a clock that is doubted (`bridge.record.clock`).
 """
 
 from __future__ import annotations
@@ -15,10 +14,9 @@ from attrs import define
 
 from bridge.events.times import format_time
 from bridge.limits import LIMITS
+from bridge.record.clock import NOTE_S, RecordClock
 
 EVERY_S = 3600.0
-SETTLED_S = 86_400.0
-"""How long a clock must have been followed to be believed; where less is kept, so long."""
 
 STEP_S = 0.015
 """How long one step should take, since events wait for it: more is done at once while steps take less than half."""
@@ -51,9 +49,8 @@ class Pruning:
     def __init__(self, record: Path, keep: float) -> None:
         self._journal = record.with_name(record.name + "-wal")
         self._keep = timedelta(seconds=keep)
-        self._settled_s = min(SETTLED_S, keep)
+        self._clock = RecordClock(self._keep)
         self._due_at = 0.0
-        self._doubted_since: float | None = None
         self._before: str | None = None
         self._shrinking = False
         self._rows = StepSize(LIMITS.prune_interceptions)
@@ -67,9 +64,10 @@ class Pruning:
         if self._before is None and not self._shrinking:
             if running_s < self._due_at:
                 return False
-            self._due_at = running_s + EVERY_S
-            if not self._believes(database, wall, running_s):
+            if not self._clock.believes(database, wall, running_s):
+                self._due_at = running_s + NOTE_S
                 return False
+            self._due_at = running_s + EVERY_S
             self._before = format_time(wall - self._keep)
         if not self._journal_has_room(database):
             return False  # a reader keeps old pages in use: another time
@@ -78,17 +76,6 @@ class Pruning:
         else:
             self._shrink(database)
         return self._before is not None or self._shrinking
-
-    def _believes(self, database: sqlite3.Connection, wall: datetime, running_s: float) -> bool:
-        settled = timedelta(seconds=self._settled_s)
-        sql = "SELECT max(started_at) FROM interceptions WHERE started_at < ?"
-        newest = database.execute(sql, (format_time(wall - settled),)).fetchone()[0]
-        if newest is None or wall - datetime.fromisoformat(newest) <= self._keep + settled:
-            self._doubted_since = None
-            return True
-        if self._doubted_since is None:
-            self._doubted_since = running_s
-        return running_s - self._doubted_since >= self._settled_s
 
     def _journal_has_room(self, database: sqlite3.Connection) -> bool:
         if self._journal_bytes() > LIMITS.journal_bytes // 2:

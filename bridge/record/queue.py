@@ -6,6 +6,7 @@ Where it is full the oldest are lost, and counted. And the begin of what is unde
 from __future__ import annotations
 
 import contextlib
+import sqlite3
 import threading
 from collections import deque
 from collections.abc import Iterable, Sequence
@@ -90,9 +91,10 @@ class UnderWay:
                 case Envelope(event=InterceptionEnded(id=name)):
                     self._begun.pop(name, None)
 
-    def begins(self) -> list[Envelope]:
-        """Their first events, in order: whatever else happens to them refers to that."""
-        return list(self._begun.values())
+    def missing(self, database: sqlite3.Connection) -> list[Envelope]:
+        """The first events of those that the file does not know, in order: all else about them refers to that."""
+        known = "SELECT 1 FROM interceptions WHERE id = ?"
+        return [begin for name, begin in self._begun.items() if database.execute(known, (name,)).fetchone() is None]
 
 
 def _weight(item: Item) -> int:

@@ -239,6 +239,8 @@ class Recorder:
             self._file.check()
             if not runs.knows_run(database, self._statements.run, self._run_lock):
                 self._begin_run(database)
+            if begins := self._under_way.missing(database):  # in a file that was put in the place of another
+                self._write(deque(begins))
             self._take_in_spills(database)
             self.salt = key_states.salt(database)
             self.saved_homes = homes.saved_homes(database)
@@ -252,8 +254,6 @@ class Recorder:
         self._statements = Statements(begun.run)
         for pid in begun.others:
             log.warning("another bridge writes to the same record", pid=pid, record=str(self._file.path))
-        if begins := self._under_way.begins():  # in the file that was here before
-            self._write(deque(begins))
 
     def _take_in_spills(self, database: sqlite3.Connection) -> None:
         for path in spill.waiting(self._file.path):

@@ -7,6 +7,7 @@ transaction as what was in it: whatever happens meanwhile, nothing is written tw
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import glob
 import os
@@ -19,9 +20,12 @@ import orjson
 
 from bridge.events.wire import Envelope, WireError, decode, encode
 from bridge.limits import LIMITS
+from bridge.observe.logs import logger
 from bridge.record.key_states import KeyStates
 from bridge.record.runs import is_alive
 from bridge.record.statements import Item, Statements
+
+log = logger("record")
 
 UNFINISHED = ".part"
 KEY_STATES = "key.states"
@@ -30,11 +34,15 @@ KEY_STATES = "key.states"
 def write(record: Path, token: str, items: Sequence[Item]) -> int:
     """Leaves the items in a file of that run; returns how many. The oldest go where there are too many.
 
-    Raises OSError. What was written by then is kept.
+    So do the oldest of such files, where a record can't be written for many runs. Raises OSError, also where the record
+    is a directory or a device: what lies beside that is somebody else's. What was written by then is kept.
     """
     lines = _newest_lines(items)
     if not lines:
         return 0
+    if record.exists() and not record.is_file():
+        raise OSError(errno.EINVAL, "the record is no regular file")
+    _make_room(record, sum(map(len, lines)))
     path = record.with_name(f"{record.name}.spill-{token}")
     unfinished = path.with_name(path.name + UNFINISHED)
     descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)  # prompts are private
@@ -46,6 +54,16 @@ def write(record: Path, token: str, items: Sequence[Item]) -> int:
     finally:
         unfinished.rename(path)  # whole only now, so that nobody takes in a half
     return len(lines)
+
+
+def _make_room(record: Path, size: int) -> None:
+    """Removes the oldest files where all together would be larger than a single one may be. Raises OSError."""
+    left = sorted(((path.stat().st_mtime, path.stat().st_size, path) for path in waiting(record)), reverse=True)
+    for _, taken, path in left:  # the newest first
+        size += taken
+        if size > LIMITS.spill_bytes:
+            path.unlink(missing_ok=True)
+            log.warning("what an earlier stop left is removed to make room for more", file=str(path), bytes=taken)
 
 
 def waiting(record: Path) -> list[Path]:

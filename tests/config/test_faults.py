@@ -65,6 +65,11 @@ FAULTS = [
     ("[server]\nport = 65536\n", "config.toml:2: server.port: must be 0 to 65535, not 65536"),
     ("[server]\nmax_request_bytes = 0\n", "config.toml:2: server.max_request_bytes: must be at least 1"),
     ('[server]\nhost = "0.0.0.0"\n', "config.toml:2: server.host: 0.0.0.0 can be reached by other machines"),
+    (
+        '[record]\npath = "/"\n',
+        "config.toml:2: record.path: / is a directory; name a file in it, such as /clearspan.db",
+    ),
+    ('[record]\npath = "/dev/null"\n', "config.toml:2: record.path: /dev/null is no regular file; name one"),
     ('[server]\nhost = "::"\n', "config.toml:2: server.host: :: can be reached by other machines"),
     ('[server]\nhost = ""\n', "config.toml:2: server.host:"),
     (PROVIDER + 'end_silent = "500ms"\n', "config.toml:3: providers.openai.end_silent: must be 0, which is never, or"),

@@ -6,6 +6,7 @@ import re
 import shutil
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import trio
@@ -13,6 +14,7 @@ from attrs import evolve, frozen
 from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
+from bridge.config.settings import RecordSettings
 from bridge.events.hub import Hub
 from bridge.events.picture import REMOVED
 from bridge.events.values import CircuitState, Credential, FailureReason, KeyState, Outcome
@@ -32,6 +34,7 @@ from bridge.events.vocabulary import (
 from bridge.limits import LIMITS
 from bridge.observe import metrics as metrics_module
 from bridge.observe.metrics import Metrics
+from tests.support.record_desk import rows
 from tests.support.until import until
 from tests.support.world import ask, provider, say_hello, world
 
@@ -296,6 +299,17 @@ async def test_the_page_of_a_running_bridge() -> None:
     assert told("provider_info", provider="openai", type="openai") == 1
     assert told("config_last_reload_success") == 1
     assert (await lint(answer.body)) == []
+
+
+async def test_what_the_journal_takes_is_shown(tmp_path: Path) -> None:
+    path = tmp_path / "r.db"
+    async with provider(say_hello) as url, world(url, record=RecordSettings(path=path)) as here:
+        await ask(here.port)
+        await here.event("interception.ended")
+        await until(lambda: rows(path, "token_usages"))
+        taken = path.with_name("r.db-wal").stat().st_size
+        page = Page.read((await ask(here.port, b"", path="/metrics", method="GET")).body)
+    assert 0 < taken <= page("record_journal_bytes")
 
 
 async def lint(body: bytes) -> list[str]:

@@ -126,6 +126,21 @@ async def test_what_is_under_way_begins_in_the_new_record_too(tmp_path: Path) ->
     assert [row["interception_id"] for row in rows(here.path, "prompts")] == ["under way"]
 
 
+async def test_what_is_under_way_goes_on_in_a_backup(tmp_path: Path) -> None:
+    async with desk(tmp_path / "r.db") as here:
+        here.publish(*story("before")[:2])  # it begins before the backup, and what the backup has of it stays
+        await tell(here, "a")
+        copy = backup(here.path)
+        here.publish(started("after"))
+        await tell(here, "b")
+        copy.replace(here.path)
+        assert (await here.until_said("record.recovered")).error is None
+        here.publish(*story("before")[2:], *story("after")[1:])
+    assert ids(here.path) == ["before", "a", "after"]
+    assert [row["interception_id"] for row in rows(here.path, "prompts")] == ["before", "a", "after"]
+    assert {row["outcome"] for row in rows(here.path, "interceptions")} == {"completed"}
+
+
 @pytest.mark.parametrize("is_read", [False, True])
 async def test_a_backup_put_in_its_place_is_gone_on_with(is_read: bool, tmp_path: Path) -> None:
     async with desk(tmp_path / "r.db") as here:

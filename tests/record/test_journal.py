@@ -115,6 +115,36 @@ async def test_it_waits_for_who_reads_and_begins_anew_after_it(tmp_path: Path, m
         assert journal_bytes(here.path) < longest + 100_000
 
 
+async def test_who_reads_without_an_end_is_told_of_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(journal, "LIMITS", evolve(LIMITS, journal_bytes=200_000))
+    monkeypatch.setattr(journal, "STAND_BACK_S", 0.0)
+    said = "somebody has been reading the record for long"
+
+    async def grow(here: Desk, name: str) -> None:
+        for number in range(60):
+            each = f"{name} {number}"
+            here.publish(started(each), PromptRecorded(each, "resp", PROMPT), ended(each))
+            if number % 10 == 9:
+                await until(partial(lambda each: here.ended[-1:] == [each], each))  # and so nobody reads by the way
+
+    async with desk(tmp_path / "r.db") as here:
+        await grow(here, "nobody reads")
+        assert said not in capsys.readouterr().out
+        for name in ("a", "b"):  # the second is told of again, since the journal began anew between them
+            with closing(sqlite3.connect(here.path, isolation_level=None)) as reader:
+                reader.execute("BEGIN")
+                reader.execute("SELECT count(*) FROM interceptions").fetchone()
+                await grow(here, name)
+                await grow(here, f"{name} goes on")
+                assert journal.journal_bytes(here.path) > 400_000
+                reader.execute("COMMIT")
+            await grow(here, f"after {name}")
+            assert capsys.readouterr().out.count(said) == 1
+    assert journal.journal_bytes(here.path) == 0
+
+
 async def test_what_fails_is_said_once_and_tried_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -142,17 +142,53 @@ def test_a_clock_that_jumped_costs_nothing(file: Path, opened: sqlite3.Connectio
     assert count(opened) == SIZE + 5
 
 
-@pytest.mark.parametrize(("kind", "hours", "left"), [("idle", 24, 0), ("busy", 24, 25), ("restarted", 25, 26)])
+def test_what_was_recorded_by_a_wrong_clock_is_no_witness_for_it(file: Path, opened: sqlite3.Connection) -> None:
+    run(Pruning(file, KEEP.total_seconds()), opened, LAST)
+    for day in range(0, 20, 2):  # short runs, some of them longer apart than a day
+        begin_again(opened, JUMPED + day * DAY)
+        task = Pruning(file, KEEP.total_seconds())
+        for minute in range(60):
+            run(task, opened, JUMPED + day * DAY + timedelta(minutes=minute), 60.0 * minute)
+    assert count(opened) == SIZE + 10
+
+
+def test_a_right_clock_ends_the_doubt(file: Path, opened: sqlite3.Connection) -> None:
+    run(Pruning(file, KEEP.total_seconds()), opened, LAST)
+    for _ in range(3):  # time by a wrong clock does not add up over a right one
+        task = Pruning(file, KEEP.total_seconds())
+        for hour in range(20):
+            run(task, opened, JUMPED + timedelta(hours=hour), 3600.0 * hour)
+        run(task, opened, LAST, 3600.0 * 20)
+    assert count(opened) == SIZE
+
+
+def test_each_clock_is_followed_by_itself(file: Path, opened: sqlite3.Connection) -> None:
+    task = Pruning(file, KEEP.total_seconds())
+    for hour in range(200):  # it jumps every now and then
+        run(task, opened, JUMPED + hour // 20 * 2 * KEEP + timedelta(hours=hour), 3600.0 * hour)
+    assert count(opened) == SIZE
+
+
+def test_what_somebody_wrote_there_is_passed_over(file: Path, opened: sqlite3.Connection) -> None:
+    opened.execute("INSERT INTO clock VALUES ('yesterday', 'soon', 1e99)")
+    opened.execute("UPDATE interceptions SET started_at = '1' WHERE rowid = 7")
+    run(Pruning(file, KEEP.total_seconds()), opened, LAST)
+    assert count(opened) >= SIZE - 1
+    assert opened.execute("SELECT believed_at, doubted_at FROM clock").fetchall() == [(format_time(LAST), None)]
+
+
+@pytest.mark.parametrize(("kind", "hours", "left"), [("idle", 24, 0), ("busy", 24, 25), ("restarted", 24, 25)])
 def test_a_clock_is_believed_after_a_day(
     file: Path, opened: sqlite3.Connection, kind: str, hours: int, left: int
 ) -> None:
     task = Pruning(file, KEEP.total_seconds())
     for hour in range(hours + 1):
         assert count(opened) >= SIZE
-        if kind == "restarted":
-            task = Pruning(file, KEEP.total_seconds())
         if kind != "idle":
             begin_again(opened, JUMPED + timedelta(hours=hour))
+        if kind == "restarted" and hour:  # twice an hour, noting what it ran up to then
+            task = Pruning(file, KEEP.total_seconds())
+            run(task, opened, JUMPED + timedelta(hours=hour - 1), 3600.0 * (hour - 1))
         run(task, opened, JUMPED + timedelta(hours=hour), 3600.0 * hour)
     assert count(opened) == left
 

@@ -351,7 +351,7 @@ class Flag(threading.Event):
 
 
 async def test_a_stop_is_heard_whenever_it_comes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(recorder, "IDLE_S", 0.5)  # how long it would sleep on if it did not hear
+    monkeypatch.setattr(recorder, "LOOK_S", 0.5)  # how long it would sleep on if it did not hear
     with trio.CancelScope() as scope:
         async with desk(tmp_path / "r.db") as here:
             asleep = here.recorder._work_waits

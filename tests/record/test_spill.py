@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import stat
 from pathlib import Path
@@ -167,3 +168,30 @@ def test_the_oldest_go_where_there_are_too_many(tmp_path: Path, monkeypatch: pyt
     assert file.stat().st_size <= 1_000
     assert 0 < left < 20
     assert f'"seq":{20 - left},'.encode() in file.read_bytes().splitlines()[0]
+
+
+def test_files_of_many_stops_are_bounded_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "r.db"
+    monkeypatch.setattr(spill, "LIMITS", evolve(LIMITS, spill_bytes=1_000))
+    for number in range(12):
+        items: list[Item] = [Envelope(n, AT, PromptRecorded("i", "r", f"{number}" * 60)) for n in range(2)]
+        assert spill.write(path, f"{number:032}", items) == 2
+        (written,) = (found for found in spilt(path) if found.name.endswith(f"{number:032}"))
+        os.utime(written, (number, number))
+        assert sum(found.stat().st_size for found in spilt(path)) <= 1_000
+    kept = sorted(int(found.name.rpartition("-")[2]) for found in spilt(path))
+    assert kept == list(range(12 - len(kept), 12))
+    assert len(kept) > 1
+
+
+@pytest.mark.parametrize("kind", ["directory", "device"])
+async def test_none_is_left_beside_what_is_no_file(kind: str, tmp_path: Path) -> None:
+    path = tmp_path / "r.db"
+    if kind == "directory":
+        path.mkdir()
+    else:
+        os.mkfifo(path)
+    async with desk(path) as here:
+        here.publish(*story("a"))
+        assert "record.path in the configuration should name a file" in (await here.until_said("record.failed")).error
+    assert [found.name for found in path.parent.iterdir()] == ["r.db"]

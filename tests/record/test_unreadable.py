@@ -13,6 +13,7 @@ import pytest
 import trio
 
 from bridge.cli.dumps import NoDump
+from bridge.errors import ConfigurationError
 from bridge.events.wire import Command
 from bridge.limits import LIMITS
 from bridge.record.database import RecordError, open_for_reading, open_for_writing
@@ -57,7 +58,7 @@ def missing(_: Path) -> None:
 
 
 WORDS: dict[Callable[[Path], None], str] = {
-    directory: "is a directory; record.path in the configuration should name a file",
+    directory: "record.path: ",  # the configuration says so
     text: "the bridge moves it aside when it starts",
     damaged: "the bridge moves it aside when it starts",
     of_a_later_version: "written by a later clearspan (schema 99",
@@ -73,10 +74,20 @@ WORDS: dict[Callable[[Path], None], str] = {
 def test_it_is_said_in_one_line(make: Callable[[Path], None], words: tuple[str, ...], tmp_path: Path) -> None:
     make(tmp_path / "clearspan.db")
     error = run(tmp_path, *words).exception
-    assert isinstance(error, RecordError)
+    assert isinstance(error, ConfigurationError if make is directory else RecordError)
     assert WORDS[make] in str(error)
     assert str(tmp_path / "clearspan.db") in str(error)
     assert "\n" not in str(error)
+
+
+@pytest.mark.parametrize("open_it", [open_for_reading, open_for_writing])
+@pytest.mark.parametrize(("make", "what"), [(directory, "a directory"), (os.mkfifo, "no regular file")])
+def test_what_is_no_file_is_not_opened(
+    open_it: Callable[[Path], object], make: Callable[[Path], None], what: str, tmp_path: Path
+) -> None:
+    make(tmp_path / "r.db")
+    with pytest.raises(RecordError, match=f"r.db is {what}; record.path in the configuration should name a file"):
+        open_it(tmp_path / "r.db")
 
 
 @pytest.mark.parametrize("what", ["file", "directory"])
