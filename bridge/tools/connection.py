@@ -196,8 +196,6 @@ def words(error: BaseException, status: int | None = None) -> str:
     match error:
         case ValidationError():
             return NOT_AS_AGREED
-        case MCPError() if error.code == types.PARSE_ERROR and str(error).startswith("Failed to parse "):
-            return NOT_AS_AGREED  # the library's words, with the whole of what it could not read
         case MCPError() if status is not None and error.code == types.INTERNAL_ERROR:
             return f"it answers with HTTP {status}"
         case OSError():
