@@ -8,7 +8,7 @@ overloaded: as long as nothing but the opening of a stream has come, another key
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import timedelta
 from types import TracebackType
@@ -38,7 +38,11 @@ from bridge.providers.provider import Provider
 
 ERROR_BODY = 1024 * 1024
 """How much of an error's body is read, and relayed where no key is left."""
-ERROR_BODY_S = 5.0
+ERROR_BODY_S = 2.0
+"""How long the body of an error that speaks of the key may keep the next key waiting: the judging and the reading of it
+together, from its head on."""
+PROMPT_S = 0.1
+"""A body that comes with its head, as nearly all do, is here by then: its key is judged once, by all that it says."""
 KEY_ERRORS = frozenset({401, 402, 403, 429})
 """The statuses that speak of the key whatever their body says; the client does not get them while others are left."""
 MOST_DIGITS = 15
@@ -170,7 +174,8 @@ class Failover:
                     return Served(later)
                 key = later
             received = await self._begin_attempt((self.provider.kind.credential(key.secret),), key.hint)
-            response, verdict = await self._judge(received)
+            deadline = trio.current_time() + ERROR_BODY_S
+            response, verdict = await self._judge(key, received, deadline)
             if verdict is None:
                 self._note_served(walk, key, response)
                 return Served(response, walk, key)
@@ -183,7 +188,7 @@ class Failover:
                     return Served(response)  # nobody can do better: as it came
                 await self._end_attempt()
             else:
-                last = await _read_whole(response)
+                last = await _read_whole(response, deadline)
                 await self._end_attempt()
                 key = self._next(walk)
 
@@ -235,7 +240,7 @@ class Failover:
     def _has_one_key(self) -> bool:
         return len(self.provider.pool.keys) == 1
 
-    async def _judge(self, response: Response) -> tuple[Response, Verdict | None]:
+    async def _judge(self, key: Key, response: Response, deadline: float) -> tuple[Response, Verdict | None]:
         """The response, and what its error, or the opening of its stream, says against the key."""
         if _is_good_stream(response) and self.api.understood:
             response, told = await look_at_opening(response, self.api)
@@ -244,10 +249,27 @@ class Failover:
         if response.status < 400:
             return response, None
         body = b""
-        if response.status < 500:
-            response, body = await look_at_error(response)
+        if response.status in KEY_ERRORS:
+            response, body = await look_at_error(response, deadline, lambda: self._rest(key, response))
+        elif response.status < 500:
+            response, body = await look_at_error(response, trio.current_time() + HOLD_S)
         failure = judge(response.status, response.headers, body, utc_now())
         return response, None if failure is None else Verdict(failure, ProviderError.from_body(body).message)
+
+    def _rest(self, key: Key, response: Response) -> None:
+        """No other request is to meet what a head says of the key while the body is still to come.
+
+        What the head leaves open (no `Retry-After`, a key refused) is for the whole verdict to say, which may ask for
+        more, and never for less, than the rest until then. A 403 is more likely the request's fault.
+        """
+        failure = judge(response.status, response.headers, b"", utc_now())
+        if failure is None or failure.recheck:
+            return
+        if failure.source != "header":
+            failure = Failure(failure.reason, ERROR_BODY_S, "default")
+        failure = evolve(failure, scope="key")  # whose limit it is, the body may say
+        cause = KeyCause(self.reporter.id, response.status, None)
+        self.provider.pool.fail(key, failure, response.headers, cause)
 
     def _note_served(self, walk: Walk, key: Key, response: Response) -> None:
         if response.status < 300:
@@ -305,13 +327,23 @@ async def recognise_stream(response: Response) -> Response:
     return evolve(response.after(held), unlabelled_stream=begins)
 
 
-async def look_at_error(response: Response) -> tuple[Response, bytes]:
-    """The response as it was, and of its body what came in good time, not encoded; nothing where it is too long."""
+async def look_at_error(
+    response: Response, deadline: float, late: Callable[[], None] | None = None
+) -> tuple[Response, bytes]:
+    """The response as it was, and of its body what came in time, not encoded; nothing where it is too long.
+
+    `late` is called once if the body does not come with its head.
+    """
     length = response.header(b"content-length") or b""
     if length.isdigit() and (len(length) > MOST_DIGITS or int(length) > LONGEST_BODY):
         return response, b""
-    patience = ERROR_BODY_S if response.status in KEY_ERRORS else HOLD_S
-    held, _ = await _hold_body(response, LONGEST_BODY, patience)
+    held: list[bytes] = []
+    if late is None or not await _hold_body(
+        response, held, LONGEST_BODY, min(deadline, trio.current_time() + PROMPT_S)
+    ):
+        if late is not None:
+            late()
+        await _hold_body(response, held, LONGEST_BODY, deadline)
     decode = decoder(response.header(b"content-encoding"))
     try:
         return response.after(held), b"" if decode is None else decode(b"".join(held))
@@ -319,25 +351,26 @@ async def look_at_error(response: Response) -> tuple[Response, bytes]:
         return response.after(held), b""
 
 
-async def _read_whole(response: Response) -> Response:
+async def _read_whole(response: Response, deadline: float) -> Response:
     """A response that outlives its connection, with what comes of its body in good time."""
-    held, complete = await _hold_body(response, ERROR_BODY, ERROR_BODY_S)
+    held: list[bytes] = []
+    complete = await _hold_body(response, held, ERROR_BODY, deadline)
     return Response.read_before(response.status, response.headers, b"".join(held), complete=complete)
 
 
-async def _hold_body(response: Response, at_most: int, patience_s: float) -> tuple[list[bytes], bool]:
-    """What comes of a body in that time, up to the chunk that exceeds `at_most` bytes, and whether that is all of it.
+async def _hold_body(response: Response, held: list[bytes], at_most: int, deadline: float) -> bool:
+    """Adds to `held` what comes of a body until then, up to the chunk with which it exceeds `at_most` bytes. Returns
+    whether that is all of it.
 
     A body that breaks off is held as far as it came: whoever relays it meets the error again.
     """
-    held: list[bytes] = []
-    with trio.move_on_after(patience_s), contextlib.suppress(UpstreamError):
+    with trio.move_on_at(deadline), contextlib.suppress(UpstreamError):
         while sum(map(len, held)) <= at_most:
             chunk = await response.receive()
             if not chunk:
-                return held, True
+                return True
             held.append(chunk)
-    return held, False
+    return False
 
 
 async def look_at_opening(response: Response, api: Api) -> tuple[Response, StreamFailure | None]:

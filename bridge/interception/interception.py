@@ -41,8 +41,8 @@ from bridge.keys.affinity import Asker
 from bridge.observe.logs import logger
 from bridge.providers.attempt import Call, Response
 from bridge.providers.circuit_breaker import Permit
-from bridge.providers.connections import Content
 from bridge.providers.faults import UpstreamBusy, UpstreamError, UpstreamSilent, UpstreamTimeout
+from bridge.providers.outgoing import Content
 from bridge.providers.prices import Origin, Prices
 from bridge.tools.toolset import Toolset, Toolsets
 

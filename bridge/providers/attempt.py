@@ -16,8 +16,10 @@ from attrs import define, evolve, frozen
 from bridge.http.fields import RawHeaders, first_value
 from bridge.observe.logs import Redactor
 from bridge.process.imports import without
-from bridge.providers.connections import UNWATCHED, Connections, Content, Departure, UpstreamConnection, UpstreamRequest
+from bridge.providers.connections import Connections
 from bridge.providers.faults import UpstreamBroke, UpstreamBusy, UpstreamTimeout
+from bridge.providers.outgoing import UNWATCHED, Content, Departure, UpstreamRequest
+from bridge.providers.upstream_connection import UpstreamConnection
 
 with without("pygments", "rich", "h2.connection", "brotli"):  # for a command line, HTTP/2, and decoding
     import httpx

@@ -25,6 +25,7 @@ from bridge.observe.logs import logger
 from bridge.process.companion import CannotStart
 from bridge.tools.catalogue import ListedTool
 from bridge.tools.mending import MendingDispatcher
+from bridge.tools.questions import NOT_AS_AGREED
 from bridge.tools.remote import remote
 from bridge.tools.server import ServerFault
 from bridge.tools.stdio import ProgramEnded, program
@@ -194,7 +195,7 @@ def words(error: BaseException, status: int | None = None) -> str:
     """What went wrong, for people; `status` is that of the last answer which was a refusal."""
     match error:
         case ValidationError():
-            return "its answer is not as the protocol says"
+            return NOT_AS_AGREED
         case MCPError() if status is not None and error.code == types.INTERNAL_ERROR:
             return f"it answers with HTTP {status}"
         case OSError():

@@ -14,12 +14,13 @@ import anyio
 import trio
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 from mcp.shared.message import SessionMessage
-from mcp_types import INTERNAL_ERROR, ErrorData, JSONRPCError, jsonrpc_message_adapter
+from mcp_types import JSONRPCMessage, jsonrpc_message_adapter
 
 from bridge.limits import KIB, LIMITS
 from bridge.observe.logs import logger
 from bridge.process.companion import Companion, companion
 from bridge.tools.lines import BoundedLines, TooLong
+from bridge.tools.questions import Questions, refusal
 
 log = logger("tools")
 
@@ -47,51 +48,58 @@ async def program(name: str, words: Sequence[str], environment: Mapping[str, str
     """
     incoming, messages = anyio.create_memory_object_stream[SessionMessage | Exception](0)
     outgoing, sent = anyio.create_memory_object_stream[SessionMessage](0)
+    questions = Questions()
     async with companion(words, environment) as server, trio.open_nursery() as nursery:
         with incoming, messages, outgoing, sent:
-            nursery.start_soon(_read, server, incoming)
-            nursery.start_soon(_write, server, sent)
+            nursery.start_soon(_read, server, incoming, questions)
+            nursery.start_soon(_write, server, sent, questions)
             nursery.start_soon(_overhear, name, server)
             yield messages, outgoing
             nursery.cancel_scope.cancel()
 
 
-async def _read(server: Companion, incoming: Heard) -> None:
+async def _read(server: Companion, incoming: Heard, questions: Questions) -> None:
     lines = BoundedLines(LIMITS.tool_message_bytes)
     while chunk := await _chunk(server.stdout):
         for line in lines.feed(chunk):
-            await _deliver(line, incoming)
+            await _deliver(line, incoming, questions)
     await server.process.wait()
     fault = server.fault()
     code = server.process.returncode
     raise ProgramEnded(f"it can't be started: {fault}" if fault else f"it ended with exit code {code}")
 
 
-async def _deliver(line: bytes | TooLong, incoming: Heard) -> None:
+async def _deliver(line: bytes | TooLong, incoming: Heard, questions: Questions) -> None:
     if isinstance(line, TooLong):
         found = ANSWERS.match(line.beginning)
         if found is None:
             raise ProgramEnded(f"it sent a line of more than {LIMITS.tool_message_bytes} bytes")
-        fault = ErrorData(code=INTERNAL_ERROR, message=f"an answer of more than {LIMITS.tool_message_bytes} bytes")
-        await incoming.send(SessionMessage(JSONRPCError(jsonrpc="2.0", id=int(found[1]), error=fault)))
+        long = refusal(int(found[1]), f"an answer of more than {LIMITS.tool_message_bytes} bytes")
+        await incoming.send(SessionMessage(questions.answered(long)))
         return
-    try:
-        message = await _parsed(line)
-    except ValueError:
-        log.debug("a tool server said what is no message")  # many print to where messages belong
-        return
-    await incoming.send(message)
-
-
-async def _parsed(line: bytes) -> SessionMessage:
     if len(line) <= LIMITS.on_loop_bytes:
-        return SessionMessage(jsonrpc_message_adapter.validate_json(line, by_name=False))
-    return SessionMessage(await trio.to_thread.run_sync(lambda: jsonrpc_message_adapter.validate_json(line)))
+        message = _understood(line, questions)
+    else:
+        message = await trio.to_thread.run_sync(_understood, line, questions)
+    if message is not None:
+        await incoming.send(SessionMessage(message))
 
 
-async def _write(server: Companion, sent: MemoryObjectReceiveStream[SessionMessage]) -> None:
+def _understood(line: bytes, questions: Questions) -> JSONRPCMessage | None:
+    """What a line says; None where that is nothing."""
+    try:
+        return questions.answered(jsonrpc_message_adapter.validate_json(line, by_name=False))
+    except ValueError:
+        refused = questions.spoiled(line)
+        if refused is None:
+            log.debug("a tool server said what is no message")
+        return refused
+
+
+async def _write(server: Companion, sent: MemoryObjectReceiveStream[SessionMessage], questions: Questions) -> None:
     with sent:  # closed at its end, so that nobody waits to be heard by a program that is gone
         async for message in sent:
+            questions.sent(message.message)
             line = message.message.model_dump_json(by_alias=True, exclude_unset=True) + "\n"
             try:
                 await server.stdin.send_all(line.encode())

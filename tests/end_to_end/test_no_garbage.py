@@ -19,6 +19,7 @@ import trio
 import trio.testing
 
 from tests.support.dialects import DIALECTS
+from tests.support.early_answers import EarlyConnection, answering_early
 from tests.support.rounds import Answer, Calls, RoundsProvider, Says
 from tests.support.scripted_tools import ScriptedToolsets, bridge_with_tools
 from tests.support.world import (
@@ -112,6 +113,41 @@ async def test_an_answered_request_leaves_nothing_behind(handle: Handle, body: b
         with garbage() as found:
             for _ in range(TIMES):
                 await ask(here.port, body, path=path)
+            await trio.testing.wait_all_tasks_blocked(0.05)
+        assert not found, dict(found)
+
+
+@pytest.mark.parametrize("size", [100_000, 5_000_000])
+async def test_a_long_request_that_is_answered_early_or_late_leaves_nothing_behind(size: int) -> None:
+    async def answer(connection: EarlyConnection) -> None:
+        is_late = b"/embeddings" in connection.head
+        if is_late:
+            await connection.read_body()
+        await connection.say(b"HTTP/1.1 413 No\r\nConnection: close\r\nContent-Length: 2\r\n\r\nno")
+        if not is_late:
+            await connection.until_left()
+
+    async with answering_early(answer) as (url, _), world(url) as here:
+        paths = ["/openai/v1/embeddings", "/openai/v1/files"]
+        for path in paths:
+            await ask(here.port, b"x" * size, path=path)
+        with garbage() as found:
+            for path in paths * TIMES:
+                assert (await ask(here.port, b"x" * size, path=path)).status == 413
+            await trio.testing.wait_all_tasks_blocked(0.05)
+        assert not found, dict(found)
+
+
+async def test_a_long_request_that_gets_no_answer_leaves_nothing_behind() -> None:
+    async def leave(_: EarlyConnection) -> None:
+        raise trio.BrokenResourceError
+
+    body = b"x" * 5_000_000
+    async with answering_early(leave) as (url, _), world(url) as here:
+        await ask(here.port, body, path="/openai/v1/files")
+        with garbage() as found:
+            for _ in range(TIMES):
+                assert (await ask(here.port, body, path="/openai/v1/files")).status in {502, 503}
             await trio.testing.wait_all_tasks_blocked(0.05)
         assert not found, dict(found)
 

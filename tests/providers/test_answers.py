@@ -12,7 +12,7 @@ from attrs import evolve
 
 from bridge.http.chunked import ChunkedBody
 from bridge.limits import LIMITS
-from bridge.providers import connections
+from bridge.providers import upstream_connection
 from bridge.providers.attempt import Response, Upstream
 from bridge.providers.faults import UpstreamBroke
 from tests.faults.attempts import OK, call, fetch
@@ -147,7 +147,7 @@ async def test_an_answer_without_a_good_head_is_502_and_a_broken_body_is_cut_off
 
 
 async def test_heads_that_only_inform_are_counted_by_answer(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connections, "LIMITS", evolve(LIMITS, informational_responses=3))
+    monkeypatch.setattr(upstream_connection, "LIMITS", evolve(LIMITS, informational_responses=3))
 
     async def handle(_: Asked, reply: Reply) -> None:
         await reply.raw(b"HTTP/1.1 100 Continue\r\n\r\n" * 3 + OK)
@@ -161,11 +161,11 @@ async def test_heads_that_only_inform_are_counted_by_answer(monkeypatch: pytest.
 
 def test_one_read_of_the_smallest_chunks_takes_no_time() -> None:
     body = ChunkedBody()
-    read = b"1\r\nx\r\n" * (connections.RECEIVE_SIZE // 6)
+    read = b"1\r\nx\r\n" * (upstream_connection.RECEIVE_SIZE // 6)
     took = []
     for _ in range(3):
         began = time.process_time()
-        assert len(body.decode(read)) == connections.RECEIVE_SIZE // 6
+        assert len(body.decode(read)) == upstream_connection.RECEIVE_SIZE // 6
         took.append(time.process_time() - began)
     assert min(took) < 0.1
 

@@ -13,7 +13,7 @@ from bridge.cli.main import cli
 from bridge.http.exchange import Exchange
 from bridge.http.fields import RawHeaders
 from bridge.interception.headers import headers_upstream
-from bridge.providers.connections import UpstreamConnection
+from bridge.providers.outgoing import Outgoing
 from bridge.proving.captures import Capture, NotACapture, captures
 from bridge.proving.trial import Tried, trial
 from tests.support.dialects import DIALECTS
@@ -97,12 +97,12 @@ async def test_a_byte_that_the_answers_lose_is_caught(tmp_path: Path, monkeypatc
 async def test_a_byte_changed_below_the_bridges_own_proof_is_caught_and_the_proof_called_wrong(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    send = UpstreamConnection._send_small
+    send = Outgoing._send_now
 
-    async def change(self: UpstreamConnection, data: bytes) -> None:
-        await send(self, data.replace("字".encode(), "宇".encode()))
+    def change(self: Outgoing, piece: bytes | memoryview) -> int:
+        return send(self, bytes(piece).replace("字".encode(), "宇".encode()))
 
-    monkeypatch.setattr(UpstreamConnection, "_send_small", change)
+    monkeypatch.setattr(Outgoing, "_send_now", change)
     changed = [result for result in await tried(tmp_path) if result.request is False]
     assert {result.agent for result in changed} == {"Codex", "Aider", "Claude Code"}
     blocking = [result for result in changed if not result.added]

@@ -8,6 +8,7 @@ endless         its tool `endless` says a line without an end
 deaf            never answers, not even the greeting
 loop            its list of tools has no last page
 twins           lists a tool twice
+answer=JSON     answers each call with this, `ID` in it standing for the id of the call
 child=FILE      starts a child that sleeps, writes both process ids to the file, and does not end by itself
 """
 
@@ -21,7 +22,8 @@ from typing import Any
 
 WORDS = sys.argv[1:]
 OPTIONS = {"noise", "deaf", "loop", "twins"}
-TOOLS = [word for word in WORDS if word not in OPTIONS and not word.startswith("child=")]
+TOOLS = [word for word in WORDS if word not in OPTIONS and not word.startswith(("child=", "answer="))]
+ANSWER = next((word.removeprefix("answer=") for word in WORDS if word.startswith("answer=")), None)
 
 
 def say(message: object) -> None:
@@ -77,7 +79,10 @@ def main() -> None:
         time.sleep(1000)
     for line in sys.stdin:
         message = json.loads(line)
-        if "id" in message:
+        if ANSWER is not None and message["method"] == "tools/call":
+            sys.stdout.write(ANSWER.replace("ID", str(message["id"])) + "\n")
+            sys.stdout.flush()
+        elif "id" in message:
             say({"jsonrpc": "2.0", "id": message["id"], "result": answer(message)})
     while any(word.startswith("child=") for word in WORDS):
         time.sleep(1000)

@@ -277,6 +277,39 @@ async def test_what_a_server_says_is_masked_by_the_own_keys_of_its_callers(capfd
     assert logs.redactor.redact(key) == key, "nobody else's words are"
 
 
+@pytest.mark.parametrize(
+    "answer",
+    [
+        '{"jsonrpc":"2.0","id":ID,"result":[1,2]}',
+        '{"jsonrpc":"2.0","id":ID,"result":"done"}',
+        '{"jsonrpc":"2.0","id":ID,"result":null}',
+        '{"jsonrpc":"2.0","id":ID,"error":"no"}',
+        '{"jsonrpc":"2.0","id":ID,"error":{"message":"no code"}}',
+        '{"jsonrpc":"2.0","id":ID}',
+        '{"id":ID,"result":{}}',
+        '{"jsonrpc":"2.0","id":ID.0,"result":{}}',
+        '{"jsonrpc":"2.0","id":null,"result":{}}',
+        '{"jsonrpc":"2.0","result":{"content":[]}}',
+        '{"jsonrpc":"2.0","id":"other","result":{"content":[]}}',
+        '{"jsonrpc":"2.0","id":999999,"result":{"content":[]}}',
+    ],
+)
+async def test_an_answer_that_is_none_fails_its_call_at_once(answer: str) -> None:
+    async with kept(sim=odd("a", f"answer={answer}")) as found:
+        await found.until_told("sim", "ready")
+        with trio.fail_after(30):  # a call has twice as long
+            assert (await call(found, "a")).error == "its answer is not as the protocol says"
+        assert [event.state for event in found.told] == ["starting", "ready"]
+
+
+async def test_an_error_that_names_no_call_is_that_of_the_only_one() -> None:
+    said = '{"jsonrpc":"2.0","id":null,"error":{"code":-32600,"message":"what was that"}}'
+    async with kept(sim=odd("a", f"answer={said}")) as found:
+        await found.until_told("sim", "ready")
+        with trio.fail_after(30):
+            assert (await call(found, "a")).error == "what was that"
+
+
 async def test_an_answer_of_twenty_megabytes_fails_its_call_alone() -> None:
     async with kept(sim=odd("long", "a")) as found:
         await found.until_told("sim", "ready")
