@@ -17,6 +17,9 @@ RecordRow = dict[str, Any]
 OTHERWISE = "≠"
 """Before what answered in the place of what was asked for."""
 
+UNKNOWN = "?"
+"""In the place of a number that there is, but that nobody told."""
+
 PROMPT_WIDTH = 48
 
 AGO_S = 20 * 3_600
@@ -60,11 +63,16 @@ def _interception_row(interception: RecordRow, on: Paper, now: datetime, session
         str(interception["status"] or "-"),
         str(interception["attempts"] or "-"),
         seconds(interception["duration_ms"]),
-        count(_input_tokens(interception)),
-        count(interception["output"]),
-        _cost(interception),
+        *_usage(interception),
         visible(textwrap.shorten(prompt, on.width or PROMPT_WIDTH, placeholder="…")),
     ]
+
+
+def _usage(interception: RecordRow) -> tuple[str, str, str]:
+    """Tokens in and out, and their cost; of an answer whose tokens nobody told that they are not known."""
+    if interception["input"] is None and interception["unpriced"]:
+        return UNKNOWN, UNKNOWN, UNKNOWN
+    return count(_input_tokens(interception)), count(interception["output"]), _cost(interception)
 
 
 def _model(interception: RecordRow) -> str:
@@ -114,7 +122,7 @@ def totals_table(group: str, rows: Iterable[RecordRow], on: Paper) -> Iterator[s
     )
     groups = list(rows)
     lines = [(_summed_by(group, sums), sums) for sums in groups]
-    if len(groups) > 1:
+    if groups:
         lines.append(((TOTAL, *("" for _ in by[1:])), _together(groups)))
     return table(columns, ((*names, *_sums(sums)) for names, sums in lines), on)
 
@@ -164,6 +172,8 @@ def dollars(cost: float | None, mark: str = "") -> str:
 
 
 def _cost(sums: RecordRow) -> str:
+    if sums["cost_usd"] is None and sums["unpriced"]:
+        return UNKNOWN
     return dollars(sums["cost_usd"], cost_mark(sums["unpriced"], partial=sums["partial"]))
 
 
