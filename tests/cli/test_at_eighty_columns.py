@@ -40,7 +40,7 @@ NUMBERS = {
     "history": ("STATUS", "TRIES", "TIME", "IN", "OUT", "COST"),
     "stats": ("REQUESTS", "FAILED", "INPUT", "CACHE READ", "CACHE WRITE", "OUTPUT", "COST"),
     "keys": ("COOLDOWN", "REQS LEFT", "TOKENS LEFT"),
-    "sessions": ("REQUESTS", "COST"),
+    "sessions": ("REQUESTS", "IN", "OUT", "COST"),
 }
 """Columns whose cells end where their titles end."""
 
@@ -151,6 +151,7 @@ async def test_no_line_goes_over_the_end_and_numbers_stand_in_columns() -> None:
     assert called == {"Codex 1", "OpenAI… 1"}  # a number stays
     called = {line.partition(" · ")[0] for line in sessions["sessions"][1:] if line}
     assert called == {"Codex 1", "OpenAI SDK 1"}
+    assert {"REQUESTS", "OUT"} <= set(sessions["sessions"][0].split())  # sooner than the key
     assert any("cooling" in line for line in sessions["keys"])
     assert any(re.search(r" dead 401 +unauthorized +check (1m00|\d+)s( |$)", line) for line in sessions["keys"])
     assert any(re.search(r" cooling +quota exhausted +(1h00m|59m\d\ds)( |$)", line) for line in sessions["keys"])
