@@ -135,7 +135,7 @@ async def test_no_line_goes_over_the_end_and_numbers_stand_in_columns() -> None:
                     "history": await printed(here, "history"),
                     **{
                         f"stats --by {by}": await printed(here, "stats", "--by", by)
-                        for by in ("model", "key", "served")
+                        for by in ("model", "key", "served", "session")
                     },
                 }
                 for line in sessions["history"][1:7]:  # one of each kind of answer
@@ -149,6 +149,7 @@ async def test_no_line_goes_over_the_end_and_numbers_stand_in_columns() -> None:
     assert any("sk-d...k004" in line for line in sessions["stats --by key"])
     called = {re.split("  +", line)[2] for line in sessions["history"][1:] if line}
     assert called == {"Codex 1", "OpenAI… 1"}  # a number stays
+    assert {line.partition(" · ")[0] for line in sessions["stats --by session"][1:3]} == {"Codex 1", "OpenAI SDK 1"}
     called = {line.partition(" · ")[0] for line in sessions["sessions"][1:] if line}
     assert called == {"Codex 1", "OpenAI SDK 1"}
     assert {"REQUESTS", "OUT"} <= set(sessions["sessions"][0].split())  # sooner than the key
