@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from bridge.cli.paper import Paper, PrintedCell, PrintedName, cells, longest_start
-from bridge.events.names import WORDS, Name, tail_of
+from bridge.events.names import WORDS, Name, id_of, tail_of
 from bridge.terminal_text import visible_start as visible
 
 if TYPE_CHECKING:
@@ -26,6 +26,17 @@ def session_of(request: dict[str, Any], names: SessionNames, on: Paper) -> Print
         return visible(client)
     is_roomy = on.width is None or on.width >= ROOMY
     return full_name(name, client, session_id) if is_roomy else short_name(name, client, session_id)
+
+
+def names_by_id(names: SessionNames) -> dict[str, str]:
+    """What sessions are called, by their own ids; of two clients' sessions with one id, the first."""
+    found: dict[str, str] = {}
+    for id_, name in names.names.items():
+        begins = id_of(name.client, "")
+        if id_.startswith(begins):
+            session_id = id_.removeprefix(begins)
+            found.setdefault(session_id, full_name(name, name.client, session_id))
+    return found
 
 
 def full_name(name: Name | None, client: str, session_id: str) -> str:

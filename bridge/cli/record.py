@@ -139,18 +139,25 @@ def stats(
     context: click.Context, /, group: str, since: datetime | None, until: datetime | None, as_json: bool, **_: Any
 ) -> None:
     """Tokens and cost, summed by day, model, client, session, key, or what was served."""
+    from datetime import UTC, datetime
+
+    from bridge.cli.names import names_by_id
     from bridge.cli.paper import paper
     from bridge.cli.tables import totals_table
     from bridge.record.export import json_lines
+    from bridge.record.names import SessionNames
     from bridge.record.sums import totals
 
+    names = SessionNames()
     with _record(context) as database:
         rows = totals(database, group, since, until)
+        if group == "session" and not as_json:
+            names.take_record(database, datetime.now(UTC))
     if as_json:
         _write(json_lines(rows))
     else:
         on = paper()
-        on.put_whole(totals_table(group, rows, on))
+        on.put_whole(totals_table(group, rows, on, names_by_id(names).get))
 
 
 @click.command()

@@ -6,6 +6,7 @@ alone: without a bridge nobody does anything, and without a record the snapshot 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from operator import itemgetter
 from typing import Any
@@ -24,6 +25,8 @@ from monitor.state.phase import phase
 TOKENS = ("input", "output", "cache_read_input", "cache_write_input")
 IDLE = "idle"
 WORDS_WIDTH = 60
+BOLD = re.compile(r"\*\*(\S(?:[^*\n]*\S)?)\*\*")
+"""As models write headings of their thoughts."""
 DEEPEST = 32
 """Agents above one another."""
 
@@ -149,11 +152,11 @@ SESSIONS = (
     PrintedColumn("SESSION", least=20),
     PrintedColumn("ID", goes=8),
     PrintedColumn("STATE"),
-    PrintedColumn("REQUESTS", right=True, goes=4),
-    PrintedColumn("IN", right=True, goes=6),
-    PrintedColumn("OUT", right=True, goes=5),
+    PrintedColumn("REQUESTS", right=True, goes=2),
+    PrintedColumn("IN", right=True, goes=4),
+    PrintedColumn("OUT", right=True, goes=3),
     PrintedColumn("COST", right=True),
-    PrintedColumn("KEY", goes=3),
+    PrintedColumn("KEY", goes=6),
     PrintedColumn("LAST", goes=7),
     PrintedColumn("LAST WORDS", goes=1, least=16),
 )
@@ -184,7 +187,7 @@ def _agent_rows(agents: list[RecordRow], indent: str) -> Iterator[tuple[str, ...
 
 def _row(name: str, session_id: str, sums: RecordRow) -> tuple[str, ...]:
     tokens = sums["tokens"]
-    words = " ".join((sums["last_words"] or "").split())
+    words = " ".join(BOLD.sub(r"\1", sums["last_words"] or "").split())
     cells = (
         name,
         session_id,

@@ -18,6 +18,9 @@ RecordRow = dict[str, Any]
 OTHERWISE = "≠"
 """Before what answered in the place of what was asked for."""
 
+UNKNOWN = "?"
+"""In the place of a number that there is, but that nobody told."""
+
 PROMPT_WIDTH = 48
 
 AGO_S = 20 * 3_600
@@ -61,11 +64,16 @@ def _interception_row(interception: RecordRow, on: Paper, now: datetime, session
         str(interception["status"] or "-"),
         str(interception["attempts"] or "-"),
         seconds(interception["duration_ms"]),
-        count(_input_tokens(interception)),
-        count(interception["output"]),
-        _cost(interception),
+        *_usage(interception),
         visible(textwrap.shorten(prompt, on.width or PROMPT_WIDTH, placeholder="…")),
     ]
+
+
+def _usage(interception: RecordRow) -> tuple[str, str, str]:
+    """Tokens in and out, and their cost; of an answer whose tokens nobody told that they are not known."""
+    if interception["input"] is None and interception["unpriced"]:
+        return UNKNOWN, UNKNOWN, UNKNOWN
+    return count(_input_tokens(interception)), count(interception["output"]), _cost(interception)
 
 
 def _model(interception: RecordRow) -> str:
@@ -95,16 +103,21 @@ SUMMED = ("interceptions", "failed", "input", "cache_read_input", "cache_write_i
 
 TOTAL = "total"
 
+NAMED_BY = {"served": ("DAY", "ASKED", "SERVED"), "session": ("SESSION", "ID")}
+"""The columns before the sums, where they are not one that is called as the group is."""
+
 LEAST_NAMES = {"DAY": 10, "KEY": 11, "ASKED": 12, "SERVED": 12}
 """Cells that a name keeps where there is little room: those of one kind have to be told apart. A key's hint, which
 differs at its end, takes eleven."""
 
 
-def totals_table(group: str, rows: Iterable[RecordRow], on: Paper) -> Iterator[str]:
-    """Sums, one group a line, and all of them together under these."""
-    by = ("DAY", "ASKED", "SERVED") if group == "served" else (group.upper(),)
+def totals_table(
+    group: str, rows: Iterable[RecordRow], on: Paper, called: Callable[[str], str | None] = lambda _: None
+) -> Iterator[str]:
+    """Sums, one group a line, and all of them together under these. `called` says what the session of an id is."""
+    by = NAMED_BY.get(group, (group.upper(),))
     columns = (
-        *(PrintedColumn(title, least=LEAST_NAMES.get(title, 16)) for title in by),
+        *(PrintedColumn(title, goes=6 * (title == "ID"), least=LEAST_NAMES.get(title, 16)) for title in by),
         PrintedColumn("REQUESTS", right=True),
         PrintedColumn("FAILED", right=True, goes=2),
         PrintedColumn("INPUT", right=True, goes=3),
@@ -114,8 +127,8 @@ def totals_table(group: str, rows: Iterable[RecordRow], on: Paper) -> Iterator[s
         PrintedColumn("COST", right=True),
     )
     groups = list(rows)
-    lines = [(_summed_by(group, sums), sums) for sums in groups]
-    if len(groups) > 1:
+    lines = [(_summed_by(group, sums, called), sums) for sums in groups]
+    if groups:
         lines.append(((TOTAL, *("" for _ in by[1:])), _together(groups)))
     return table(columns, ((*names, *_sums(sums)) for names, sums in lines), on)
 
@@ -136,7 +149,9 @@ def _sums(sums: RecordRow) -> tuple[PrintedCell, ...]:
     return (*numbers, _cost(sums))
 
 
-def _summed_by(group: str, sums: RecordRow) -> tuple[str, ...]:
+def _summed_by(group: str, sums: RecordRow, called: Callable[[str], str | None]) -> tuple[str, ...]:
+    if group == "session":
+        return called(sums["name"] or "") or visible(sums["name"] or "-"), visible(sums["name"] or "-")
     if group != "served":
         return (visible(sums["name"] or "-"),)
     asked = ", ".join(value for value in sums["asked"].values() if value) or "-"
@@ -165,6 +180,8 @@ def dollars(cost: float | None, mark: str = "") -> str:
 
 
 def _cost(sums: RecordRow) -> str:
+    if sums["cost_usd"] is None and sums["unpriced"]:
+        return UNKNOWN
     return dollars(sums["cost_usd"], cost_mark(sums["unpriced"], partial=sums["partial"]))
 
 

@@ -13,6 +13,7 @@ from bridge.config.settings import parse_duration
 from bridge.events.times import format_time
 from bridge.record import text_search
 from bridge.record.database import RecordError
+from bridge.record.sums import UNCOUNTED
 
 Fields = dict[str, Any]
 
@@ -75,7 +76,8 @@ def interceptions(database: sqlite3.Connection, wanted: Filter) -> list[Fields]:
                (SELECT sum(cache_read_input) FROM token_usages WHERE interception_id = i.id) AS cache_read_input,
                (SELECT sum(cache_write_input) FROM token_usages WHERE interception_id = i.id) AS cache_write_input,
                (SELECT sum(cost_usd) FROM token_usages WHERE interception_id = i.id) AS cost_usd,
-               (SELECT count(*) - count(cost_usd) FROM token_usages WHERE interception_id = i.id) AS unpriced,
+               (SELECT count(*) - count(t.cost_usd) + ({UNCOUNTED}) FROM token_usages AS t
+                WHERE t.interception_id = i.id) AS unpriced,
                (SELECT max(partial) FROM token_usages WHERE interception_id = i.id) AS partial
         FROM (
             SELECT rowid AS place, * FROM interceptions {where} ORDER BY started_at DESC, rowid DESC LIMIT :limit

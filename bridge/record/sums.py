@@ -30,8 +30,13 @@ stands beside what was asked for, each with tier and speed."""
 TOKENS = ("input", "output", "cache_read_input", "cache_write_input")
 COUNTS = ("interceptions", "failed", *TOKENS, "unpriced", "partial")
 SUMMED = (*COUNTS, "cost_usd")
-"""`cost_usd` is that of the responses whose cost is known, and NULL where none is; `unpriced` counts the others, and
-`partial` those that broke off, which are counted as far as they came."""
+"""`cost_usd` is that of the responses whose cost is known, and NULL where none is; `unpriced` counts the others, those
+among them whose tokens nobody told, and `partial` those that broke off, which are counted as far as they came."""
+
+UNCOUNTED = """count(t.input) = 0 AND i.outcome IS NOT NULL AND i.api != 'passthrough'
+               AND coalesce(i.status BETWEEN 200 AND 299, 0)"""
+"""Whether an answer `i` came, or a part of it, and nothing of its tokens `t`: a stream that was cancelled before its
+end, say. It is not free, though nobody knows what it cost."""
 
 LAST_TIME = "9999"
 """Later than any time that is written, as text goes."""
@@ -45,7 +50,7 @@ def _facts(groups: tuple[str, ...]) -> str:
     names = ", ".join(f'{GROUPS[group]} AS "{group}"' for group in groups)
     return f"""
         SELECT {names}, 1 AS interceptions, coalesce(i.outcome = 'failed', 0) AS failed, {_OF_EACH},
-               sum(t.cost_usd) AS cost_usd, count(t.input) - count(t.cost_usd) AS unpriced,
+               sum(t.cost_usd) AS cost_usd, count(t.input) - count(t.cost_usd) + ({UNCOUNTED}) AS unpriced,
                coalesce(sum(t.partial), 0) AS partial
         FROM json_each(:spans) AS span
         JOIN interceptions AS i

@@ -40,7 +40,7 @@ NUMBERS = {
     "history": ("STATUS", "TRIES", "TIME", "IN", "OUT", "COST"),
     "stats": ("REQUESTS", "FAILED", "INPUT", "CACHE READ", "CACHE WRITE", "OUTPUT", "COST"),
     "keys": ("COOLDOWN", "REQS LEFT", "TOKENS LEFT"),
-    "sessions": ("REQUESTS", "COST"),
+    "sessions": ("REQUESTS", "IN", "OUT", "COST"),
 }
 """Columns whose cells end where their titles end."""
 
@@ -135,7 +135,7 @@ async def test_no_line_goes_over_the_end_and_numbers_stand_in_columns() -> None:
                     "history": await printed(here, "history"),
                     **{
                         f"stats --by {by}": await printed(here, "stats", "--by", by)
-                        for by in ("model", "key", "served")
+                        for by in ("model", "key", "served", "session")
                     },
                 }
                 for line in sessions["history"][1:7]:  # one of each kind of answer
@@ -149,8 +149,10 @@ async def test_no_line_goes_over_the_end_and_numbers_stand_in_columns() -> None:
     assert any("sk-d...k004" in line for line in sessions["stats --by key"])
     called = {re.split("  +", line)[2] for line in sessions["history"][1:] if line}
     assert called == {"Codex 1", "OpenAI… 1"}  # a number stays
+    assert {line.partition(" · ")[0] for line in sessions["stats --by session"][1:3]} == {"Codex 1", "OpenAI SDK 1"}
     called = {line.partition(" · ")[0] for line in sessions["sessions"][1:] if line}
     assert called == {"Codex 1", "OpenAI SDK 1"}
+    assert {"REQUESTS", "OUT"} <= set(sessions["sessions"][0].split())  # sooner than the key
     assert any("cooling" in line for line in sessions["keys"])
     assert any(re.search(r" dead 401 +unauthorized +check (1m00|\d+)s( |$)", line) for line in sessions["keys"])
     assert any(re.search(r" cooling +quota exhausted +(1h00m|59m\d\ds)( |$)", line) for line in sessions["keys"])

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.cli.paper import Paper, PrintedCell, PrintedColumn, PrintedName, cells, cut, folded, plain, table
+from bridge.cli.session_tree import BOLD
 from bridge.cli.summary import summary
 from bridge.cli.tables import ago, totals_table
 from bridge.events.picture import Picture
@@ -133,7 +134,13 @@ def sums(name: str, cost: float | None, *, unpriced: int = 0) -> dict[str, objec
 def test_sums_have_a_total_that_says_what_is_not_known() -> None:
     *_, last = totals_table("model", [sums("a", 0.5), sums("b", None, unpriced=1)], Paper())
     assert last.split() == ["total", "4", "2", "2,000", "0", "0", "10", "≥$0.5000"]
-    assert len(list(totals_table("model", [sums("a", 0.5)], Paper()))) == 2  # one is its own total
+    _, _, last = totals_table("day", [sums("2026-03-04", None, unpriced=1)], Paper())
+    assert last.split() == ["total", "2", "1", "1,000", "0", "0", "5", "?"]
+    assert len(list(totals_table("day", [], Paper()))) == 1
+
+
+def test_headings_of_thoughts_are_words_in_a_table() -> None:
+    assert BOLD.sub(r"\1", "**Looking** at 2**3 and **a b** ** c **") == "Looking at 2**3 and a b ** c **"
 
 
 def test_a_demo_is_summed_up_in_a_line() -> None:

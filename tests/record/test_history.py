@@ -299,7 +299,7 @@ def test_a_cost_that_is_not_known_is_not_nothing(tmp_path: Path) -> None:
     told = {row["name"]: tuple(row[name] for name in names) for row in rows}
     assert told == {"a": (0.75, 0, True), "b": (None, 1, False), "c": (0.0, 1, False), "d": (None, 0, False)}
     shown = {line.split()[0]: line.split()[-1] for line in printed(tmp_path, "stats", "--by", "model").splitlines()}
-    assert shown == {"MODEL": "COST", "a": "~$0.7500", "b": "-", "c": "≥$0.0000", "d": "-", "total": "≥$0.7500"}
+    assert shown == {"MODEL": "COST", "a": "~$0.7500", "b": "?", "c": "≥$0.0000", "d": "-", "total": "≥$0.7500"}
     past = map(orjson.loads, printed(tmp_path, "history", "--json").splitlines())
     told = {row["id"]: tuple(row[name] for name in names) for row in past}
     assert told["broken"] == (0.5, 0, True)
