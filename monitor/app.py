@@ -27,6 +27,7 @@ from textual.filter import ANSIToTruecolor, LineFilter, Monochrome
 from textual.screen import Screen
 from textual.timer import Timer
 
+from bridge.events.entries import Interception
 from bridge.events.wire import Command, Hello, Reply, Snapshot
 from bridge.process import parent
 from monitor import export
@@ -38,7 +39,7 @@ from monitor.screens import palette
 from monitor.screens.cancelling import Cancelling
 from monitor.screens.colon import ColonScreen
 from monitor.screens.confirm import ConfirmScreen
-from monitor.screens.help import EVERYWHERE, HelpScreen, key_help
+from monitor.screens.help import EVERYWHERE, HelpChoice, HelpScreen, key_help
 from monitor.screens.keys import KeysScreen
 from monitor.screens.live import LiveScreen
 from monitor.screens.reasoning import ReasoningScreen
@@ -418,12 +419,18 @@ class MonitorApp(App[None]):
         """Goes step by step through the request at hand, else through the one that is selected."""
         if not isinstance(self.screen, View) or isinstance(self.screen, WalkthroughScreen):
             return
-        request = self.screen.at_hand or self.listing.selected
+        request = self._stepped_through
         if request is not None:
             self.push_screen(WalkthroughScreen(request))
 
+    @property
+    def _stepped_through(self) -> Interception | None:
+        """The request that one would step through from here."""
+        shown = self.screen.at_hand if isinstance(self.screen, View) else None
+        return shown or self.listing.selected
+
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Where one steps through a request already, there is no key for it.
+        """Where one steps through a request already, or there is none, there is no key for it.
 
         A monitor that somebody started is not stopped by itself: the shell waits for that one, and would go on waiting.
         """
@@ -431,9 +438,9 @@ class MonitorApp(App[None]):
             return False
         if action == "colon" and not isinstance(self.screen, View):
             return False
-        return not (action == "walkthrough" and isinstance(self.screen, WalkthroughScreen)) and super().check_action(
-            action, parameters
-        )
+        if action == "walkthrough" and self.screen_stack:
+            return not isinstance(self.screen, WalkthroughScreen) and self._stepped_through is not None
+        return super().check_action(action, parameters)
 
     def action_redraw(self) -> None:
         """Draws the whole screen: something else wrote on it, or it was another's for a while."""
@@ -484,8 +491,18 @@ class MonitorApp(App[None]):
         yield from palette.found_commands(self, self.typed_commands.known())
 
     def action_help(self) -> None:
-        """Shows all keys."""
-        self.push_screen(HelpScreen(self.view.NAME if self.view else EVERYWHERE, key_help(self.views.values())))
+        """Shows all keys, and does what is chosen of them."""
+        shown = HelpScreen(self.view.NAME if self.view else EVERYWHERE, key_help(self.views.values()))
+        self.push_screen(shown, self._act)
+
+    def _act(self, choice: HelpChoice | None) -> None:
+        """Presses a key of the view in front, or of all; goes to the view whose key it is."""
+        if choice is None:
+            return
+        if choice.section in self.views and self.view is not self.views[choice.section]:
+            self.call_later(self.action_view, choice.section)
+        else:
+            self.call_later(self.simulate_key, choice.key)
 
     @on(View.Cancel)
     def _cancel(self, message: View.Cancel) -> None:

@@ -143,6 +143,17 @@ def curl(request: Interception, url: str | None) -> str:
     return shlex.join(printable(word) for word in words) + "\n"
 
 
+def has_curl(request: Interception) -> bool:
+    """Whether there is a command that asks the same again; it is not made for that, since frames ask."""
+    if request.started.api not in CURL_REQUESTS:
+        return request.started.method in WITHOUT_BODY
+    try:
+        _prompt(request)
+    except NotKnown:
+        return False
+    return True
+
+
 def _prompt(request: Interception) -> str:
     if request.started.unread is not None:
         raise NotKnown(f"its prompt is not known: {printable(request.started.unread)}")

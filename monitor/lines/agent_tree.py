@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime
 
 from monitor.lines import format as fmt
@@ -9,12 +10,15 @@ from monitor.lines import names
 from monitor.lines.span import Line, Span, Tone
 from monitor.lines.verdict import mark, verdict
 from monitor.state.names import Roster
-from monitor.state.sessions import SessionAgent
+from monitor.state.sessions import SessionAgent, is_over
 from monitor.state.state import MonitorState
 
-RIGHT = 10
+RIGHT = 11
 """Cells for what it does just now."""
 
+
+STAYS_S = 60.0
+"""Seconds for which a session stays where it is when nothing of it runs: between two turns it is not over."""
 
 ROOMY = 24
 """Cells from which on a session's name has room for its words."""
@@ -26,6 +30,16 @@ def order(roster: Roster) -> list[SessionAgent]:
     for agent in roster.agents:
         sessions.setdefault(agent.session, []).append(agent)
     return [agent for session in reversed(sessions.values()) for agent in session]
+
+
+def fold(agents: list[SessionAgent], reading: Collection[str], now: datetime) -> tuple[list[SessionAgent], int]:
+    """The agents with those of sessions that are over behind all others, and how many these are.
+
+    A session is over when nothing of it has run for a while, and nobody reads it.
+    """
+    going = {agent.session for agent in agents if agent.id in reading or not is_over(agent, now, STAYS_S)}
+    over = [agent for agent in agents if agent.session not in going]
+    return [agent for agent in agents if agent.session in going] + over, len(over)
 
 
 def own_name(agent: SessionAgent) -> str:
@@ -72,4 +86,4 @@ def _just_now(agent: SessionAgent, state: MonitorState, now: datetime) -> Span:
     age = fmt.age(fmt.seconds_between(request.started_at, now))
     if stands.quiet_s is not None or request.waiting_until:
         return stands.short, stands.tone
-    return (f"~{pace.rate(now):.0f}/s {age}" if pace is not None else age), "live"
+    return (f"~{fmt.tokens(round(pace.rate(now)))}/s {age}" if pace is not None else age), "live"

@@ -45,4 +45,10 @@ def left_over(keys: Sequence[KeyChanged], everything: Sequence[KeyChanged], now:
         names = ", ".join(map(fmt.one_line, none))
         return f"No valid key would be left of {names}." if none else "Others would be left of each provider."
     (others,) = left.values()
-    return f"{fmt.plural(others, 'valid key')} of this provider would be left." if others else "It is the last."
+    return (
+        f"{fmt.plural(others, 'valid key')} of this provider would be left."
+        if others
+        else "They are the last."
+        if len(keys) > 1
+        else "It is the last."
+    )

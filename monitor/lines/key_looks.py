@@ -115,7 +115,8 @@ def who(agents: list[Name], width: int) -> str:
         text = ", ".join(called[:count]) + more
         if cell_len(text) <= width:
             return text
-    return names.client(min(name.client for name in agents), f" x{len(agents)}", width) if agents else ""
+    many = f"{len(agents)} agents"
+    return "" if not agents else many if len(many) <= width else f"x{len(agents)}"
 
 
 def fitted(spans: Iterable[Span], width: int) -> list[Span]:

@@ -21,7 +21,8 @@ WIDE = 60
 def panel(state: MonitorState, now: datetime, width: int, room: int) -> list[Line]:
     """The panel's lines for that width: the keys by provider, in the pool's order.
 
-    Where they are more than the panel has `room` for, those in trouble come first, so that they are seen.
+    Where they are more than the panel has `room` for, those in trouble come first, each with its provider's name: no
+    line is spent on names then.
     """
     keys = sorted(state.picture.keys.values(), key=lambda key: key.provider)  # stable: a pool's order stays
     if not keys and state.status is Status.REPLAY:
@@ -30,6 +31,8 @@ def panel(state: MonitorState, now: datetime, width: int, room: int) -> list[Lin
     heads = 0 if wide else len({key.provider for key in keys})
     if len(keys) + heads > room:
         keys.sort(key=lambda key: TROUBLE.index(health(key, now)))
+        if not wide:
+            return [tuple(looks.fitted(_key_and_provider(key, state, now), width)) for key in keys]
     listed: list[Line] = []
     provider = None
     for key in keys:
@@ -65,6 +68,21 @@ def _key(key: KeyChanged, state: MonitorState, now: datetime, *, wide: bool) -> 
     left: Span = (f" {looks.countdown(now, key.retry_at):>5} ", "plain")
     bar: Line = (*looks.cooldown(key, key.retry_at, state, now, 12 if wide else 7), left)
     return (*shown, word, *bar, reason) if wide else (*shown, *bar, reason)
+
+
+def _key_and_provider(key: KeyChanged, state: MonitorState, now: datetime) -> Line:
+    """A key in 40 cells, in which its provider's name stands in the place of a reason."""
+    health_now = health(key, now)
+    glyph, tone = looks.LOOK[health_now]
+    shown: Line = (
+        (f"{glyph} ", tone),
+        (f"{fmt.fit(fmt.one_line(key.key), 11)} ", "plain"),
+        (f"{fmt.fit(fmt.one_line(key.provider), 12)} ", "muted"),
+    )
+    if health_now is Health.COOLING and key.retry_at is not None:
+        left: Span = (f" {looks.countdown(now, key.retry_at):>6}", "plain")
+        return (*shown, *looks.cooldown(key, key.retry_at, state, now, 6), left)
+    return (*shown, (f"{looks.state_word(key, now)} ".ljust(8), tone), (_left(key, wide=False), "muted"))
 
 
 def _left(key: KeyChanged, *, wide: bool) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from datetime import datetime
 
 from attrs import frozen
+from rich.cells import cell_len
 
 from bridge.events.key_health import Health, KeyName, health, ready_at
 from bridge.events.values import RateLimit
@@ -26,6 +27,9 @@ LEFT = 6
 ROOMY = 100
 """Cells from which on bars are long, and stand in gauges."""
 
+NAME = 12
+"""Cells of a provider's name, at most."""
+
 WHO = 44
 """Cells for who uses a key, at most."""
 
@@ -43,6 +47,8 @@ class KeySheet:
     """Cells of a cooldown's bar."""
     has_bars: bool
     """Whether a bar stands before what is left in numbers."""
+    provider: int = 0
+    """Cells of the provider's name, where each key has its own."""
 
     @property
     def until_cells(self) -> int:
@@ -75,7 +81,7 @@ GAUGE, BAR = 10, 4
 FIXED = {"source": 7, "5h": 9, "7d": 9, "course": 10, "uses": 4, "failed": 4, "cost": 7, "who": 8}
 
 
-def sheet(state: MonitorState, now: datetime, width: int) -> KeySheet:
+def sheet(state: MonitorState, now: datetime, width: int, *, with_provider: bool = False) -> KeySheet:
     """Which columns the table of that width has: those that any key has something for, and that there is room for."""
     keys = state.picture.keys.values()
     bar = 8 if width >= ROOMY else 6 if width >= 50 else 3
@@ -92,14 +98,15 @@ def sheet(state: MonitorState, now: datetime, width: int) -> KeySheet:
     gauges = {name: bar_cells + _widest(name, state, now) for name in ("requests", "tokens")}
     cells = {**FIXED, **gauges, "until": 16 if far else 8}
     widths = {name: cells[name] for name in TITLES if name not in untold}
-    room = width - HEAD - bar - 1 - LEFT
+    named = min(NAME, max((cell_len(key.provider) for key in keys), default=0)) + 1 if with_provider else 0
+    room = width - HEAD - named - bar - 1 - LEFT
     for name in DROPPED:
         if sum(each + 1 for each in widths.values()) <= room:
             break
         widths.pop(name, None)
     if "who" in widths:
         widths["who"] = min(WHO, widths["who"] + room - sum(each + 1 for each in widths.values()))
-    return KeySheet(state, now, looks.users(state), tuple(widths.items()), bar, bool(bar_cells))
+    return KeySheet(state, now, looks.users(state), tuple(widths.items()), bar, bool(bar_cells), named)
 
 
 def _widest(name: str, state: MonitorState, now: datetime) -> int:
@@ -111,7 +118,13 @@ def _widest(name: str, state: MonitorState, now: datetime) -> int:
 
 def titles(page: KeySheet) -> Line:
     """The line above all keys."""
-    head = fmt.fit("   key", 16) + fmt.fit("state", HEAD - 16) + fmt.fit("ready in", page.bar + 1 + LEFT, right=True)
+    named = fmt.fit("provider", page.provider)
+    head = (
+        fmt.fit("   key", 16)
+        + named
+        + fmt.fit("state", HEAD - 16)
+        + fmt.fit("ready in", page.bar + 1 + LEFT, right=True)
+    )
     names = (fmt.fit(TITLES[name], cells, right=name in RIGHT) for name, cells in page.columns)
     return ((head + "".join(f" {name}" for name in names), "title"),)
 
@@ -128,6 +141,7 @@ def row(key: KeyChanged, page: KeySheet, *, marked: bool) -> Line:
         ("▌" if marked else " ", "live"),
         (f"{glyph} ", tone),
         (f"{fmt.fit(fmt.one_line(key.key), 11)}  ", "plain"),
+        (fmt.fit(fmt.one_line(key.provider), page.provider - 1) + " " if page.provider else "", "muted"),
         (fmt.fit(looks.state_word(key, page.now), HEAD - 17), tone),
         (" ", "plain"),
     ]
@@ -157,10 +171,7 @@ def _deadline(key: KeyChanged, state: Health, page: KeySheet) -> Iterator[Span]:
             text = f"lasts till {until}"
             yield text if len(text) <= page.until_cells else f"till {until}", "muted"
     else:
-        if state is Health.COOLING:
-            yield from looks.cooldown(key, at, page.state, now, page.bar)
-        else:
-            yield "─" * page.bar, "faint"
+        yield from looks.cooldown(key, at, page.state, now, page.bar)
         yield fmt.fit(looks.countdown(now, at), LEFT + 1, right=True), "warn" if state is Health.SPENT else "plain"
         if "until" in widths:
             yield f" {fmt.fit(fmt.moment(at, now), widths['until'])}", "muted"

@@ -1,9 +1,13 @@
-"""The keys view's table: a line for each key, by provider, circuits that are not closed, and how MCP servers are."""
+"""The keys view's table: a line for each key, by provider, circuits that are not closed, and how MCP servers are.
+
+In another order than the pool's, keys of all providers stand among each other, each with its provider's name; circuits
+come before them then, and what is said of whole pools after them.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 
 from attrs import frozen
@@ -43,27 +47,26 @@ def table(state: MonitorState, listing: KeyList, now: datetime, width: int, room
 
     The columns' titles stand in the first provider's line where a line of their own is too much.
     """
-    page = key_row.sheet(state, now, width)
+    page = key_row.sheet(state, now, width, with_provider=not listing.by_pool)
     circuits = sorted(
         state.picture.circuits.values(), key=lambda circuit: (circuit.provider, circuit.endpoint, circuit.model or "")
     )
     if listing.query.strip():
         circuits = [circuit for circuit in circuits if circuit.provider in listing.pools]
-    parts: list[list[tuple[Line, KeyName | None]]] = []
+    heads: dict[str, Line] = {}
     for provider in sorted(listing.pools.keys() | {circuit.provider for circuit in circuits}):
         pool = [key for key in state.picture.keys.values() if key.provider == provider]
-        together = state.picture.pools.get(provider)
-        part: list[tuple[Line, KeyName | None]] = [(_provider(provider, pool, together, now, width), None)]
-        for key in listing.pools.get(provider, []):
-            name = looks.key_place(key)
-            part.append((key_row.row(key, page, marked=name in listing.marks), name))
-        part += [(_circuit(circuit, width), None) for circuit in circuits if circuit.provider == provider]
-        parts.append(part)
+        heads[provider] = _provider(provider, pool, state.picture.pools.get(provider), now, width)
+    parts = list(
+        _by_pool(listing, page, heads, circuits, width)
+        if listing.by_pool
+        else _among_each_other(listing, page, heads, circuits, width)
+    )
     servers = [] if listing.query.strip() else list(tool_servers(state, width))
     if servers:
         parts.append([(line, None) for line in servers])
     spaced = sum(map(len, parts)) + len(parts) <= room
-    bare = bool(parts) and sum(map(len, parts)) == room
+    bare = bool(parts) and sum(map(len, parts)) == room and listing.by_pool
     rows: list[tuple[Line, KeyName | None]] = [] if bare else [(key_row.titles(page), None)]
     if bare:
         parts[0][0] = (_before(parts[0][0][0], key_row.titles(page)), None)
@@ -73,6 +76,31 @@ def table(state: MonitorState, listing: KeyList, now: datetime, width: int, room
         rows.append(((("   no key matches", "muted"),), None))
     places = tuple((name, range(number, number + 1)) for number, (_line, name) in enumerate(rows) if name is not None)
     return Table(tuple(line for line, _name in rows), places)
+
+
+KeyRows = list[tuple[Line, KeyName | None]]
+"""Lines, each with the key that it is about."""
+
+
+def _key_rows(keys: Iterable[KeyChanged], listing: KeyList, page: key_row.KeySheet) -> KeyRows:
+    named = ((key, looks.key_place(key)) for key in keys)
+    return [(key_row.row(key, page, marked=name in listing.marks), name) for key, name in named]
+
+
+def _by_pool(
+    listing: KeyList, page: key_row.KeySheet, heads: dict[str, Line], circuits: list[CircuitChanged], width: int
+) -> Iterator[KeyRows]:
+    for provider, head in heads.items():
+        own = [(_circuit(circuit, width), None) for circuit in circuits if circuit.provider == provider]
+        yield [(head, None), *_key_rows(listing.pools.get(provider, []), listing, page), *own]
+
+
+def _among_each_other(
+    listing: KeyList, page: key_row.KeySheet, heads: dict[str, Line], circuits: list[CircuitChanged], width: int
+) -> Iterator[KeyRows]:
+    broken: KeyRows = [(_circuit(circuit, width, named=True), None) for circuit in circuits]
+    yield [*broken, *_key_rows(listing.keys, listing, page)]
+    yield [(head, None) for head in heads.values()]
 
 
 def _provider(name: str, keys: list[KeyChanged], told: PoolChanged | None, now: datetime, width: int) -> Line:
@@ -117,8 +145,9 @@ def _before(line: Line, titles: Line) -> Line:
     return (*looks.fitted(bare, free), (heads[free:], "title"))
 
 
-def _circuit(circuit: CircuitChanged, width: int) -> Line:
+def _circuit(circuit: CircuitChanged, width: int, *, named: bool = False) -> Line:
     where = f"{fmt.one_line(circuit.endpoint)} {fmt.one_line(circuit.model, default='')}".strip()
+    where = f"{fmt.one_line(circuit.provider)} {where}" if named else where
     tone: Tone = "bad" if circuit.state == "open" else "warn"
     return tuple(
         looks.fitted([(" ⌁ ", tone), (f"circuit {fmt.words(circuit.state)}  ", tone), (where, "muted")], width)

@@ -26,7 +26,12 @@ _POINT = re.compile(r"(\s*)(?:[-*+]|(\d{1,3}[.)])) +(?=\S)")
 _QUOTATION = re.compile(r" {0,3}> ?")
 _RULE = re.compile(r" {0,3}([-*_])(?: ?\1){2,} *")
 _INDENT = re.compile(r" *")
-_MARKS = re.compile(r"(`+)(?!`).+?(?<!`)\1(?!`)|\*\*(?=\S)(.+?)(?<=\S)\*\*")
+_MARKS = re.compile(
+    r"(`+)(?!`).+?(?<!`)\1(?!`)"
+    r"|\*\*(?=\S)(.+?)(?<=\S)\*\*"
+    r"|(?<![\w*\\])\*(?=[^\s*])([^*]*[^\s*])\*(?![\w*])"
+    r"|^\*\*(?=[^\s*])([^*]+)\*?$"  # a line that is strong as a whole, and still grows
+)
 
 DIFFS = ("diff", "patch")
 """Languages of fences that hold changes."""
@@ -56,7 +61,8 @@ class Head:
         at = 0
         for match in _MARKS.finditer(text):
             spans.append((text[at : match.start()], self.tone))
-            spans.append((match[2], "strong") if match[2] is not None else (match[0], "code"))
+            strong = match[2] or match[3] or match[4]
+            spans.append((match[0], "code") if strong is None else (strong, "strong"))
             at = match.end()
         spans.append((text[at:], self.tone))
         return tuple(span for span in spans if span[0])
@@ -113,6 +119,12 @@ def _text(line: str) -> Head:
     length = indent.end() if indent else 0
     before: Line = ((" " * length, "plain"),) if length else ()
     return Head(before, before, length, marked=True)
+
+
+def bare(text: str) -> str:
+    """A text in one line without the signs of headings and of what is strong, for where it is told in a few words."""
+    words = " ".join(_HEADING.sub("", line) for line in text.splitlines()).split()
+    return "".join(part for part, _tone in Head(marked=True).spans(" ".join(words)))
 
 
 def _change(line: str) -> Tone:

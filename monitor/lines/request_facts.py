@@ -71,7 +71,7 @@ def _tall(request: Interception, state: MonitorState, now: datetime) -> Iterator
     yield _fact("first byte", fmt.duration(request.first_byte_ms))
     yield _fact("first token", fmt.duration(state.first_token_ms(request)))
     speed = tokens_per_second(request, state)
-    yield _fact("tokens/s", fmt.UNKNOWN if speed is None else f"{speed:.0f}")
+    yield _fact("tokens/s", fmt.tokens(None if speed is None else round(speed)))
     yield ()
     yield from _bytes(request)
     yield from _who(request)
@@ -143,7 +143,7 @@ def _flat(request: Interception, state: MonitorState, width: int) -> Iterator[Li
     speed = tokens_per_second(request, state)
     facts = [
         ("cost", fmt.spent(request.tokens)),
-        ("tokens/s", fmt.UNKNOWN if speed is None else f"{speed:.0f}"),
+        ("tokens/s", fmt.tokens(None if speed is None else round(speed))),
         ("first byte", fmt.duration(request.first_byte_ms)),
         ("first token", fmt.duration(state.first_token_ms(request))),
     ]

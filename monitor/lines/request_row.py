@@ -96,11 +96,16 @@ def _time(request: Interception, now: datetime) -> Span:
     return fmt.clock(fmt.seconds_between(request.started_at, now)), "live"
 
 
-def _speed(request: Interception, state: MonitorState) -> Span:
-    speed = tokens_per_second(request, state)
-    if speed is None:
-        return fmt.UNKNOWN, "muted"
-    return (f"{speed:.0f}" if speed < 10_000 else fmt.tokens(int(speed))), "muted"
+def _speed(request: Interception, state: MonitorState, now: datetime) -> Span:
+    pace = state.paces.get(request.id)
+    if request.live and pace is not None:
+        return f"~{fmt.tokens(round(pace.rate(now)))}", "muted"
+    return fmt.tokens(None if (speed := tokens_per_second(request, state)) is None else round(speed)), "muted"
+
+
+def _out(request: Interception, state: MonitorState) -> Span:
+    count, estimated = state.written(request)
+    return f"{'~' if estimated else ''}{fmt.tokens(count)}", "plain"
 
 
 def _subject(request: Interception) -> Span:
@@ -114,9 +119,9 @@ NAMED = "agent"
 
 COLUMNS = (
     Column("", 1, lambda request, _state, now: mark(request, now)),
-    Column("state", 10, lambda request, _state, now: _stands(request, now), room=96),
+    Column("state", 11, lambda request, _state, now: _stands(request, now), room=77),
     Column(NAMED, 13, lambda request, state, _now: _name(request, state), most=18),
-    Column("model", 14, lambda request, _state, _now: _subject(request), most=28),
+    Column("model", 13, lambda request, _state, _now: _subject(request), most=28),
     Column("about", 10, lambda request, state, _now: _about(request, state), room=112, most=names.WORDS),
     Column("key", 11, lambda request, _state, _now: _key(request), room=55),
     Column("", 5, lambda request, _state, _now: _marks(request)),
@@ -124,18 +129,18 @@ COLUMNS = (
         "first",
         6,
         lambda request, state, _now: (fmt.duration(state.first_token_ms(request)), "plain"),
-        room=74,
+        room=97,
         right=True,
     ),
-    Column("in", 6, lambda request, _state, _now: (fmt.tokens(tokens_in(request)), "plain"), room=69, right=True),
+    Column("in", 6, lambda request, _state, _now: (fmt.tokens(tokens_in(request)), "plain"), room=90, right=True),
     Column(
         "out",
         6,
-        lambda request, _state, _now: (fmt.tokens(request.tokens.output if request.tokens else None), "plain"),
+        lambda request, state, _now: _out(request, state),
         room=69,
         right=True,
     ),
-    Column("tok/s", 6, lambda request, state, _now: _speed(request, state), room=106, right=True),
+    Column("tok/s", 6, _speed, room=106, right=True),
     Column(
         "cost",
         7,
@@ -146,9 +151,9 @@ COLUMNS = (
     Column("time", 6, lambda request, _state, now: _time(request, now), right=True),
     Column(
         "age",
-        4,
+        3,
         lambda request, _state, now: (fmt.age(fmt.seconds_between(request.started_at, now)), "muted"),
-        room=90,
+        room=72,
         right=True,
     ),
 )

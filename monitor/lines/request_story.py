@@ -67,6 +67,15 @@ def story_blocks(request: Interception, now: datetime) -> list[Block]:
     return blocks
 
 
+def thought_first(blocks: list[Block], *, live: bool) -> list[Block]:
+    """The blocks as a narrow pane has them, where one looks for the thought: of what runs one sees the end, of what is
+    over the beginning."""
+    if live:
+        return blocks
+    last = ("attempts", "request")
+    return [block for block in blocks if block.key not in last] + [block for block in blocks if block.key in last]
+
+
 def lacks_answer(request: Interception) -> bool:
     """Whether it must have been answered, and nobody here heard what: the record told of it, which numbers no ends."""
     answered = request.outcome is Outcome.COMPLETED and (request.status or 200) < 400 and request.tokens is not None

@@ -17,6 +17,7 @@ from bridge.terminal_text import symbols
 from monitor.lines import format as fmt
 from monitor.lines.blocks import Block
 from monitor.lines.marks import compacted, served_other
+from monitor.lines.prose import bare
 from monitor.lines.request_row import tokens_in
 from monitor.lines.request_story import NO_ANSWERS, SEPARATOR, lacks_answer, story_blocks
 from monitor.lines.retries import collapse_attempts, collapsed, runs
@@ -190,7 +191,7 @@ def outline(request: Interception, turn: int, now: datetime) -> Line:
     """A turn in one line: how it went, and the first words of what was thought, called or answered."""
     stands, (glyph, tone) = verdict(request, now), mark(request, now)
     thought = next((thought.text for thought in request.thoughts if thought.text), "")
-    words = fmt.one_line(" ".join((thought or request.answer)[:400].split()), default="")
+    words = fmt.one_line(bare((thought or request.answer)[:400]), default="")
     tools = ", ".join(fmt.one_line(tool.tool) for tool in request.tools[:3])
     started = fmt.moment(request.started_at, now)
     line: list[Span] = [(f"{turn:>4} ", "strong"), (f"{glyph} ", tone), (started, "muted")]

@@ -158,9 +158,9 @@ def breakdown(usage: UsageHistory, window: Window, now: datetime) -> Breakdown:
 
 def table(state: MonitorState, now: datetime, width: int, *, low: bool = False) -> list[Line]:
     """All numbers in all windows, each with its course; where it is `low`, without the minor ones."""
-    usage = state.usage
+    usage, began = state.usage, state.hello.started_at if state.hello else None
     sums = [*(breakdown(usage, window, now).whole for window in WINDOWS), state.picture.totals]
-    spans = [*(watched_s(usage, window, now) for window in WINDOWS), _bridge_s(state, now)]
+    spans = [*(watched_s(usage, window, now, began) for window in WINDOWS), _bridge_s(state, now)]
     courses = _courses(usage, now, width, width - TITLE - len(sums) * NUMBER)
     heads = "".join(fmt.fit(title, NUMBER, right=True) for title in (*(window.title for window in WINDOWS), "bridge"))
     head = " " * TITLE + heads
@@ -227,10 +227,13 @@ def _burn(sums: list[Totals], spans: list[float]) -> Line:
     return tuple(line)
 
 
-def watched_s(usage: UsageHistory, window: Window, now: datetime) -> float:
-    """Seconds of a window that are accounted for."""
+def watched_s(usage: UsageHistory, window: Window, now: datetime, bridge_since: datetime | None) -> float:
+    """Seconds of a window in which a bridge is known to have run: from its first request on, or from when on this one
+    does. Rates of a morning are not thinned out by the night before it."""
     midnight = now.astimezone(usage.zone).replace(hour=0, minute=0, second=0, microsecond=0)
-    watched = fmt.seconds_between(usage.since or now, now)
+    begins = [at for at in (usage.first, bridge_since) if at is not None]
+    begin = max(min(begins, default=now), usage.since or now)
+    watched = fmt.seconds_between(begin, now)
     return min(watched, fmt.seconds_between(midnight, now) if window.seconds is None else window.seconds)
 
 

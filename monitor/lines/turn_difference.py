@@ -16,6 +16,7 @@ from bridge.events.values import Outcome, is_beside
 from monitor.lines import format as fmt
 from monitor.lines.blocks import Block
 from monitor.lines.marks import compacted
+from monitor.lines.prose import TextPlace
 from monitor.lines.span import Line, Span
 from monitor.lines.tool_arguments import arguments, difference
 
@@ -154,13 +155,15 @@ def _come(turns: TurnPair, before: Interception) -> Iterator[Block]:
 
 
 def _call(number: int, tool: Tool) -> Block:
-    text, _ = arguments(tool.arguments)
+    text, form = arguments(tool.arguments)
     heading: Line = (
         ("Tool ", "tool"),
         (fmt.one_line(tool.tool), "strong"),
         ("  called by the turn before", "muted"),
     )
-    return Block(f"tool {number}", "tool", heading, text=_added(text) if text else "", form="diff", folds=True)
+    return Block(
+        f"tool {number}", "tool", heading, text=text if form == "diff" else _added(text), form="diff", folds=True
+    )
 
 
 def _result(number: int, result: Result, calls: dict[str, str]) -> Block:
@@ -176,7 +179,13 @@ def _result(number: int, result: Result, calls: dict[str, str]) -> Block:
 
 
 def _added(text: str) -> str:
-    return "\n".join(f"+{line}" for line in text.splitlines())
+    """All of it as added. What is a change already has its own signs, and stays as it is."""
+    lines, place = [], TextPlace()
+    for line in text.splitlines():
+        after = place.after("prose", line)
+        lines.append(line if place.is_diff and after.is_diff else f"+{line}")
+        place = after
+    return "\n".join(lines)
 
 
 def _not_told(turns: TurnPair, changed: bool) -> Block:

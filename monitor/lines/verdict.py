@@ -32,7 +32,7 @@ IN_FEW_CELLS = {
     SilenceKind.NO_ANSWER: "mute",
     SilenceKind.NO_BYTES: "silent",
     SilenceKind.PINGS_ONLY: "pings",
-    SilenceKind.CLIENT_NOT_READING: "unread",
+    SilenceKind.CLIENT_NOT_READING: "no read",
 }
 
 
@@ -49,7 +49,7 @@ def mark(request: Interception, now: datetime | None = None) -> Span:
         if request.error is not None:
             return "○", "muted"
         if request.silence is not None:
-            return "◐", silence_tone(fmt.seconds_between(request.silence.since, now or request.silence.since))
+            return "◇", silence_tone(fmt.seconds_between(request.silence.since, now or request.silence.since))
         return ("◌", "warn") if request.waiting_until else ("●", "live")
     if request.outcome is Outcome.COMPLETED:
         return ("✓", "good") if (request.status or 200) < 400 else ("✗", "bad")
@@ -58,7 +58,7 @@ def mark(request: Interception, now: datetime | None = None) -> Span:
 
 @frozen
 class Standing:
-    """`short` has at most 10 cells. `quiet_s` is None while the request goes on."""
+    """`short` has at most 11 cells. `quiet_s` is None while the request goes on."""
 
     word: str
     short: str

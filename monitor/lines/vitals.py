@@ -78,7 +78,7 @@ def _parts(subject: VitalsSubject, now: datetime, *, wide: bool, middle: bool) -
         yield ("turn ", "muted"), (fmt.spent(counted.tokens), "plain")
     if subject.session is not None and subject.session.cost_usd is not None:
         yield (*((("session ", "muted"),) if wide else ()), (fmt.spent(subject.session), "plain"))
-    if middle:
+    if middle and not (subject.last.live and subject.last.silence):  # a silence has said for how long already
         yield _last_byte(subject, now, wide=wide)
 
 
@@ -102,7 +102,7 @@ def minutes(seconds: float) -> str:
 def _speed(request: Interception, pace: WritingPace | None, now: datetime, *, wide: bool, middle: bool) -> Pieces:
     if not request.live or pace is None:
         return ()
-    rate = f"~{pace.rate(now):.0f}"
+    rate = f"~{fmt.tokens(round(pace.rate(now)))}"
     if not middle:
         return ((f"{rate}t/s", "plain"),)
     course: Pieces = ((f" {fmt.sparkline(pace.course(now), SLOTS)}", "live"),) if wide else ()
@@ -129,7 +129,7 @@ def _context(subject: VitalsSubject, *, wide: bool, middle: bool) -> Pieces:
     tone = context_tone(used / window)
     if not wide:
         return *label, (f"{used / window:.0%}", tone if tone != "live" else "plain"), *folds
-    full, empty = fmt.bar(used / window, BAR)
+    full, empty = fmt.bar(used / window if used * 2 * BAR >= window else 0.0, BAR)
     return *label, (full, tone), (empty, "faint"), (f" {thousands(used)}/{thousands(window)}", "plain"), *folds
 
 
@@ -143,11 +143,10 @@ def _last_byte(subject: VitalsSubject, now: datetime, *, wide: bool) -> Pieces:
     if not request.live:
         ago = fmt.age(fmt.seconds_between(request.ended_at or now, now))
         return ("ended ", "muted"), (f"{ago} ago" if wide else ago, "muted")
-    since = request.silence.since if request.silence else subject.pace.last_at if subject.pace else None
+    since = subject.pace.last_at if subject.pace else None
     if since is None:
         heard = any(attempt.status is not None and attempt.reason is None for attempt in request.attempts)
         unknown = f"last byte {fmt.UNKNOWN}" if heard else "no byte yet"  # who came later can't know when it was
         return ((unknown if wide else fmt.UNKNOWN, "muted"),)
     seconds = fmt.seconds_between(since, now)
-    tone: Tone = verdict(request, now).tone if request.silence else "muted"
-    return *((("last byte ", "muted"),) if wide else ()), (fmt.age(seconds), tone)
+    return *((("last byte ", "muted"),) if wide else ()), (fmt.age(seconds), "muted")

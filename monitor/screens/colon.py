@@ -105,5 +105,6 @@ class ColonScreen(ModalScreen[str | None]):
         except NoCommand as trouble:
             self._trouble.update(Content(f" {fmt.one_line(str(trouble))}"))
             self._trouble.display = True
+            self._field.select_all()  # what is typed next is another command
         else:
             self.dismiss(event.value)

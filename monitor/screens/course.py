@@ -142,10 +142,24 @@ class Course:
         """Whether a request came after this one, or before it."""
         return self.request is not None and len(state.picture.interceptions) > 1
 
+    def has_next(self, state: MonitorState) -> bool:
+        """Whether there is a step on from here, in what comes after it too."""
+        if not self.at_end:
+            return True
+        if self.number is not None:
+            return not (self.steps and self.step.quiz) or self.number < len(CHAPTERS)
+        return self.request is not None and not self.request.live and bool(self._after(state))
+
+    def has_chapter(self, by: int) -> bool:
+        """Whether there is a chapter so many after this one, or before it where negative."""
+        return self.number is not None and 1 <= self.number + by <= len(CHAPTERS)
+
     def has_failover(self, state: MonitorState) -> bool:
         """Whether there is an attempt that failed to go to; in a demo there may be one to come."""
-        if self.number is not None or _failed_after(self.steps, self.current) is not None:
+        if _failed_after(self.steps, self.current) is not None:
             return True
+        if self.number is not None:
+            return not self._has_seen_all(self.number) or self._next_that_fails(self.number) is not None
         return any(_has_failed(request) for request in self._after(state))
 
     def _after(self, state: MonitorState) -> list[Interception]:
@@ -173,13 +187,20 @@ class Course:
         """To the next attempt that failed, in this request or one after it; of a demo, to the next that will fail."""
         if self.number is None:
             return self._go_to_failed(state)
-        if sum(step.failed for step in self.steps[: self.current + 1]) >= CHAPTERS[self.number - 1].failovers:
-            after = [number for number, each in enumerate(CHAPTERS, 1) if number > self.number and each.failovers]
-            if not after:
+        if self._has_seen_all(self.number):
+            after = self._next_that_fails(self.number)
+            if after is None:
                 return NONE_AFTER
-            self.open(after[0])
+            self.open(after)
         self._seeks = True
         return self._seek()
+
+    def _has_seen_all(self, number: int) -> bool:
+        return sum(step.failed for step in self.steps[: self.current + 1]) >= CHAPTERS[number - 1].failovers
+
+    @staticmethod
+    def _next_that_fails(number: int) -> int | None:
+        return next((later for later, each in enumerate(CHAPTERS, 1) if later > number and each.failovers), None)
 
     def _seek(self) -> str:
         """To the next step at which an attempt failed; while there is none yet, lets the provider answer."""

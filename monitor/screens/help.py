@@ -1,21 +1,26 @@
-"""The keys, all of them, by view, over whatever was there. Those of the view that was there come first."""
+"""The keys, all of them, by view, over whatever was there. Those of the view that was there come first.
+
+A line can be chosen: Enter does what it says, or goes to the view whose key it is.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from itertools import accumulate
 from typing import ClassVar
 
+from attrs import frozen
+from textual import events
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Horizontal, VerticalScroll
-from textual.content import Content
+from textual.keys import _character_to_key
 from textual.screen import ModalScreen
-from textual.widgets import Static
 
+from monitor.lines.span import Line
 from monitor.lines.wrap import wrap
 from monitor.screens.view import KeyHelp, View
 from monitor.screens.walkthrough import WalkthroughScreen
+from monitor.widgets.paint import TONES
+from monitor.widgets.panel import LinesPanel
 from monitor.widgets.views import VIEWS
 
 EVERYWHERE = "everywhere"
@@ -52,28 +57,57 @@ TITLES = {
     "replay": "In a replay (there, the view keeps h l)",
 }
 
-TWO_COLUMNS = 116
-"""Columns of the terminal from which on there is room for two of ours."""
-
-
-WIDEST, FRAME = 64, 7
-"""Cells of the panel with one column, and of its border, its padding and its scrollbar."""
-
-COLUMN = 51
-"""Cells of each of two columns."""
-
 KEY = 17
 """Cells of a key, before what it does."""
 
+NAMES = {
+    "↑": "up",
+    "↓": "down",
+    "←": "left",
+    "→": "right",
+    "PgUp": "pageup",
+    "PgDn": "pagedown",
+    **{name: name.lower() for name in ("Enter", "Space", "Escape", "Tab", "Home", "End")},
+}
+"""Keys that are not their own character, as Textual knows them."""
 
-class HelpScreen(ModalScreen[None]):
-    """Closed by any of the keys that a hand reaches for."""
 
-    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (TWO_COLUMNS, "-wide")]  # noqa: RUF012  as Textual types it
+@frozen
+class HelpChoice:
+    """A line of the help: whose key it is, and which, as Textual knows it."""
+
+    section: str
+    key: str
+
+
+@frozen
+class _Entry:
+    choice: HelpChoice
+    place: range
+    """Its lines."""
+
+
+def key_of(shown: str) -> str:
+    """The first of the keys that a line names."""
+    first = shown.split(maxsplit=1)[0]
+    if len(first) == 1 and first not in NAMES:
+        return _character_to_key(first)
+    return NAMES.get(first, first.lower())
+
+
+class HelpScreen(ModalScreen[HelpChoice | None]):
+    """Gives back the chosen line; None where somebody only read."""
+
+    COMPONENT_CLASSES: ClassVar[set[str]] = TONES
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,question_mark,q,enter,space", "dismiss", "Close"),
-        Binding("down,j", "scroll(1)", "Scroll", show=False),
-        Binding("up,k", "scroll(-1)", "Scroll up", show=False),
+        Binding("escape,question_mark,q,space", "dismiss(None)", "Close"),
+        Binding("enter", "act", "Do it"),
+        Binding("down,j", "choose(1)", "Next line", show=False),
+        Binding("up,k", "choose(-1)", "Line before", show=False),
+        Binding("pagedown,ctrl+d", "choose(10)", "Ten lines on", show=False),
+        Binding("pageup,ctrl+u", "choose(-10)", "Ten lines back", show=False),
+        Binding("home,g", "choose(-1000)", "First", show=False),
+        Binding("end,G", "choose(1000)", "Last", show=False),
     ]
 
     def __init__(self, view: str, keys: Mapping[str, KeyHelp]) -> None:
@@ -81,25 +115,55 @@ class HelpScreen(ModalScreen[None]):
         self._keys = keys
         first = [view, EVERYWHERE] if view in keys else [EVERYWHERE]
         self._order = [*first, *(name for name in keys if name not in first)]
+        self._list = LinesPanel(id="help")
+        self._list.can_focus = False
+        self._lines: list[Line] = []
+        self._entries: list[_Entry] = []
+        self._at = 0
 
     def compose(self) -> ComposeResult:
-        with VerticalScroll(id="help", can_focus=False) as panel:
-            panel.border_title = "Keys"
-            with Horizontal():
-                wide = self.app.size.width >= TWO_COLUMNS
-                cells = COLUMN if wide else min(WIDEST, self.app.size.width * 96 // 100) - FRAME
-                for names in self._halves() if wide else [self._order]:
-                    yield Static(Content("\n\n").join(_section(name, self._keys[name], cells) for name in names))
+        self._list.entitle("Keys")
+        self._list.border_subtitle = "⏎ does it"
+        yield self._list
 
-    def action_scroll(self, lines: int) -> None:
-        """Shows what did not fit."""
-        self.query_one("#help").scroll_relative(y=lines, animate=False)
+    def on_mount(self) -> None:
+        self.call_after_refresh(self._lay_out)
 
-    def _halves(self) -> list[list[str]]:
-        """Two columns of about the same height."""
-        heights = list(accumulate(len(self._keys[name]) + 2 for name in self._order))
-        cut = min(range(1, len(heights)), key=lambda index: abs(heights[index - 1] - heights[-1] / 2))
-        return [self._order[:cut], self._order[cut:]]
+    def on_resize(self) -> None:
+        self.call_after_refresh(self._lay_out)
+
+    def _lay_out(self) -> None:
+        self._lines, self._entries = [], []
+        for name in self._order:
+            if self._lines:
+                self._lines.append(())
+            self._lines.append(((TITLES.get(name, name.capitalize()), "strong"),))
+            for keys, meaning in self._keys[name]:
+                begin = len(self._lines)
+                self._lines += _entry(keys, meaning, self._list.content_width)
+                self._entries.append(_Entry(HelpChoice(name, key_of(keys)), range(begin, len(self._lines))))
+        self._draw()
+
+    def _draw(self) -> None:
+        self._list.show(self._lines, self._entries[self._at].place)
+        if self._at == 0:
+            self._list.action_scroll_home()
+
+    def action_choose(self, step: int) -> None:
+        """Goes to the line below, or above."""
+        self._at = min(max(self._at + step, 0), len(self._entries) - 1)
+        self._draw()
+
+    def action_act(self) -> None:
+        """Gives back the chosen line."""
+        self.dismiss(self._entries[self._at].choice)
+
+    def on_click(self, event: events.Click) -> None:
+        offset = event.get_content_offset(self._list)
+        line = None if offset is None else offset.y + self._list.scroll_offset.y
+        chosen = next((entry for entry in self._entries if line in entry.place), None)
+        if chosen is not None:
+            self.dismiss(chosen.choice)
 
 
 def key_help(views: Iterable[View]) -> dict[str, KeyHelp]:
@@ -108,10 +172,8 @@ def key_help(views: Iterable[View]) -> dict[str, KeyHelp]:
     return dict([first, (EVERYWHERE, COMMON[EVERYWHERE]), *others]) | COMMON
 
 
-def _section(name: str, keys: KeyHelp, cells: int) -> Content:
-    """A view's keys in so many cells; what is longer goes on below its own beginning."""
-    lines = [Content.styled(TITLES.get(name, name.capitalize()), "bold")]
-    for key, meaning in keys:
-        told = ("\n" + " " * KEY).join(wrap(meaning, cells - KEY))
-        lines.append(Content.assemble((f"  {key:<{KEY - 2}}", "$text-primary"), told))
-    return Content("\n").join(lines)
+def _entry(keys: str, meaning: str, cells: int) -> list[Line]:
+    """A key in so many cells; what is longer goes on below its own beginning."""
+    first, *others = wrap(meaning, cells - KEY)
+    line: Line = ((f"  {keys:<{KEY - 2}}", "key"), (first, "plain"))
+    return [line, *(((" " * KEY + text, "plain"),) for text in others)]

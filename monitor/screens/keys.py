@@ -91,6 +91,7 @@ class KeysScreen(View):
         self.empty_state = EmptyState()
         self.panels = Container(id="key-panels")
         self.panel = KeyTable(id="key-table")
+        self.panel.heads = 1
         self.details = Vertical(id="key-details")
         self.facts = Lines(id="key-facts")
         self.history = LedgerPanel(id="key-ledger")
@@ -214,8 +215,9 @@ class KeysScreen(View):
             self.action_choose(1)
 
     def action_sort(self) -> None:
-        """Lists the keys in another order."""
+        """Lists the keys in another order, and goes to the first: it is the one that was looked for."""
         self.listing.sort()
+        self.selected_name, self._index = None, 0
         self.redraw()
 
     def action_filter(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import ClassVar
 
 from textual import on
@@ -10,13 +11,13 @@ from textual.binding import Binding, BindingType
 from textual.message import Message
 
 from bridge.events.entries import Interception
-from monitor.lines import agent_tree, request_row
+from monitor.lines import agent_tree, request_row, vitals
 from monitor.lines.blocks import Block
 from monitor.lines.request_story import story_blocks, title
 from monitor.lines.session_story import plain
-from monitor.screens.view import Frame, View
+from monitor.screens.view import Frame, View, is_heard
 from monitor.state.request_list import Listing, text_of
-from monitor.state.state import Status
+from monitor.state.state import MonitorState, Status
 from monitor.widgets.empty_state import EmptyState
 from monitor.widgets.keys import KeysPanel
 from monitor.widgets.panel import ROUND_TITLE
@@ -57,6 +58,7 @@ class LiveScreen(View):
         Binding("slash", "filter", "Filter", key_display="/"),
         Binding("x", "cancel", "Cancel"),
         Binding("X", "cancel(False)", "Cancel unasked", show=False),
+        Binding("x,X", "say_over", "Cancel", show=False),
         Binding("space", "fold", "Fold", show=False),
         Binding("s", "sort", "Sort"),
         Binding("f", "follow", "Follow"),
@@ -81,6 +83,8 @@ class LiveScreen(View):
     def __init__(self, listing: Listing) -> None:
         super().__init__(classes="-blank -unmet")
         self.listing = listing
+        self._followed = False
+        """Whether the selection followed its agent before another order was looked at."""
         self.empty_state = EmptyState()
         self.requests = RequestTable()
         self.story = StoryView()
@@ -122,11 +126,21 @@ class LiveScreen(View):
         if request is None:
             self.story.show(None, [], live=False)
         else:
-            self.story.show(request.id, _in_order(story_blocks(request, then), live=request.live), live=request.live)
+            texts, facts = _in_order(story_blocks(request, then))
+            self.story.put_head(vitals.line(self._subject(request, state), then, self.story.content_width))
+            self.story.show(request.id, [*texts, *facts], live=request.live, last=len(facts) * request.live)
         self.keys.show_keys(state, frame.now)
         query = self.listing.filter.query.strip()
         self.requests.entitle(request_row.title(self.listing) + (f" · /{query[:40]}" if query else ""))
         self.story.entitle("Nothing matches" if request is None else self._title(request, frame) + self.story.more())
+
+    def _subject(self, request: Interception, state: MonitorState) -> vitals.VitalsSubject:
+        """Whose vitals stand above its story: its agent's, as they were with it."""
+        agent = state.roster.agent(request.id)
+        own = agent.requests if agent is not None else [request]
+        totals = state.picture.sessions.known.get(request.started.session_id or "")
+        until = own[: own.index(request) + 1] if request in own else [request]
+        return vitals.VitalsSubject(until, state.paces.get(request.id), totals.tokens if totals else None)
 
     def _share_room(self, before: int) -> None:
         """Gives the table as many lines as there are requests, and the story under it the rest.
@@ -159,9 +173,18 @@ class LiveScreen(View):
         self.redraw()
 
     def action_sort(self) -> None:
-        """Lists the slowest first, or the newest again."""
-        self.listing.slowest_first = not self.listing.slowest_first
+        """Lists the slowest first, from the first of them on, or the newest again."""
+        listing = self.listing
+        listing.slowest_first = not listing.slowest_first
+        if self.frame is not None:
+            listing.update(self.frame.state, self.frame.then)
+            if listing.slowest_first:
+                self._followed = listing.selection.follow
+                listing.selection.go(listing.rows, 0)
+            elif self._followed:
+                listing.selection.follow, listing.selection.newest = True, None
         self.redraw()
+        self.requests.scroll_to(y=0, animate=False)
 
     def action_filter(self) -> None:
         """Lists only what matches what is typed."""
@@ -189,10 +212,19 @@ class LiveScreen(View):
         self.requests.focus()
         self.redraw()
 
+    @property
+    def _can_cancel(self) -> bool:
+        """Whether what is selected runs, on a bridge that is there."""
+        return self.selected is not None and self.selected.live and is_heard(self.frame)
+
     def action_cancel(self, asks: bool = True) -> None:
         """Ends the selected request: the one that is selected now, whatever is selected when one has answered."""
         if self.selected is not None:
             self.post_message(self.Cancel(self.selected, asks=asks))
+
+    def action_say_over(self) -> None:
+        """Says that there is nothing to cancel."""
+        self.action_cancel()
 
     def action_fold(self) -> None:
         """Folds what has ended of the selected request's session into one row, or unfolds it."""
@@ -203,7 +235,11 @@ class LiveScreen(View):
     def as_text(self) -> str | None:
         """The selected request's story."""
         frame, request = self.frame, self.selected
-        return None if frame is None or request is None else plain(story_blocks(request, frame.then))
+        return (
+            None
+            if frame is None or request is None
+            else plain(list(chain(*_in_order(story_blocks(request, frame.then)))))
+        )
 
     def action_open(self) -> None:
         """Shows the selected request alone, from its first byte to its last."""
@@ -236,13 +272,16 @@ class LiveScreen(View):
         """The footer shows the keys that do something now."""
         if action == "back" and not parameters:
             return self.has_class("-enlarged") or bool(self.listing.filter.query)
-        asks_for_request = action in ("cancel", "fold", "follow", "sort", "filter", "open", "enlarge")
+        if action in ("cancel", "say_over") and not self.has_class("-blank"):
+            return self._can_cancel is (action == "cancel")
+        asks_for_request = action in ("cancel", "say_over", "fold", "follow", "sort", "filter", "open", "enlarge")
         return not (asks_for_request and self.has_class("-blank"))
 
 
-def _in_order(blocks: list[Block], *, live: bool) -> list[Block]:
-    """What one looks for here is the thought: of what runs one sees the end, of what is over the beginning."""
-    if live:
-        return blocks
-    last = ("attempts", "request")
-    return [block for block in blocks if block.key not in last] + [block for block in blocks if block.key in last]
+FACTS = ("prompt", "attempts", "request")
+
+
+def _in_order(blocks: list[Block]) -> tuple[list[Block], list[Block]]:
+    """What one looks for here is the thought, then the answer; what stands in the table too comes last."""
+    texts = [block for block in blocks if block.key not in (*FACTS, "end")]
+    return texts, [block for key in ("end", *FACTS) for block in blocks if block.key == key]

@@ -18,6 +18,14 @@ from monitor.lines.span import Line
 from monitor.widgets.paint import TONES
 from monitor.widgets.panel import LinesPanel
 
+WIDEST, FRAME = 100, 9
+"""Cells of the panel, as the style sheet has it, and of what stands around a line in it."""
+
+
+def line_width(terminal: int) -> int:
+    """Cells that a line may have on a terminal of that width."""
+    return min(WIDEST, terminal * 96 // 100) - FRAME
+
 
 @frozen
 class Choice:

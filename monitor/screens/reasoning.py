@@ -14,15 +14,16 @@ from bridge.events.entries import Interception
 from monitor.lines import agent_tree, vitals
 from monitor.lines.session_story import StoryReader, is_tool, outline, plain, request_of
 from monitor.lines.withheld import to_explain
-from monitor.screens.picker import Choice, PickerScreen
+from monitor.screens.picker import Choice, PickerScreen, line_width
 from monitor.screens.reasoning_keys import BINDINGS, KEY_HELP, STORY_ACTIONS
 from monitor.screens.session_replay import SessionPlayer, SessionReplay
 from monitor.screens.turn_difference import DifferenceScreen
 from monitor.screens.view import Frame, View
 from monitor.state.counted import earlier_turns, session_tokens
+from monitor.state.names import Roster
 from monitor.state.sessions import Panes, SessionAgent
 from monitor.state.state import Status
-from monitor.widgets.agent_grid import AgentGrid, columns, rows
+from monitor.widgets.agent_grid import TWO_COLUMNS, TWO_ROWS, AgentGrid, columns, rows
 from monitor.widgets.agent_pane import AgentPane
 from monitor.widgets.agent_tree import AgentTree
 from monitor.widgets.empty_state import EmptyState
@@ -111,9 +112,7 @@ class ReasoningScreen(View):
     @property
     def room(self) -> int:
         """How many panes have room."""
-        if not self._spread:
-            return self.columns
-        return min(self.columns * rows(self.size), max(1, sum(agent.live for agent in self._found)))
+        return self.columns * (rows(self.size) if self._spread else 1)
 
     @property
     def shows_tree(self) -> bool:
@@ -136,7 +135,7 @@ class ReasoningScreen(View):
         if blank:
             self.empty_state.show(state, frame.url, frame.place)
             return
-        self.panes.settle(self._found, min(self.room, len(self._found)))
+        self.panes.settle(self._found, self.room, frame.then, only_running=self._spread)
         self._draw_tree(frame)
         by_id = {agent.id: agent for agent in self._found}
         across = min(self.columns, len(self.panes.open))
@@ -188,9 +187,17 @@ class ReasoningScreen(View):
             parts.append("as written")
         if story.searching:
             parts.append(f"/{self._query[:30]} {story.matches()}")
-        elif self.panes.follow and len(self.panes.open) < len(self._found):
-            parts.append("following")
+        elif not agent.live and self._player.playing is None and pane is self.agent_panes[self.panes.at]:
+            parts += self._who_runs(agent, roster=state.roster)
         pane.entitle(" · ".join(parts) + story.more())
+
+    def _who_runs(self, agent: SessionAgent, roster: Roster) -> list[str]:
+        """That an agent which is read is over, and who else runs: nobody's text is taken away for that."""
+        waiting = self.panes.waiting(self._found)
+        if not waiting or not waiting[0].live:
+            return []
+        over = [] if agent.last.tools else ["ended"]  # who has called a tool comes back with what it said
+        return [*over, f"{agent_tree.title(waiting[0], roster, roomy=False)} is live: f"]
 
     @property
     def at_hand(self) -> Interception | None:
@@ -225,6 +232,10 @@ class ReasoningScreen(View):
     def _open_agent(self, message: AgentTree.Chosen) -> None:
         self._read(message.agent, beside=message.beside)
 
+    @on(AgentTree.Unfolded)
+    def _draw_tree_anew(self) -> None:
+        self.redraw()
+
     def _read(self, agent: str, *, beside: bool = False) -> None:
         self.panes.follow = False
         if beside:
@@ -252,6 +263,10 @@ class ReasoningScreen(View):
 
     def action_spread(self) -> None:
         """Gives each agent that runs a pane, as far as there is room; again: as it was."""
+        if self.columns * rows(self.size) == 1:
+            text = f"room for one pane here: two need {TWO_COLUMNS} columns or {TWO_ROWS} lines"
+            self.post_message(self.Unable(text))
+            return
         self._spread = not self._spread
         if self._spread:
             running = [agent.id for agent in self._found if agent.live]
@@ -263,7 +278,7 @@ class ReasoningScreen(View):
     def action_pick(self) -> None:
         """Finds an agent by a few letters of its name."""
         if self.frame is not None:
-            frame, width = self.frame, min(self.size.width, 100) - 6
+            frame, width = self.frame, line_width(self.size.width)
             choices = [
                 Choice(agent.id, agent_tree.line(agent, frame.state, frame.then, width, "plain"))
                 for agent in agent_tree.order(frame.state.roster)
@@ -349,14 +364,14 @@ class ReasoningScreen(View):
             message.stop()
             self._player.playing.seek_share(message.share)
 
-    def action_older(self) -> None:
-        """Asks the record for the turns before."""
+    def action_older(self, _known: bool) -> None:
+        """Asks the record for the turns before, of which one may know that there are some."""
         if self.agent is not None:
             self.post_message(self.Older(self.agent))
 
     def action_follow(self) -> None:
-        """Lets agents that are over make room for those that run, or keeps them."""
-        self.panes.follow = not self.panes.follow
+        """Goes on to an agent that runs where this one is over, and to the end of what it says."""
+        self.panes.go_on(self._found)
         self.redraw()
         self.pane.action_scroll_end()
 
@@ -442,13 +457,17 @@ class ReasoningScreen(View):
         else:
             self.post_message(self.Left())
 
-    def check_action(self, action: str, _parameters: tuple[object, ...]) -> bool | None:
+    def offered(self) -> list[object]:
+        return [*super().offered(), self.pane.searching]
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """The footer shows the keys that do something now. A replay has its own; of letters typed it takes none."""
         if action == "steer":
             return self._player.playing is not None and self.is_current and not isinstance(self.focused, Input)
         if action == "replay" and self.frame is not None and self._player.playing is None:
             return self.frame.state.status is not Status.REPLAY and not self.has_class("-blank")
-        if action == "older" and self._player.playing is not None:
-            return False
+        if action == "older":
+            known = self.agent is not None and bool(self._earlier.get(self.agent.id))
+            return self._player.playing is None and not self.has_class("-blank") and parameters == (known,)
         needs_story = action in STORY_ACTIONS
         return not (needs_story and self.has_class("-blank"))

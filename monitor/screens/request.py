@@ -13,10 +13,10 @@ from bridge.events.entries import Interception
 from monitor import export
 from monitor.lines import agent_tree, names, request_facts, turn_bars, waterfall
 from monitor.lines import format as fmt
-from monitor.lines.request_story import story_blocks, title
+from monitor.lines.request_story import story_blocks, thought_first, title
 from monitor.lines.session_story import plain
 from monitor.lines.span import Line
-from monitor.screens.view import Frame, View
+from monitor.screens.view import Frame, View, is_heard
 from monitor.state.phase import running_ms
 from monitor.state.request_list import Listing
 from monitor.state.trace import HEAD, Trace
@@ -32,8 +32,11 @@ WIDE = 110
 FACTS = 5
 """Lines of the facts where they have none, as the style sheet has it."""
 
-LEAST = 6
+LEAST = 5
 """Lines with which events, or a story, are worth their title."""
+
+STORY = 10
+"""Lines of a story that more events than fit leave it, or half of what there is where that is less."""
 
 
 class RequestScreen(View):
@@ -61,7 +64,9 @@ class RequestScreen(View):
         Binding("r,enter", "read", "Read"),
         Binding("x", "cancel", "Cancel"),
         Binding("X", "cancel(False)", "Cancel unasked", show=False),
+        Binding("x,X", "say_over", "Cancel", show=False),
         Binding("c", "curl", "Curl"),
+        Binding("c", "why_no_curl", "Curl", show=False),
         Binding("E", "export", "Export"),
         Binding("d", "dump", "Dump", show=False),
     ]
@@ -94,7 +99,6 @@ class RequestScreen(View):
         self._trace = Trace()
         self._wanted: str | None = None
         self._shows_turns = False
-        self._offered: frozenset[str] = frozenset()
         self.empty_state = EmptyState()
         self.waterfall = LinesPanel(id="waterfall")
         self.story = StoryView()
@@ -157,12 +161,9 @@ class RequestScreen(View):
         self.events.entitle(f"Events  {len(self._trace.entries) + self._trace.left_out}")
         self.facts.entitle("Tokens, cost, times")
         if self.story.display:
-            self.story.show(request.id, story_blocks(request, then), live=request.live)
+            blocks = thought_first(story_blocks(request, then), live=request.live)
+            self.story.show(request.id, blocks, live=request.live)
             self.story.entitle("Story" + self.story.more())
-        offered = frozenset(action for action in ACTIONS if self._is_possible(action))
-        if offered != self._offered:
-            self._offered = offered
-            self.refresh_bindings()
 
     def _share_room(self, events: int) -> None:
         """Gives the story what the events leave, where it has no column of its own."""
@@ -172,7 +173,7 @@ class RequestScreen(View):
         left = self.panels.size.height - self.waterfall.outer_size.height
         if self.has_class("-narrow"):
             left -= FACTS
-        wanted = min(events + 1, max(left // 2, LEAST))
+        wanted = min(events + 1, max(left // 2, left - STORY, LEAST))
         below = not beside and left - wanted >= LEAST
         self.set_class(below, "-storied")
         self.events.ask_for(wanted - 1)
@@ -246,10 +247,18 @@ class RequestScreen(View):
         else:
             self.post_message(self.Copied(command, "a curl command"))
 
+    def action_why_no_curl(self) -> None:
+        """Says why there is no command."""
+        self.action_curl()
+
     def action_cancel(self, asks: bool = True) -> None:
         """Ends it."""
         if self.request is not None:
             self.post_message(self.Cancel(self.request, asks=asks))
+
+    def action_say_over(self) -> None:
+        """Says that there is nothing to cancel."""
+        self.action_cancel()
 
     def action_read(self) -> None:
         """Reads the session it belongs to."""
@@ -270,8 +279,10 @@ class RequestScreen(View):
         if request is None:
             return False
         match action:
-            case "cancel":
-                return request.live
+            case "cancel" | "say_over":
+                return (request.live and is_heard(self.frame)) is (action == "cancel")
+            case "curl" | "why_no_curl":
+                return export.has_curl(request) is (action == "curl")
             case "turn" | "turns":
                 return len(self._turns()) > 1
             case "another":
@@ -279,7 +290,21 @@ class RequestScreen(View):
         return True
 
 
-ACTIONS = frozenset({"another", "turn", "turns", "read_elsewhere", "export", "curl", "dump", "cancel", "read"})
+ACTIONS = frozenset(
+    {
+        "another",
+        "turn",
+        "turns",
+        "read_elsewhere",
+        "export",
+        "curl",
+        "why_no_curl",
+        "dump",
+        "cancel",
+        "say_over",
+        "read",
+    }
+)
 """Those that need a request."""
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from datetime import datetime
+from itertools import starmap
 from typing import ClassVar
 
 from attrs import frozen
+from textual.actions import parse
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Container, Horizontal
@@ -43,6 +45,11 @@ class Frame:
         """The time for running clocks. What is lost stands still: nobody knows how long it has been running."""
         lost = self.state.status is Status.LOST and self.state.since
         return self.state.since if lost and self.state.since else self.now
+
+
+def is_heard(frame: Frame | None) -> bool:
+    """Whether a bridge is there that does as it is told: neither a log does, nor one that has left."""
+    return frame is not None and frame.state.status is Status.LIVE
 
 
 class View(Screen[None]):
@@ -97,6 +104,7 @@ class View(Screen[None]):
         super().__init__(classes=classes)
         self.frame: Frame | None = None
         self._status_until: datetime | None = None
+        self._offers: list[object] = []
         self.header = HeaderBar()
         self.banner = Banner()
         self.status = StatusLine()
@@ -149,6 +157,10 @@ class View(Screen[None]):
         self.banner.show(frame.state, frame.now)
         self.draw_body(frame)
         self.end_message(frame.now)
+        offered = self.offered()
+        if offered != self._offers:
+            self._offers = offered
+            self.refresh_bindings()
 
     def redraw(self) -> None:
         """Draws what is known already, after a person did something."""
@@ -160,6 +172,12 @@ class View(Screen[None]):
         if self._status_until is not None and now >= self._status_until:
             self._status_until = None
             self.status.display = False
+
+    def offered(self) -> list[object]:
+        """What hints depend on: they are made anew where any of it changes."""
+        own = (binding for binding in self.BINDINGS if isinstance(binding, Binding))
+        parsed = [parse(binding.action)[1:] for binding in own if not binding.action.startswith("app.")]
+        return [*starmap(self.check_action, parsed), self.app.check_action("walkthrough", ())]
 
     def show_message(self, text: str, tone: Tone, until: datetime) -> None:
         """Tells what happened until then, in a line over the last of the body: views and keys stay in sight."""

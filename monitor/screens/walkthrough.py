@@ -6,6 +6,7 @@ moment: the keys are shown as they were then, and as they are now where one stan
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
 from typing import ClassVar
 
@@ -84,7 +85,6 @@ class WalkthroughScreen(View):
         self._auto: Timer | None = None
         self._speed = SPEEDS.index(1.0)
         self._drawn_at = 0
-        self._offered: list[bool | None] = []
         self._picture = Lines(centred=True, id="picture")
         self._text = Lines(id="explanation")
         self._overview = Lines(id="overview")
@@ -109,10 +109,6 @@ class WalkthroughScreen(View):
             return
         self._begin_hop()
         self._draw(frame)
-        offered = [self.check_action(action, ()) for action in ("request", "previous", "failover")]
-        if offered != self._offered:
-            self._offered = offered
-            self.refresh_bindings()
 
     def _begin_hop(self) -> None:
         """The request is seen on its way where it has come one step on."""
@@ -254,16 +250,16 @@ class WalkthroughScreen(View):
         """Comes back to where it was opened."""
         self.app.pop_screen()
 
-    def check_action(self, action: str, _parameters: tuple[object, ...]) -> bool | None:
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Chapters are a demo's; there, another request is another chapter. What leads nowhere is not offered."""
         course, state = self.course, self.frame.state if self.frame is not None else None
-        if action in {"chapter", "again"}:
-            return course.number is not None
-        if action == "request":
-            return course.number is None and (state is None or course.has_another(state))
-        if action == "previous":
-            return course.current > 0
-        if action in {"failover", "none_failed"}:
-            fails = state is None or course.has_failover(state)
-            return fails == (action == "failover")
-        return True
+        found: dict[str, Callable[[], bool]] = {
+            "chapter": lambda: any(isinstance(by, int) and course.has_chapter(by) for by in parameters),
+            "again": lambda: course.number is not None,
+            "previous": lambda: course.current > 0,
+            "next": lambda: state is None or course.has_next(state),
+            "request": lambda: course.number is None and (state is None or course.has_another(state)),
+            "failover": lambda: state is None or course.has_failover(state),
+            "none_failed": lambda: state is not None and not course.has_failover(state),
+        }
+        return found[action]() if action in found else True

@@ -18,7 +18,8 @@ from monitor.state.state import MonitorState
 from monitor.state.usage import USE_COUNT
 
 ORDERS = ("the pool's order", "trouble first", "next to be ready first", "most used first", "dearest first")
-"""What `s` goes through; providers stay together in each."""
+"""What `s` goes through; providers stay together in the first alone: trouble of the last comes before health of the
+first."""
 
 _TROUBLE = (Health.COOLING, Health.SPENT, Health.DEAD, Health.OFF, Health.READY)
 
@@ -31,6 +32,9 @@ class KeyList:
     order: int = 0
     marks: set[KeyName] = Factory(set)
     pools: dict[str, list[KeyChanged]] = Factory(dict)
+    """By provider, in the pool's order."""
+    keys: list[KeyChanged] = Factory(list)
+    """All of these, in the order that was asked for."""
     total: int = 0
 
     def update(self, state: MonitorState, now: datetime) -> None:
@@ -41,9 +45,8 @@ class KeyList:
         wanted = words(self.query, PLACES)
         listed = [key for key in keys.values() if all(_matches(word, key, now) for word in wanted)]
         self.pools = by_provider(listed)
-        rank = self._rank(state, now)
-        for pool in self.pools.values():
-            pool.sort(key=rank)  # stable: the pool's order stays among equals
+        together = (key for pool in self.pools.values() for key in pool)
+        self.keys = sorted(together, key=self._rank(state, now))  # stable: the pool's order stays among equals
 
     def sort(self) -> None:
         """Takes the next order."""
@@ -56,7 +59,12 @@ class KeyList:
     @property
     def names(self) -> list[KeyName]:
         """The listed keys in their order."""
-        return [(key.provider, key.key) for pool in self.pools.values() for key in pool]
+        return [(key.provider, key.key) for key in self.keys]
+
+    @property
+    def by_pool(self) -> bool:
+        """Whether each provider's keys stand together, below what is said of them all."""
+        return self.order == 0
 
     def _rank(self, state: MonitorState, now: datetime) -> Callable[[KeyChanged], float]:
         def used(key: KeyChanged) -> float:

@@ -4,19 +4,25 @@ Which requests belong together is the bridge's own rule (`bridge.events.names`).
 its own: the main one, which has no id, and those that it, or one of them, gave work to.
 
 `Panes` says which agents lie open side by side: one in each pane, chosen by hand or, while following, by what goes on.
-Following is calm: an agent that is still running keeps its pane; one that is over makes room for one that runs.
+Following takes nobody's text away: the pane that a person is in stays as it is until they go on, and in each other one
+an agent that is over makes room for one that runs only after a while.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import datetime
 
 from attrs import Factory, define
 
 from bridge.events.entries import Interception
 from bridge.events.names import SessionIds, first_asked, id_of, tail_of, words_of
 
-__all__ = ["Panes", "Session", "SessionAgent", "id_of", "sessions"]
+__all__ = ["LINGERS_S", "Panes", "Session", "SessionAgent", "id_of", "is_over", "sessions"]
+
+LINGERS_S = 20.0
+"""Seconds for which an agent that is over keeps its pane at least: tools of most turns take less, and nobody reads the
+end of an answer faster."""
 
 
 @define(eq=False)
@@ -132,23 +138,35 @@ class Panes:
     at: int = 0
     follow: bool = True
 
-    def settle(self, found: list[SessionAgent], room: int) -> None:
-        """Fills as many panes as there are agents for; what is gone makes room for the latest."""
+    def settle(self, found: list[SessionAgent], room: int, now: datetime, *, only_running: bool = False) -> None:
+        """Fills as many panes as there are agents for, or that run; what is gone makes room for the latest."""
         by_id = {agent.id: agent for agent in found}
-        latest = sorted(found, key=lambda agent: (agent.live, agent.last.started_at), reverse=True)
         self.open = [id_ for id_ in self.open if id_ in by_id]
         if self.at >= room and self.at < len(self.open):  # a narrower terminal: keep what was being read
             self.open.insert(0, self.open.pop(self.at))
             self.at = 0
         del self.open[room:]
-        waiting = [agent for agent in latest if agent.id not in self.open]
-        while waiting and len(self.open) < room:
+        waiting = self.waiting(found)
+        while waiting and len(self.open) < room and (waiting[0].live or not (only_running and self.open)):
             self.open.append(waiting.pop(0).id)
+        self.at = min(self.at, max(0, len(self.open) - 1))
         if self.follow:
             for pane, id_ in enumerate(self.open):
-                if waiting and waiting[0].live and not by_id[id_].live:
+                if waiting and waiting[0].live and pane != self.at and is_over(by_id[id_], now, LINGERS_S):
                     self.open[pane] = waiting.pop(0).id
-        self.at = min(self.at, max(0, len(self.open) - 1))
+
+    def waiting(self, found: list[SessionAgent]) -> list[SessionAgent]:
+        """The agents that no pane holds, those that run first, the latest of them at the beginning."""
+        others = [agent for agent in found if agent.id not in self.open]
+        return sorted(others, key=lambda agent: (agent.live, agent.last.started_at), reverse=True)
+
+    def go_on(self, found: list[SessionAgent]) -> None:
+        """Follows from now on; where the agent that is read here is over, begins with the latest that runs."""
+        self.follow = True
+        here = next((agent for agent in found if self.open and agent.id == self.open[self.at]), None)
+        waiting = self.waiting(found)
+        if here is not None and not here.live and waiting and waiting[0].live:
+            self.open[self.at] = waiting[0].id
 
     def move(self, found: list[SessionAgent], step: int) -> None:
         """Puts the next agent (the one before where negative) that is not open elsewhere into this pane."""
@@ -177,3 +195,9 @@ class Panes:
             if self.at == len(self.open):
                 self.open.append(agent)
         self.choose(agent)
+
+
+def is_over(agent: SessionAgent, now: datetime, after_s: float) -> bool:
+    """Whether it has been over for so many seconds at least."""
+    over_at = agent.last.ended_at or agent.last.started_at
+    return not agent.live and (now - over_at).total_seconds() >= after_s

@@ -94,6 +94,8 @@ class MonitorState:
     first_token_at: dict[str, datetime] = Factory(dict)
     paces: dict[str, WritingPace] = Factory(dict)
     """Of the requests whose answers have begun, and are not over."""
+    estimates: dict[str, int] = Factory(dict)
+    """Output tokens, as they were estimated, of requests that ended before a provider counted them."""
     traces: dict[str, Trace] = Factory(dict)
     usage: UsageHistory = Factory(UsageHistory)
     ledger: KeyLedger = Factory(KeyLedger)
@@ -242,7 +244,7 @@ class MonitorState:
                 self.earlier.pop(event.id, None)
             case InterceptionEnded():
                 self.first_token_at.pop(event.id, None)
-                self.paces.pop(event.id, None)
+                self._keep_estimate(event.id)
             case ResponseStarted():
                 self._keep_pace(event, event.id, at)
             case ThoughtDelta() | ThoughtRecorded() | ThoughtWithheld() | AnswerDelta() | ToolCalled():
@@ -257,6 +259,21 @@ class MonitorState:
             if pace is None:
                 pace = self.paces[id_] = WritingPace(at, at)
             pace.note(event, at)
+
+    def _keep_estimate(self, id_: str) -> None:
+        pace, request = self.paces.pop(id_, None), self.picture.interceptions.get(id_)
+        if pace is not None and request is not None and (request.tokens is None or request.tokens.partial):
+            self.estimates[id_] = round(pace.tokens)
+            if len(self.estimates) > LIMITS.ended:
+                del self.estimates[next(iter(self.estimates))]
+
+    def written(self, request: Interception) -> tuple[int | None, bool]:
+        """The output tokens so far, and whether that is an estimate: it is, until a provider has counted them all."""
+        pace = self.paces.get(request.id)
+        guess = round(pace.tokens) if pace is not None else self.estimates.get(request.id, 0)
+        counted = request.tokens.output if request.tokens else None
+        partial = request.live or request.tokens is None or request.tokens.partial
+        return (guess, True) if partial and guess > (counted or 0) else (counted, False)
 
     def _lose(self, reason: str, now: datetime) -> None:
         if self.status is Status.CONNECTING:

@@ -162,8 +162,6 @@ def _description(event: Event, at: datetime) -> tuple[int | None, str, int]:
             text = f"{event.status} {event.upstream_request_id or ''}"
         case ToolResultBrought() | ContextChanged():
             text = _of_the_conversation(event)
-        case InterceptionSilent() | InterceptionHeard():
-            text = event.kind.replace("_", " ")
         case KeyMoved():
             text = f"{event.from_} → {event.to}, {event.cause.replace('_', ' ')}"
         case _:
@@ -184,7 +182,17 @@ def _of_the_answer(event: ModelServed | Noted | TokensUsed) -> str:
         case Noted():
             return f"{event.kind} {event.text}".strip()
         case TokensUsed():
-            return f"{Tokens.of(event).total_input} in, {event.output} out"
+            return f"{Tokens.of(event).total_input:,} in, {event.output:,} out"
+
+
+def _of_the_wait(event: InterceptionWaiting | InterceptionSilent | InterceptionHeard, at: datetime) -> str:
+    """In seconds: in whose zone a time of day would be is not known here."""
+    match event:
+        case InterceptionWaiting():
+            return f"every key cools, the next for {(event.until - at).total_seconds():,.0f} s"
+        case InterceptionSilent():
+            return event.kind.replace("_", " ")
+    return f"{event.kind.replace('_', ' ')} for {(at - event.since).total_seconds():,.0f} s"
 
 
 def _of_the_conversation(event: ToolResultBrought | ContextChanged) -> str:
@@ -201,8 +209,8 @@ def _more_descriptions(event: Event, at: datetime) -> str:
     match event:
         case InterceptionStarted():
             return _route(event)
-        case InterceptionWaiting():
-            return f"every key cools, the next for {(event.until - at).total_seconds():,.0f} s"  # whose zone is unknown
+        case InterceptionWaiting() | InterceptionSilent() | InterceptionHeard():
+            return _of_the_wait(event, at)
         case ToolCalled():
             return f"{event.tool} {as_json(event.arguments)[:TEXT]}"
         case ModelServed() | Noted() | TokensUsed():

@@ -68,6 +68,9 @@ class UsageHistory:
     day: date | None = None
     today: Breakdown = Factory(lambda: Breakdown(most_pairs=KEYS))
     since: datetime | None = None
+    """From when on all that happened is in the sums."""
+    first: datetime | None = None
+    """When the first of what is counted today happened."""
     keys: dict[tuple[str, str], Buckets[KeyUses]] = Factory(dict)
     agents: AgentSums = Factory(AgentSums)
     _counted: dict[str, None] = Factory(dict)
@@ -178,7 +181,9 @@ class UsageHistory:
         """Those that something at that time is counted in."""
         day = at.astimezone(self.zone).date()
         if self.day is None or day > self.day:
-            self.day, self.today = day, Breakdown(most_pairs=KEYS)
+            self.day, self.today, self.first = day, Breakdown(most_pairs=KEYS), at
+        if day == self.day:
+            self.first = at if self.first is None else min(self.first, at)
         self.since = at if self.since is None else min(self.since, at)
         breakdowns = [self.short.at(at), self.long.at(at), self.today if day == self.day else None]
         return [breakdown for breakdown in breakdowns if breakdown is not None]

@@ -8,7 +8,9 @@ from textual.geometry import Size
 
 from monitor.widgets.agent_pane import AgentPane
 
-COLUMNS = ((240, 3), (160, 2), (0, 1))
+TWO_COLUMNS = 160
+
+COLUMNS = ((240, 3), (TWO_COLUMNS, 2), (0, 1))
 """From which width of the terminal on how many agents have room side by side."""
 
 TWO_ROWS = 45

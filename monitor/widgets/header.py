@@ -45,9 +45,12 @@ class HeaderBar(LineBar):
 
 def line(state: MonitorState, now: datetime, url: str | None, width: int) -> Line:
     """The header for that width. Where there is no room for all, what says least about the next minutes goes first."""
-    parts = [*_left(state, url), *_keys(state, now), *_totals(state, now, in_words=True)]
-    if _cells(parts) > width:
-        parts = [*_left(state, url), *_keys(state, now), *_totals(state, now, in_words=False)]
+    keys = _keys(state, now)
+    parts = [*_left(state, url), *keys, *_totals(state, now, in_words=True)]
+    # Keys that begin to cool, and a countdown that gets shorter, must not make another line of it each time.
+    spare = max(0, LONGEST_KEYS - _cells(keys)) if keys else 0
+    if _cells(parts) + spare > width:
+        parts = [*_left(state, url), *keys, *_totals(state, now, in_words=False)]
     for name in DROPPED:
         if _cells(parts) <= width:
             break
@@ -65,6 +68,9 @@ Said = tuple[str, Span]
 GAP: Span = ("  ", "plain")
 
 LEFT = ("name", "address", "status")
+
+LONGEST_KEYS = len("keys 46/50 · next 59m59s") + 4
+"""Cells that keys may come to take at any moment, with what stands around them."""
 
 DROPPED = ("tokens", "requests", "address", "name", "unreadable", "dropped", "failovers", "errors", "cost", "live")
 """What is left out first; the connection's state, who is quiet and the keys always stay."""
@@ -85,7 +91,7 @@ def _keys(state: MonitorState, now: datetime) -> list[Said]:
     if not pools:
         return []
     whole = PoolHealth.together(pools)
-    tone: Tone = "bad" if any(pool.is_out for pool in pools) else "warn" if whole.ready < whole.total else "good"
+    tone: Tone = "bad" if any(pool.is_out for pool in pools) else "warn" if whole.ready * 2 <= whole.total else "good"
     soon = f" · next {looks.countdown(now, whole.next_at)}" if whole.next_at and whole.ready < whole.total else ""
     return [("keys", (f"keys {whole.ready}/{whole.total}{soon}", tone))]
 

@@ -131,6 +131,8 @@ class LinesPanel(Panel, can_focus=True):
         self.takes_room = not tail  # what one follows at its end has its room already
         self._lines: Sequence[Line] = ()
         self._chosen = range(0)
+        self.heads = 0
+        """How many of its lines, the first ones, stay where they are: columns' titles do not scroll away."""
 
     def show(self, lines: Sequence[Line], chosen: range = range(0)) -> None:
         """Takes over the lines; paints only where they changed."""
@@ -146,6 +148,10 @@ class LinesPanel(Panel, can_focus=True):
             self._reveal()
         self.paint_changes()
 
+    def on_resize(self) -> None:
+        if self._stuck:
+            self._jump(self.max_scroll_y)
+
     def restart(self) -> None:
         """Something else is shown from here on."""
         self._stuck = self._tail
@@ -153,11 +159,12 @@ class LinesPanel(Panel, can_focus=True):
 
     def _reveal(self) -> None:
         height, top = self.scrollable_content_region.height, self.scroll_offset.y
-        if self._chosen.start < top:
-            self.scroll_to(y=self._chosen.start, animate=False)
+        if self._chosen.start < top + self.heads:
+            above = self.heads + (self.heads > 0)  # and what it stands below, as a group its name
+            self.scroll_to(y=max(0, self._chosen.start - above), animate=False)
         elif self._chosen.stop > top + height:
             self.scroll_to(y=min(self._chosen.start, self._chosen.stop - height), animate=False)
 
     def row(self, y: int) -> PaintedRow:
-        index = y + self.scroll_offset.y
+        index = y if y < self.heads else y + self.scroll_offset.y
         return (self._lines[index], index in self._chosen) if index < len(self._lines) else EMPTY

@@ -22,7 +22,7 @@ class SessionView(StoryView):
     """What `StoryView` shows, and where a person is in it."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("n", "find(1)", "Next", show=False),
+        Binding("n", "find(1)", "Next", key_display="n N"),
         Binding("N", "find(-1)", "Previous", show=False),
         Binding("right_square_bracket", "block(1)", "Next block", show=False),
         Binding("left_square_bracket", "block(-1)", "Previous block", show=False),
@@ -83,7 +83,7 @@ class SessionView(StoryView):
         places = self._places()
         if self._found in places:
             return f"match {places.index(self._found) + 1} of {len(places)}"
-        return f"{len(places)} matches"
+        return "1 match" if len(places) == 1 else f"{len(places)} matches"
 
     def _places(self) -> list[MatchPlace]:
         if self._wanted is None:
@@ -138,7 +138,9 @@ class SessionView(StoryView):
             self.action_page_down()
 
     def check_action(self, action: str, _parameters: tuple[object, ...]) -> bool | None:
-        """Where there is nothing to unfold, the key is the screen's."""
+        """Where there is nothing to unfold, the key is the screen's; matches there are only while one searches."""
+        if action == "find":
+            return self.searching
         return action != "unfold_here" or self.is_foldable
 
     @property
@@ -163,6 +165,10 @@ class SessionView(StoryView):
             self.scroll_to(y=start if step > 0 else max(0, start - 1), animate=False)
         self._stuck = False
         self.refresh()
+
+    def on_resize(self) -> None:
+        super().on_resize()
+        self._read_to = self._story, self.virtual_size.height  # lines that another width made are not new
 
     def more(self) -> str:
         """How many lines have come below since it left the end."""

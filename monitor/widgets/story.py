@@ -13,6 +13,7 @@ from typing import ClassVar
 from textual.binding import Binding, BindingType
 
 from monitor.lines.blocks import EDGE, FOLD, Block, LaidOutBlock
+from monitor.lines.span import Line
 from monitor.lines.wrap import Flow
 from monitor.widgets.paint import GROUND
 from monitor.widgets.panel import Panel
@@ -38,20 +39,54 @@ class StoryView(Panel, can_focus=True):
         self._laid_out: list[LaidOutBlock] = []
         self._starts: list[int] = []
         self._width = 0
+        self._head: Line | None = None
+        self._last = 0
+        self._below = 0
+        """Lines at the end that are not followed while a text above them grows."""
+
+    def put_head(self, line: Line) -> None:
+        """Has a line stand above all others, wherever one has scrolled to."""
+        if line != self._head:
+            grown, self._head = self._head is None, line
+            if grown and self._story is not None:
+                self._lay_out(self._blocks, keep=self._place())
+            else:
+                self.paint_changes()
 
     def more(self) -> str:
         """What its title adds where there is more below."""
         return "" if self.at_bottom else MORE
 
-    def show(self, story: str | None, blocks: Sequence[Block], *, live: bool) -> None:
-        """Takes over a story by its name, as it is now; paints only what changed."""
+    @property
+    def at_bottom(self) -> bool:
+        """Whether the last line of what is followed is in view."""
+        return self.scroll_offset.y >= self._end
+
+    @property
+    def _end(self) -> int:
+        """Where it stands while it stays at the end of what grows."""
+        return max(0, self.max_scroll_y - self._below)
+
+    def watch_scroll_y(self, old_value: float, new_value: float) -> None:
+        was_stuck = self._stuck
+        super().watch_scroll_y(old_value, new_value)
+        if not self._own_move and self._below:  # who reads what stands further down stays there
+            is_cut_short = was_stuck and new_value < old_value and new_value == self.max_scroll_y
+            self._stuck = is_cut_short or self.scroll_offset.y == self._end
+
+    def show(self, story: str | None, blocks: Sequence[Block], *, live: bool, last: int = 0) -> None:
+        """Takes over a story by its name, as it is now; paints only what changed. The `last` blocks are not followed:
+        one sees the end of what stands above them while that grows."""
+        if self._last and not last and story == self._story:
+            self._stuck = False  # it is over: what was read when it ended stays where it is
+        self._last = last
         if story != self._story:
             self._story, self._flows, self._laid_out = story, {}, []
             self._unfolded.clear()
             self._stuck = False
             self._lay_out(blocks, keep=None)
             self._stuck = live  # what runs is read at its end, what is over from its beginning
-            self._jump(self.max_scroll_y if live else 0)
+            self._jump(self._end if live else 0)
         elif self.content_width != self._width or self._changed(blocks):
             self._lay_out(blocks, keep=self._place())
 
@@ -82,9 +117,12 @@ class StoryView(Panel, can_focus=True):
         self._flows = {
             laid_out.block.key: self._flows[laid_out.block.key] for laid_out in self._laid_out if laid_out.count
         }
-        self._set_height(max(0, top - 1))
+        self._set_height(max(0, top - 1 + (self._head is not None)))
+        self._below = top - self._starts[-self._last] if 0 < self._last <= len(self._starts) else 0
+        if self._last == len(self._starts):
+            self._below = 0  # nothing else has come yet
         if self._stuck:
-            self._jump(self.max_scroll_y)
+            self._jump(self._end)
         elif keep is not None:
             for start, laid_out in zip(self._starts, self._laid_out, strict=True):
                 if laid_out.block.key == keep[0]:
@@ -124,7 +162,9 @@ class StoryView(Panel, can_focus=True):
             self._lay_out(self._blocks, keep=self._place())
 
     def row(self, y: int) -> PaintedRow:
-        line = y + self.scroll_offset.y
+        if self._head is not None and y == 0:
+            return self._head, False
+        line = y + self.scroll_offset.y - (self._head is not None)
         index = bisect_right(self._starts, line) - 1
         if index < 0:
             return EMPTY
@@ -134,4 +174,4 @@ class StoryView(Panel, can_focus=True):
     def action_scroll_end(self) -> None:
         """Goes to the end, and stays there."""
         self._stuck = True
-        self._jump(self.max_scroll_y)
+        self._jump(self._end)

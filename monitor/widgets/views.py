@@ -19,9 +19,8 @@ from monitor.widgets.line_bar import LineBar
 VIEWS = {"live": "Live", "reasoning": "Reasoning", "keys": "Keys", "request": "Request", "totals": "Totals"}
 """The views by name with their titles, in the order of their numbers."""
 
-TITLES, TITLES_BESIDE, NUMBERS = 72, 110, 40
-"""Columns of the terminal from which on all titles stand there; in a view without a number, which has more keys of its
-own, the same; and from which on the numbers of the others do."""
+TITLES, NUMBERS = 72, 40
+"""Columns of the terminal from which on all titles stand there, and from which on the numbers of the others do."""
 
 NamedPart = tuple[Line, str]
 """A view as it is shown, and its name."""
@@ -45,7 +44,7 @@ class ViewsBar(LineBar):
 
     def get_content_width(self, _container: Size, viewport: Size) -> int:
         """As much as it takes on a terminal of that width."""
-        whole = viewport.width >= (TITLES if self._shown in VIEWS else TITLES_BESIDE)
+        whole = viewport.width >= TITLES
         parts = list(self._parts(viewport.width, whole=whole))
         line = [span for part, _ in parts for span in part] + ([(" │", "faint")] if parts else [])
         self.put(tuple(line))

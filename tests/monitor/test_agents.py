@@ -8,7 +8,8 @@ import pytest
 from textual.pilot import Pilot
 
 from bridge.events.entries import Interception
-from bridge.events.vocabulary import AnswerDelta, PromptRecorded, TokensUsed
+from bridge.events.values import SilenceKind
+from bridge.events.vocabulary import AnswerDelta, InterceptionSilent, PromptRecorded, TokensUsed
 from bridge.events.wire import Command, History, Reply
 from monitor.screens.picker import Choice, matching
 from monitor.state.past import MOST, RecordedPast
@@ -57,6 +58,29 @@ def test_the_tree_shows_agents_below_their_session() -> None:
     play(WIDE, act)
 
 
+def test_who_has_ended_is_folded_in_the_tree() -> None:
+    async def act(stage: Stage, pilot: Pilot[None]) -> None:
+        stage.greet()
+        for number in range(12):
+            stage.tell(started(f"o{number}", session_id=f"old-{number}", client="Grok"), ended(f"o{number}"))
+        stage.tell(started("a"), AnswerDelta("a", "I am at it"))
+        screen = await press(stage, pilot, "2")
+        assert "✓ Grok 3" in screen  # it may be between two turns
+        stage.clock.forward(90)
+        screen = await stage.paint(pilot)
+        assert "Agents  1 of 13 run" in screen
+        assert "▸ 11 ended  space" in screen  # one lies open in a pane
+        assert "✓ Grok 3" not in screen
+        screen = await press(stage, pilot, "a", "space")
+        assert "▾ 11 ended" in screen
+        assert "✓ Grok 3" in screen
+        await press(stage, pilot, "j", "enter")
+        assert "Grok 12" in titles(stage)
+        assert "▸ 10 ended" in await press(stage, pilot, "a", "space")
+
+    play(WIDE, act)
+
+
 def test_without_room_the_tree_stands_in_place_of_the_story() -> None:
     async def act(stage: Stage, pilot: Pilot[None]) -> None:
         family(stage)
@@ -87,6 +111,32 @@ def test_each_agent_that_runs_gets_a_pane() -> None:
         assert len(titles(stage)) == 3
 
     play(LARGE, act)
+
+
+def test_who_is_read_keeps_the_pane_when_done_and_f_goes_on() -> None:
+    async def act(stage: Stage, pilot: Pilot[None]) -> None:
+        stage.greet()
+        stage.tell(started("a"), AnswerDelta("a", "this is my last word"))
+        await press(stage, pilot, "2")
+        stage.tell(ended("a"), started("b", session_id="s-8", client="Grok"), AnswerDelta("b", "here I am"))
+        stage.clock.forward(300)
+        screen = await stage.paint(pilot)
+        assert "this is my last word" in screen
+        assert "Codex 1 · turn 1 of 1 · ended · Grok 1 is live: f" in screen
+        screen = await press(stage, pilot, "f")
+        assert "Grok 1 · turn 1 of 1 · live" in screen
+        assert "here I am" in screen
+
+    play(SMALL, act)
+
+
+def test_where_one_pane_has_room_it_says_so() -> None:
+    async def act(stage: Stage, pilot: Pilot[None]) -> None:
+        family(stage)
+        await press(stage, pilot, "2", "equals_sign")
+        assert "room for one pane here: two need 160 columns or 45 lines" in await stage.paint(pilot)
+
+    play(SMALL, act)
 
 
 def test_an_agent_is_found_by_a_few_letters() -> None:
@@ -228,3 +278,30 @@ def test_rows_fold_and_what_was_before_stands_dim_below() -> None:
         assert "▸" not in await press(stage, pilot, "space")
 
     play(SMALL, act)
+
+
+@pytest.mark.parametrize("size", [(60, 20), SMALL, (120, 36)])
+def test_the_picker_shows_how_long_each_is_silent(size: tuple[int, int]) -> None:
+    async def act(stage: Stage, pilot: Pilot[None]) -> None:
+        family(stage)
+        stage.tell(InterceptionSilent("d", SilenceKind.NO_BYTES, stage.clock.now))
+        stage.clock.forward(57)
+        screen = await press(stage, pilot, "2", "s")
+        assert "silent 57s" in await stage.paint(pilot), screen
+
+    play(size, act)
+
+
+def test_lines_that_another_width_makes_are_not_new() -> None:
+    async def act(stage: Stage, pilot: Pilot[None]) -> None:
+        stage.greet()
+        stage.tell(started("a"), AnswerDelta("a", "some words that fill a line and more " * 60), ended("a"))
+        await press(stage, pilot, "2")
+        await press(stage, pilot, "g")
+        await pilot.resize_terminal(60, 24)
+        await settle(stage, pilot)
+        screen = await stage.paint(pilot)
+        assert "new line" not in screen
+        assert "↓ more" in screen
+
+    play((200, 24), act)

@@ -215,6 +215,22 @@ def test_choices_are_shown_and_taken_by_keys() -> None:
     play(SMALL, act)
 
 
+def test_the_views_stay_in_sight_and_a_wrong_command_makes_room_for_another() -> None:
+    async def act(stage: Stage, pilot: Pilot[None]) -> None:
+        two_sessions(stage)
+        await stage.paint(pilot)
+        screen = await press(stage, pilot, "colon", *"nonsense", "enter")
+        assert "there is no command 'nonsense'" in screen
+        assert "1 Live 2 Reasoning 3 Keys" in screen.splitlines()[-1]
+        screen = await press(stage, pilot, *"keys")
+        assert ": keys" in screen.splitlines()[-2]
+        assert "there is no command" not in screen
+        await press(stage, pilot, "enter", "2", "number_sign")
+        assert "2 Reasoning" in (await stage.paint(pilot)).splitlines()[-1]
+
+    play((80, 24), act)
+
+
 def test_what_a_session_was_asked_is_no_markup_in_the_palette() -> None:
     async def act(stage: Stage, pilot: Pilot[None]) -> None:
         await five_requests(stage, pilot)

@@ -33,6 +33,24 @@ def test_it_fits_and_always_says_how_the_keys_stand(width: int) -> None:
     assert ("2 requests" in text) == (width >= 160)
 
 
+def test_it_keeps_its_form_while_keys_cool_and_countdowns_run() -> None:
+    events = [*story("a"), spent("a"), ended("a"), *story("b")]
+    forms = set()
+    for wait in (None, 8, 70, 3_000):
+        until = START + timedelta(seconds=wait or 0)
+        states = KeyState.VALID if wait is None else KeyState.TEMPORARY
+        key = KeyChanged("openai", "k0", states, None, None if wait is None else until)
+        pool = [key, *(KeyChanged("openai", f"k{number}", KeyState.VALID) for number in range(1, 50))]
+        for width in range(70, 170):
+            forms.add((width, " 2 requests " in shown(after(*pool, *events), width, 0)))
+    assert len(forms) == 100  # one for each width
+
+
+def test_many_ready_keys_are_no_warning() -> None:
+    pool = [KeyChanged("a", str(number), KeyState.PERMANENT if number < 4 else KeyState.VALID) for number in range(50)]
+    assert ("keys 46/50", "good") in line(after(*pool), START, HELLO.url, 80)
+
+
 def test_the_countdown_runs_and_ends() -> None:
     cooling = KeyChanged("openai", "k", KeyState.TEMPORARY, "rate_limited", START + timedelta(seconds=20))
     for seconds, text in ((0, "keys 0/1 · next 20s"), (19.5, "keys 0/1 · next 1s"), (25, "keys 0/1 · next 0s")):

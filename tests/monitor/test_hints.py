@@ -8,12 +8,16 @@ import os
 import pytest
 from textual.pilot import Pilot
 
+from bridge.limits import LIMITS
+from monitor.lines.chapters import CHAPTERS
 from monitor.replay_app import ReplayApp
+from monitor.screens.course import Course
 from monitor.screens.walkthrough import WalkthroughScreen
 from monitor.sources.lessons import Lessons
 from monitor.sources.replay import Replay
+from monitor.state.state import MonitorState
 from tests.support.hands import five_requests, play, press, view
-from tests.support.play import Stage, screen_text, story
+from tests.support.play import Stage, ended, screen_text, started, story
 from tests.support.scene import recorded_scene, two_sessions
 
 WIDTHS = (200, 160, 120, 109, 80, 72, 71, 60, 40, 30)
@@ -69,7 +73,8 @@ def test_the_walkthrough_shows_its_own_keys(width: int) -> None:
             await stage.app.push_screen(WalkthroughScreen(lessons=Lessons(tells)))
             stage.tell(*story("lesson"))
             screen = await press(stage, pilot, "j")
-            assert "space Next ] Chapter f Failover j JSON" in " ".join(last_line(screen).split())
+            own = "5 Totals │ space Next ? Help" if width == 80 else "space Next ] Chapter f Failover j JSON"
+            assert own in " ".join(last_line(screen).split())
         finally:
             os.close(told)
             os.close(tells)
@@ -101,3 +106,74 @@ def test_in_a_replayed_log_arrows_steer_and_no_hint_says_otherwise(number: str, 
             assert "←→" not in last_line(screen_text(app))
 
     asyncio.run(run())
+
+
+def test_stepping_is_offered_where_there_is_a_request() -> None:
+    async def act(stage: Stage, pilot: Pilot[None]) -> None:
+        stage.greet()
+        assert "t Steps" not in last_line(await stage.paint(pilot))
+        stage.tell(*story("a"))
+        await stage.paint(pilot)
+        assert "t Steps" in last_line(await stage.paint(pilot))
+
+    play((200, 40), act)
+
+
+def test_a_request_offers_what_can_be_done_to_it() -> None:
+    async def act(stage: Stage, pilot: Pilot[None]) -> None:
+        stage.greet()
+        stage.tell(started("a"), ended("a"), *story("b"))
+        await press(stage, pilot, "4")
+        line = last_line(await stage.paint(pilot))
+        assert "x Cancel" in line
+        assert "c Curl" in line
+        await press(stage, pilot, "right")
+        line = last_line(await stage.paint(pilot))
+        assert "x Cancel" not in line
+        assert "c Curl" not in line
+        assert "its prompt is not recorded" in await press(stage, pilot, "c")
+        assert "has ended already" in await press(stage, pilot, "x")
+
+    play((200, 40), act)
+
+
+def test_matches_and_older_turns_are_offered_while_there_are_any() -> None:
+    async def act(stage: Stage, pilot: Pilot[None]) -> None:
+        stage.greet()
+        for number in range(LIMITS.ended + 2):
+            stage.tell(started(f"r{number}"), ended(f"r{number}"))
+        stage.tell(*story("a"))
+        await press(stage, pilot, "2")
+        line = last_line(await stage.paint(pilot))
+        assert "u Older" in line
+        assert "n N Next" not in line
+        await press(stage, pilot, "slash", *"deadline", "enter")
+        assert "n N Next" in last_line(await stage.paint(pilot))
+        await press(stage, pilot, "escape")
+        assert "n N Next" not in last_line(await stage.paint(pilot))
+        stage.tell(started("n", session_id="s-2", client="Grok"))
+        await press(stage, pilot, "s", *"grok", "enter")
+        assert "u Older" not in last_line(await stage.paint(pilot))
+
+    play((200, 40), act)
+
+
+def test_the_last_step_offers_no_next() -> None:
+    async def act(stage: Stage, pilot: Pilot[None]) -> None:
+        stage.greet()
+        stage.tell(*story("a"), ended("a"))
+        await stage.paint(pilot)
+        await press(stage, pilot, "t")
+        assert "space Next" in last_line(await stage.paint(pilot))
+        await press(stage, pilot, "G")
+        assert "space Next" not in last_line(await stage.paint(pilot))
+
+    play((200, 40), act)
+
+
+def test_after_the_last_chapter_no_other_is_offered() -> None:
+    course = Course(None, None)
+    course.number = len(CHAPTERS)
+    assert not course.has_chapter(1)
+    assert course.has_chapter(-1)
+    assert course.has_failover(MonitorState()) == bool(CHAPTERS[-1].failovers)

@@ -40,6 +40,18 @@ def listed(query: str = "", order: int = 0, state: MonitorState | None = None) -
     return [hint for _provider, hint in listing.names]
 
 
+def test_trouble_comes_first_across_providers() -> None:
+    assert listed("", ORDERS.index("trouble first")) == ["o-2", "o-3", "o-4", "a-1", "a-2", "o-1"]
+
+
+def test_a_question_about_several_keys_is_in_the_plural() -> None:
+    said = [key_commands.left_over(those, KEYS, START) for those in (KEYS[-1:], KEYS[-2:])]
+    assert said == [
+        "It is the last.",
+        "They are the last.",
+    ]
+
+
 @pytest.mark.parametrize(
     ("query", "found"),
     [
@@ -106,7 +118,7 @@ def test_a_command_is_offered_where_it_does_something(command: str, hints: list[
         ("o-4", "1 valid key of this provider would be left."),
         ("a-2", "It is the last."),
         ("o-4 o-2", "1 valid key of this provider would be left."),
-        ("o-1 o-3", "It is the last."),
+        ("o-1 o-3", "They are the last."),
         ("o-4 a-2", "No valid key would be left of anthropic."),
         ("o-4 a-1", "Others would be left of each provider."),
     ],

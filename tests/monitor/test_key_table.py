@@ -169,7 +169,7 @@ def test_a_key_that_shall_never_be_checked_says_since_when_it_is_dead() -> None:
 )
 def test_a_key_with_nothing_left_is_spent_until_it_is_whole_again(limits: RateLimits) -> None:
     key = KeyChanged("openai", "sk-p...3f2a", KeyState.VALID, limits=limits)
-    assert " ◔ sk-p...3f2a  spent    ────────    1m30s 03:05:35 limits" in line(key).replace("  1m30s", "    1m30s")
+    assert " ◔ sk-p...3f2a  spent    ━━━━━━━━    1m30s 03:05:35 limits" in line(key).replace("  1m30s", "    1m30s")
     found = table(after(key), 0, 117)
     (health,) = (tone for text, tone in found.lines[2] if text.startswith("spent"))
     assert health == "warn"

@@ -250,3 +250,28 @@ def test_the_bell_rings_when_the_last_key_is_out(monkeypatch: pytest.MonkeyPatch
         assert len(written) == 1
 
     play(SMALL, act)
+
+
+@pytest.mark.parametrize("size", [(60, 20), (80, 24), (120, 36), (160, 45), (200, 60)])
+def test_trouble_is_on_the_first_screen_and_the_heads_stay(size: tuple[int, int]) -> None:
+    async def act(stage: Stage, pilot: Pilot[None]) -> None:
+        screen = await many(stage, pilot, "j", "j", "s")
+        # one more than fits each: cooling keys of eight providers come before any that is healthy
+        shown = [line for line in screen.split("\n") if "sk-p...k" in line and "since" not in line]
+        assert "k032  anthropic" in shown[0]
+        assert "cooling" in shown[3]
+        screen = await many(stage, pilot, "G")
+        assert "provider     state" in screen.split("\n")[1 if size[0] == 200 else 2]
+
+    play(size, act)
+
+
+def test_live_shows_trouble_first_beside_the_story() -> None:
+    async def act(stage: Stage, pilot: Pilot[None]) -> None:
+        fifty_keys(stage)
+        await settle(stage, pilot)
+        panel = widget_text(stage.app.live.keys)
+        for hint, provider in (("k032", "anthropic"), ("k047", "openrouter"), ("k037", "openai"), ("k003", "local")):
+            assert f"sk-p...{hint} {provider}" in panel
+
+    play((120, 36), act)

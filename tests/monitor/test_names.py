@@ -81,5 +81,6 @@ def test_where_a_name_is_cut_its_number_stays() -> None:
     agents = [Name("Claude Code", number, "x") for number in range(1, 4)]
     assert looks.who(agents, 40) == "Claude Code 1, Claude Code 2 +1"
     assert looks.who(agents, 16) == "Claude Code 1 +2"
-    assert looks.who(agents, 10) == "Claude… x3"
+    assert looks.who(agents, 10) == "3 agents"  # not three of one name
+    assert looks.who(agents, 4) == "x3"
     assert looks.who([], 10) == ""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from monitor.lines.prose import Form
+from monitor.lines.prose import Form, bare
 from monitor.lines.span import Line, Tone
 from monitor.lines.wrap import Flow
 
@@ -27,6 +27,14 @@ def test_headings_and_bold_words_are_bold_without_their_marks() -> None:
     ]  # fmt: skip
     assert texts("## A heading") == ["A heading"]
     assert texts("#hashtag 2 ** 3 ** 4 and **open") == ["#hashtag 2 ** 3 ** 4 and **open"]
+
+
+def test_no_raw_signs_are_seen_of_what_is_strong() -> None:
+    assert toned("*Please note:* 2 * 3 * 4, a*b*c and **Bold**", "strong") == ["Please note:", "Bold"]
+    for so_far in ("**Two", "**Two days", "**Two days*", "**Two days**"):  # as it streams in
+        assert not any("*" in text for text in texts(so_far))
+    assert texts("*Please note:* 2 * 3 * 4, a*b*c") == ["Please note: 2 * 3 * 4, a*b*c"]
+    assert bare("**Reading the plan**\n\n## Now\n*go* `on`") == "Reading the plan Now go `on`"
 
 
 def test_code_keeps_its_signs_and_is_never_bold() -> None:

@@ -191,7 +191,11 @@ async def test_totals_say_since_when_unless_it_is_all_of_today() -> None:
     assert "today since 03:07" in totals.since(state, now)
     await read(state, Record(state, DAY))
     assert "today since" not in totals.since(state, now)
-    assert totals.watched_s(state.usage, totals.WINDOWS[2], now) == 4 * 3600 + 4 * 60 + 5
+    assert totals.watched_s(state.usage, totals.WINDOWS[2], now, None) == 3_599  # since its first request
+    assert totals.watched_s(state.usage, totals.WINDOWS[2], now, START) == 3_600  # since the bridge runs
+    assert totals.watched_s(state.usage, totals.WINDOWS[2], now, START - timedelta(hours=3)) == 4 * 3600
+    long_ago = START - timedelta(days=3)
+    assert totals.watched_s(state.usage, totals.WINDOWS[2], now, long_ago) == 4 * 3600 + 4 * 60 + 5
 
 
 async def test_no_more_is_read_than_is_bounded() -> None:

@@ -238,7 +238,7 @@ def test_a_row_fits_and_always_says_how_long_it_takes(width: int) -> None:
     (request,) = state.ordered()
     for line in (request_row.header(layout), request_row.row(request, state, START, layout)):
         assert cell_len(plain(line)) <= width
-    assert [column.title for column, _width in layout][-2 if width > 90 else -1] == "time"
+    assert [column.title for column, _width in layout][-2 if width > 72 else -1] == "time"
 
 
 @pytest.mark.parametrize(

@@ -169,8 +169,8 @@ def test_rows_fill_the_width_and_stand_under_their_titles(width: int) -> None:
 
 def test_more_room_shows_more_columns() -> None:
     narrow, wide = ([column.title for column, _width in request_row.shown(width)] for width in (77, 180))
-    assert narrow == ["", "agent", "model", "key", "", "first", "in", "out", "time"]
-    assert set(wide) == {*narrow, "state", "about", "tok/s", "cost", "age"}
+    assert narrow == ["", "state", "agent", "model", "key", "", "out", "time", "age"]
+    assert set(wide) == {*narrow, "first", "in", "about", "tok/s", "cost"}
 
 
 def shown_keys(state: MonitorState, seconds: float, width: int, room: int = 20) -> list[str]:
@@ -210,8 +210,12 @@ def test_keys_in_trouble_are_seen_where_there_is_little_room() -> None:
 def test_keys_in_trouble_come_first_where_lines_for_providers_take_the_room() -> None:
     state = after(*keys(), KeyChanged("openai", "sk-p...91bc", KeyState.TEMPORARY, "overloaded", START))
     assert shown_keys(state, 0, 40, room=6)[0] == "anthropic"
-    first = [line[2:13] for line in shown_keys(state, 0, 40, room=5) if line[0] in "◐✗●"][:3]
-    assert first == ["sk-a...7de0", "sk-p...91bc", "sk-a...55aa"]
+    assert [line[2:26].rstrip() for line in shown_keys(state, 0, 44, room=5)] == [
+        "sk-a...7de0 anthropic",
+        "sk-p...91bc openai",
+        "sk-a...55aa anthropic",
+        "sk-p...3f2a openai",
+    ]
 
 
 def test_a_title_gives_up_words_of_the_name_before_how_it_goes() -> None:

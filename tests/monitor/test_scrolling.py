@@ -38,14 +38,14 @@ def test_the_story_does_not_jump_when_scrolled_up(size: tuple[int, int]) -> None
         await stage.paint(pilot)
         await pilot.press("tab", "k", "up", "pageup")
         story = stage.app.live.story
-        top = story.render_line(0).text
+        top = story.render_line(1).text
         assert "line" in top
         assert "↓ more" in await stage.paint(pilot)
-        # Text comes below, and the attempts above grow by a line.
+        # Text comes below, and so do facts.
         stage.tell(*long_answer("e", 100, 150), AttemptFailed("e", 2, "sk-p...91bc", 529, FailureReason.OVERLOADED))
         stage.tell(ended("e"))
         await stage.paint(pilot)
-        assert story.render_line(0).text == top
+        assert story.render_line(1).text == top
         await pilot.press("G")
         assert story.at_bottom
         await pilot.press("g")

@@ -24,7 +24,7 @@ from monitor.lines import search
 from monitor.lines.session_story import StoryReader, outline, plain, request_of
 from monitor.lines.span import Span
 from monitor.state import sessions
-from monitor.state.sessions import Panes, SessionAgent
+from monitor.state.sessions import LINGERS_S, Panes, SessionAgent
 from monitor.state.state import MonitorState
 from tests.support.folds import after, tell
 from tests.support.play import START, ended, spent, started, story
@@ -160,6 +160,9 @@ def test_a_copy_is_harmless_and_whole() -> None:
     assert "x" * 9_000 + "␛]52;c;x␇\n[b]y\n" in text
 
 
+LONG_AFTER = START + timedelta(minutes=5)
+
+
 def lying(*sessions_: tuple[str, bool]) -> list[SessionAgent]:
     """Agents by name, live or not, the later ones the newer."""
     made = []
@@ -173,32 +176,52 @@ def lying(*sessions_: tuple[str, bool]) -> list[SessionAgent]:
 
 def test_the_desk_opens_what_runs_and_keeps_it() -> None:
     panes = Panes()
-    panes.settle(lying(("a", False), ("b", True), ("c", False)), 1)
+    panes.settle(lying(("a", False), ("b", True), ("c", False)), 1, START)
     assert panes.open == ["b"]
-    panes.settle(lying(("a", False), ("b", True), ("c", False), ("d", True)), 1)
+    panes.settle(lying(("a", False), ("b", True), ("c", False), ("d", True)), 1, LONG_AFTER)
     assert panes.open == ["b"]  # it runs still
-    panes.settle(lying(("a", False), ("b", False), ("c", False), ("d", True)), 1)
-    assert panes.open == ["d"]
-    panes.settle(lying(("a", False), ("b", False), ("c", False), ("d", True)), 3)
-    assert panes.open == ["d", "c", "b"]
+
+
+def test_following_takes_no_text_away() -> None:
+    panes = Panes()
+    panes.settle(lying(("b", True), ("c", True)), 2, START)
+    assert panes.open == ["c", "b"]
+    over = lying(("b", False), ("c", False), ("d", True), ("e", True))
+    panes.settle(over, 2, START + timedelta(seconds=LINGERS_S - 1))
+    assert panes.open == ["c", "b"]  # the end of what was said can be read
+    panes.settle(over, 2, LONG_AFTER)
+    assert panes.open == ["c", "e"]  # a person is in the first
+    panes.go_on(over)
+    assert panes.open == ["d", "e"]
+    panes.follow = False
+    panes.settle(lying(("d", False), ("e", False), ("f", True)), 2, LONG_AFTER)
+    assert panes.open == ["d", "e"]
+
+
+def test_in_the_grid_agents_keep_their_places() -> None:
+    panes = Panes()
+    panes.settle(lying(("a", False), ("b", True), ("c", True)), 4, START, only_running=True)
+    assert panes.open == ["c", "b"]
+    panes.settle(lying(("a", False), ("b", True), ("c", False), ("d", True)), 4, LONG_AFTER, only_running=True)
+    assert panes.open == ["c", "b", "d"]
 
 
 def test_a_choice_by_hand_stays() -> None:
     panes = Panes()
     all_of_them = lying(("a", False), ("b", True), ("c", True))
-    panes.settle(all_of_them, 1)
+    panes.settle(all_of_them, 1, START)
     panes.move(all_of_them, -2)
     assert (panes.open, panes.follow) == (["a"], False)
-    panes.settle(all_of_them, 1)
+    panes.settle(all_of_them, 1, START)
     assert panes.open == ["a"]
     panes.move(all_of_them, -1)
     assert panes.open == ["a"]
-    panes.settle(all_of_them, 2)
+    panes.settle(all_of_them, 2, START)
     panes.move(all_of_them, 1)
     assert panes.open == ["b", "c"]  # passing by what is open elsewhere
     panes.choose("c")
     assert panes.at == 1
-    panes.settle(all_of_them, 1)
+    panes.settle(all_of_them, 1, START)
     assert (panes.open, panes.at) == (["c"], 0)  # what was being read
 
 
@@ -213,7 +236,7 @@ def test_whatever_is_done_each_pane_holds_another_session(
     for act, number in [*acts, ("settle", 2)]:
         match act:
             case "settle":
-                panes.settle(all_of_them, abs(number) or 1)
+                panes.settle(all_of_them, abs(number) or 1, START)
             case "move":
                 panes.move(all_of_them, number)
             case "choose":

@@ -57,13 +57,19 @@ def test_a_wait_is_told_in_seconds_since_no_event_knows_the_persons_zone() -> No
     assert trace.entries[0].text == "every key cools, the next for 31 s"
 
 
+def test_a_silence_says_who_is_silent_and_its_end_for_how_long() -> None:
+    trace = Trace()
+    trace.note(InterceptionSilent("a", SilenceKind.NO_BYTES, START), START + timedelta(seconds=10))
+    trace.note(InterceptionHeard("a", SilenceKind.NO_BYTES, START), START + timedelta(seconds=41.2))
+    assert [entry.text for entry in trace.entries] == ["no bytes", "no bytes for 41 s"]
+
+
 def test_a_row_says_what_a_tool_answered_what_is_new_in_the_conversation_and_who_was_silent() -> None:
     told = {
         ToolResultBrought("a", "call_1", 12_345, False, "3 passed"): "12,345 B 3 passed",
         ToolResultBrought("a", "call_1", 9, True, "not found"): "failed, 9 B not found",
         ContextChanged("a", 24, 3, 0, False, True): "+3 -0, 24 messages, tools changed",
         InterceptionSilent("a", SilenceKind.PINGS_ONLY, START): "pings only",
-        InterceptionHeard("a", SilenceKind.NO_BYTES, START): "no bytes",
         KeyMoved("a", "s", None, "sk-1", "sk-2", MoveCause.RATE_LIMITED): "sk-1 → sk-2, rate limited",
     }
     trace = Trace()
@@ -253,6 +259,7 @@ SAID = {"messages": [{"role": "user", "content": "it's \x1b[1m"}]}
 def test_a_curl_command_asks_the_same_without_a_secret(api: str, asked: dict[str, object] | None) -> None:
     events = [started("a", api=api, path="/p/v1/x?key=sk-secret;\x1b]0;x"), PromptRecorded("a", "r", "it's \x1b[1m")]
     command = export.curl(live(*events).picture.interceptions["a"], HELLO.url)
+    assert export.has_curl(live(*events).picture.interceptions["a"])
     assert "\x1b" not in command
     words = shlex.split(command)
     assert words[:6] == ["curl", "-sS", "-N", "-X", "POST", "http://127.0.0.1:8484/p/v1/x"]
@@ -277,6 +284,7 @@ def test_what_is_not_known_is_not_asked_by_curl(events: list[Event], why: str) -
     with pytest.raises(export.NotKnown) as refusal:
         export.curl(live(*events).picture.interceptions["a"], HELLO.url)
     assert str(refusal.value) == why
+    assert not export.has_curl(live(*events).picture.interceptions["a"])
 
 
 def test_a_request_that_says_all_in_its_path_can_be_asked_again() -> None:
@@ -285,6 +293,7 @@ def test_a_request_that_says_all_in_its_path_can_be_asked_again() -> None:
         command = export.curl(live(request).picture.interceptions["a"], HELLO.url)
         assert command.startswith(f"curl -sS {words} http://127.0.0.1:8484/openai/v1/models ")
         assert "-d" not in shlex.split(command)
+        assert export.has_curl(live(request).picture.interceptions["a"])
 
 
 def test_the_end_of_a_failure_is_told_in_its_colour() -> None:

@@ -116,6 +116,18 @@ def test_what_a_broken_or_compacted_turn_said_is_not_taken_to_have_come() -> Non
     assert "its prompt" in text
 
 
+def test_a_patch_keeps_its_own_signs() -> None:
+    patch = "*** Begin Patch\n*** Update File: a.py\n@@\n-    if issued:\n+    if due:\n*** End Patch"
+    text = told(
+        started("a"), ToolCalled("a", "r", "c1", "apply_patch", {"input": patch}),
+        AnswerDelta("a", "so:\n```diff\n-one\n+two\n```\ndone"), ended("a"), started("b"), context("b", added=2),
+    )  # fmt: skip
+    assert "\n-    if issued:\n+    if due:" in text
+    assert "\n+so:\n+```diff\n-one\n+two\n+```\n+done" in text
+    assert "+-" not in text
+    assert "++" not in text
+
+
 def test_titles_and_summaries_are_passed_over() -> None:
     requests = after(*FIRST, started("t", request_class="title"), ended("t"), started("b")).roster.agents[0].requests
     turns = pair(requests, 2, earlier=10)

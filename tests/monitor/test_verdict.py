@@ -40,14 +40,14 @@ def test_a_silence_is_amber_then_red_then_about_to_end(seconds: int, whole: str,
     request = state.picture.interceptions["a"]
     stands = verdict(request, START + at(seconds))
     assert (stands.whole, stands.short, stands.tone) == (whole, short, tone)
-    assert mark(request, START + at(seconds)) == ("◐", tone)
+    assert mark(request, START + at(seconds)) == ("◇", tone)
 
 
 @pytest.mark.parametrize("kind", SilenceKind)
 @pytest.mark.parametrize("seconds", [10, 99, 3_599, 86_399])
 def test_every_kind_has_a_word_that_fits_its_column(kind: SilenceKind, seconds: int) -> None:
     state = after(started("a"), InterceptionSilent("a", kind, START))
-    assert cell_len(verdict(state.picture.interceptions["a"], START + at(seconds)).short) <= 10
+    assert cell_len(verdict(state.picture.interceptions["a"], START + at(seconds)).short) <= 11
 
 
 def test_what_goes_on_is_called_by_its_phase() -> None:
@@ -90,7 +90,7 @@ def test_a_silent_request_is_seen_from_every_view(size: tuple[int, int]) -> None
         stage.clock.forward(12)
         stage.tell(InterceptionSilent("a", SilenceKind.NO_BYTES, stage.clock.now - at(12)))
         screen = await stage.paint(pilot)
-        assert "◐ socket silent 12s" in screen
+        assert "◇ socket silent 12s" in screen
         for key in "2345":
             assert "1 quiet" in await press(stage, pilot, key)
         stage.tell(InterceptionHeard("a", SilenceKind.NO_BYTES, stage.clock.now))

@@ -68,9 +68,16 @@ def test_who_comes_in_mid_stream_is_not_told_that_nothing_came() -> None:
 def test_a_silence_takes_the_place_of_the_phase() -> None:
     state = working()
     state.picture.apply(InterceptionSilent("b", SilenceKind.PINGS_ONLY, START), START)
-    assert shown(state, 92, 120).startswith("◐ pings only 1m32s · ~0 tok/s")
-    assert shown(state, 92, 120).endswith("last byte 1m")
-    assert shown(state, 92, 60).startswith("◐ pings 1m  ~0t/s")
+    assert shown(state, 92, 120).startswith("◇ pings only 1m32s · ~0 tok/s")
+    assert shown(state, 92, 60).startswith("◇ pings 1m  ~0t/s")
+    for width in (80, 120):  # once is enough
+        assert "last byte" not in shown(state, 92, width)
+        assert shown(state, 92, width).count("1m") == 1
+
+
+def test_a_context_that_is_hardly_used_has_an_empty_gauge() -> None:
+    state = after(started("a"), used("a", cached=0, window=1_000_000), ended("a"))
+    assert "ctx ──────── 3k/1.0M" in shown(state, 20, 140)
 
 
 def test_what_is_over_says_since_when() -> None:
