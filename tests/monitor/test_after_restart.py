@@ -186,3 +186,16 @@ def test_a_search_of_a_record_that_is_off_says_so() -> None:
         assert "⏎ searches the record" in screen
 
     play(WIDE, act)
+
+
+def test_a_search_in_a_story_says_where_else_it_may_stand() -> None:
+    async def act(stage: Stage, pilot: Pilot[None]) -> None:
+        stage.deliver(NEXT, Snapshot.of(Picture(), 0, START))
+        one_turn(stage)
+        await press(stage, pilot, "2")
+        await press(stage, pilot, "slash", *"well", "enter")
+        assert "/ in Live searches the record" not in await stage.paint(pilot)
+        await press(stage, pilot, "slash", *"zebra", "enter")
+        await stage.until(pilot, "not in what is loaded here: / in Live searches the record")
+
+    play(WIDE, act)
