@@ -37,6 +37,8 @@ Depth = Literal["thoughts", "folded", "all"]
 DEPTHS: dict[Depth, list[str]] = {"thoughts": ["without tools"], "folded": [], "all": ["all of the tools"]}
 """How much is shown of a story, in the order of the key that changes it, with what the title adds."""
 
+NOT_HERE = "not in what is loaded here: / in Live searches the record, u loads older turns"
+
 TREE = 140
 """Columns from which on the tree of agents stands beside them by itself."""
 
@@ -402,6 +404,8 @@ class ReasoningScreen(View):
         wanted = self.number.field.value.strip()
         if self._asks_for_turn and message.kept and wanted.isdecimal() and self.agent is not None:
             self._go_to_number(self.agent, int(wanted[:9]))
+        elif not self._asks_for_turn and message.kept and self._query.strip() and not self.pane.has_matches:
+            self.post_message(self.Unable(NOT_HERE))
         self._asks_for_turn = False
         self.pane.focus()
         self.redraw()

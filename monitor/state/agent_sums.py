@@ -13,7 +13,7 @@ from attrs import Factory, define
 from bridge.events.entries import Interception, Totals
 from monitor.state.breakdown import add
 
-SESSIONS, AGENTS = 500, 200
+SESSIONS, AGENTS = 300, 60
 """Sessions whose sums are kept, and agents told apart in each: those of them that come later are counted as one."""
 
 THE_REST = "\x1f"

@@ -153,10 +153,14 @@ def words(query: str, places: Collection[str] = PLACES) -> list[Word]:
     return parsed
 
 
+SEARCHED = 300
+"""Characters that the record is searched for: a line to the bridge is bounded."""
+
+
 def text_of(query: str) -> str:
     """What the record can be searched for: the words that may stand anywhere, as they follow each other. Empty where
     there are none."""
-    return " ".join(word.text for word in words(query) if len(word.places) > 1 and not word.negated)
+    return " ".join(word.text for word in words(query) if len(word.places) > 1 and not word.negated)[:SEARCHED]
 
 
 @define
@@ -241,9 +245,9 @@ class Listing:
         past = _before(state)
         self.in_past = len(past)
         past = self.filter.keep(past, now)
+        self.before_today = sum(_is_of_today(request, now) for request in past) if self.of_today else 0
         self._add_found(state, past, now)
         self.before = len(past)
-        self.before_today = sum(_is_of_today(request, now) for request in past) if self.of_today else 0
         self.rows += past
         self.selection.settle(self.rows, newest)
 

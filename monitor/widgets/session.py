@@ -78,6 +78,11 @@ class SessionView(StoryView):
             self._unfolded |= folded
             self.lay_out_afresh()
 
+    @property
+    def has_matches(self) -> bool:
+        """Whether what is looked for stands in the story."""
+        return bool(self._places())
+
     def matches(self) -> str:
         """How many lines match, for the title."""
         places = self._places()

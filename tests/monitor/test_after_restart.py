@@ -160,6 +160,20 @@ def test_a_search_reaches_the_record() -> None:
     play(WIDE, act)
 
 
+def test_what_the_record_finds_is_counted_beside_what_is_here_and_not_in_it() -> None:
+    async def act(stage: Stage, pilot: Pilot[None]) -> None:
+        stage.days = [told(recorded(*range(1, 4)))]
+        stage.history = told(recorded(3))
+        stage.deliver(NEXT, Snapshot.of(Picture(), 0, START))
+        one_turn(stage)
+        await stage.until(pilot, "Requests  2 of 4 today · rest in the record")
+        stage.history = told(recorded(1, 2))
+        await press(stage, pilot, "slash", *"ask", "enter")
+        await stage.until(pilot, "Requests  1 of 2 · 2 more in the record")
+
+    play(WIDE, act)
+
+
 def test_a_search_of_a_record_that_is_off_says_so() -> None:
     async def act(stage: Stage, pilot: Pilot[None]) -> None:
         stage.deliver(NEXT, Snapshot.of(Picture(), 0, START))
@@ -170,5 +184,18 @@ def test_a_search_of_a_record_that_is_off_says_so() -> None:
         screen = await stage.until(pilot, "the record was not searched: recording is off")
         assert stage.commands[-1].text == "zebra"
         assert "⏎ searches the record" in screen
+
+    play(WIDE, act)
+
+
+def test_a_search_in_a_story_says_where_else_it_may_stand() -> None:
+    async def act(stage: Stage, pilot: Pilot[None]) -> None:
+        stage.deliver(NEXT, Snapshot.of(Picture(), 0, START))
+        one_turn(stage)
+        await press(stage, pilot, "2")
+        await press(stage, pilot, "slash", *"well", "enter")
+        assert "/ in Live searches the record" not in await stage.paint(pilot)
+        await press(stage, pilot, "slash", *"zebra", "enter")
+        await stage.until(pilot, "not in what is loaded here: / in Live searches the record")
 
     play(WIDE, act)

@@ -249,6 +249,7 @@ def test_a_row_fits_and_always_says_how_long_it_takes(width: int) -> None:
         ("!done Step", "step"),
         ("client:codex !x", ""),
         ("", ""),
+        ("x" * 5_000, "x" * 300),
     ],
 )
 def test_the_record_is_searched_for_words_that_may_stand_anywhere(query: str, text: str) -> None:
