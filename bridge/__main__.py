@@ -3,13 +3,14 @@
 import sys
 from typing import NoReturn
 
-from bridge.process import garbage, signals
+from bridge.process import garbage, signals, standard_streams
 
 
 def main() -> NoReturn:
     """Runs the command line."""
     try:
         signals.hold()
+        standard_streams.complete()
         garbage.spare_loading()
         from bridge.cli.main import main as run
     except KeyboardInterrupt:

@@ -6,7 +6,6 @@ Errors have the shape of the API of the provider that the path names, OpenAI's w
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from contextlib import nullcontext
 from types import MappingProxyType
 from typing import Any
 from urllib.parse import parse_qs
@@ -29,7 +28,7 @@ from bridge.interception.caller import Caller, Unauthorized, identify
 from bridge.interception.interception import FAILED_MESSAGE, Interceptor, Services
 from bridge.interception.lifecycle import Cancellation, CancelReason
 from bridge.interception.routing import Route, find_route, split
-from bridge.observe.logs import logger, redactor
+from bridge.observe.logs import Redactor, logger, masking, redactor
 from bridge.providers.provider import Provider
 from bridge.tools.toolset import Toolsets
 
@@ -37,6 +36,8 @@ log = logger("app")
 
 CUT_OFF_S = 2.0
 """How long a cancelled request may take to end; a client that takes nothing must not hold up a stop."""
+
+FAILED_INSIDE = "a request failed inside the bridge"
 
 Page = Callable[[], Awaitable[tuple[bytes, bytes]]]
 """Makes a page of the bridge's own: content type and body."""
@@ -68,8 +69,8 @@ class App:
         self._idle.set()
         self._running = 0
         self._stopping = False
-        self.on_request: Callable[[Exchange], None] | None = None
-        """Told of each request that is to be served, before anything is known of it."""
+        self.on_request: Callable[[Exchange, Redactor], None] | None = None
+        """Told of each request that is to be served, before anything is known of it but what masks its secrets."""
         self.live: dict[str, Cancellation] = {}
         """How to stop the interceptions under way, by id."""
 
@@ -96,9 +97,8 @@ class App:
         try:
             await self._serve(exchange)
         except* Exception:  # a boundary: a bug costs its own request alone, and says nothing of what it saw
-            log.exception("a request failed inside the bridge", interception=exchange.id)
-            if not exchange.started:
-                await self._refuse(exchange, Refused(ErrorKind.INTERNAL, FAILED_MESSAGE))
+            log.exception(FAILED_INSIDE, interception=exchange.id)
+            await self._refuse_if_silent(exchange)
         finally:
             self._running -= 1
             if not self._running:
@@ -116,6 +116,10 @@ class App:
             cancellation.cancel(CancelReason.STOPPING)
         with trio.move_on_after(CUT_OFF_S):
             await self._idle.wait()
+
+    async def _refuse_if_silent(self, exchange: Exchange) -> None:
+        if not exchange.started:
+            await self._refuse(exchange, Refused(ErrorKind.INTERNAL, FAILED_MESSAGE))
 
     async def _serve(self, exchange: Exchange) -> None:
         try:
@@ -148,6 +152,7 @@ class App:
             raise Unauthorized
         named = parse_qs(exchange.query.decode("latin-1"), errors="replace").get("session", [""])[0]
         session, usage = named or session_of(exchange.header, RequestFacts()), self._own_usage
+        session = session and caller.secrets.redact(session)  # as its requests were told
 
         async def page() -> tuple[bytes, bytes]:
             return b"application/json", orjson.dumps(await usage(session))
@@ -161,12 +166,19 @@ class App:
 
     async def _intercept(self, exchange: Exchange, route: Route, caller: Caller) -> None:
         if self.on_request is not None:
-            self.on_request(exchange)
+            self.on_request(exchange, caller.secrets)
         interceptor = Interceptor(exchange, route, caller, self._services)
         self.live[exchange.id] = interceptor.cancellation
         try:
-            with redactor.knowing(caller.secrets) if caller.secrets else nullcontext():
+            if caller.secrets is redactor:
                 await interceptor.run()
+            else:
+                with masking(caller.secrets):
+                    try:
+                        await interceptor.run()
+                    except* Exception:  # the same boundary, while the caller's own key is known
+                        log.exception(FAILED_INSIDE, interception=exchange.id)
+                        await self._refuse_if_silent(exchange)
         finally:
             del self.live[exchange.id]
 

@@ -1,7 +1,7 @@
 """Every budget in one place: nothing that a client, a provider, a subscriber or a web page sends goes beyond these.
 
-What a person may want to change is a setting (`max_request_bytes`, timeouts); these are not. `clearspan check` shows
-them, `/metrics` shows how much of the shared ones is in use. Sizes are bytes, times are seconds.
+What a person may want to change is a setting (`max_request_bytes`, timeouts); these are not. `clearspan check
+--limits` shows them, `/metrics` shows how much of the shared ones is in use. Sizes are bytes, times are seconds.
 """
 
 from __future__ import annotations
@@ -196,6 +196,8 @@ class Limits:
     """What they hold."""
     batch_statements: int = 1_000
     """Events that one transaction writes."""
+    remembered_begins: int = 4_096
+    """Interceptions under way that a file begins with where it is put, or made, in the place of another."""
     spill_bytes: int = 64 * MIB
     """What a stop leaves in a file beside a database that can't be written."""
     prune_interceptions: int = 500

@@ -52,7 +52,8 @@ from monitor.sources.bridge_socket import Source
 from monitor.sources.day_reader import DayReader
 from monitor.sources.lessons import Lessons
 from monitor.state.alerts import Alerts
-from monitor.state.past import BEFORE, MOST, TURNS
+from monitor.state.counted import earlier_turns
+from monitor.state.past import A_SEARCH, BEFORE, FOUND, MOST, TURNS
 from monitor.state.request_list import Listing
 from monitor.state.sessions import SessionAgent
 from monitor.state.state import Incoming, MonitorState
@@ -294,29 +295,61 @@ class MonitorApp(App[None]):
         self.request.open(message.request)
         self.action_view("request")
 
+    @on(LiveScreen.SearchRecord)
+    def _search_record(self, message: LiveScreen.SearchRecord) -> None:
+        self.run_worker(self._find_in_record(message.text), name="search")  # a late answer must find who asked for it
+
+    async def _find_in_record(self, text: str) -> None:
+        """Lists the last requests in which a text stands, also those that the bridge knows no more."""
+        self.state.past.wanted = text
+        reply = await self._ask_the_record(A_SEARCH, Command(0, "history", text=text, limit=FOUND))
+        self.paint()
+        if not reply.ok:
+            self.state.past.wanted = None
+            self.show_message(f"the record was not searched: {reply.error}", "muted")
+
     @on(ReasoningScreen.Older)
     def _load_older(self, message: ReasoningScreen.Older) -> None:
-        self.run_worker(self._ask_for_older(message.agent), name="history", group="history", exclusive=True)
+        loading = self._ask_for_older(message.agent, message.number)
+        self.run_worker(loading, name="history", group="history", exclusive=True)
 
-    async def _ask_for_older(self, agent: SessionAgent) -> None:
-        """Asks the record for the turns before the first that is known of a session."""
+    async def _ask_for_older(self, agent: SessionAgent, number: int | None) -> None:
+        """Asks the record for the turns before the first that is known of a session, until that `number` is among
+        them."""
+        past, known = self.state.past, len(self.state.past.turns)
+        while (why_not := self._why_none_older(agent)) is None:
+            session = self.state.roster.session(agent.last.id)
+            assert session is not None  # noqa: S101  else there is a reason
+            command = Command(0, "history", before=session.requests[0].id, session=session.session_id, limit=TURNS)
+            reply = await self._ask_the_record(session.id, command)
+            if not reply.ok:
+                self.show_message(f"could not load: {reply.error}", "bad")
+                return
+            if number is None or self._reaches(agent, number):
+                break
+        loaded = len(past.turns) - known
+        if loaded or why_not is None:
+            self.show_message(f"{fmt.plural(loaded, 'older turn')} loaded", "good")
+            self.paint()
+        if number is not None and not self.reasoning.go_to_loaded(agent, number):
+            self.show_message(f"turn {number} can't be loaded: {why_not}", "muted")
+        elif why_not is not None and number is None:
+            self.show_message(why_not, "muted")
+
+    def _reaches(self, agent: SessionAgent, number: int) -> bool:
+        now = self.state.roster.agent(agent.last.id)
+        return now is None or earlier_turns(self.state, now) < number
+
+    def _why_none_older(self, agent: SessionAgent) -> str | None:
+        """Why no older turns of that agent's session can be asked for; None where they can."""
         past, session = self.state.past, self.state.roster.session(agent.last.id)
         if session is None or session.session_id is None:
-            self.show_message("its requests say no session, so the record can't tell which are its own", "muted")
-        elif session.id in past.whole:
-            self.show_message("the record holds nothing older of this session", "muted")
-        elif past.full:
-            self.show_message(f"no more than {MOST} older turns are kept; the rest is in the record", "muted")
-        else:
-            known = len(past.turns)
-            first = session.requests[0].id
-            command = Command(0, "history", before=first, session=session.session_id, limit=TURNS)
-            reply = await self._ask_the_record(session.id, command)
-            if reply.ok:
-                self.show_message(f"{fmt.plural(len(past.turns) - known, 'older turn')} loaded", "good")
-                self.paint()
-            else:
-                self.show_message(f"could not load: {reply.error}", "bad")
+            return "its requests say no session, so the record can't tell which are its own"
+        if session.id in past.whole:
+            return "the record holds nothing older of this session"
+        if past.full:
+            return f"no more than {MOST} older turns are kept; the rest is in the record"
+        return None
 
     @on(RequestScreen.Read)
     def _read_session(self, message: RequestScreen.Read) -> None:

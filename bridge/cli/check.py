@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import attrs
 import orjson
 
-from bridge.cli.paper import Paper, PrintedColumn, table
+from bridge.cli.paper import SAID_INDENT, Paper, PrintedColumn, folded, table
 from bridge.config.load import Loaded
 from bridge.config.rules import open_to_all
+from bridge.config.secret_arguments import arguments
 from bridge.config.settings import Seconds, Size, format_duration, format_size
 from bridge.keys.secret import Secret, hint
 from bridge.limits import KIB, LIMITS, MIB, Limits
 
 HIDDEN_SETTING = re.compile(r"\.(extra_)?headers\.|^mcp\.servers\..*\.env\.")
 """Whoever adds a header or a variable may well add a credential."""
+TOOL_COMMAND = re.compile(r"^mcp\.servers\..*\.command$")
 TOOL_URL = re.compile(r"^mcp\.servers\..*\.url$")
 
 
@@ -35,6 +37,11 @@ def settings_table(loaded: Loaded, on: Paper, *, changed: bool = False) -> Itera
     if changed:
         rows = [row for row in rows if row[2] != NOT_SAID]
     yield from table(SETTINGS, rows, on) if rows else ["every setting is its default"]
+    for line in _remarks(loaded):
+        yield from folded(line, on.width, SAID_INDENT, whole_words=True)
+
+
+def _remarks(loaded: Loaded) -> Iterator[str]:
     for name, provider in loaded.settings.providers.items():
         if not provider.keys:
             yield f"providers.{name} has no keys: only requests that bring their own are served"
@@ -83,11 +90,23 @@ def _shown(name: str, value: Any) -> str:
         case str() if TOOL_URL.search(name) and "?" in value:
             return _shown("", value.partition("?")[0] + "?...")  # a query may hold a key
         case tuple():
-            return "[" + ", ".join(_shown(name, item) for item in value) + "]"
+            return _command(value) if TOOL_COMMAND.search(name) else _list(name, value)
         case Path() | None:
             return "off" if value is None else str(value)
         case _:
             return orjson.dumps(value).decode()
+
+
+def _list(name: str, items: Sequence[Any]) -> str:
+    return "[" + ", ".join(_shown(name, item) for item in items) + "]"
+
+
+def _command(command: tuple[str, ...]) -> str:
+    """A program with its arguments, less the secrets in them, and how many these are."""
+    parts = list(arguments(command))
+    hidden = sum(part.secret is not None for part in parts)
+    shown = _list("", [part.shown for part in parts])
+    return f"{shown} ({hidden} hidden)" if hidden else shown
 
 
 def _source(name: str, loaded: Loaded) -> str:

@@ -51,12 +51,13 @@ def demo(  # noqa: PLR0913  # what the command's options say
     keep: bool = False,
     step: bool = False,
     explicit: Mapping[str, Any] = MappingProxyType({}),
+    config: Path | None = None,
 ) -> int:
     """Bridge, simulated provider, scripted agents and a view of them, beside the user's own bridge if there is one.
 
     Its record goes with it, so that no made-up request is ever counted with real ones; `keep` writes it all the same.
     `step` plays the walkthrough's chapters in the place of agents. `explicit` says where it is to listen: else on a
-    free port, with a socket of its own.
+    free port, with a socket of its own. `config` is the file that the settings are from, if there is one.
     """
     headless = headless or not has_terminal()
     if headless:
@@ -64,10 +65,10 @@ def demo(  # noqa: PLR0913  # what the command's options say
     else:
         log_to_file(settings)
     if step:
-        return until_it_ends(partial(teach, settings, explicit, keep=keep))
+        return until_it_ends(partial(teach, settings, explicit, keep=keep, config=config))
     pace = speed * ONCE_SPEED if once else speed
     rounds = 1 if once else None
-    view = print_events if headless else show_monitor
+    view = print_events if headless else partial(show_monitor, config=config)
     return until_it_ends(
         partial(_demo, settings, view, rounds=rounds, seed=seed, speed=pace, keep=keep, explicit=explicit)
     )
@@ -92,13 +93,16 @@ async def _demo(  # what the command's options say
             server = evolve(settings.server, **(own | dict(explicit)))
             record = settings.record if keep else evolve(settings.record, path=Path(place) / "clearspan.db")
             ours = evolve(settings, server=server, record=record, providers={OPENAI.name: provider})
+            show = view
+            if isinstance(view, partial) and record.path is not None:
+                show = partial(view, data_dir=record.path.parent)
             done = ""
 
             async def play(bridge: Bridge) -> None:
                 nonlocal done
                 async with trio.open_nursery() as nursery:
                     nursery.start_soon(end_on_hangup, nursery)
-                    nursery.start_soon(_show_then_stop, view, bridge, nursery)
+                    nursery.start_soon(_show_then_stop, show, bridge, nursery)
                     await run_agents(
                         f"{bridge.url}/{OPENAI.name}{OPENAI.base_path}", rounds=rounds, speed=speed, seed=seed
                     )

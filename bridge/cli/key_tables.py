@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import math
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
-from bridge.cli.paper import Colour, Paper, PrintedCell, PrintedColumn, table
+from bridge.cli.paper import Colour, Paper, PrintedCell, PrintedColumn, folded, table
 from bridge.events.describe import pool_health_in_words, pool_prospects
 from bridge.events.entries import Resident
 from bridge.events.key_health import Health, PoolHealth, by_provider, health, ready_at
+from bridge.events.times import clock
 from bridge.events.values import KeyRunway, KeyState
 from bridge.events.vocabulary import CircuitChanged, KeyChanged
 from bridge.events.wire import Snapshot, as_json, unstructure
@@ -21,16 +23,16 @@ HOMES = 3
 SESSION_CHARACTERS = 8
 
 COLUMNS = (
-    PrintedColumn("PROVIDER", least=8),
+    PrintedColumn("PROVIDER", least=12),
     PrintedColumn("KEY"),
     PrintedColumn("STATE"),
-    PrintedColumn("REASON", goes=1, least=8),
+    PrintedColumn("REASON", goes=1),
     PrintedColumn("COOLDOWN", right=True),
-    PrintedColumn("SOURCE", goes=6),
-    PrintedColumn("REQUESTS LEFT", right=True, goes=4),
-    PrintedColumn("TOKENS LEFT", right=True, goes=5),
-    PrintedColumn("RUNWAY", goes=2),
-    PrintedColumn("SESSIONS", goes=3, least=8),
+    PrintedColumn("SOURCE", goes=3),
+    PrintedColumn("REQS LEFT", right=True, goes=2),
+    PrintedColumn("TOKENS LEFT", right=True, goes=6),
+    PrintedColumn("RUNWAY", goes=4),
+    PrintedColumn("SESSIONS", goes=5, least=12),
 )
 
 COLOURS: dict[Health, Colour] = {
@@ -42,9 +44,28 @@ COLOURS: dict[Health, Colour] = {
 }
 
 
-def key_table(found: Snapshot, on: Paper, now: datetime) -> Iterator[str]:
-    """Every key with its health, how long it lasts, and who is served with it."""
-    return table(COLUMNS, (_key_row(key, found, now) for key in found.keys), on)
+def key_table(found: Snapshot, on: Paper, now: datetime, keys: Sequence[KeyChanged] | None = None) -> Iterator[str]:
+    """Keys with their health, how long they last, and who is served with them: all, provider by provider, or these."""
+    shown = _in_order(found) if keys is None else keys
+    named = _session_names(found)
+    return table(COLUMNS, (_key_row(key, found, named, now) for key in shown), on)
+
+
+NamesById = Callable[[str], str | None]
+"""What the session of an id is called, where that is known."""
+
+
+def _session_names(found: Snapshot) -> NamesById:
+    from bridge.events.callers import Callers  # noqa: PLC0415  # takes its time to load, and often no bridge answers
+
+    callers = Callers()
+    callers.begin(found.interceptions)
+    return callers.name_of
+
+
+def _in_order(found: Snapshot) -> list[KeyChanged]:
+    """The keys in the order of the providers' lines."""
+    return [key for keys in by_provider(found.keys).values() for key in keys]
 
 
 def pool_lines(found: Snapshot, now: datetime) -> Iterator[str]:
@@ -53,28 +74,47 @@ def pool_lines(found: Snapshot, now: datetime) -> Iterator[str]:
     for provider, keys in by_provider(found.keys).items():
         parts = [f"{provider} {pool_health_in_words(PoolHealth.of(keys, now), now)}"]
         if provider in told:
-            parts += pool_prospects(told[provider])
+            parts += pool_prospects(told[provider], now)
         yield visible(" · ".join(parts))
 
 
-def _key_row(key: KeyChanged, found: Snapshot, now: datetime) -> tuple[PrintedCell, ...]:
+def _key_row(key: KeyChanged, found: Snapshot, named: NamesById, now: datetime) -> tuple[PrintedCell, ...]:
     left = [(gauge.remaining, gauge.limit) for gauge in (key.limits.requests, key.limits.tokens)]
     gauges = ["-" if remaining is None else f"{remaining}/{limit or '?'}" for remaining, limit in left]
-    state, ready = health(key, now), ready_at(key, now)
-    cooldown = "-" if ready is None else f"{max(0.0, (ready - now).total_seconds()):.1f} s"
-    use = (_runway_cell(runway_of(key, found)), _homes_cell(homes_at(key, found)))
-    rest = (key.reason or "-", cooldown, key.source or "-", *gauges, *use)
-    return (visible(key.provider), visible(key.key), (state, COLOURS[state]), *map(visible, rest))
+    state = health(key, now)
+    status = key.cause.status if key.cause and state is Health.DEAD else None
+    word = f"{state} {status}" if status else str(state)
+    use = (_runway_cell(key, runway_of(key, found), now), _homes_cell(homes_at(key, found), named))
+    rest = ((key.reason or "-").replace("_", " "), _cooldown_cell(key, now), key.source or "-", *gauges, *use)
+    return (visible(key.provider), visible(key.key), (word, COLOURS[state]), *map(visible, rest))
 
 
-def _runway_cell(runway: KeyRunway | None) -> str:
-    if runway is None:
+def _cooldown_cell(key: KeyChanged, now: datetime) -> str:
+    """The time until it serves again; of a dead key, until it is checked next."""
+    if key.state is KeyState.PERMANENT and key.retry_at is not None:
+        return f"check {_countdown(key.retry_at, now)}"
+    ready = ready_at(key, now)
+    return "-" if ready is None else _countdown(ready, now)
+
+
+def _countdown(until: datetime, now: datetime) -> str:
+    return clock(math.ceil((until - now).total_seconds()))
+
+
+def _runway_cell(key: KeyChanged, runway: KeyRunway | None, now: datetime) -> str:
+    """How long it lasts, where it serves at all. What was told is old after a while: an end that lies in the past did
+    not come, and whether it is out now its gauges say."""
+    state = health(key, now)
+    if state is Health.SPENT:
+        ready = ready_at(key, now)
+        return "out" if ready is None else f"out, back {_clock(ready)}"
+    if state is not Health.READY or runway is None:
         return "-"
     if runway.until is None:
         return "lasts"
+    if runway.confidence == "headers" or runway.until <= now:
+        return "-"
     back = f", back {_clock(runway.back_at)}" if runway.back_at else ""
-    if runway.confidence == "headers":
-        return f"out{back}"
     return f"~{_clock(runway.until)}{back}"
 
 
@@ -82,8 +122,13 @@ def _clock(at: datetime) -> str:
     return at.astimezone().strftime("%H:%M:%S")
 
 
-def _homes_cell(homes: Sequence[Resident]) -> str:
-    names = [home.session_id[:SESSION_CHARACTERS] + (f"/{home.agent_id}" if home.agent_id else "") for home in homes]
+def _homes_cell(homes: Sequence[Resident], named: NamesById) -> str:
+    """The sessions' names; of one whose requests are forgotten, the beginning of its id."""
+    names = [named(home.session_id) or home.session_id[:SESSION_CHARACTERS] for home in homes]
+    names = [
+        name + (f"/{home.agent_id[:SESSION_CHARACTERS]}" if home.agent_id else "")
+        for name, home in zip(names, homes, strict=True)
+    ]
     more = f" +{len(names) - HOMES}" if len(names) > HOMES else ""
     return ", ".join(names[-HOMES:]) + more if names else "-"
 
@@ -122,15 +167,40 @@ def circuit_table(circuits: Sequence[CircuitChanged], on: Paper) -> Iterator[str
     return table(head, (tuple(visible(cell) for cell in row) for row in rows), on)
 
 
+def _folded_pools(found: Snapshot, on: Paper, now: datetime) -> Iterator[str]:
+    for line in pool_lines(found, now):
+        yield from folded(line, on.width, 2)
+
+
 def key_lines(found: Snapshot, on: Paper, now: datetime) -> Iterator[str]:
     """The keys, the pools that they make up, and the circuits that are not closed, where there are any."""
     yield from key_table(found, on, now)
     if found.keys:
         yield ""
-        yield from pool_lines(found, now)
+        yield from _folded_pools(found, on, now)
     if found.circuits:
         yield ""
         yield from circuit_table(found.circuits, on)
+
+
+def watched_lines(found: Snapshot, on: Paper, now: datetime) -> list[str]:
+    """The same for a screen that shows no more than its height: what matters most first. Where there is no room for
+    all keys, those that serve go first, and how many are left out is said."""
+    above = [*_folded_pools(found, on, now), ""]
+    if found.circuits:
+        above += [*circuit_table(found.circuits, on), ""]
+    keys = _in_order(found)
+    room = max(2, on.height - 1 - len(above)) if on.height is not None else len(keys) + 1
+    if len(keys) + 1 <= room:
+        return [*above, *key_table(found, on, now)]
+    kept = room - 2  # below the titles, above the line that says so
+    by_need = sorted(range(len(keys)), key=lambda place: health(keys[place], now) is Health.READY)
+    shown = [keys[place] for place in sorted(by_need[:kept])]
+    healthy = all(health(keys[place], now) is Health.READY for place in by_need[kept:])
+    left = len(keys) - len(shown)
+    more = f"… {left} more key{'' if left == 1 else 's'}{', valid' if healthy else ''}"
+    lines = [*above, *key_table(found, on, now, shown), more]
+    return lines if on.height is None else lines[: on.height - 1]
 
 
 def keys_json(found: Snapshot, now: datetime) -> list[dict[str, Any]]:

@@ -6,8 +6,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import click
+from attrs import evolve
 
-from bridge.cli.key_tables import key_lines
+from bridge.cli.key_tables import watched_lines
 from bridge.cli.paper import Paper, plain
 from bridge.events.client import watch
 from bridge.events.key_health import ready_at
@@ -46,11 +47,10 @@ def _is_cooling(picture: Picture) -> bool:
 def _show(picture: Picture, on: Paper) -> None:
     """Over what was shown before on a terminal that knows how, else below it."""
     now = datetime.now(UTC)
-    lines = list(key_lines(Snapshot.of(picture, 0, now), on, now))
+    lines = watched_lines(Snapshot.of(picture, 0, now), on if on.moves else evolve(on, height=None), now)
     if not on.moves:
         on.put([*lines, ""])
         return
     if on.ascii_only:
         lines = [plain(line) for line in lines]
-    shown = lines[: (on.height or len(lines) + 1) - 1]
-    click.echo(HOME + "".join(f"{line}{END_OF_LINE}\n" for line in shown) + END_OF_SCREEN, nl=False, color=True)
+    click.echo(HOME + "".join(f"{line}{END_OF_LINE}\n" for line in lines) + END_OF_SCREEN, nl=False, color=True)

@@ -32,7 +32,7 @@ LINE = 200
 """Bytes that a command has at most."""
 
 
-async def teach(settings: Settings, explicit: Mapping[str, Any], *, keep: bool) -> int:
+async def teach(settings: Settings, explicit: Mapping[str, Any], *, keep: bool, config: Path | None = None) -> int:
     """The chapters, until their view is closed; the exit code. The options are those of `demo`."""
     provider = SteppedProvider()
     with tempfile.TemporaryDirectory(prefix="clearspan-demo-") as place:
@@ -51,7 +51,9 @@ async def teach(settings: Settings, explicit: Mapping[str, Any], *, keep: bool) 
             )
 
             async def show(bridge: Bridge) -> None:
-                await show_chapters(bridge, provider)
+                data_dir = None if record.path is None else record.path.parent
+                options = MonitorOptions(bridge.socket, config=config, data_dir=data_dir)
+                await show_chapters(bridge, provider, options)
 
             return await run_beside(ours, show, keep_quiet)
 
@@ -74,11 +76,11 @@ def tool_servers(url: str) -> McpSettings:
     return McpSettings(session_usage=False, servers=servers)
 
 
-async def show_chapters(bridge: Bridge, provider: SteppedProvider) -> None:
+async def show_chapters(bridge: Bridge, provider: SteppedProvider, options: MonitorOptions) -> None:
     """The walkthrough in this terminal; returns when it is closed."""
     commands, its_end = os.pipe()
     try:
-        options = MonitorOptions(bridge.socket, lessons=its_end)
+        options = evolve(options, lessons=its_end)
         async with trio.lowlevel.FdStream(commands) as stream, trio.open_nursery() as nursery:
             nursery.start_soon(end_on_hangup, nursery)
             nursery.start_soon(play_chapters, stream, bridge, provider)

@@ -11,7 +11,7 @@ import click
 
 from bridge import __version__
 from bridge.cli import record
-from bridge.cli.ending import INTERRUPTED, close_output
+from bridge.cli.ending import INTERRUPTED, close_output, say
 from bridge.cli.options import PATH, PortOrStdio, common_options, explicit_options, settings_from, socket_from
 from bridge.errors import ClearspanError, ConfigurationError
 from bridge.process import signals
@@ -59,7 +59,7 @@ def up(context: click.Context, /, **_: Any) -> None:
     variables = " or ".join(kind.key_variable for kind in KINDS.values())
     click.echo("No API key is configured, so this is the demo: simulated provider, scripted agents.", err=True)
     click.echo(f"Set {variables}, or write a configuration, to use the real ones.", err=True)
-    sys.exit(demo.demo(loaded.settings, explicit=_place(context)))
+    sys.exit(demo.demo(loaded.settings, explicit=_place(context), config=loaded.file))
 
 
 @cli.command()
@@ -116,12 +116,20 @@ def demo(context: click.Context, /, headless: bool, once: bool, seed: int, speed
         raise click.UsageError("--step shows the monitor, which needs a terminal")
     if step and (once or (seed, speed) != (1, 1.0)):
         raise click.UsageError("--step goes at the pace of whoever reads: it takes no --once, --seed and --speed")
-    settings = settings_from(context).settings
+    loaded = settings_from(context)
     keep = explicit_options(context)["data_dir"] is not None  # whoever names a place wants to find something there
     explicit = _place(context)
     sys.exit(
         demo.demo(
-            settings, headless=headless, once=once, seed=seed, speed=speed, keep=keep, step=step, explicit=explicit
+            loaded.settings,
+            headless=headless,
+            once=once,
+            seed=seed,
+            speed=speed,
+            keep=keep,
+            step=step,
+            explicit=explicit,
+            config=loaded.file,
         )
     )
 
@@ -156,36 +164,33 @@ def simulate(
 @cli.command()
 @common_options
 @click.option("--changed", is_flag=True, help="Only settings that are not left at their default.")
+@click.option("--limits", is_flag=True, help="Also the limits, which nobody can change.")
 @click.pass_context
-def check(context: click.Context, /, changed: bool, **_: Any) -> None:
-    """Validate the configuration; print every setting in force, where it comes from, and the limits."""
+def check(context: click.Context, /, changed: bool, limits: bool, **_: Any) -> None:
+    """Validate the configuration; print every setting in force, and where it comes from."""
     from bridge.cli.check import limits_table, settings_table
     from bridge.cli.paper import paper
 
     on = paper()
     lines = list(settings_table(settings_from(context, keys=True, tokens=True), on, changed=changed))
-    on.put_whole(lines if changed else [*lines, *limits_table(on)])
+    on.put_whole([*limits_table(on), "", *lines] if limits else lines)
 
 
 @cli.command()
 @common_options
 @click.option("--json", "as_json", is_flag=True, help="The raw JSON lines, as they come from the socket.")
+@click.option("--deltas", is_flag=True, help="Thoughts and answers piece by piece, as they come.")
+@click.option(
+    "--follow", metavar="ID", help="Only one session, by its id or a name such as 'codex 2', or one interception."
+)
 @click.pass_context
-def tail(context: click.Context, /, as_json: bool, **_: Any) -> None:
-    """Events as they happen."""
-    from bridge.cli.paper import folded, paper
-    from bridge.events.client import subscription
-    from bridge.events.describe import CONTINUED, describe
-    from bridge.events.wire import Envelope, decode
+def tail(context: click.Context, /, as_json: bool, deltas: bool, follow: str | None, **_: Any) -> None:
+    """Events as they happen: a line for each thought, answer and call, and for all that is done."""
+    from bridge.cli.tail import tail
 
-    on = paper()
-    with subscription(socket_from(context)) as lines:
-        for line in lines:
-            if as_json:
-                sys.stdout.buffer.write(line)
-                sys.stdout.buffer.flush()
-            elif isinstance(message := decode(line), Envelope):
-                on.put(folded(describe(message), on.width, CONTINUED))
+    if follow is not None and not follow.strip():
+        raise click.UsageError("--follow takes a session's id or name, or an interception's id")
+    tail(socket_from(context), deltas=deltas, follow=follow, as_json=as_json)
 
 
 @cli.command()
@@ -256,10 +261,10 @@ def env(context: click.Context, /, agent: str | None, flags: bool, status_line: 
     except UnknownAgent as error:
         raise click.UsageError(str(error)) from None
     except CannotPoint as error:
-        click.echo(f"clearspan: {error}", err=True)
+        say(str(error))
         sys.exit(2)
     for remark in found.remarks:
-        click.echo(f"clearspan: {remark}", err=True)
+        say(remark)
     for line in found.lines:
         click.echo(line)
 
@@ -311,19 +316,22 @@ def main() -> NoReturn:
     try:
         code = cli.main(standalone_mode=False)
     except click.ClickException as error:
-        error.show()
+        try:
+            error.show()
+        except OSError:
+            close_output()
         sys.exit(error.exit_code)
     except (click.Abort, KeyboardInterrupt):
         sys.exit(INTERRUPTED)
     except ConfigurationError as error:
         for fault in error.faults:
-            click.echo(f"clearspan: {fault}", err=True)
+            say(str(fault))
         sys.exit(2)
     except ClearspanError as error:
-        click.echo(f"clearspan: {error}", err=True)
+        say(str(error))
         sys.exit(1)
     except OSError as error:  # the disk is full under our output, say
         close_output()
-        click.echo(f"clearspan: {error.strerror or error}", err=True)
+        say(error.strerror or str(error))
         sys.exit(1)
     sys.exit(code if isinstance(code, int) else 0)

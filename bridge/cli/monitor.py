@@ -13,8 +13,9 @@ from bridge.cli.paper import Paper, paper
 from bridge.config.load import Loaded
 from bridge.errors import ConfigurationError
 from bridge.events.client import subscription
-from bridge.events.describe import describe
-from bridge.events.wire import Envelope, decode
+from bridge.events.describe import CONTINUED
+from bridge.events.lines import EventLines
+from bridge.events.wire import decode
 
 NEWEST = 2_000
 """How many interceptions of a record are played."""
@@ -57,11 +58,10 @@ def watch(
 
 def _print_lines(socket: Path, log: Path | None, on: Paper) -> int:
     """What happens, or what a log tells, a line each."""
+    shown = EventLines()
     with log.open("rb") if log is not None else subscription(socket) as lines:
         for line in lines:
-            message = decode(line)
-            if isinstance(message, Envelope):
-                on.put([describe(message)])
+            on.put_folded(shown.of(decode(line)), CONTINUED)
     return 0
 
 

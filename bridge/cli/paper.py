@@ -57,6 +57,15 @@ class Paper:
         for line in lines:
             click.echo(plain(line) if self.ascii_only else line, color=self.colours)
 
+    def put_folded(self, lines: Iterable[str], indent: int) -> None:
+        """Prints lines as they come, on as many as each takes, all but the first of them indented."""
+        for line in lines:
+            self.put(self.folded(line, indent))
+
+    def folded(self, line: str, indent: int) -> Iterator[str]:
+        """A line on as many as it takes, all but the first of them indented."""
+        return folded(plain(line) if self.ascii_only else line, self.width, indent)
+
     def put_whole(self, lines: Iterable[str]) -> None:
         """Prints all there is; what is longer than a screen goes through the pager."""
         shown = list(lines)
@@ -165,16 +174,39 @@ def cut(text: str, width: int, end: str = "") -> str:
     return text[: longest_start(text, width - 1)].rstrip() + "…"
 
 
-def folded(text: str, width: int | None, indent: int) -> Iterator[str]:
-    """One line as lines of so many cells, all but the first indented; between words where there are any."""
+def folded(text: str, width: int | None, indent: int, *, whole_words: bool = False) -> Iterator[str]:
+    """One line as lines of so many cells, all but the first indented; between words where there are any.
+
+    A word that is longer than a line, a path say, goes over its end where `whole_words` are wanted, so that it can be
+    copied.
+    """
     rest = text
     while width is not None and cells(rest) > width:
         fits = longest_start(rest, width)
         space = rest.rfind(" ", indent + 1, fits + 1)
+        if space < 0 and whole_words and (space := rest.find(" ", max(fits, indent + 1))) < 0:
+            break
         end = space if space > 0 else max(fits, indent + 1)
         yield rest[:end].rstrip()
         rest = " " * indent + rest[end:].lstrip()
     yield rest
+
+
+SAID_INDENT = 2
+"""By which a remark goes on below its beginning."""
+
+
+def remark(text: str) -> str:
+    """What is said beside a command's output, as lines for standard error: on a terminal it goes on at words, and paths
+    stay whole."""
+    return "".join(f"{line}\n" for line in folded(text, _error_width(), SAID_INDENT, whole_words=True))
+
+
+def _error_width() -> int | None:
+    try:
+        return max(20, os.get_terminal_size(sys.stderr.fileno()).columns)
+    except (OSError, ValueError, AttributeError):  # no terminal, closed, or not there at all
+        return None
 
 
 def longest_start(text: str, width: int) -> int:

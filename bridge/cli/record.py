@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from bridge.cli.ending import say
 from bridge.cli.options import common_options, settings_from
 
 if TYPE_CHECKING:
@@ -180,7 +181,7 @@ def sessions(context: click.Context, /, since: datetime | None, limit: int, as_j
         snapshot = read_snapshot(settings.server.socket)
         names.take_snapshot(snapshot_requests(snapshot.interceptions))
     except NoBridge as error:  # then nobody does anything just now
-        click.echo(f"clearspan: {error}; what the record knows:", err=True)
+        say(f"{error}; what the record knows:")
     try:
         with _record(context) as database:
             recorded = latest(database, begin, limit)
@@ -189,7 +190,7 @@ def sessions(context: click.Context, /, since: datetime | None, limit: int, as_j
     except RecordError as error:
         if snapshot is None:
             raise
-        click.echo(f"clearspan: {error}; what the bridge remembers:", err=True)
+        say(f"{error}; what the bridge remembers:")
     trees = session_trees(recorded, snapshot)
     trees = [tree for tree in trees if tree["last_at"] >= begin][:limit]
     if as_json:

@@ -16,6 +16,7 @@ from types import FrameType
 from typing import BinaryIO
 
 from bridge.cli.agents import AGENTS, Agent
+from bridge.cli.ending import OWN_WORDS, say
 from bridge.cli.pointing import Prepared, Target, prepared, provider_urls, recognise
 from bridge.config.settings import Settings
 from bridge.errors import ClearspanError, ConfigurationError, StartError
@@ -32,9 +33,6 @@ NOT_EXECUTABLE = 126
 USAGE = 2
 """How a bridge ends that can't use its settings."""
 
-OWN_WORDS = "clearspan: "
-"""How each line begins in which a command says why it ended."""
-
 MOST_SAID = 64 * 1024
 """How much is read of what a bridge said before it ended, in bytes."""
 
@@ -50,22 +48,18 @@ def run(settings: Settings, command: Sequence[str], options: Sequence[str]) -> i
     """
     agent, _ = recognise(command)
     if agent and agent.cannot:
-        _say(agent.cannot)
+        say(agent.cannot)
     token = next((token.reveal() for token in settings.server.client_tokens.values()), POOL_WORD)
     with _bridge(settings, options) as url, _prepared(command, provider_urls(settings, url), token) as ready:
         before = _requests(settings)
         try:
             code = _passing_signals_on(ready.words, ready.environment, settings.server.shutdown_grace)
         except OSError as error:
-            _say(f"cannot run {command[0]}: {error.strerror}")
+            say(f"cannot run {command[0]}: {error.strerror}")
             return NOT_FOUND if isinstance(error, FileNotFoundError) else NOT_EXECUTABLE
         if before is not None and before == _requests(settings):
-            _say(_nothing_came(agent))
+            say(_nothing_came(agent))
     return code if code >= 0 else 128 - code
-
-
-def _say(text: str) -> None:
-    print(f"{OWN_WORDS}{text}", file=sys.stderr)  # noqa: T201  # the command's own output goes before and after it
 
 
 def _prepared(command: Sequence[str], urls: Mapping[str, str], word: str) -> AbstractContextManager[Prepared]:

@@ -4,23 +4,26 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 from collections.abc import Awaitable, Callable
 from functools import partial
+from pathlib import Path
 
 import trio
-from attrs import evolve
 
-from bridge.cli.ending import INTERRUPTED, close_output
-from bridge.cli.paper import paper, plain
+from bridge.cli.ending import INTERRUPTED
+from bridge.cli.paper import paper
 from bridge.config.load import Loaded
 from bridge.config.reload import follow_configuration
 from bridge.config.settings import Settings
 from bridge.errors import ClearspanError
-from bridge.events.describe import describe
-from bridge.events.wire import Envelope, decode
+from bridge.events.describe import CONTINUED
+from bridge.events.lines import EventLines
+from bridge.events.wire import decode
 from bridge.observe import logs
 from bridge.process import garbage, heap
 from bridge.process.collector import tend_garbage
+from bridge.process.line_writer import standard
 from bridge.process.parent import is_orphan
 from bridge.process.receiver import receiver
 from bridge.process.signals import kept
@@ -118,13 +121,16 @@ async def orphaned() -> None:
         await trio.sleep(LOOK_S)
 
 
-async def show_monitor(bridge: Bridge, *, loaded: Loaded | None = None) -> None:
-    """The dashboard in this terminal, as a process of its own; returns when it is closed."""
+async def show_monitor(
+    bridge: Bridge, *, loaded: Loaded | None = None, data_dir: Path | None = None, config: Path | None = None
+) -> None:
+    """The dashboard in this terminal, as a process of its own; returns when it is closed. It finds record and dumps
+    by what was `loaded`, or else in `data_dir` and by `config`."""
     from monitor.command import MonitorOptions, command_line, environment
 
-    options = MonitorOptions(bridge.socket)
     if loaded is not None:
-        options = evolve(options, config=loaded.file, data_dir=loaded.explicit_data_dir)
+        config, data_dir = loaded.file, loaded.explicit_data_dir
+    options = MonitorOptions(bridge.socket, config=config, data_dir=data_dir)
     await trio.run_process(command_line(options), stdin=None, check=False, env=environment(os.environ))
 
 
@@ -136,17 +142,28 @@ async def end_on_hangup(nursery: trio.Nursery) -> None:
 
 
 async def print_events(bridge: Bridge) -> None:
-    """Event lines on standard output, until nobody reads them. A reader that is slow loses events, and slows nobody."""
-    subscriber, ascii_only = bridge.hub.subscribe(), paper().ascii_only
+    """Event lines on standard output, until nobody reads them. A reader that is slow loses events, and slows nobody; so
+    does a file that can't be written, until it can be again."""
+    subscriber, on, shown, output = bridge.hub.subscribe(), paper(), EventLines(), standard(sys.stdout)
+    shown.begin(bridge.hub.picture.interceptions.values())
+    lost = 0
     try:
         while True:
             messages = [decode(line) for line in b"".join(await subscriber.take()).splitlines()]
-            lines = [describe(message) for message in messages if isinstance(message, Envelope)]
-            if ascii_only:
-                lines = [plain(line) for line in lines]
-            await trio.to_thread.run_sync(partial(print, "\n".join(lines), flush=True), abandon_on_cancel=True)
-    except BrokenPipeError:
-        close_output()
+            lines = [line for message in messages for line in shown.of(message)]
+            text = "".join(f"{part}\n" for line in lines for part in on.folded(line, CONTINUED))
+            try:
+                await trio.to_thread.run_sync(output.write, text, abandon_on_cancel=True)
+            except BrokenPipeError:
+                return
+            except OSError as error:
+                if not lost:
+                    log.warning("events can't be printed", error=error.strerror)
+                lost += len(lines)
+            else:
+                if lost and lines:
+                    log.warning("events are printed again", lost=lost)
+                    lost = 0
     finally:
         bridge.hub.unsubscribe(subscriber)
 
@@ -158,8 +175,11 @@ def warn(loaded: Loaded) -> None:
 
 
 def announce(url: str) -> None:
-    """Prints where it listens."""
-    print(f"listening on {url}", flush=True)  # noqa: T201  # the line that scripts wait for
+    """Prints where it listens: the line that scripts wait for. Where nobody can read it, the log has it."""
+    try:
+        standard(sys.stdout).write(f"listening on {url}\n")
+    except OSError as error:
+        log.warning("standard output can't be written", error=error.strerror)
 
 
 def keep_quiet(_url: str) -> None:

@@ -11,13 +11,15 @@ from pathlib import Path
 import trio
 
 from bridge.app import protocol_error
-from bridge.cli.serve import announce, until_it_ends
+from bridge.cli.ending import say
+from bridge.cli.serve import until_it_ends
 from bridge.config.settings import Settings
 from bridge.errors import ConfigurationError
 from bridge.events.place import DEFAULT_PORT
 from bridge.http.engine import App
 from bridge.http.listener import Listener, open_listeners
 from bridge.observe import logs
+from bridge.process.line_writer import is_file, standard
 from bridge.process.receiver import receiver
 from bridge.process.signals import HANDLED
 from bridge.providers.kinds import KINDS
@@ -55,14 +57,15 @@ def simulate(  # what the command's options say
         with receiver(*HANDLED) as signals:
             async with AsyncExitStack() as stack:
                 host, port = settings.server.host, settings.server.port
+                comment = "# " if is_file(sys.stdout) else ""  # a file of these lines is to be one of TOML
                 url = await stack.enter_async_context(simulated_provider(provider, host, port))
-                lines = [url, *configuration_lines(url, played)]
+                lines = [f"{comment}listening on {url}", *configuration_lines(url, played)]
                 if mcp is not None:
                     tools = await stack.enter_async_context(simulated_provider(McpOverHttp(mortal=True), host, mcp))
                     lines += ["", "[mcp.servers.simulated]", f'url = "{tools}{PATH}"']
                 # At once: whoever waits for the first line may read no further.
-                announce("\n".join(lines))
-                print(REMARK, file=sys.stderr, flush=True)  # noqa: T201  # for a person, beside the lines that a file takes
+                standard(sys.stdout).write("\n".join([*lines, ""]))
+                say(REMARK)  # for a person, beside the lines that a file takes
                 await anext(signals)
         return 0
 
@@ -88,7 +91,7 @@ async def _end_when_told(scope: trio.CancelScope) -> None:
         scope.cancel()
 
 
-REMARK = "clearspan: these lines in a file FILE make a bridge for it: clearspan serve --config FILE"
+REMARK = "these lines, in a file FILE, make a bridge for it: clearspan serve --config FILE"
 
 
 def configuration_lines(url: str, scenario: Scenario | None) -> Iterator[str]:

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from bridge.cli.paper import Colour, Paper, PrintedCell, PrintedColumn, table
+from bridge.events.times import parse_time
 from bridge.events.values import Asked, cost_mark, served_otherwise
 from bridge.terminal_text import visible_start as visible
 
@@ -169,7 +170,9 @@ def _cost(sums: RecordRow) -> str:
 
 def ago(stamp: str, now: datetime) -> str:
     """How long ago a time of the record was, e.g. `12s ago`; from twenty hours on the time itself."""
-    at = datetime.fromisoformat(stamp)
+    at = parse_time(stamp)
+    if at is None:
+        return visible(str(stamp))
     seconds = max(0, int((now - at).total_seconds()))
     if seconds >= AGO_S:
         return at.astimezone().strftime("%d %b %H:%M")
@@ -180,5 +183,6 @@ def ago(stamp: str, now: datetime) -> str:
 
 
 def local_time(stamp: str) -> str:
-    """A time of the record where we are."""
-    return datetime.fromisoformat(stamp).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+    """A time of the record where we are; what is none as it is written."""
+    at = parse_time(stamp)
+    return visible(str(stamp)) if at is None else at.astimezone().strftime("%Y-%m-%d %H:%M:%S")

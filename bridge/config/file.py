@@ -16,7 +16,7 @@ from cattrs.errors import ForbiddenExtraKeysError
 
 from bridge import strict_toml
 from bridge.config import key_sources
-from bridge.config.settings import Seconds, Settings, Size, parse_duration, parse_size
+from bridge.config.settings import Seconds, Settings, Size, configured_duration, parse_size
 from bridge.errors import ConfigurationError
 from bridge.keys.secret import Secret
 from bridge.providers.kinds import KINDS, KINDS_IN_WORDS
@@ -159,7 +159,7 @@ def _converter(resolve_key: Resolve, resolve_token: Resolve) -> Converter:
     converter.register_structure_hook(Secret, token)
     converter.register_structure_hook_func(lambda kind: kind == Path | None, lambda value, _: _path_or_none(value))
     converter.register_structure_hook(Path, lambda value, _: _path(value))
-    converter.register_structure_hook_func(lambda kind: kind is Seconds, lambda value, _: parse_duration(value))
+    converter.register_structure_hook_func(lambda kind: kind is Seconds, lambda value, _: configured_duration(value))
     converter.register_structure_hook_func(lambda kind: kind is Size, lambda value, _: parse_size(value))
     return converter
 

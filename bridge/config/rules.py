@@ -19,7 +19,9 @@ from bridge.config.settings import (
     format_duration,
 )
 from bridge.http.fields import HOP_BY_HOP, TRANSPORT
+from bridge.keys.secret import Secret
 from bridge.keys.strategy import STRATEGIES
+from bridge.observe.logs import PLACEHOLDERS, SHORTEST_SECRET
 from bridge.providers.kinds import CREDENTIAL_HEADERS, KINDS, KINDS_IN_WORDS
 
 HEADER_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
@@ -29,6 +31,11 @@ HOST = re.compile(r"[a-z0-9._-]+|[0-9a-f:.]+(?:%[a-z0-9._-]+)?")
 VARIABLE = re.compile(r"[^=\0]+")
 LONGEST_SERVER_NAME = 64
 NOT_TO_BE_ADDED = HOP_BY_HOP | TRANSPORT
+
+VERY_SHORT = (
+    f"has fewer than {SHORTEST_SECRET} characters: in texts, where such a word stands by chance, it is not masked; "
+    "use a longer one"
+)
 
 
 def broken_rules(settings: Settings) -> Iterator[tuple[str, str]]:
@@ -48,8 +55,16 @@ def broken_rules(settings: Settings) -> Iterator[tuple[str, str]]:
 
 def doubts(settings: Settings) -> Iterator[tuple[str, str]]:
     """What is most likely a mistake and is used all the same, as the setting's dotted name and how to mend it."""
+    for name, token in settings.server.client_tokens.items():
+        if _is_short(token):
+            yield f"server.client_tokens.{name}", f"the token {token.hint} {VERY_SHORT}"
     for name, provider in settings.providers.items():
         yield from ((f"providers.{name}{rest}", doubt) for rest, doubt in _provider_doubts(provider))
+
+
+def _is_short(secret: Secret) -> bool:
+    """Whether it is shorter than any secret, and not what servers without keys are given on purpose."""
+    return len(secret.reveal()) < SHORTEST_SECRET and secret.reveal() not in PLACEHOLDERS
 
 
 def open_to_all(settings: Settings) -> str | None:
@@ -63,6 +78,7 @@ def _provider_doubts(provider: ProviderSettings) -> Iterator[tuple[str, str]]:
     if provider.end_silent >= provider.idle_timeout:
         mend = "streams without a byte end before; make it shorter, or idle_timeout longer"
         yield ".end_silent", f"is not shorter than idle_timeout ({format_duration(provider.idle_timeout)}): {mend}"
+    yield from ((".keys", f"the key {key.hint} {VERY_SHORT}") for key in provider.keys if _is_short(key))
     kind, host = provider.kind, urlsplit(provider.base_url).hostname
     for other in KINDS.values():
         if other is kind:

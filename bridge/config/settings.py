@@ -13,8 +13,10 @@ from urllib.parse import parse_qsl, urlsplit
 import platformdirs
 from attrs import Factory, field, frozen
 
+from bridge.config.secret_arguments import arguments
 from bridge.events.place import DEFAULT_HOST, DEFAULT_PORT, default_socket
 from bridge.keys.secret import Secret, hint
+from bridge.observe.logs import SHORTEST_SECRET
 from bridge.process.environment import SECRET
 from bridge.providers.kind import ProviderKind
 from bridge.providers.kinds import KINDS
@@ -34,10 +36,10 @@ OWN_TOOLS = "clearspan"
 OWN_TOOLS_URL = f"bridge:{OWN_TOOLS}"
 """And what in the place of its URL; no configured server can be there."""
 
-SHORTEST_SECRET = 8
-"""Characters from which on the value of an added header is kept out of events and logs."""
-
 UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
+LONGEST_S = 36_500 * UNITS["d"]
+"""The longest duration that can be set: a hundred years."""
+
 SIZE_UNITS = {"GiB": 1024**3, "MiB": 1024**2, "KiB": 1024, "B": 1}
 
 
@@ -47,6 +49,14 @@ def parse_duration(text: Any) -> Seconds:
         raise ValueError(f'{text!r} is not a duration; write it like "250ms", "10s", "1m30s" or "30d"')
     parts = re.findall(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)", text)
     return Seconds(sum(float(number) * UNITS[unit] for number, unit in parts))
+
+
+def configured_duration(value: Any) -> Seconds:
+    """As `parse_duration`, for a setting: no longer than `LONGEST_S`, so that it can be taken off a date."""
+    seconds = parse_duration(value)
+    if seconds > LONGEST_S:
+        raise ValueError(f"is longer than {format_duration(LONGEST_S)}, which is the longest duration")
+    return seconds
 
 
 def format_duration(seconds: float) -> str:
@@ -157,7 +167,8 @@ class McpServerSettings:
         """What may be secret in here, however short it is. Most variables are none: paths, names of accounts."""
         query = [value for _, value in parse_qsl(urlsplit(self.url).query)]
         variables = [value for name, value in self.env.items() if SECRET.search(name)]
-        return [*_parts(self.headers), *variables, *query]
+        in_command = [argument.secret for argument in arguments(self.command) if argument.secret is not None]
+        return [*_parts(self.headers), *variables, *query, *in_command]
 
 
 @frozen

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import shlex
 import socket
 import stat
 from pathlib import Path
@@ -112,9 +113,11 @@ def _private_directory(directory: Path) -> None:
     if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.getuid():
         raise StartError(f"{directory} must be a directory of your own, to hold the event socket")
     if stat.S_IMODE(status.st_mode) & 0o022:
+        is_shared = status.st_mode & stat.S_ISVTX  # as /tmp is: everybody's, and of no use to anybody when it is closed
+        close = "" if is_shared else f"run {shlex.join(['chmod', '700', str(directory)])!r} or "
         raise StartError(
             f"other users may write to {directory} (mode {stat.S_IMODE(status.st_mode):o}), so none of its sockets can "
-            f"be trusted; run 'chmod 700 {directory}' or choose another place with --socket"
+            f"be trusted; {close}choose another place with --socket"
         )
 
 

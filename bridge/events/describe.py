@@ -46,18 +46,38 @@ from bridge.events.vocabulary import (
     ToolResultBrought,
 )
 from bridge.events.wire import Envelope
+from bridge.terminal_text import TEXT_WIDTH
 from bridge.terminal_text import visible_start as visible
 
 CONTINUED = 24
 """Where a line goes on that a terminal is too narrow for: below the type, so that times stand alone."""
 
 
-def describe(envelope: Envelope) -> str:
-    """The event as a line without newline: time, the interception's first eight characters, type, what happened."""
+def describe(envelope: Envelope, caller: str = "") -> str:
+    """The event as a line without newline: time, the interception's first eight characters, type, what happened.
+
+    `caller` is what is known of who made the request, such as `Codex 2`; else the client is named where it asks.
+    """
     event = envelope.event
-    clock = envelope.at.astimezone().strftime("%H:%M:%S.") + f"{envelope.at.microsecond // 1000:03}"
-    about = visible(getattr(event, "id", "")[:8]).ljust(8)
-    return f"{clock}  {about}  {event.type:<20}  {_describe(event)}"
+    if isinstance(event, InterceptionStarted):
+        text = f"{visible(caller or event.client)} {_describe(event)}"
+    else:
+        text = f"{visible(caller)}: {_describe(event)}" if caller else _describe(event)
+    return line(envelope.at, getattr(event, "id", ""), event.type, text)
+
+
+def line(at: datetime, request: str, kind: str, text: str) -> str:
+    """What happened at a time, of a kind, in a request or in none; the text is one that can be shown."""
+    clock = at.astimezone().strftime("%H:%M:%S.") + f"{at.microsecond // 1000:03}"
+    return f"{clock}  {visible(request[:8]).ljust(8)}  {kind:<20}  {text}"
+
+
+def block(text: str, characters: int | None = None) -> str:
+    """A text on one line; of a longer one the beginning, and how many characters it has, which are more than those of
+    `text` where that is only the beginning."""
+    characters = len(text) if characters is None else characters
+    size = f" ({characters:,} characters)" if characters > TEXT_WIDTH else ""
+    return visible(text) + size
 
 
 @singledispatch
@@ -68,7 +88,7 @@ def _describe(event: Event) -> str:
 @_describe.register
 def _(event: InterceptionStarted) -> str:
     form = "stream" if event.streaming else "blocking"
-    return visible(f"{event.client} asks {event.provider} {event.model or '?'} ({event.api}, {form})")
+    return visible(f"asks {event.provider} {event.model or '?'} ({event.api}, {form})")
 
 
 @_describe.register
@@ -106,7 +126,7 @@ def _(event: ResponseStarted) -> str:
 
 @_describe.register
 def _(event: PromptRecorded) -> str:
-    return visible(event.text)
+    return block(event.text)
 
 
 @_describe.register
@@ -117,7 +137,7 @@ def _(event: ThoughtDelta) -> str:
 
 @_describe.register
 def _(event: ThoughtRecorded) -> str:
-    return visible(f"#{event.index} {event.source.value}: {event.text}")
+    return block(f"#{event.index} {event.source.value}: {event.text}")
 
 
 @_describe.register
@@ -227,10 +247,14 @@ def pool_in_words(pool: PoolChanged) -> str:
     )
 
 
-def pool_prospects(pool: PoolChanged) -> list[str]:
-    """How long a provider's keys last, and which of them share limits, as far as that is known."""
+def pool_prospects(pool: PoolChanged, now: datetime | None = None) -> list[str]:
+    """How long a provider's keys last, and which of them share limits, as far as that is known.
+
+    An end that has not come by `now`, though it was told, is not said.
+    """
     sure = "" if pool.confidence == "headers" else "~"
-    lasts = [f"lasts till {sure}{_time(pool.runway_until)}"] if pool.runway_until else []
+    ends = pool.runway_until is not None and (now is None or pool.runway_until > now)
+    lasts = [f"lasts till {sure}{_time(pool.runway_until)}"] if pool.runway_until and ends else []
     groups = "; ".join(" ".join(hints) for hints in pool.groups)
     return [*lasts, *([f"limits shared by {groups}"] if groups else [])]
 

@@ -19,7 +19,7 @@ from bridge.events.subscriber import QueuedLine, Queues, Subscriber
 from bridge.events.vocabulary import Event
 from bridge.events.wire import Envelope, Snapshot, encode
 from bridge.limits import LIMITS
-from bridge.observe.logs import logger, redactor
+from bridge.observe.logs import Redactor, logger, redactor
 
 log = logger("events")
 
@@ -40,15 +40,15 @@ class Hub:
         self._seq = 0
         self._sinks: list[Sink] = []
         self._subscribers: set[Subscriber] = set()
-        self._redaction = Redaction(redactor)
+        self._redaction = Redaction()
         self.picture = Picture()
         self.queues = Queues()
         self.snapshots = Snapshots(self.snapshot, lambda: self.picture.size > LIMITS.on_loop_bytes, self._let_go)
 
-    def publish(self, event: Event, at: datetime | None = None) -> None:
-        """Makes an event known, free of secrets; `at` is when it happened, where that is not now. Returns at once; a
-        sink that fails is logged and harms nobody."""
-        for clean in self._redaction.clean(event):
+    def publish(self, event: Event, at: datetime | None = None, secrets: Redactor | None = None) -> None:
+        """Makes an event known, free of secrets; `at` is when it happened, where that is not now, and `secrets` knows
+        more of them than everybody does. Returns at once; a sink that fails is logged and harms nobody."""
+        for clean in self._redaction.clean(event, secrets or redactor):
             self._publish(clean, at)
 
     def _publish(self, event: Event, at: datetime | None) -> None:

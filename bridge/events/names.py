@@ -34,6 +34,9 @@ MOST = 10_000
 """Requests read of the last day; where it has more, the totals say since when they are, and sessions of its beginning
 are not named."""
 
+CALLS = 100_000
+"""Tool calls whose sessions are remembered, the latest: more than a snapshot can hold."""
+
 Request = TypeVar("Request")
 
 
@@ -98,6 +101,8 @@ class SessionIds:
         """A request of that session led to a tool call."""
         if tool_call:
             self._callers[client, tool_call] = session
+            if len(self._callers) > CALLS:
+                del self._callers[next(iter(self._callers))]
 
 
 def first_asked(

@@ -40,7 +40,7 @@ _NAMES: dict[type[Event], tuple[str, ...]] = {
 
 
 class Secrets(Protocol):
-    """Who knows the secrets; see `bridge.observe.logs.Redactor`."""
+    """Who knows the secrets, of all or of one caller too; see `bridge.observe.logs.Redactor`."""
 
     def redact(self, text: str) -> str:
         """The text with every known secret masked."""
@@ -52,48 +52,49 @@ class Secrets(Protocol):
 class Redaction:
     """The events of one bridge, made clean."""
 
-    def __init__(self, secrets: Secrets) -> None:
-        self._secrets = secrets
+    def __init__(self) -> None:
         self._held: dict[str, dict[int | None, Delta]] = {}  # by interception, then by thought; None: the answer
 
-    def clean(self, event: Event) -> Iterator[Event]:
-        """What may be told now: mostly the event itself; nothing while a delta is held back."""
+    def clean(self, event: Event, secrets: Secrets) -> Iterator[Event]:
+        """What may be told now: mostly the event itself; nothing while a delta is held back. All events of one
+        interception are to come with the same `secrets`."""
         match event:
             case ThoughtDelta(text=""):
                 pass  # it tells of a thought without a text
             case ThoughtDelta() | AnswerDelta():
-                yield from self._delta(event)
+                yield from self._delta(event, secrets)
                 return
             case ThoughtRecorded():
                 self._held.get(event.id, {}).pop(event.index, None)  # told whole now
             case Noted():
-                clean = redacted(event, self._secrets)
+                clean = redacted(event, secrets)
                 yield evolve(clean, text=clean.text[:NOTE_CHARACTERS]) if isinstance(clean, Noted) else clean
                 return
             case ToolResultBrought():
-                yield self._result(event)
+                yield _result(event, secrets)
                 return
             case InterceptionEnded():
                 yield from self._held.pop(event.id, {}).values()  # it was no secret
-        yield redacted(event, self._secrets)
+        yield redacted(event, secrets)
 
-    def _result(self, event: ToolResultBrought) -> Event:
-        """A tool's result, of which the end may have been cut within a secret."""
-        text = self._secrets.redact(event.text)
-        if event.bytes > utf8_size(event.text):
-            text = text[: len(text) - self._secrets.beginning(text)]
-        return redacted(evolve(event, text=clip(text, LIMITS.result_bytes)), self._secrets)
-
-    def _delta(self, event: Delta) -> Iterator[Event]:
+    def _delta(self, event: Delta, secrets: Secrets) -> Iterator[Event]:
         held = self._held.setdefault(event.id, {})
         place = event.index if isinstance(event, ThoughtDelta) else None
         before = held.pop(place, None)
-        text = self._secrets.redact(event.text if before is None else before.text + event.text)
-        kept = self._secrets.beginning(text)
+        text = secrets.redact(event.text if before is None else before.text + event.text)
+        kept = secrets.beginning(text)
         if kept:
             held[place] = evolve(event, text=text[-kept:])
         if told := text[: len(text) - kept]:
             yield evolve(event, text=told)
+
+
+def _result(event: ToolResultBrought, secrets: Secrets) -> Event:
+    """A tool's result, of which the end may have been cut within a secret."""
+    text = secrets.redact(event.text)
+    if event.bytes > utf8_size(event.text):
+        text = text[: len(text) - secrets.beginning(text)]
+    return redacted(evolve(event, text=clip(text, LIMITS.result_bytes)), secrets)
 
 
 def redacted(event: Event, secrets: Secrets) -> Event:

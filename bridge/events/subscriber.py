@@ -23,6 +23,10 @@ from bridge.limits import LIMITS
 BATCH = 64 * 1024
 """Bytes of small lines that are sent together."""
 
+GATHER_S = 0.01
+"""What comes so soon after the last lines goes out together: waking and sending cost more than an event itself, and a
+monitor paints less often."""
+
 ASKED = 64
 """Commands for snapshots that wait at most; further ones are not read before one is answered."""
 
@@ -105,6 +109,7 @@ class Subscriber:
         self._given = trio.Event()
         self._given_at: deque[float] = deque(maxlen=LIMITS.snapshots_per_s)
         self._ready = trio.Event()
+        self._told_at = -inf
         self.caught_up = not opening
         self.types: frozenset[str] | None = None
         self.close: Callable[[], None] = lambda: None
@@ -194,12 +199,25 @@ class Subscriber:
         while True:
             if self._opening or self._dropped or self._asked_at() <= trio.current_time():
                 await self._snapshots.take(self._begin)
-            if self._queue:
+            if self._queue and (wait := self._gathers_for()) > 0:
+                await trio.sleep(wait)
+            elif self._queue:
+                self._told_at = trio.current_time()
                 return self._next()
-            self.caught_up = not self._asked
-            self._ready = trio.Event()
-            with trio.move_on_at(self._asked_at()):
-                await self._ready.wait()
+            else:
+                await self._wait_for_more()
+
+    def _gathers_for(self) -> float:
+        """Seconds until what is queued should go: at once where it is much, or somebody waits for a reply."""
+        if self._size >= BATCH or not isinstance(self._queue[-1], QueuedLine):
+            return 0.0
+        return self._told_at + GATHER_S - trio.current_time()
+
+    async def _wait_for_more(self) -> None:
+        self.caught_up = not self._asked
+        self._ready = trio.Event()
+        with trio.move_on_at(self._asked_at()):
+            await self._ready.wait()
 
     def forget(self) -> None:
         """It listens no more: what waits for it is let go."""

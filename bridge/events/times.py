@@ -10,6 +10,15 @@ def format_time(at: datetime) -> str:
     return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{at.microsecond // 1000:03}Z"
 
 
+def parse_time(text: object) -> datetime | None:
+    """An RFC 3339 time; None for what is none, such as what somebody else may have written into the record."""
+    try:
+        at = datetime.fromisoformat(str(text))
+    except ValueError:
+        return None
+    return at if at.tzinfo else None
+
+
 def clock(seconds: float) -> str:
     """Whole seconds for what is running: 0s, 48s, 3m07s, 2h05m, 3d04h."""
     whole = max(0, int(seconds))

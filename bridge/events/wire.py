@@ -120,6 +120,7 @@ class Command:
     before: str | None = None
     session: str | None = None
     limit: int | None = None
+    text: str | None = None
 
 
 @frozen
@@ -310,6 +311,10 @@ def decode(line: bytes) -> Message | None:
         raise WireError(f"not a valid {kind!r} message: {type(error).__name__}") from error
 
 
+COMMAND_TEXTS = ("id", "provider", "key", "before", "session", "text")
+"""What of a command is a text, or not there."""
+
+
 def decode_command(line: bytes) -> Command:
     """The command in a line from a subscriber. Raises WireError where it is none."""
     body = _object(line)
@@ -318,7 +323,7 @@ def decode_command(line: bytes) -> Command:
         raise WireError("'n' must be a whole number")
     if not isinstance(command, str):
         raise WireError("'command' must be a string")
-    for name in ("id", "provider", "key", "before", "session"):
+    for name in COMMAND_TEXTS:
         if not isinstance(body.get(name), str | None):
             raise WireError(f"'{name}' must be a string")
     types = body.get("types")
@@ -327,7 +332,7 @@ def decode_command(line: bytes) -> Command:
     limit = body.get("limit")
     if limit is not None and (not isinstance(limit, int) or isinstance(limit, bool) or limit < 1):
         raise WireError("'limit' must be a whole number from 1 on")
-    texts = {name: body.get(name) for name in ("id", "provider", "key", "before", "session")}
+    texts = {name: body.get(name) for name in COMMAND_TEXTS}
     return Command(n, command, types=types, limit=limit, **texts)
 
 

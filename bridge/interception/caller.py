@@ -12,6 +12,7 @@ from bridge.events.place import POOL_WORD
 from bridge.events.values import Credential
 from bridge.http.exchange import Exchange
 from bridge.keys.secret import Secret, hint
+from bridge.observe.logs import Redactor, redactor
 from bridge.providers.kinds import CREDENTIAL_HEADERS
 
 
@@ -38,13 +39,13 @@ class OwnKeyRefused(Refused):
 
 @frozen
 class Caller:
-    """Whose key a request spends. `own` are the caller's own credential headers, if it brought any; `secrets` the keys
-    in them with their hints."""
+    """Whose key a request spends. `own` are the caller's own credential headers, if it brought any; `secrets` masks
+    what is told of its requests, and knows the keys in these headers too."""
 
     credential: Credential
     initiator: str | None = None
     own: tuple[tuple[bytes, bytes], ...] = field(default=(), repr=False)
-    secrets: tuple[tuple[str, str], ...] = field(default=(), repr=False, eq=False)
+    secrets: Redactor = field(default=redactor, repr=False, eq=False)
 
 
 def identify(
@@ -68,7 +69,8 @@ def identify(
             raise OwnKeyRefused
         named = next((key for header, key in own if header[0].lower() == key_header.lower()), own[0][1])
         headers = tuple(header for header, _ in own)
-        return Caller(Credential("byok", hint(named)), own=headers, secrets=tuple((key, hint(key)) for _, key in own))
+        secrets = redactor.also((key, hint(key)) for _, key in own)
+        return Caller(Credential("byok", hint(named)), own=headers, secrets=secrets)
     if tokens:
         raise Unauthorized
     return Caller(Credential("centralized"))

@@ -31,7 +31,6 @@ from bridge.keys.key import Key
 from bridge.keys.pool import KeyPool
 from bridge.keys.verdict import Failure, judge, judge_stream_failure
 from bridge.keys.walk import SHORTEST_WAIT_S, Exhausted, Walk
-from bridge.observe.logs import redactor
 from bridge.providers.attempt import Call, Response
 from bridge.providers.circuit_breaker import Permit
 from bridge.providers.faults import UpstreamBusy, UpstreamError, UpstreamTimeout
@@ -191,7 +190,7 @@ class Failover:
     async def _begin_attempt(self, credentials: tuple[tuple[bytes, bytes], ...], hint: str) -> Response:
         self.reporter.attempt_started(hint)
         call = evolve(self.call, headers=[*self.call.headers, *credentials])
-        attempt = self.provider.attempt(self.reporter.id, call)
+        attempt = self.provider.attempt(self.reporter.id, call, self.reporter.secrets)
         try:
             response = await attempt.__aenter__()
         except UpstreamError as error:
@@ -259,7 +258,8 @@ class Failover:
             self.reporter.attempt_failed(key.hint, response.status, FailureReason.SERVER_ERROR)
 
     def _failed(self, walk: Walk, key: Key, response: Response, verdict: Verdict) -> None:
-        text = redactor.redact(verdict.text)[:CAUSE_CHARACTERS]  # in this order: half a secret is not known as one
+        clean = self.reporter.secrets.redact(verdict.text)
+        text = clean[:CAUSE_CHARACTERS]  # in this order: half a secret is not known as one
         cause = KeyCause(self.reporter.id, response.status, text or None)
         cooldown_s = walk.fail(key, verdict.failure, response.headers, cause)
         self.reporter.attempt_failed(key.hint, response.status, verdict.failure.reason, cooldown_s, cause.text)

@@ -102,7 +102,7 @@ class Interceptor:
         self._ending = FAILED_INSIDE
         provider = route.provider
         self._pricing = Pricing(services.prices, Origin(provider.kind.name, provider.settings.base_url, None))
-        self._reporter = Reporter(exchange, services.hub, self._pricing)
+        self._reporter = Reporter(exchange, services.hub, self._pricing, caller.secrets)
         self.cancellation = Cancellation(exchange)
 
     async def run(self) -> None:
@@ -223,7 +223,8 @@ class Interceptor:
         if not wanted or self._unread is not None or client is None:
             return
         try:
-            toolset = toolsets.toolset(client.session_id, client.client)
+            session = client.session_id and self._caller.secrets.redact(client.session_id)  # as events have it
+            toolset = toolsets.toolset(session, client.client)
             if toolset is not None:
                 reveal = "thoughts" in self._reporter.added
                 self._injection = await inject(self._api, body, self._encoding(), toolset.tools, reveal_thoughts=reveal)
@@ -341,7 +342,8 @@ class Interceptor:
     def _admit(self) -> Permit:
         if not self._api.understood:
             return Permit()
-        return self._provider.circuits.admit(self._route.endpoint, self._facts.model)
+        model = self._facts.model  # which the circuit tells of long after this request
+        return self._provider.circuits.admit(self._route.endpoint, model and self._caller.secrets.redact(model))
 
     def _headers_upstream(self, *, streamed: bool) -> RawHeaders:
         settings = self._provider.settings

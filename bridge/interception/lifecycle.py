@@ -34,6 +34,7 @@ from bridge.http.exchange import Exchange
 from bridge.http.passage import Passage
 from bridge.interception.silence import Lull, Pulse
 from bridge.interception.telling import Pricing, Telling
+from bridge.observe.logs import Redactor
 
 ERROR_TYPES = {
     **dict.fromkeys((400, 404, 405, 409, 413, 415, 422), ErrorType.BAD_REQUEST),
@@ -138,11 +139,13 @@ class Sending:
 class Reporter:
     """Tells the hub what becomes of one interception, as it happens."""
 
-    def __init__(self, exchange: Exchange, hub: Hub, pricing: Pricing) -> None:
+    def __init__(self, exchange: Exchange, hub: Hub, pricing: Pricing, secrets: Redactor) -> None:
         self.id = exchange.id
         self.began = trio.current_time()
         self._exchange = exchange
-        telling = Telling(hub.publish, pricing)
+        self.secrets = secrets
+        """Masks what is told of it."""
+        telling = Telling(hub.publish, pricing, secrets)
         self._telling = telling
         self._publish = telling.tell
         self._attempts = 0

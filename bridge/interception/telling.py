@@ -20,13 +20,14 @@ from bridge.apis.usage import Usage
 from bridge.events.hub import utc_now
 from bridge.events.vocabulary import Event, TokensUsed
 from bridge.limits import LIMITS
+from bridge.observe.logs import Redactor
 from bridge.providers.prices import Origin, Prices
 
 
 class Publish(Protocol):
     """Makes an event known; see `Hub.publish`."""
 
-    def __call__(self, event: Event, at: datetime | None = None, /) -> None: ...
+    def __call__(self, event: Event, at: datetime | None = None, secrets: Redactor | None = None, /) -> None: ...
 
 
 @define
@@ -43,10 +44,12 @@ class Pricing:
 
 
 class Telling:
-    """The way of one interception's events to the hub."""
+    """The way of one interception's events to the hub. They are masked by `secrets`, however late they are told: a
+    caller's own key is known for as long as anything waits here."""
 
-    def __init__(self, publish: Publish, pricing: Pricing) -> None:
+    def __init__(self, publish: Publish, pricing: Pricing, secrets: Redactor) -> None:
         self._publish = publish
+        self._secrets = secrets
         self._pricing = pricing
         self._waiting: list[tuple[Event, Sequence[Usage], datetime | None]] = []
         self._held = False
@@ -69,14 +72,14 @@ class Telling:
         if self._held or self._unpriced:
             self._waiting.append((event, parts, utc_now() if self._held else None))
         else:
-            self._publish(self._priced(event, parts))
+            self._publish(self._priced(event, parts), None, self._secrets)
         if len(self._waiting) > LIMITS.unpriced_events:
             self._tell_waiting()
 
     def _tell_waiting(self) -> None:
         waiting, self._waiting, self._unpriced = self._waiting, [], False
         for event, parts, at in waiting:
-            self._publish(self._priced(event, parts), at)
+            self._publish(self._priced(event, parts), at, self._secrets)
 
     def _priced(self, event: Event, parts: Sequence[Usage]) -> Event:
         if not isinstance(event, TokensUsed):

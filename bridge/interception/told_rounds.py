@@ -19,7 +19,7 @@ from bridge.apis.protocol import Reader
 from bridge.apis.tool_calls import parsed_arguments
 from bridge.events.vocabulary import Event, ThoughtDelta, ThoughtRecorded, ThoughtWithheld, ToolCalled
 from bridge.interception.lifecycle import Reporter
-from bridge.observe.logs import logger, redactor
+from bridge.observe.logs import Redactor, logger
 
 log = logger("tools")
 
@@ -56,7 +56,7 @@ class ToldRounds:
             told = ToolCalled(self._reporter.id, None, call.call_id, call.tool.id, arguments)
         else:
             self._called.remove(told)
-        self._tell(told, call.tool, CANCELLED if result is None else _error(result))
+        self._tell(told, call.tool, CANCELLED if result is None else _error(result, self._reporter.secrets))
         if result is not None:
             self._reporter.results(brought([(call.call_id, _text(result), result.is_error)]))
 
@@ -89,13 +89,12 @@ class ToldRounds:
                     yield event
 
 
-def _error(result: ToolResult) -> str | None:
+def _error(result: ToolResult, secrets: Redactor) -> str | None:
     """What went wrong, in few words; None where nothing did."""
     if not result.is_error:
         return None
-    return redactor.redact(_text(result) or "the tool says that it failed")[
-        :ERROR_CHARACTERS
-    ]  # half a secret is not known
+    clean = secrets.redact(_text(result) or "the tool says that it failed")
+    return clean[:ERROR_CHARACTERS]  # not before: half a secret is not known
 
 
 def _text(result: ToolResult) -> str:

@@ -230,9 +230,12 @@ class Key:
         else:
             self.check_at = None
 
-    def restore_refusal(self, reason: FailureReason, checks: int, check_at: float, now: float) -> None:
+    def restore_refusal(
+        self, reason: FailureReason, checks: int, check_at: float, now: float, cause: KeyCause | None = None
+    ) -> None:
         """Refused before the bridge's restart already, and checked that often."""
         self.refusal = reason
+        self.accusation = cause
         self.checks = checks
         self.check_at = check_at
         self._plan_probe(now)

@@ -1,8 +1,9 @@
 """Key states as rows that outlive the bridge: by fingerprint, never by key, times by the wall clock.
 
-A row holds what keeps a key out, and whose answers said it is; a key that is simply valid and of which no answer said
-whose it is has none. What comes back is read with distrust: a row that
-makes no sense is skipped, and no cooldown comes back longer than it was when it was saved, whatever the clock says.
+A row holds what keeps a key out, which request met it with which status, and whose answers said it is; a key that is
+simply valid and of which no answer said whose it is has none. The provider's own words are not in it: the record has
+them with the request, masked. What comes back is read with distrust: a row that makes no sense is skipped, and no
+cooldown comes back longer than it was when it was saved, whatever the clock says.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from typing import Any, get_args
 
 from attrs import asdict, evolve
 
-from bridge.events.values import DeadlineSource, FailureReason
+from bridge.events.values import DeadlineSource, FailureReason, KeyCause
 from bridge.keys.groups import Account
 from bridge.keys.key import CHECKS_S, Cooldown, Key
 from bridge.keys.rate_limits import LONGEST_S
@@ -42,10 +43,12 @@ def save(provider: str, keys: Iterable[Key], salt: bytes, now: float, wall: date
         if key.refusal is not None:
             check_at = now if key.check_at is None else key.check_at
             row |= {"refusal": str(key.refusal), "checks": key.checks, "check_at": _stamp(wall, check_at - now)}
+            row |= _cause_row("refusal", key.accusation)
         if key.cooldown is not None:
             left = key.cooldown.until - now
             row |= {"cooldown_reason": str(key.cooldown.reason), "cooldown_source": key.cooldown.source}
             row |= {"cooldown_until": _stamp(wall, left), "cooldown_s": left}
+            row |= _cause_row("cooldown", key.cooldown.cause)
         row |= {name: value for name, value in asdict(learned).items() if value is not None}
         rows.append(row)
     return rows
@@ -68,7 +71,8 @@ def restore(
             checks = row.get("checks")
             step = checks if isinstance(checks, int) and 0 <= checks <= len(CHECKS_S) else 0
             delay = _seconds_until(row.get("check_at"), wall)
-            key.restore_refusal(refusal, step, now + min(max(delay or 0.0, 0.0), CHECKS_S[-1]), now)
+            check_at = now + min(max(delay or 0.0, 0.0), CHECKS_S[-1])
+            key.restore_refusal(refusal, step, check_at, now, _cause(row, "refusal"))
         cooldown = _cooldown(row, now, wall)
         if cooldown is not None:
             key.restore_cooldown(cooldown, now)
@@ -82,7 +86,17 @@ def _cooldown(row: Mapping[str, Any], now: float, wall: datetime) -> Cooldown | 
     if isinstance(saved, int | float) and math.isfinite(saved):
         left = min(left, saved)  # the wall clock was set back meanwhile
     left = min(left, LONGEST_S)
-    return Cooldown(now + left, reason, source) if left > 0 else None
+    return Cooldown(now + left, reason, source, _cause(row, "cooldown")) if left > 0 else None
+
+
+def _cause_row(of: str, cause: KeyCause | None) -> Row:
+    return {} if cause is None else {f"{of}_by": cause.id, f"{of}_status": cause.status}
+
+
+def _cause(row: Mapping[str, Any], of: str) -> KeyCause | None:
+    id_, status = _text(row.get(f"{of}_by")), row.get(f"{of}_status")
+    known = status if isinstance(status, int) and not isinstance(status, bool) and 100 <= status <= 599 else None
+    return None if id_ is None and known is None else KeyCause(id_, known)
 
 
 def _stamp(wall: datetime, seconds: float) -> str:

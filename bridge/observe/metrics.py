@@ -16,6 +16,7 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
 from bridge.events.handlers import Handlers
 from bridge.events.hub import Hub
+from bridge.events.picture import REMOVED
 from bridge.events.values import CircuitState, FailureReason, KeyState, Outcome
 from bridge.events.vocabulary import (
     AttemptFailed,
@@ -291,6 +292,9 @@ class Metrics:
     @_counts.of(KeyChanged)
     def _count_key_changed(self, event: KeyChanged) -> None:
         for state in KeyState:
+            if event.reason == REMOVED:  # a gauge of what is no more would be a wrong figure
+                self._key_state.remove(event.provider, event.key, state.value)
+                continue
             self._key_state.labels(event.provider, event.key, state.value).set(state is event.state)
 
     def _end_walk(self, request: Request) -> None:

@@ -14,6 +14,7 @@ import trio
 from attrs import define, evolve, frozen
 
 from bridge.http.fields import RawHeaders, first_value
+from bridge.observe.logs import Redactor
 from bridge.process.imports import without
 from bridge.providers.connections import UNWATCHED, Connections, Content, Departure, UpstreamConnection, UpstreamRequest
 from bridge.providers.faults import UpstreamBroke, UpstreamBusy, UpstreamTimeout
@@ -146,7 +147,7 @@ class Dumping(Protocol):
     """Makes attempts that are dumped; see `bridge.observe.dumps`."""
 
     def attempt(
-        self, interception_id: str, upstream: Upstream, call: Call, added: Collection[str]
+        self, interception_id: str, upstream: Upstream, call: Call, added: Collection[str], secrets: Redactor
     ) -> AbstractAsyncContextManager[Response]: ...
 
 

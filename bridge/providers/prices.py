@@ -8,8 +8,10 @@ is over, after its last byte went to the client.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextvars import copy_context
 from datetime import datetime
 from decimal import Decimal
+from functools import partial
 
 import trio
 from attrs import evolve, frozen
@@ -82,17 +84,14 @@ class Prices:
     def _release(self) -> None:
         waiting, self._waiting = self._waiting, None
         for tell in waiting or ():
-            try:
-                tell()
-            except Exception:  # a boundary: each is of another request
-                log.exception("what was used could not be told")
+            tell()
 
     def when_loaded(self, tell: Callable[[], None]) -> bool:
-        """Has `tell` called once the list is there, or given up. False, and no call, where there is nothing to wait for
-        or too many wait already."""
+        """Has `tell` called once the list is there, or given up, in the context of now, which says how log lines are
+        masked. False, and no call, where there is nothing to wait for or too many wait already."""
         if self._waiting is None or len(self._waiting) >= LIMITS.unpriced_interceptions:
             return False
-        self._waiting.append(tell)
+        self._waiting.append(partial(copy_context().run, _told_late, tell))
         return True
 
     def price(self, origin: Origin, parts: Sequence[Usage], at: datetime | None = None) -> Priced:
@@ -136,3 +135,10 @@ class Prices:
 
     def _find(self, origin: Origin, model: str | None) -> ModelPrices | None:
         return self._list.find(origin.kind, origin.base_url, model) if self._list and model else None
+
+
+def _told_late(tell: Callable[[], None]) -> None:
+    try:
+        tell()
+    except Exception:  # a boundary: each is of another request
+        log.exception("what was used could not be told")

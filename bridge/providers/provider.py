@@ -18,7 +18,7 @@ from bridge.keys.key import Key
 from bridge.keys.lanes import LanesFull
 from bridge.keys.pool import KeyPool
 from bridge.keys.walk import SHORTEST_WAIT_S, Walk
-from bridge.observe.logs import logger
+from bridge.observe.logs import Redactor, logger
 from bridge.providers.attempt import Call, Dumping, Response, Upstream
 from bridge.providers.circuit_breaker import Circuits
 from bridge.providers.faults import UpstreamError
@@ -115,11 +115,12 @@ class Provider:
         """Whether attempts are dumped: then an interception must be known before its first."""
         return self._dumps is not None
 
-    def attempt(self, interception_id: str, call: Call) -> AbstractAsyncContextManager[Response]:
-        """An attempt at a request of an interception, dumped where that is asked for; see `Upstream.attempt`."""
+    def attempt(self, interception_id: str, call: Call, secrets: Redactor) -> AbstractAsyncContextManager[Response]:
+        """An attempt at a request of an interception, dumped where that is asked for, and masked by `secrets`; see
+        `UpstreamAttempt`."""
         if self._dumps is None:
             return self.upstream.attempt(call)
-        return self._dumps.attempt(interception_id, self.upstream, call, self.settings.extra_headers)
+        return self._dumps.attempt(interception_id, self.upstream, call, self.settings.extra_headers, secrets)
 
     async def key_in_turn(self, walk: Walk, deadline: float, tell: Tell) -> Key | None:
         """Waits for the walk's turn, and takes its next key; None where no key can be had for it until then (Trio's

@@ -42,7 +42,8 @@ def open_for_writing(path: Path) -> sqlite3.Connection:
     """Opens or makes the record, and brings its schema up to date. Raises sqlite3.Error, OSError or RecordError."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     if not path.exists():
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))  # prompts are private
+        with contextlib.suppress(FileExistsError):  # one that appears just now is SQLite's to open
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))  # prompts are private
     database = sqlite3.connect(path, timeout=BUSY_S, isolation_level=None, check_same_thread=False)
     try:
         _check_owner(database, path)  # before anything is changed in it

@@ -11,20 +11,10 @@ from attrs import frozen
 
 from bridge.config.settings import parse_duration
 from bridge.events.times import format_time
+from bridge.record import text_search
 from bridge.record.database import RecordError
 
 Fields = dict[str, Any]
-
-TEXTS = {
-    "prompts": "text LIKE :text ESCAPE '\\'",
-    "thoughts": "text LIKE :text ESCAPE '\\'",
-    "tool_calls": "(arguments LIKE :json ESCAPE '\\' OR tool LIKE :text ESCAPE '\\')",
-}
-"""Where a text is searched, with the condition on a row."""
-
-COMMON = 20_000
-"""A text found so often is everywhere: then it is quicker to look at each interception, newest first, until enough are
-found. A rarer one is found at once by reading all texts in the order in which they lie in the file."""
 
 PARTS = {
     "attempts": ("attempts", "attempt"),
@@ -37,6 +27,14 @@ PARTS = {
     "tokens": ("token_usages", "rowid"),
 }
 """The parts of an interception, as a snapshot calls them, with their tables and order."""
+
+BEGINNING = """
+    SELECT * FROM interceptions WHERE (id >= :name AND id < :name || :last) OR (id >= :lower AND id < :lower || :last)
+    LIMIT 2
+"""
+"""Found by the order of ids, not by LIKE, which reads them all. Ours are in lower case."""
+
+LAST_CHARACTER = "\U0010ffff"
 
 RESULT_OF = """
     SELECT r.* FROM tool_results AS r JOIN interceptions AS i ON i.id = r.interception_id
@@ -60,6 +58,10 @@ class Filter:
     text: str | None = None
     before: str | None = None
     limit: int = 50
+
+
+SHOWN = 8
+"""Characters of an id in lists."""
 
 
 def interceptions(database: sqlite3.Connection, wanted: Filter) -> list[Fields]:
@@ -92,11 +94,15 @@ def story(database: sqlite3.Connection, name: str) -> Fields:
     """
     if not name:
         raise RecordError("an interception's id is needed, or its first characters; 'clearspan history' lists them")
-    like = _escaped(name) + "%"
-    found = database.execute("SELECT * FROM interceptions WHERE id LIKE ? ESCAPE '\\' LIMIT 2", (like,)).fetchall()
-    if len(found) != 1:
-        reason = "several interceptions begin with that id" if found else "no interception has that id"
-        raise RecordError(f"{name}: {reason}; 'clearspan history' lists them")
+    found = database.execute(BEGINNING, {"name": name, "lower": name.lower(), "last": LAST_CHARACTER}).fetchall()
+    if len(found) > 1:
+        ids = [row["id"] for row in found]
+        alike = next((at for at, pair in enumerate(zip(*ids, strict=False)) if len(set(pair)) > 1), 0)
+        telling = max(SHOWN, alike + 4)
+        such = " and ".join(id_[:telling] for id_ in ids)
+        raise RecordError(f"{name}: several interceptions have an id that begins so, such as {such}")
+    if not found:
+        raise RecordError(f"{name}: no interception has an id that is or begins so; 'clearspan history' lists them")
     interception = _interception(found[0])
     for name_in_story, (table, order) in PARTS.items():
         sql = f"SELECT * FROM {table} WHERE interception_id = ? ORDER BY {order}"  # noqa: S608  # our own names
@@ -151,28 +157,22 @@ def _conditions(database: sqlite3.Connection, wanted: Filter) -> tuple[str, Fiel
         conditions.append("(started_at, rowid) < (SELECT started_at, rowid FROM interceptions WHERE id = :before)")
         values["before"] = wanted.before
     if wanted.text is not None:
-        in_json = orjson.dumps(wanted.text).decode()[1:-1]
-        values |= {"text": f"%{_escaped(wanted.text)}%", "json": f"%{_escaped(in_json)}%"}
+        values |= text_search.patterns(wanted.text)
         conditions.append(_text_condition(database, values))
     return ("WHERE " + " AND ".join(conditions) if conditions else ""), values
 
 
 def _text_condition(database: sqlite3.Connection, values: Fields) -> str:
     """That a text stands in an interception, `values` holding its patterns; they may get another value."""
-    everywhere = " UNION ALL ".join(f"SELECT interception_id FROM {table} WHERE {has}" for table, has in TEXTS.items())  # noqa: S608  # our own names
-    found = database.execute(f"{everywhere} LIMIT {COMMON}", values).fetchall()
-    if len(found) < COMMON:
-        values["found"] = orjson.dumps([row[0] for row in found]).decode()
+    found = text_search.found(database, values)
+    if found is not None:
+        values["found"] = orjson.dumps(sorted(found)).decode()
         return "id IN (SELECT value FROM json_each(:found))"
     here = (
-        f"EXISTS (SELECT 1 FROM {table} WHERE interception_id = interceptions.id AND {has})"  # noqa: S608  # the same
-        for table, has in TEXTS.items()
+        f"EXISTS (SELECT 1 FROM {table} WHERE interception_id = interceptions.id AND {has})"  # noqa: S608  # our own text
+        for table, has in text_search.TEXTS.items()
     )
     return f"({' OR '.join(here)})"
-
-
-def _escaped(text: str) -> str:
-    return text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
 
 
 def _interception(row: sqlite3.Row) -> Fields:

@@ -13,10 +13,10 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from pathlib import Path
 
 from bridge.limits import LIMITS
 from bridge.observe.logs import logger
+from bridge.record.record_file import RecordFile
 
 log = logger("record")
 
@@ -33,8 +33,8 @@ STAND_BACK_S = 1.0
 class Journal:
     """The journal of one record. `work` runs in a thread of its own, the rest belongs to the one who writes."""
 
-    def __init__(self, record: Path) -> None:
-        self._record = record
+    def __init__(self, file: RecordFile) -> None:
+        self._file = file
         self._events = 0
         self._is_failing = False
         self._database: sqlite3.Connection | None = None
@@ -48,10 +48,11 @@ class Journal:
 
         Raises sqlite3.Error.
         """
-        uri = f"{self._record.absolute().as_uri()}?mode=rw"  # never a new file, should this one just be gone
+        uri = f"{self._file.path.absolute().as_uri()}?mode=rw"  # never a new file, should this one just be gone
         with self._lock:
             self._database = sqlite3.connect(uri, uri=True, check_same_thread=False)
             self._database.execute("PRAGMA synchronous = NORMAL")
+            self._database.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone()  # which opens the journal itself
         writer.execute(f"PRAGMA wal_autocheckpoint = {_long_pages(writer)}")
 
     def close(self) -> None:
@@ -86,12 +87,12 @@ class Journal:
         """Moves what can be moved; returns whether there may be more of that soon."""
         try:
             with self._lock:
-                if self._database is None:
+                if self._database is None or not self._file.lies_there():  # which the writer finds, too
                     return False
                 _, pages, _ = self._database.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
                 self._is_failing = False
                 return bool(pages < _long_pages(self._database))
-        except sqlite3.Error as error:  # the writer meets it too, and tells of it; here nothing is lost
+        except (sqlite3.Error, OSError) as error:  # the writer meets it too, and tells of it; here nothing is lost
             if not self._is_failing:
                 log.warning("the record's journal could not be moved into it", error=str(error))
             self._is_failing = True

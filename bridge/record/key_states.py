@@ -38,5 +38,7 @@ def saved_keys(database: sqlite3.Connection) -> dict[str, list[dict[str, Any]]]:
     found: dict[str, list[dict[str, Any]]] = {}
     for provider, state in database.execute("SELECT provider, state FROM key_states"):
         with contextlib.suppress(orjson.JSONDecodeError):  # somebody wrote there; a key can be found out about again
-            found.setdefault(provider, []).append(orjson.loads(state))
+            row = orjson.loads(state)
+            if isinstance(row, dict):
+                found.setdefault(provider, []).append(row)
     return found

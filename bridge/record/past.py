@@ -39,7 +39,10 @@ class Remembrance:
         if self._record is None:
             raise CommandRefused("recording is off, so there is no history")
         wanted = Filter(
-            session=command.session, before=command.before, limit=min(command.limit or DEFAULT, LIMITS.history)
+            session=command.session,
+            text=command.text or None,
+            before=command.before,
+            limit=min(command.limit or DEFAULT, LIMITS.history),
         )
         try:
             return await trio.to_thread.run_sync(_read, self._record, wanted, limiter=self._turn)
@@ -55,13 +58,19 @@ def _read(record: Path, wanted: Filter) -> Past:
         ids = [row["id"] for row in interceptions(database, evolve(wanted, limit=wanted.limit + 1))]
         lines: list[bytes] = []
         size = 0
+        left = len(ids)
         for id_ in ids[: wanted.limit]:
-            line = encode_interception(folded(story(database, id_)))
+            try:
+                line = encode_interception(folded(story(database, id_)))
+            except (TypeError, ValueError):  # a time that is none: somebody else wrote there
+                left -= 1
+                continue
             size += len(line)
             if lines and size > LIMITS.history_bytes:
                 break
             lines.append(line)
-        return Past(lines, more=len(lines) < len(ids))
+            left -= 1
+        return Past(lines, more=left > 0)
 
 
 def _is_there(database: sqlite3.Connection, id_: str) -> bool:

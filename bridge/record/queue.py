@@ -1,6 +1,6 @@
 """What waits to be written: bounded by number and by what it holds, for one thread that puts in and one that takes out.
 
-Where it is full the oldest are lost, and counted.
+Where it is full the oldest are lost, and counted. And the begin of what is under way, for a file that lacks it.
 """
 
 from __future__ import annotations
@@ -8,12 +8,12 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import orjson
 from attrs import fields
 
-from bridge.events.vocabulary import EVENT_TYPES, Event, ToolCalled
+from bridge.events.vocabulary import EVENT_TYPES, Event, InterceptionEnded, InterceptionStarted, ToolCalled
 from bridge.events.wire import Envelope
 from bridge.limits import LIMITS
 from bridge.record.statements import Item
@@ -71,6 +71,28 @@ class RecordQueue:
             _, weight = self._items.popleft()
             self._bytes -= weight
             self.lost += 1
+
+
+class UnderWay:
+    """Interceptions that have begun and not ended, of what was written; the latest ones."""
+
+    def __init__(self) -> None:
+        self._begun: dict[str, Envelope] = {}
+
+    def note(self, written: Iterable[Item]) -> None:
+        """These were written."""
+        for item in written:
+            match item:
+                case Envelope(event=InterceptionStarted(id=name)):
+                    self._begun[name] = item
+                    if len(self._begun) > LIMITS.remembered_begins:  # the ends of some were lost
+                        del self._begun[next(iter(self._begun))]
+                case Envelope(event=InterceptionEnded(id=name)):
+                    self._begun.pop(name, None)
+
+    def begins(self) -> list[Envelope]:
+        """Their first events, in order: whatever else happens to them refers to that."""
+        return list(self._begun.values())
 
 
 def _weight(item: Item) -> int:

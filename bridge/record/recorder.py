@@ -6,6 +6,10 @@ more. Another thread moves it from the journal into the file (`bridge.record.jou
 
 Where writing fails (disk full, locked, read-only) the batch is kept and tried again; the bridge says so once by
 `record.failed`, and by `record.recovered` when it works again. What a stop finds unwritten goes to a spill file.
+
+A file that was removed or replaced (`bridge.record.record_file`) is such a failure, too. What was committed there
+before is left to it: whoever took it away took that away. Each event that comes later is in the new file, and the begin
+of what is under way, without which the rest of it could not be written.
 """
 
 from __future__ import annotations
@@ -28,11 +32,12 @@ from bridge.events.wire import Envelope
 from bridge.limits import LIMITS
 from bridge.observe.logs import logger
 from bridge.record import homes, journal, key_states, runs, spill
-from bridge.record.database import RecordError, is_damage, move_aside, open_for_writing
+from bridge.record.database import RecordError, is_damage, open_for_writing
 from bridge.record.journal import Journal
 from bridge.record.key_states import KeyStates, SavedKeys
 from bridge.record.pruning import Pruning
-from bridge.record.queue import RecordQueue
+from bridge.record.queue import RecordQueue, UnderWay
+from bridge.record.record_file import RecordFile, RecordGone
 from bridge.record.statements import Item, Statements, kept
 from bridge.record.upkeep import Upkeep
 
@@ -46,8 +51,8 @@ second the slowest hundredth took 1.9 to 2.0 times the median with 0.1 s, and ta
 RETRY_S = 1.0
 PRUNING_S = 0.025
 """Between two steps of pruning, or of what else keeps the file in order."""
-IDLE_S = 3600.0
-"""How long the thread sleeps where nothing is to be written; then it may be time to prune."""
+LOOK_S = 1.0
+"""How long the thread sleeps where nothing is to be written. Then it looks whether the file still lies there."""
 MOVE_ASIDE_EVERY_S = 3600.0
 """A disk that damages every file would else fill itself with them."""
 
@@ -67,20 +72,20 @@ class Recorder:
 
     def __init__(self, settings: RecordSettings, path: Path, hub: Hub, wrote: Wrote | None = None) -> None:
         self._settings = settings
-        self._path = path
+        self._file = RecordFile(path)
         self._hub = hub
         self._wrote = wrote
         self._queue = RecordQueue()
+        self._under_way = UnderWay()
         self._unwritable = 0
         self._work_waits = threading.Event()
         self._stopping = threading.Event()
         self._token: trio.lowlevel.TrioToken | None = None
         self._database: sqlite3.Connection | None = None
-        self._file: tuple[int, int] | None = None
-        self._run_lock = runs.RunLock(path)
+        self._run_lock = runs.RunLock(self._file.path)
         self._statements = Statements(run=0)
-        self._journal = Journal(path)
-        self._pruning = Pruning(path, settings.keep)
+        self._journal = Journal(self._file)
+        self._pruning = Pruning(self._file.path, settings.keep)
         self._upkeep = Upkeep()
         self._tidies = False
         self._failing = False
@@ -139,7 +144,7 @@ class Recorder:
         while True:
             if more or self._failing:
                 self._work_waits.set()
-            self._work_waits.wait(IDLE_S)
+            self._work_waits.wait(LOOK_S)
             self._stopping.wait(RETRY_S if self._failing else PRUNING_S if more else BATCH_S)
             self._work_waits.clear()
             stopping = self._stopping.is_set()  # asked after the clear, which may have wiped out the call to stop
@@ -154,6 +159,8 @@ class Recorder:
         try:
             if self._database is None:
                 self._open()
+            else:
+                self._file.check_all()
             if self._failing and not self._queue:
                 self._write(deque())  # shows whether it works again
             while batch := deque(self._queue.take(LIMITS.batch_statements)):
@@ -217,22 +224,21 @@ class Recorder:
             if database.in_transaction:
                 database.execute("ROLLBACK")
             raise
+        self._file.check()  # else it is written once more, where it is found
+        self._under_way.note(batch)
         self._journal.note(len(batch))
         if self._wrote is not None:
             self._wrote(batch, began, time.time_ns(), None)
 
     def _open(self) -> SavedKeys:
-        self._file = None
         self._upkeep.begin_anew()
-        self._database = database = open_for_writing(self._path)
         try:
-            self._file = _identity(self._path)
+            with self._file.opening():
+                self._database = database = open_for_writing(self._file.path)
             self._journal.open(database)
+            self._file.check()
             if not runs.knows_run(database, self._statements.run, self._run_lock):
-                begun = runs.begin_run(database, self._path, self._run_lock, utc_now())
-                self._statements = Statements(begun.run)
-                for pid in begun.others:
-                    log.warning("another bridge writes to the same record", pid=pid, record=str(self._path))
+                self._begin_run(database)
             self._take_in_spills(database)
             self.salt = key_states.salt(database)
             self.saved_homes = homes.saved_homes(database)
@@ -241,8 +247,16 @@ class Recorder:
             self._drop_connection()
             raise
 
+    def _begin_run(self, database: sqlite3.Connection) -> None:
+        begun = runs.begin_run(database, self._file.path, self._run_lock, utc_now())
+        self._statements = Statements(begun.run)
+        for pid in begun.others:
+            log.warning("another bridge writes to the same record", pid=pid, record=str(self._file.path))
+        if begins := self._under_way.begins():  # in the file that was here before
+            self._write(deque(begins))
+
     def _take_in_spills(self, database: sqlite3.Connection) -> None:
-        for path in spill.waiting(self._path):
+        for path in spill.waiting(self._file.path):
             count = 0
             try:
                 for batch in spill.take_in(database, path):
@@ -270,7 +284,7 @@ class Recorder:
         left = 0
         if items:
             try:
-                left = spill.write(self._path, self._run_lock.token, items)
+                left = spill.write(self._file.path, self._run_lock.token, items)
                 log.warning("the record can't be written; the next start takes in what is missing", events=left)
             except OSError as error:
                 log.warning("nor can a file beside the record", error=error.strerror)
@@ -286,6 +300,12 @@ class Recorder:
 
     def _recover_from(self, error: Exception) -> None:
         """Makes ready for another try."""
+        self._journal.close()
+        if isinstance(error, RecordGone) and self._database is not None:
+            try:
+                self._file.leave(self._database)
+            except OSError as failure:
+                error = RecordError(f"{error}; the old journal is in the way: {failure.strerror}")
         self._drop_connection()
         if is_damage(error) and self._moved_aside_at + MOVE_ASIDE_EVERY_S <= time.monotonic():
             error = self._move_aside(error)
@@ -294,12 +314,11 @@ class Recorder:
     def _move_aside(self, error: Exception) -> Exception:
         """Gets a damaged file out of the way; returns the error with what was done about it."""
         try:
-            if self._file not in {None, _identity(self._path)}:
-                return error  # another bridge has done so
-            aside = move_aside(self._path, utc_now())
+            aside = self._file.move_aside()
         except OSError as failure:
             return RecordError(f"{error}; it can't be moved aside: {failure.strerror}")
-        self._file = None
+        if aside is None:
+            return error  # another bridge has done so
         self._moved_aside_at = time.monotonic()
         log.warning("the record is damaged and was moved aside", error=str(error), to=str(aside))
         return RecordError(f"{error}; it was moved to {aside.name}, and a new record is begun")
@@ -310,7 +329,7 @@ class Recorder:
             return
         self._failing = True
         self._loss_told = lost > 0
-        reason = f"{self._path}: {error}" + (f"; no room for more, {lost} events are lost by now" if lost else "")
+        reason = f"{self._file.path}: {error}" + (f"; no room for more, {lost} events are lost by now" if lost else "")
         log.warning("the record can't be written", error=reason, queued=len(self._queue))
         self._in_trio(self._hub.publish, RecordFailed(error=reason, queued=len(self._queue)))
 
@@ -330,11 +349,5 @@ class Recorder:
             self._token.run_sync_soon(call, value)
 
 
-def _identity(path: Path) -> tuple[int, int]:
-    """Which file that is, whatever its name."""
-    found = path.stat()
-    return found.st_dev, found.st_ino
-
-
 def _is_of_the_file(error: Exception) -> bool:
-    return isinstance(error, OSError | sqlite3.Error) and not isinstance(error, OF_THE_EVENT)
+    return isinstance(error, TROUBLE) and not isinstance(error, OF_THE_EVENT)

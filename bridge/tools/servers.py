@@ -6,8 +6,9 @@ from __future__ import annotations
 import importlib
 import os
 from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime
 from functools import partial
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 import trio
 from attrs import define, evolve, field
@@ -18,7 +19,7 @@ from bridge.events.picture import REMOVED
 from bridge.events.values import ServerState
 from bridge.events.vocabulary import Event, ServerChanged
 from bridge.events.wire import ToldServer
-from bridge.observe.logs import redactor
+from bridge.observe.logs import Redactor, in_use, masking, redactor
 from bridge.process.environment import without_secrets
 from bridge.tools.catalogue import injected_tools
 from bridge.tools.frozen_lists import Catalogue, FrozenLists
@@ -28,6 +29,16 @@ from bridge.tools.telling import told_own, told_servers
 
 AFTER_START_S = 0.05
 """The protocol's library is loaded so long after the start, since its thread would take the interpreter from it."""
+
+
+CALLERS_SPELLINGS = 256
+"""How many spellings of callers' own keys are masked in what servers say: a key has one to five."""
+
+
+class PublishMasked(Protocol):
+    """Makes an event known, masked by those secrets; see `Hub.publish`."""
+
+    def __call__(self, event: Event, at: datetime | None, secrets: Redactor, /) -> None: ...
 
 
 @define
@@ -50,11 +61,13 @@ class SessionTools:
 class Servers:
     """The servers. They run while `run` runs; before, and where none is ready, there are no tools.
 
-    `usage` is what a session has used, for the bridge's own tool.
+    `usage` is what a session has used, for the bridge's own tool. What a server says by itself, in its log or as its
+    fault, may quote a call that it was given: the own keys of the callers are masked there, those of the latest.
     """
 
-    def __init__(self, settings: McpSettings, publish: Callable[[Event], None], usage: TellUsage) -> None:
-        self._publish = publish
+    def __init__(self, settings: McpSettings, publish: PublishMasked, usage: TellUsage) -> None:
+        self._secrets = secrets = Redactor(redactor)
+        self._publish: Callable[[Event], None] = lambda event: publish(event, None, secrets)
         self._usage = usage
         self._offers_usage = False
         self._servers: dict[str, ToolServer] = {}
@@ -96,7 +109,8 @@ class Servers:
 
     def _begin(self, server: ToolServer) -> None:
         if self._nursery is not None and self._connect is not None:
-            self._nursery.start_soon(server.run, self._connect, environment)
+            with masking(self._secrets):
+                self._nursery.start_soon(server.run, self._connect, environment)
 
     def _relisted(self) -> None:
         self._catalogue = None
@@ -116,8 +130,8 @@ class Servers:
 
     def told(self) -> list[ToldServer]:
         """All servers with their tools, free of secrets, and the bridge's own behind them."""
-        own = told_own(SESSION_USAGE, self.catalogue, allowed=self._offers_usage)
-        return [*told_servers(self._servers.values(), self.catalogue), own] if self._servers else []
+        own = told_own(SESSION_USAGE, self.catalogue, self._secrets, allowed=self._offers_usage)
+        return [*told_servers(self._servers.values(), self.catalogue, self._secrets), own] if self._servers else []
 
     def toolset(self, session_id: str | None, client: str) -> SessionTools | None:
         """The session's list, or its client's where there is no session; None where no tool is ready."""
@@ -136,12 +150,13 @@ class Servers:
         server = self._servers.get(tool.server)
         if server is None:
             return ToolResult(error=f"the server {tool.server!r} is not configured any more")
+        self._secrets.adopt(in_use(), CALLERS_SPELLINGS)
         return await server.call(tool.name, arguments)
 
 
 def environment() -> dict[str, str]:
     """What a server's program gets to know of our environment: nothing that is a key by its name or by its value."""
-    return {name: value for name, value in without_secrets(os.environ).items() if redactor.redact(value) == value}
+    return {name: value for name, value in without_secrets(os.environ).items() if not redactor.holds_secret(value)}
 
 
 def _load() -> Connect:

@@ -10,7 +10,7 @@ from bridge.events.vocabulary import KeyChanged
 from monitor.lines import format as fmt
 from monitor.lines import key_looks as looks
 from monitor.lines.span import Line, Span
-from monitor.state.state import MonitorState
+from monitor.state.state import MonitorState, Status
 
 TROUBLE = (Health.COOLING, Health.SPENT, Health.DEAD, Health.OFF, Health.READY)
 
@@ -25,6 +25,8 @@ def panel(state: MonitorState, now: datetime, width: int, room: int) -> list[Lin
     line is spent on names then.
     """
     keys = sorted(state.picture.keys.values(), key=lambda key: key.provider)  # stable: a pool's order stays
+    if not keys and state.status is Status.REPLAY:
+        return [(("this log tells of no keys", "muted"),)]
     wide = width >= WIDE
     heads = 0 if wide else len({key.provider for key in keys})
     if len(keys) + heads > room:

@@ -18,7 +18,7 @@ from monitor.lines.marks import marks
 from monitor.lines.span import Line, Span, Tone
 from monitor.lines.verdict import mark, verdict
 from monitor.state.names import Name
-from monitor.state.request_list import Listing
+from monitor.state.request_list import Listing, text_of
 from monitor.state.state import MonitorState
 
 GAP = 1
@@ -204,10 +204,16 @@ def row(
 
 def title(listing: Listing) -> str:
     """What stands above the table: Requests  202 of 3,912 · rest in the record · following its agent."""
-    listed = len(listing.rows) - listing.before + sum(listing.hidden.values())
-    in_all = listing.total if listing.filter.query.strip() else listing.total + listing.forgotten
-    parts = [f"Requests  {listed}" + (f" of {in_all:,}" if listed != in_all else "")]
-    if listing.forgotten:
+    searched, counted = bool(listing.filter.query.strip()), listing.of_today or listing.total + listing.forgotten
+    listed = len(listing.rows) - listing.before + sum(listing.hidden.values()) + listing.before_today
+    in_all = listing.total + listing.in_past * bool(listing.of_today) if searched else counted
+    today = " today" if listing.of_today and not searched else ""
+    parts = [f"Requests  {listed}" + (f" of {in_all:,}{today}" if listed != in_all else "")]
+    if searched and listing.found is not None:
+        parts.append(f"{listing.found}{'+' * listing.found_more} more in the record")
+    elif searched and text_of(listing.filter.query):
+        parts.append("searching the record …" if listing.searching else "⏎ searches the record")
+    elif counted > listing.total + listing.in_past * bool(listing.of_today):
         parts.append("rest in the record")
     if listing.slowest_first:
         parts.append("slowest first")

@@ -42,6 +42,8 @@ WITHHELD = {
     WithheldReason.NOT_SUMMARIZED: "the model reasoned, but gave no summary",
 }
 
+NO_ANSWERS = "the record keeps no answers"
+
 SEPARATOR: Span = (" · ", "muted")
 
 
@@ -58,9 +60,27 @@ def story_blocks(request: Interception, now: datetime) -> list[Block]:
         blocks.append(Block("notes", "muted", (("Notes", "muted"),), tuple(_note(note) for note in request.notes)))
     if request.answer:
         blocks.append(Block("answer", "answer", (("Answer", "answer"),), text=request.answer, form="prose"))
+    elif lacks_answer(request):
+        blocks.append(Block("answer", "muted", (("Answer", "muted"), (f"  {NO_ANSWERS}", "muted"))))
     if not request.live:
         blocks.append(_end(request))
     return blocks
+
+
+FACTS = ("end", "prompt", "attempts", "request")
+
+
+def texts_and_facts(blocks: list[Block]) -> tuple[list[Block], list[Block]]:
+    """The blocks in two parts, as a narrow pane has them: what one looks for is the thought, then the answer; what can
+    be read elsewhere too comes last."""
+    texts = [block for block in blocks if block.key not in FACTS]
+    return texts, [block for key in FACTS for block in blocks if block.key == key]
+
+
+def lacks_answer(request: Interception) -> bool:
+    """Whether it must have been answered, and nobody here heard what: the record told of it, which numbers no ends."""
+    answered = request.outcome is Outcome.COMPLETED and (request.status or 200) < 400 and request.tokens is not None
+    return answered and not (request.ended_nth or request.answer or request.tools)
 
 
 def title(request: Interception, now: datetime, names: Sequence[str] = (), room: int = 0) -> str:

@@ -19,7 +19,7 @@ from monitor.lines.blocks import Block
 from monitor.lines.marks import compacted, served_other
 from monitor.lines.prose import bare
 from monitor.lines.request_row import tokens_in
-from monitor.lines.request_story import SEPARATOR, story_blocks
+from monitor.lines.request_story import NO_ANSWERS, SEPARATOR, lacks_answer, story_blocks
 from monitor.lines.retries import collapse_attempts, collapsed, runs
 from monitor.lines.span import Line, Span, Tone
 from monitor.lines.verdict import mark, verdict
@@ -195,7 +195,8 @@ def outline(request: Interception, turn: int, now: datetime) -> Line:
     tools = ", ".join(fmt.one_line(tool.tool) for tool in request.tools[:3])
     started = fmt.moment(request.started_at, now)
     line: list[Span] = [(f"{turn:>4} ", "strong"), (f"{glyph} ", tone), (started, "muted")]
-    for part in ((stands.word, "muted") if tone != "good" else None, (tools, "tool"), (words, "plain")):
+    unheard: Span | None = (NO_ANSWERS, "muted") if lacks_answer(request) and not words else None
+    for part in ((stands.word, "muted") if tone != "good" else None, (tools, "tool"), (words, "plain"), unheard):
         if part is not None and part[0]:
             line += [SEPARATOR, part]
     return tuple(line)

@@ -1,7 +1,8 @@
 """The totals view as lines: what was used in the last minute, the last ten, today, and since the bridge started.
 
-The last column is the bridge's own count, the one that the header shows; the others are counted here, from when on the
-title says. The same by name stands in `monitor/lines/breakdown.py`.
+The last column is the bridge's own count; the others are counted here, from when on the title says. The header shows
+the bridge's, or that of today where more is known of it. `in` is all that a model read, with what came from a cache or
+went into one. The same by name stands in `monitor/lines/breakdown.py`.
 """
 
 from __future__ import annotations
@@ -73,11 +74,11 @@ def _reasoning(sums: Totals) -> float:
 
 ROWS = (
     TotalsRow("requests", lambda sums: sums.interceptions, count),
-    TotalsRow("input", lambda sums: sums.tokens.input, count),
+    TotalsRow("in", lambda sums: sums.tokens.total_input, count),
     TotalsRow("from cache", lambda sums: sums.tokens.cache_read_input, count),
     TotalsRow("cached", _cached, _share),
     TotalsRow("into cache", lambda sums: sums.tokens.cache_write_input, count, minor=True),
-    TotalsRow("output", lambda sums: sums.tokens.output, count),
+    TotalsRow("out", lambda sums: sums.tokens.output, count),
     TotalsRow("reasoning", _reasoning, count, minor=True),
     TotalsRow("cost", lambda sums: sums.tokens.cost_usd, fmt.cost, mark=lambda sums: sums.tokens.cost_mark),
     TotalsRow("cache saved", lambda sums: sums.tokens.cache_saved_usd, fmt.cost, "good", minor=True),

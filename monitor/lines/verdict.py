@@ -1,7 +1,8 @@
 """Whether a request goes on, in a word: what it does, or who says nothing, and for how long.
 
 The bridge tells a silence when it has lasted for 10 s (`interception.silent`). It is amber from then on, red from a
-minute on; from the fourth on it is said when agents give up, as the most common of them do after five.
+minute on; from the fourth on it is said when agents give up, as the most common of them do after five. One that goes
+on after that is more patient, and nothing is said of it.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from monitor.lines.span import Span, Tone
 from monitor.state.phase import phase_label
 
 RED_S = 60
-GIVES_UP_SOON_S = 240
+GIVES_UP_SOON_S, GAVE_UP_S = 240, 300
 GIVES_UP = "agent gives up at 5:00"
 
 WORDS = {
@@ -45,6 +46,8 @@ ENDED: dict[Outcome, Span] = {
 def mark(request: Interception, now: datetime | None = None) -> Span:
     """One cell that says how a request stands; without a time, every silence is a young one."""
     if request.outcome is None:
+        if request.error is not None:
+            return "○", "muted"
         if request.silence is not None:
             return "◇", silence_tone(fmt.seconds_between(request.silence.since, now or request.silence.since))
         return ("◌", "warn") if request.waiting_until else ("●", "live")
@@ -64,8 +67,8 @@ class Standing:
 
     @property
     def gives_up(self) -> str:
-        """What is about to happen if it stays silent; empty while that is far."""
-        return GIVES_UP if self.quiet_s is not None and self.quiet_s >= GIVES_UP_SOON_S else ""
+        """What is about to happen if it stays silent; empty while that is far, and where it did not happen."""
+        return GIVES_UP if self.quiet_s is not None and GIVES_UP_SOON_S <= self.quiet_s < GAVE_UP_S else ""
 
     @property
     def whole(self) -> str:
@@ -77,8 +80,8 @@ class Standing:
 def verdict(request: Interception, now: datetime) -> Standing:
     """How a request stands."""
     tone = mark(request)[1]
-    if request.silence is None or not request.live:
-        word = "waits for key" if request.waiting_until else phase_label(request)
+    if request.silence is None or not request.live or request.error is not None:
+        word = "waits for key" if request.waiting_until and request.error is None else phase_label(request)
         return Standing(word, "no key" if request.waiting_until else word, "muted" if tone == "good" else tone)
     quiet_s = fmt.seconds_between(request.silence.since, now)
     short = f"{IN_FEW_CELLS[request.silence.kind]} {fmt.age(quiet_s)}"

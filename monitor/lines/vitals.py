@@ -145,6 +145,8 @@ def _last_byte(subject: VitalsSubject, now: datetime, *, wide: bool) -> Pieces:
         return ("ended ", "muted"), (f"{ago} ago" if wide else ago, "muted")
     since = subject.pace.last_at if subject.pace else None
     if since is None:
-        return (("no byte yet" if wide else fmt.UNKNOWN, "muted"),)
+        heard = any(attempt.status is not None and attempt.reason is None for attempt in request.attempts)
+        unknown = f"last byte {fmt.UNKNOWN}" if heard else "no byte yet"  # who came later can't know when it was
+        return ((unknown if wide else fmt.UNKNOWN, "muted"),)
     seconds = fmt.seconds_between(since, now)
     return *((("last byte ", "muted"),) if wide else ()), (fmt.age(seconds), "muted")

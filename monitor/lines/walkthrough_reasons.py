@@ -67,7 +67,7 @@ REASONS: dict[Kind, Reason] = {
     ),
     "attempt": Reason(
         "only the credential is exchanged; what the bridge does not touch it cannot break.",
-        "bridge.providers.attempt:Upstream.attempt",
+        "bridge.interception.failover:Failover._begin_attempt",
     ),
     "with tools": Reason(
         "the tools are spliced into the request's text, so that every other byte stays as the client sent it.",
@@ -87,11 +87,11 @@ REASONS: dict[Kind, Reason] = {
     ),
     "no answer": Reason(
         "the provider was not reached or did not answer in time, which says nothing against the key.",
-        "bridge.interception.failover:Failover._attempt",
+        "bridge.interception.failover:Failover._note_no_response",
     ),
     "answered": Reason(
         "two answers cannot be glued together: the second model would not know what the first one said.",
-        "bridge.interception.failover:Failover.response",
+        "bridge.interception.failover:Failover._serve",
     ),
     "passed on": Reason(
         "the fault is in the request, so every key would get the same, and the agent can read what is wrong.",

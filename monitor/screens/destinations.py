@@ -25,7 +25,7 @@ def destinations(state: MonitorState, places: Iterable[Path]) -> Destinations:
     clients = dict.fromkeys(request.started.client for request in requests)
     return Destinations(
         {
-            "sessions": list(reversed(list(_sessions(state)))),
+            "sessions": [*reversed(list(_sessions(state))), *_gone(state)],
             "models": [Destination(fmt.one_line(model), model) for model in models],
             "clients": [Destination(fmt.one_line(client), client) for client in clients],
             "keys": [
@@ -43,7 +43,16 @@ def _sessions(state: MonitorState) -> Iterator[Destination]:
     for session in state.roster.sessions:
         name = state.roster.names[session.id]
         parts = [names.full(name), (session.session_id or "")[:8]]
-        yield Destination(" · ".join(fmt.one_line(part) for part in parts if part), session.last.id)
+        title = " · ".join(fmt.one_line(part) for part in parts if part)
+        yield Destination(title, session.last.id, names.short(name))
+
+
+def _gone(state: MonitorState) -> Iterator[Destination]:
+    """Sessions that were named, and of which no request is known any more."""
+    here = {session.id for session in state.roster.sessions}
+    for id_, name in state.roster.names.items():
+        if id_ not in here:
+            yield Destination(names.full(name), "", names.short(name), is_gone=True)
 
 
 def _logs(places: Iterable[Path]) -> Iterator[Destination]:

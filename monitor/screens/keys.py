@@ -118,7 +118,7 @@ class KeysScreen(View):
             if not blank:
                 self.panel.focus()
         if blank:
-            self.empty_state.show(state, frame.url, frame.place)
+            self.empty_state.show(state, frame.url, frame.place, keys=True)
             return
         self.listing.update(state, frame.now)
         self._settle()

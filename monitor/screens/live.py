@@ -12,11 +12,11 @@ from textual.message import Message
 
 from bridge.events.entries import Interception
 from monitor.lines import agent_tree, request_row, vitals
-from monitor.lines.blocks import Block
-from monitor.lines.request_story import story_blocks, title
+from monitor.lines.request_story import story_blocks, texts_and_facts, title
 from monitor.lines.session_story import plain
 from monitor.screens.view import Frame, View, is_heard
-from monitor.state.request_list import Listing
+from monitor.state.counted import session_tokens
+from monitor.state.request_list import Listing, text_of
 from monitor.state.state import MonitorState, Status
 from monitor.widgets.empty_state import EmptyState
 from monitor.widgets.keys import KeysPanel
@@ -73,6 +73,13 @@ class LiveScreen(View):
             super().__init__()
             self.request = request
 
+    class SearchRecord(Message):
+        """Somebody looks for a text, which may stand in requests that only the record knows."""
+
+        def __init__(self, text: str) -> None:
+            super().__init__()
+            self.text = text
+
     def __init__(self, listing: Listing) -> None:
         super().__init__(classes="-blank -unmet")
         self.listing = listing
@@ -102,7 +109,7 @@ class LiveScreen(View):
     def draw_body(self, frame: Frame) -> None:
         state, then = frame.state, frame.then
         self.listing.update(state, then)
-        blank = not self.listing.total
+        blank = self.listing.blank
         if self.has_class("-blank") != blank:
             self.set_class(blank, "-blank")
             self.refresh_bindings()
@@ -113,13 +120,13 @@ class LiveScreen(View):
         self.set_class(state.status is Status.CONNECTING, "-unmet")
         if blank:
             self.empty_state.show(state, frame.url, frame.place)
-        self._share_room(len(state.past.before))
+        self._share_room(self.listing.in_past)
         self.requests.show(state, self.listing, then)
         request = self.selected
         if request is None:
             self.story.show(None, [], live=False)
         else:
-            texts, facts = _in_order(story_blocks(request, then))
+            texts, facts = texts_and_facts(story_blocks(request, then))
             self.story.put_head(vitals.line(self._subject(request, state), then, self.story.content_width))
             self.story.show(request.id, [*texts, *facts], live=request.live, last=len(facts) * request.live)
         self.keys.show_keys(state, frame.now)
@@ -131,9 +138,8 @@ class LiveScreen(View):
         """Whose vitals stand above its story: its agent's, as they were with it."""
         agent = state.roster.agent(request.id)
         own = agent.requests if agent is not None else [request]
-        totals = state.picture.sessions.known.get(request.started.session_id or "")
         until = own[: own.index(request) + 1] if request in own else [request]
-        return vitals.VitalsSubject(until, state.paces.get(request.id), totals.tokens if totals else None)
+        return vitals.VitalsSubject(until, state.paces.get(request.id), session_tokens(state, agent) if agent else None)
 
     def _share_room(self, before: int) -> None:
         """Gives the table as many lines as there are requests, and the story under it the rest.
@@ -192,9 +198,16 @@ class LiveScreen(View):
         """Lists what that query finds, as if it were typed."""
         self.typed.field.value = query
         self.listing.filter.set_query(query)
+        self._search_record()
+
+    def _search_record(self) -> None:
+        if text := text_of(self.listing.filter.query):
+            self.post_message(self.SearchRecord(text))
 
     @on(TypedLine.Closed)
-    def _leave_filter(self) -> None:
+    def _leave_filter(self, message: TypedLine.Closed) -> None:
+        if message.kept:
+            self._search_record()
         self.requests.focus()
         self.redraw()
 
@@ -224,7 +237,7 @@ class LiveScreen(View):
         return (
             None
             if frame is None or request is None
-            else plain(list(chain(*_in_order(story_blocks(request, frame.then)))))
+            else plain(list(chain(*texts_and_facts(story_blocks(request, frame.then)))))
         )
 
     def action_open(self) -> None:
@@ -262,12 +275,3 @@ class LiveScreen(View):
             return self._can_cancel is (action == "cancel")
         asks_for_request = action in ("cancel", "say_over", "fold", "follow", "sort", "filter", "open", "enlarge")
         return not (asks_for_request and self.has_class("-blank"))
-
-
-FACTS = ("prompt", "attempts", "request")
-
-
-def _in_order(blocks: list[Block]) -> tuple[list[Block], list[Block]]:
-    """What one looks for here is the thought, then the answer; what stands in the table too comes last."""
-    texts = [block for block in blocks if block.key not in (*FACTS, "end")]
-    return texts, [block for key in ("end", *FACTS) for block in blocks if block.key == key]

@@ -52,7 +52,7 @@ def commands(app: App[None], screen: Screen[object]) -> Iterator[SystemCommand]:
 def found_commands(app: App[None], destinations: Destinations) -> Iterator[SystemCommand]:
     """Ways to whatever has a name."""
     for kind, word in KINDS.items():
-        for destination in destinations.of.get(kind, []):
+        for destination in (each for each in destinations.of.get(kind, []) if not each.is_gone):
             run = partial(app.run_action, f"app.go_to({word!r}, {destination.name!r})")
             title = f"{word.capitalize()}: {destination.title}"
             yield SystemCommand(title, "", partial(_later, app, run), discover=False)

@@ -19,6 +19,7 @@ from monitor.screens.reasoning_keys import BINDINGS, KEY_HELP, STORY_ACTIONS
 from monitor.screens.session_replay import SessionPlayer, SessionReplay
 from monitor.screens.turn_difference import DifferenceScreen
 from monitor.screens.view import Frame, View
+from monitor.state.counted import earlier_turns, session_tokens
 from monitor.state.names import Roster
 from monitor.state.sessions import Panes, SessionAgent
 from monitor.state.state import Status
@@ -55,11 +56,12 @@ class ReasoningScreen(View):
             self.request = request
 
     class Older(Message):
-        """Somebody wants the turns before the first that is known."""
+        """Somebody wants the turns before the first that is known; all of them from that `number` on, if there is one,
+        and to go there."""
 
-        def __init__(self, agent: SessionAgent) -> None:
+        def __init__(self, agent: SessionAgent, number: int | None = None) -> None:
             super().__init__()
-            self.agent = agent
+            self.agent, self.number = agent, number
 
     def __init__(self) -> None:
         super().__init__(classes="-blank")
@@ -163,7 +165,7 @@ class ReasoningScreen(View):
     def _show(self, pane: AgentPane, agent: SessionAgent, frame: Frame) -> None:
         state = frame.state
         if self._player.playing is None:
-            self._earlier[agent.id] = state.earlier_turns(agent)
+            self._earlier[agent.id] = earlier_turns(state, agent)
         earlier = self._earlier.get(agent.id, 0)
         session = state.roster.session(agent.last.id)
         explained = to_explain(session.requests) if session else None
@@ -172,10 +174,7 @@ class ReasoningScreen(View):
             blocks = [block for block in blocks if not is_tool(block)]
         story = pane.story
         story.show(agent.id, blocks, live=agent.live)
-        totals = state.picture.sessions.known.get(agent.session_id or "")
-        subject = vitals.VitalsSubject(
-            agent.requests, state.paces.get(agent.last.id), totals.tokens if totals else None
-        )
+        subject = vitals.VitalsSubject(agent.requests, state.paces.get(agent.last.id), session_tokens(state, agent))
         pane.vitals.put(vitals.line(subject, frame.then, pane.vitals.size.width - 2))
         turn = f"turn {earlier + story.turn + 1} of {earlier + len(agent.requests)}"
         parts = [agent_tree.title(agent, state.roster, roomy=pane.size.width >= vitals.WIDE), turn]
@@ -402,10 +401,31 @@ class ReasoningScreen(View):
     def _leave_search(self, message: TypedLine.Closed) -> None:
         wanted = self.number.field.value.strip()
         if self._asks_for_turn and message.kept and wanted.isdecimal() and self.agent is not None:
-            self.pane.go_to_turn(int(wanted[:9]) - 1 - self._earlier.get(self.agent.id, 0))
+            self._go_to_number(self.agent, int(wanted[:9]))
         self._asks_for_turn = False
         self.pane.focus()
         self.redraw()
+
+    def _go_to_number(self, agent: SessionAgent, number: int) -> None:
+        """Goes to a turn, or has it loaded; says so where there is none."""
+        earlier = self._earlier.get(agent.id, 0)
+        if 0 < number <= earlier and self._player.playing is None:
+            self.post_message(self.Older(agent, number))
+        elif not earlier < number <= earlier + len(agent.requests):
+            self.post_message(self.Unable(f"there is no turn {number}: it has {earlier + len(agent.requests)}"))
+        else:
+            self.pane.go_to_turn(number - 1 - earlier)
+
+    def go_to_loaded(self, agent: SessionAgent, number: int) -> bool:
+        """Goes to a turn that was loaded since, if it is there and its agent is still read; False if it is not."""
+        if self.frame is not None and self.agent is not None and self.agent.id == agent.id:
+            self.redraw()
+            place = number - 1 - earlier_turns(self.frame.state, self.agent)
+            if place < 0:
+                return False
+            self.pane.go_to_turn(place)
+            self.redraw()
+        return True
 
     def action_copy(self) -> None:
         """Copies the block at hand."""

@@ -13,7 +13,7 @@ from bridge.events.entries import Interception
 from monitor import export
 from monitor.lines import agent_tree, names, request_facts, turn_bars, waterfall
 from monitor.lines import format as fmt
-from monitor.lines.request_story import story_blocks, title
+from monitor.lines.request_story import story_blocks, texts_and_facts, title
 from monitor.lines.session_story import plain
 from monitor.lines.span import Line
 from monitor.screens.view import Frame, View, is_heard
@@ -32,8 +32,11 @@ WIDE = 110
 FACTS = 5
 """Lines of the facts where they have none, as the style sheet has it."""
 
-LEAST = 6
+LEAST = 5
 """Lines with which events, or a story, are worth their title."""
+
+STORY = 10
+"""Lines of a story that more events than fit leave it, or half of what there is where that is less."""
 
 
 class RequestScreen(View):
@@ -158,7 +161,8 @@ class RequestScreen(View):
         self.events.entitle(f"Events  {len(self._trace.entries) + self._trace.left_out}")
         self.facts.entitle("Tokens, cost, times")
         if self.story.display:
-            self.story.show(request.id, story_blocks(request, then), live=request.live)
+            texts, facts = texts_and_facts(story_blocks(request, then))
+            self.story.show(request.id, [*texts, *facts], live=request.live, last=len(facts) * request.live)
             self.story.entitle("Story" + self.story.more())
 
     def _share_room(self, events: int) -> None:
@@ -169,7 +173,7 @@ class RequestScreen(View):
         left = self.panels.size.height - self.waterfall.outer_size.height
         if self.has_class("-narrow"):
             left -= FACTS
-        wanted = min(events + 1, max(left // 2, LEAST))
+        wanted = min(events + 1, max(left // 2, left - STORY, LEAST))
         below = not beside and left - wanted >= LEAST
         self.set_class(below, "-storied")
         self.events.ask_for(wanted - 1)

@@ -25,6 +25,9 @@ RETRY_S = 0.5
 REPLY_S = 5.0
 """How long a command waits for its reply."""
 
+SEARCH_S = 30.0
+"""The same, where the record is searched for a text: it may be read from end to end."""
+
 CHUNK = 16 * 1024
 """Bytes taken at a time: some ninety events, two milliseconds of work. A key goes through a dozen of the loop's turns
 until it is painted, and while there is more to read than can be taken in, each turn has such a piece in it."""
@@ -124,7 +127,7 @@ class BridgeSource:
         reply: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
         self._waiting[n] = reply
         try:
-            async with asyncio.timeout(REPLY_S):
+            async with asyncio.timeout(REPLY_S if command.text is None else SEARCH_S):
                 self._writer.write(encode(evolve(command, n=n)))
                 await self._writer.drain()
                 return await reply

@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 from bridge.events.wire import Command, Reply
 from monitor.sources.bridge_socket import Deliver
 from monitor.sources.event_log import LogEntry
-from monitor.state.state import MonitorState
+from monitor.state.state import LogEnded, MonitorState
 
 SPEEDS = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0)
 
@@ -84,6 +84,8 @@ class Replay:
             delivered += 1
             if delivered % PORTION == 0:
                 await asyncio.sleep(0)
+        if delivered and self._next == len(self._entries):
+            deliver(LogEnded())
 
     async def _fold_again(self) -> None:
         """Makes the state of the present moment from the beginning on."""

@@ -168,7 +168,7 @@ class KeyLedger:
         if at is None and cause is not None:
             entry = self._about(name, cause.id)
             if entry is not None:
-                entry.text = cut(cause.text)
+                entry.text = cut(cause.text) or entry.text  # after a restart the bridge does not know whose words
                 return entry
         entry = LedgerEntry(at, reason=key.reason)
         if cause is not None and key.state is not KeyState.VALID:
@@ -193,7 +193,7 @@ class KeyLedger:
                 entry.until = at + timedelta(seconds=attempt.cooldown_s or 0.0)
             self._add(name, entry)
         if entry.at is None:  # a snapshot told of it, and the record when it was
-            entry.at = at
+            entry.at, entry.text = at, entry.text or cut(attempt.cause_text)
             self.since.setdefault(name, at)
         self._ask(entry, name, request.id, request)
         entry.status = entry.status or attempt.status

@@ -11,11 +11,13 @@ from bridge.events.values import Outcome
 RequestPhase = Literal[
     "accepted",
     "sent",
-    "streaming",
+    "connected",  # it answers, and no token has come
+    "streaming",  # what comes is not read
     "thinking",
     "tool call",
     "answering",
     "no key",
+    "left open",  # a log ended while it ran
     "done",
     "error",  # an error of upstream's reached the client whole
     "failed",
@@ -38,6 +40,8 @@ def phase(request: Interception) -> RequestPhase:
 
 
 def _phase_so_far(request: Interception) -> RequestPhase:
+    if request.error is not None:
+        return "left open"
     if request.waiting_until:
         return "no key"
     found: tuple[tuple[object, RequestPhase], ...] = (
@@ -51,7 +55,14 @@ def _phase_so_far(request: Interception) -> RequestPhase:
     trying = request.attempts[-1] if request.attempts else None
     if trying is None or trying.reason is not None:
         return "accepted"
-    return "sent" if trying.status is None else "streaming"
+    if trying.status is None:
+        return "sent"
+    return "streaming" if is_unread(request) else "connected"
+
+
+def is_unread(request: Interception) -> bool:
+    """Whether nobody reads what its answer says, so that no token is ever heard of."""
+    return request.started.passed_through or request.started.unread is not None
 
 
 def phase_label(request: Interception) -> str:

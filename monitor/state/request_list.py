@@ -21,6 +21,7 @@ from datetime import datetime, timedelta
 from attrs import Factory, define, frozen
 
 from bridge.events.entries import Interception
+from monitor.state.counted import counted
 from monitor.state.phase import phase_label, running_ms
 from monitor.state.state import MonitorState
 from monitor.state.trace import as_json
@@ -152,6 +153,12 @@ def words(query: str, places: Collection[str] = PLACES) -> list[Word]:
     return parsed
 
 
+def text_of(query: str) -> str:
+    """What the record can be searched for: the words that may stand anywhere, as they follow each other. Empty where
+    there are none."""
+    return " ".join(word.text for word in words(query) if len(word.places) > 1 and not word.negated)
+
+
 @define
 class RequestFilter:
     """A query at work. What it found of an ended request is remembered: that cannot change any more."""
@@ -203,6 +210,17 @@ class Listing:
     """Requests of this bridge that are in the record alone."""
     before: int = 0
     """How many rows, the last ones, are from before this bridge."""
+    before_today: int = 0
+    """How many of these are of today, where that is what is counted."""
+    in_past: int = 0
+    """How many there are from before this bridge, before the filter."""
+    found: int | None = None
+    """How many of these the record was searched for; None where it was not, for what is listed now."""
+    found_more: bool = False
+    searching: bool = False
+    """Whether the record is searched just now."""
+    of_today: int = 0
+    """All requests of today, where these are more than those of this bridge."""
     hidden: dict[str, int] = Factory(dict)
     """By the request that they are folded into: how many."""
     folded: set[str] = Factory(set)
@@ -210,20 +228,43 @@ class Listing:
 
     def update(self, state: MonitorState, now: datetime) -> None:
         """Brings it to the state."""
-        ordered = state.ordered()
+        ordered = [request for request in state.ordered() if request.id not in state.earlier]
         self.total, self.forgotten = len(ordered), state.picture.totals.forgotten
+        known = counted(state, now)
+        self.of_today = known.totals.interceptions if known.is_today else 0
         self.rows = self.filter.keep(ordered, now)
         if self.slowest_first:
             # Stable: the newest of equals comes first.
             self.rows.sort(key=lambda request: running_ms(request, now), reverse=True)
         newest = self._newest(state)
         self._fold(state, keep=newest)
-        known = state.picture.interceptions
-        past = [each for id_, each in reversed(state.past.before.items()) if id_ not in known] if self.total else []
+        past = _before(state)
+        self.in_past = len(past)
         past = self.filter.keep(past, now)
+        self._add_found(state, past, now)
         self.before = len(past)
+        self.before_today = sum(_is_of_today(request, now) for request in past) if self.of_today else 0
         self.rows += past
         self.selection.settle(self.rows, newest)
+
+    def _add_found(self, state: MonitorState, past: list[Interception], now: datetime) -> None:
+        """Puts what the record was searched for behind what stands there already."""
+        text = text_of(self.filter.query)
+        self.found, self.found_more = None, False
+        self.searching = bool(text) and state.past.wanted == text != state.past.searched
+        if not text or state.past.searched != text:
+            return
+        listed = {request.id for request in past}
+        known = state.picture.interceptions
+        more = [each for id_, each in reversed(state.past.found.items()) if id_ not in listed and id_ not in known]
+        more = self.filter.keep(more, now)
+        self.found, self.found_more = len(more), state.past.found_more
+        past += more
+
+    @property
+    def blank(self) -> bool:
+        """Whether there is nothing to list."""
+        return not (self.total or self.in_past)
 
     def _newest(self, state: MonitorState) -> str | None:
         """The newest request listed: of the agent whose request is selected, else of all."""
@@ -262,3 +303,15 @@ class Listing:
     def selected(self) -> Interception | None:
         """The selected request, where there is one."""
         return self.rows[self.selection.index] if self.rows else None
+
+
+def _is_of_today(request: Interception, now: datetime) -> bool:
+    return request.started_at.astimezone(now.tzinfo).date() == now.date()
+
+
+def _before(state: MonitorState) -> list[Interception]:
+    """The requests from before this bridge, newest first: those that were seen, and the last ones of the record."""
+    known = state.picture.interceptions
+    told = [request for id_, request in state.past.before.items() if id_ not in known]
+    seen = [known[id_] for id_ in state.earlier if id_ in known]
+    return sorted([*told, *seen], key=lambda request: request.started_at)[::-1]

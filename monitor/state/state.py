@@ -21,6 +21,7 @@ from bridge.events.vocabulary import (
     Event,
     EventsDropped,
     InterceptionEnded,
+    InterceptionStarted,
     RecordFailed,
     RecordRecovered,
     ResponseStarted,
@@ -36,7 +37,7 @@ from monitor.state.names import Name, Roster
 from monitor.state.pace import WritingPace
 from monitor.state.past import RecordedPast
 from monitor.state.recorded_day import RecordedDay
-from monitor.state.sessions import SessionAgent, sessions
+from monitor.state.sessions import sessions
 from monitor.state.trace import Trace
 from monitor.state.usage import UsageHistory
 
@@ -65,7 +66,14 @@ class BadLine:
     reason: str
 
 
-Incoming = Message | Lost | BadLine
+@frozen
+class LogEnded:
+    """A recorded log has nothing more to tell; what becomes of requests that run is not in it."""
+
+
+LOG_ENDED = "the log ends here"
+
+Incoming = Message | Lost | BadLine | LogEnded
 """Whatever a source delivers."""
 
 
@@ -100,7 +108,7 @@ class MonitorState:
     _membership: int = 0
     """The last event that may have brought a request into a session, taken one away, or named one."""
     _roster: Roster = Factory(Roster)
-    _roster_of: tuple[int, int, Picture | None] = (0, 0, None)
+    _roster_of: tuple[int, int, int, int, Picture | None] = (0, 0, 0, 0, None)
 
     def apply(self, incoming: Incoming, now: datetime) -> None:
         """Takes one message in; `now` is when it was delivered, and its zone says where a day begins."""
@@ -118,6 +126,9 @@ class MonitorState:
                 self.bad_lines += 1
             case History():
                 self._recall(incoming)
+            case LogEnded():
+                for request in self.picture.interceptions.values():
+                    request.error = LOG_ENDED if request.live else request.error
             case Reply():
                 pass
 
@@ -229,6 +240,8 @@ class MonitorState:
                 self.record_failure = event
             case RecordRecovered():
                 self.record_failure = None
+            case InterceptionStarted():
+                self.earlier.pop(event.id, None)
             case InterceptionEnded():
                 self.first_token_at.pop(event.id, None)
                 self._keep_estimate(event.id)
@@ -276,27 +289,20 @@ class MonitorState:
     @property
     def roster(self) -> Roster:
         """The sessions and their names, made anew where something has happened."""
-        seq, turns, picture = self._roster_of
-        if seq != self._membership or turns != len(self.past.turns) or picture is not self.picture:
-            self._roster_of = self._membership, len(self.past.turns), self.picture
-            self._roster.take(sessions(self.past.with_later(self.picture.interceptions.values())))
-        return self._roster
+        past, roster = self.past, self._roster
+        of = self._membership, len(past.turns), len(past.before), len(roster.names), self.picture
+        if of[:-1] != self._roster_of[:-1] or of[-1] is not self._roster_of[-1]:
+            self._roster_of = of
+            roster.take(sessions(past.with_later(self.picture.interceptions.values(), roster.names)))
+        return roster
 
     def call(self, names: dict[str, Name]) -> None:
         """Has sessions called by these names, by their ids, where they come up."""
         self._roster.given = names
 
-    def earlier_turns(self, agent: SessionAgent) -> int:
-        """How many turns of that agent are over and not known, as far as one can tell: only where it is alone."""
-        session = self.roster.session(agent.last.id)
-        totals = self.picture.sessions.known.get(agent.session_id or "")
-        if session is None or totals is None or len(session.requests) != len(agent.requests):
-            return 0
-        return max(0, totals.interceptions - sum(each.started_at >= totals.since for each in session.requests))
-
     def request(self, id_: str | None) -> Interception | None:
         """The request of that id, wherever it is known from."""
-        for known in (self.picture.interceptions, self.past.turns, self.past.before):
+        for known in (self.picture.interceptions, self.past.turns, self.past.before, self.past.found):
             if id_ in known:
                 return known[id_]
         return None

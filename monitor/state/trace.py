@@ -18,10 +18,14 @@ from bridge.events.vocabulary import (
     AnswerDelta,
     AttemptFailed,
     AttemptStarted,
+    ContextChanged,
     Event,
     InterceptionEnded,
+    InterceptionHeard,
+    InterceptionSilent,
     InterceptionStarted,
     InterceptionWaiting,
+    KeyMoved,
     ModelServed,
     Noted,
     PromptRecorded,
@@ -31,6 +35,7 @@ from bridge.events.vocabulary import (
     ThoughtWithheld,
     TokensUsed,
     ToolCalled,
+    ToolResultBrought,
 )
 
 HEAD, TAIL = 100, 200
@@ -155,6 +160,12 @@ def _description(event: Event, at: datetime) -> tuple[int | None, str, int]:
             text = _failure(event)
         case ResponseStarted():
             text = f"{event.status} {event.upstream_request_id or ''}"
+        case ToolResultBrought() | ContextChanged():
+            text = _of_the_conversation(event)
+        case InterceptionSilent() | InterceptionHeard():
+            text = event.kind.replace("_", " ")
+        case KeyMoved():
+            text = f"{event.from_} → {event.to}, {event.cause.replace('_', ' ')}"
         case _:
             text = _more_descriptions(event, at)
     return number, text, size
@@ -173,15 +184,35 @@ def _of_the_answer(event: ModelServed | Noted | TokensUsed) -> str:
         case Noted():
             return f"{event.kind} {event.text}".strip()
         case TokensUsed():
-            return f"{Tokens.of(event).total_input} in, {event.output} out"
+            return f"{Tokens.of(event).total_input:,} in, {event.output:,} out"
+
+
+def _of_the_wait(event: InterceptionWaiting | InterceptionSilent | InterceptionHeard, at: datetime) -> str:
+    """In seconds: in whose zone a time of day would be is not known here."""
+    match event:
+        case InterceptionWaiting():
+            return f"every key cools, the next for {(event.until - at).total_seconds():,.0f} s"
+        case InterceptionSilent():
+            return event.kind.replace("_", " ")
+    return f"{event.kind.replace('_', ' ')} for {(at - event.since).total_seconds():,.0f} s"
+
+
+def _of_the_conversation(event: ToolResultBrought | ContextChanged) -> str:
+    """What a request brought along: what a tool said, or how its messages differ from those of the request before."""
+    if isinstance(event, ToolResultBrought):
+        failed = "failed, " if event.is_error else ""
+        return f"{failed}{event.bytes:,} B {event.text}"
+    counts = f"+{event.added} -{event.removed}, {event.messages} messages"
+    changed = {"system": event.system_changed, "tools": event.tools_changed}
+    return counts + "".join(f", {what} changed" for what, has in changed.items() if has)
 
 
 def _more_descriptions(event: Event, at: datetime) -> str:
     match event:
         case InterceptionStarted():
             return _route(event)
-        case InterceptionWaiting():
-            return f"every key cools, the next for {(event.until - at).total_seconds():,.0f} s"  # whose zone is unknown
+        case InterceptionWaiting() | InterceptionSilent() | InterceptionHeard():
+            return _of_the_wait(event, at)
         case ToolCalled():
             return f"{event.tool} {as_json(event.arguments)[:TEXT]}"
         case ModelServed() | Noted() | TokensUsed():

@@ -1,8 +1,8 @@
 """What is typed after `:`, as in `:session codex 2`: which command that is, what it is about, and what one may go on to
 type. Pure.
 
-A command is known by its beginning, as long as no other begins so. What it is about is looked for by words, in any
-order; a number among them is the how manieth of what the other words find.
+A command is known by its beginning, as long as no other begins so. What it is about is looked for by what it is called
+first, then by how its title begins, then by words in any order. `codex 2` is a name, and means no other session.
 """
 
 from __future__ import annotations
@@ -14,10 +14,13 @@ from attrs import Factory, frozen
 
 @frozen
 class Destination:
-    """Something that a command may be about: what it is called, and what finds it again."""
+    """Something that a command may be about: its title, what finds it again, and what it is called where the title
+    says more. What is gone has a title only to be refused by."""
 
     title: str
     name: str
+    called: str = ""
+    is_gone: bool = False
 
 
 @frozen
@@ -36,7 +39,7 @@ COMMANDS = (
     TypedCommand("keys", "", "the keys"),
     TypedCommand("request", "", "one request alone"),
     TypedCommand("totals", "", "what it all costs"),
-    TypedCommand("session", "WORDS [NUMBER]", "read a session", "sessions"),
+    TypedCommand("session", "NAME", "read a session: codex 2, or some of its words", "sessions"),
     TypedCommand("model", "WORDS", "list a model's requests", "models"),
     TypedCommand("client", "WORDS", "list a client's requests", "clients"),
     TypedCommand("key", "WORDS", "go to a key", "keys"),
@@ -100,22 +103,54 @@ def _destination(command: TypedCommand, rest: str, destinations: Destinations) -
     if not rest:
         raise NoCommand(f"{command.word} {command.argument}: which?")
     found = find(rest, known)
-    if not found:
+    if found and found[0].is_gone:
+        raise NoCommand(f"{found[0].called} is here no more: clearspan history has what is recorded of it")
+    if not found or (_is_name(rest, known) and not _is_called(rest, found[0])):
         raise NoCommand(f"no {command.word} is called {rest!r}")
     return found[0]
 
 
 def find(text: str, known: list[Destination]) -> list[Destination]:
-    """Those in whose title all words stand, numbers as words of their own; the whole title first. Where no title has
-    the number, it is the how manieth of what the other words find."""
-    words = text.lower().split()
-    found = [destination for destination in known if all(_is_in(word, destination.title.lower()) for word in words)]
-    if found:
-        return sorted(found, key=lambda destination: destination.title.lower() != text.lower())
-    numbers = [int(word) for word in words if word.isdecimal()]
-    others = [word for word in words if not word.isdecimal()]
-    found = [destination for destination in known if all(_is_in(word, destination.title.lower()) for word in others)]
-    return found[numbers[0] - 1 : numbers[0]] if numbers and numbers[0] else []
+    """The one that is called so, or so in short; then those whose titles begin so, with whole words or not; then those
+    in whose title all words stand, numbers as words of their own."""
+    wanted = _plain(text)
+    words = wanted.split()
+
+    def rank(destination: Destination) -> int | None:
+        title = _plain(destination.title)
+        if _is_called(text, destination):
+            return 1 if destination.is_gone else 0
+        if destination.is_gone:
+            return None
+        if _is_short_for(words, _plain(destination.called)):
+            return 2
+        if title.startswith(wanted):
+            return 3 if title.startswith(f"{wanted} ") else 4
+        return 5 if all(_is_in(word, title) for word in words) else None
+
+    ranked = [(place, destination) for destination in known if (place := rank(destination)) is not None]
+    return [destination for _place, destination in sorted(ranked, key=lambda entry: entry[0])]
+
+
+def _plain(text: str) -> str:
+    return " ".join(text.lower().split())
+
+
+def _is_called(text: str, destination: Destination) -> bool:
+    return _plain(text) in (_plain(destination.called or destination.title), _plain(destination.title))
+
+
+def _is_short_for(words: list[str], called: str) -> bool:
+    """Whether they are some of what a session's client is called, and its number: claude 1."""
+    client, _, number = called.rpartition(" ")
+    return len(words) > 1 and words[-1] == number and all(word in client for word in words[:-1])
+
+
+def _is_name(text: str, known: list[Destination]) -> bool:
+    """Whether a text is a client and a number, as sessions are called, of a client that there is."""
+    client, _, number = _plain(text).rpartition(" ")
+    clients = {_plain(destination.called).rpartition(" ")[0] for destination in known if destination.called}
+    return number.isdecimal() and client in clients
 
 
 def _is_in(word: str, title: str) -> bool:
@@ -134,7 +169,7 @@ def choices(text: str, destinations: Destinations) -> list[CommandChoice]:
     if not command.about:
         return [_choice(command)]
     known = destinations.of.get(command.about, [])
-    found = find(rest, known) if rest.strip() else known
+    found = [each for each in (find(rest, known) if rest.strip() else known) if not each.is_gone]
     lines = [f"{command.word} {destination.title}" for destination in found]
     return [CommandChoice(line, command.meaning, line) for line in lines]
 

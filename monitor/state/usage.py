@@ -26,6 +26,7 @@ from bridge.events.vocabulary import (
     InterceptionStarted,
     TokensUsed,
 )
+from monitor.state.agent_sums import AgentSums
 from monitor.state.breakdown import Breakdown, add
 from monitor.state.buckets import Buckets
 
@@ -71,6 +72,7 @@ class UsageHistory:
     first: datetime | None = None
     """When the first of what is counted today happened."""
     keys: dict[tuple[str, str], Buckets[KeyUses]] = Factory(dict)
+    agents: AgentSums = Factory(AgentSums)
     _counted: dict[str, None] = Factory(dict)
     """The requests that are in the sums, the last to come last."""
     _recalls: bool = False
@@ -159,6 +161,7 @@ class UsageHistory:
         return None if totals is None or totals.tokens == Tokens() else totals.tokens
 
     def _count(self, request: Interception, at: datetime, counted: Totals) -> None:
+        self.agents.count(request, counted, late=self._recalls)
         for breakdown in self._breakdowns(at):
             for mine in breakdown.parts(request, late=self._recalls):
                 add(mine, counted)

@@ -47,7 +47,7 @@ class LentTerminal:
         try:
             text = await dump.read(id_, self.record_options)
         except dump.DumpUnavailable as error:
-            raise NotLent(str(error)) from None
+            raise NotLent(f"no dump: {error}") from None
         await self.page(text, name)
 
     async def play(self, log: str, theme: str) -> None:

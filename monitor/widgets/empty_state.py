@@ -13,6 +13,13 @@ from monitor.lines.span import Line
 from monitor.state.state import MonitorState, Status
 from monitor.widgets.paint import GROUND, paint
 
+NO_KEYS: list[Line] = [
+    (("This log tells of no keys", "strong"),),
+    (),
+    (("a record keeps what requests did with keys, not how the keys were;", "muted"),),
+    (("clearspan tail --json", "plain"), (" keeps both", "muted")),
+]
+
 
 class EmptyState(Widget):
     """A few centred lines."""
@@ -24,9 +31,12 @@ class EmptyState(Widget):
         super().__init__()
         self._lines: list[Line] = []
 
-    def show(self, state: MonitorState, url: str | None, place: str) -> None:
-        """Takes over what is known; paints only what changed."""
-        lines = _lines_for(state, fmt.one_line(url, default="the bridge"), fmt.one_line(place))
+    def show(self, state: MonitorState, url: str | None, place: str, *, keys: bool = False) -> None:
+        """Takes over what is known; paints only what changed. `keys`: they are what is missing."""
+        if keys and state.status is Status.REPLAY:
+            lines = NO_KEYS
+        else:
+            lines = _lines_for(state, fmt.one_line(url, default="the bridge"), fmt.one_line(place))
         if lines != self._lines:
             self._lines = lines
             self.refresh()

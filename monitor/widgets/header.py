@@ -12,6 +12,7 @@ from monitor.lines import key_looks as looks
 from monitor.lines.span import Line, Span, Tone
 from monitor.lines.verdict import quiet
 from monitor.state.breakdown import errors
+from monitor.state.counted import counted
 from monitor.state.state import MonitorState, Status
 from monitor.widgets.line_bar import LineBar
 
@@ -98,7 +99,8 @@ def _keys(state: MonitorState, now: datetime) -> list[Said]:
 def _totals(state: MonitorState, now: datetime, *, in_words: bool) -> list[Said]:
     if state.hello is None:
         return []
-    totals = state.picture.totals
+    known = counted(state, now)
+    totals = known.totals
     used = totals.tokens
     running = [request for request in state.picture.interceptions.values() if request.live]
     live, silent = len(running), quiet(running, now)
@@ -108,7 +110,7 @@ def _totals(state: MonitorState, now: datetime, *, in_words: bool) -> list[Said]
     if silent is not None:
         parts.append(("quiet", silent))
     if in_words:
-        parts.append(("requests", (fmt.plural(totals.interceptions, "request"), "plain")))
+        parts.append(("requests", (fmt.plural(totals.interceptions, "request") + " today" * known.is_today, "plain")))
         parts.append(("tokens", (f"{tokens_in} in {fmt.tokens(used.output)} out", "plain")))
     else:
         parts.append(("tokens", (f"↑{tokens_in} ↓{fmt.tokens(used.output)}", "plain")))

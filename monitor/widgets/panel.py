@@ -148,6 +148,10 @@ class LinesPanel(Panel, can_focus=True):
             self._reveal()
         self.paint_changes()
 
+    def on_resize(self) -> None:
+        if self._stuck:
+            self._jump(self.max_scroll_y)
+
     def restart(self) -> None:
         """Something else is shown from here on."""
         self._stuck = self._tail

@@ -101,7 +101,7 @@ class RequestTable(ScrolledRows, can_focus=True):
 
     def _line(self, index: int | None, layout: list[tuple[request_row.Column, int]], now: datetime) -> Line:
         if index is None:
-            return (("  before this bridge", "title"),)
+            return (("  from the record" if self._listing.found else "  before this bridge", "title"),)
         request = self._ordered[index]
         hidden = self._listing.hidden.get(request.id, 0)
         return request_row.row(request, self._state, now, layout, hidden=hidden, past=index >= self._own)

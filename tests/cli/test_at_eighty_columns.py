@@ -39,7 +39,7 @@ PROMPT = "find out why the report of the last month is always a day late, whoeve
 NUMBERS = {
     "history": ("STATUS", "TRIES", "TIME", "IN", "OUT", "COST"),
     "stats": ("REQUESTS", "FAILED", "INPUT", "CACHE READ", "CACHE WRITE", "OUTPUT", "COST"),
-    "keys": ("COOLDOWN", "REQUESTS LEFT", "TOKENS LEFT"),
+    "keys": ("COOLDOWN", "REQS LEFT", "TOKENS LEFT"),
     "sessions": ("REQUESTS", "COST"),
 }
 """Columns whose cells end where their titles end."""
@@ -152,8 +152,36 @@ async def test_no_line_goes_over_the_end_and_numbers_stand_in_columns() -> None:
     called = {line.partition(" · ")[0] for line in sessions["sessions"][1:] if line}
     assert called == {"Codex 1", "OpenAI SDK 1"}
     assert any("cooling" in line for line in sessions["keys"])
-    assert any("dead" in line for line in sessions["keys"])
+    assert any(re.search(r" dead 401 +unauthorized +check (1m00|\d+)s( |$)", line) for line in sessions["keys"])
+    assert any(re.search(r" cooling +quota exhausted +(1h00m|59m\d\ds)( |$)", line) for line in sessions["keys"])
+    assert "REQS LEFT" in sessions["keys"][0]  # sooner than how long they last, and who is there
     assert any("thought" in line.lower() for line in tail)
+
+
+async def test_errors_and_remarks_go_on_at_words_and_paths_stay_whole() -> None:
+    with home() as here:
+        faulty = here.configure('[providers.openai]\ntype = "openai"\nkeys = ["file:/nowhere/at/all"]\nbogus = 1\n')
+        async with on_a_terminal(here, "check") as checked:
+            pass
+        _check_words(checked, 2, str(faulty))
+        nowhere = here.path / ("a-directory-with-a-name-that-is-rather-long/" + "and-one-below-it-as-well/e.sock")
+        async with on_a_terminal(here, "keys", "--socket", str(nowhere)) as asked:
+            pass
+        _check_words(asked, 1, str(nowhere))
+        doubtful = here.configure('[providers.openai]\ntype = "openai"\nbase_url = "http://127.0.0.1:1/old"\n')
+        async with on_a_terminal(here, "check") as doubted:
+            pass
+        _check_words(doubted, 0, f"warning: {doubtful}:3:")
+        assert any(line.startswith("  ") for line in doubted.lines)
+
+
+def _check_words(session: TerminalSession, code: int, whole: str) -> None:
+    """No line but one that is a single word goes over the end, and that word stands whole in some line."""
+    assert session.process.returncode == code, session.lines
+    wide = [line for line in session.lines if cell_len(line) > COLUMNS and " " in line.strip()]
+    assert wide == []
+    assert any(whole in line for line in session.lines), session.lines
+    assert len(session.lines) > 3, session.lines  # it was too long for one
 
 
 async def _tailed(here: Home, port: int) -> list[str]:

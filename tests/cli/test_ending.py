@@ -85,6 +85,9 @@ async def test_demo_and_its_monitor(number: signal.Signals, words: tuple[str, ..
         async with on_a_terminal(here, *words) as demo:
             (monitor,) = descendants(demo.pid)
             assert b"API_KEY" not in told(monitor, "environ")
+            given = told(monitor, "cmdline").split(b"\0")
+            folder = Path(os.fsdecode(given[given.index(b"--data-dir") + 1]))
+            assert (folder / "clearspan.db").exists()  # the demo's own, where `d` looks for dumps
             demo.send_signal(number)
             with trio.fail_after(30):
                 await demo.wait()

@@ -77,6 +77,15 @@ def test_an_option_goes_before_its_twin_before_the_file_before_the_default(
     assert source == "default"
 
 
+@pytest.mark.usefixtures("place")
+def test_check_says_what_one_came_for_last_and_limits_where_they_are_asked_for() -> None:
+    said = invoke("check").output
+    assert "head_bytes" not in said
+    with_limits = invoke("check", "--limits").output
+    assert with_limits.endswith(said)
+    assert re.search(r"^head_bytes +64 KiB$", with_limits, re.MULTILINE)
+
+
 def test_check_shows_every_setting_with_keys_masked(place: Path) -> None:
     file = place / "config.toml"
     file.write_text(

@@ -66,6 +66,8 @@ def test_a_line_that_is_too_long_goes_on_below() -> None:
         "          on",
     ]
     assert list(folded(text, None, 10)) == [text]
+    path = "/a/path/that/is/longer/than/a/line"
+    assert list(folded(f"see {path} or ask", 20, 2, whole_words=True)) == ["see", f"  {path}", "  or ask"]
     assert list(folded("x" * 50, 20, 10)) == ["x" * 20, " " * 10 + "x" * 10, " " * 10 + "x" * 10, " " * 10 + "x" * 10]
 
 

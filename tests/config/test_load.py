@@ -122,8 +122,16 @@ ANTHROPIC = '[providers.a]\ntype = "anthropic"\n'
             "config.toml:3: providers.a.base_url: api.openai.com is OpenAI's",
         ),
         (
-            PROVIDER + 'keys = ["clearspan", "sk-own", "clearspan"]\n',
+            PROVIDER + 'keys = ["clearspan", "sk-own-one", "clearspan"]\n',
             "config.toml:3: providers.openai.keys: the word 'clearspan' is ignored",
+        ),
+        (
+            PROVIDER + 'keys = ["sk-seven", "sk-more"]\n',
+            "config.toml:3: providers.openai.keys: the key s...e has fewer than 8 characters",
+        ),
+        (
+            "[server]\nclient_tokens = { ann = 'hunter2' }\n",
+            "config.toml:2: server.client_tokens.ann: the token h...2 has fewer than 8 characters",
         ),
     ],
 )
@@ -136,8 +144,8 @@ def test_what_is_likely_a_mistake_is_warned_of_and_not_refused(text: str, told: 
 @pytest.mark.parametrize(
     "text",
     [
-        PROVIDER + 'keys = ["sk-proj-one", "sk-two"]\nbase_url = "http://127.0.0.1:9/v1/"\n',
-        ANTHROPIC + 'keys = ["sk-ant-one", "sk-two"]\nbase_url = "http://127.0.0.1:9/anthropic"\n',
+        PROVIDER + 'keys = ["sk-proj-one", "sk-number-two", "EMPTY"]\nbase_url = "http://127.0.0.1:9/v1/"\n',
+        ANTHROPIC + 'keys = ["sk-ant-one", "sk-number-two"]\nbase_url = "http://127.0.0.1:9/anthropic"\n',
     ],
 )
 def test_what_is_right_is_not_warned_of(text: str, tmp_path: Path) -> None:
@@ -184,6 +192,14 @@ def test_the_bridges_own_headers_cannot_be_added(name: bytes, tmp_path: Path) ->
 )
 def test_durations(text: str, seconds: float) -> None:
     assert parse_duration(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["36501d", "99999999999999d", "9" * 6000 + "s"])
+@pytest.mark.parametrize("setting", ["[record]\nkeep", "[record]\ndump_keep", "[server]\nshutdown_grace"])
+def test_a_duration_that_no_clock_can_be_set_back_by(setting: str, text: str, tmp_path: Path) -> None:
+    (fault,) = faults(f'{setting} = "{text}"\n', tmp_path, {})
+    assert fault.endswith("is longer than 36500d, which is the longest duration")
+    assert loaded(f'{setting} = "36500d"\n', tmp_path, {})
 
 
 @pytest.mark.parametrize("text", ["", "s", "10", "1 s", "-1s", "1s ", "1e3s", "1.s", "1w", 10, None, True])

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import re
 import signal
+import subprocess
+import sys
 import tomllib
+from functools import partial
 
 import httpx
+import trio
 
 from bridge.cli.simulate import configuration_lines
 from bridge.simulator.demo import demo_keys
 from tests.support.command_line import Home, Said, clearspan, home, running, serving
+from tests.support.until import until
 from tests.support.world import KEYS, ask, provider, say_hello
 
 LINE = re.compile(r"\d\d:\d\d:\d\d\.\d{3}  [0-9a-f ]{8}  [a-z]+(\.[a-z]+)? ")
@@ -38,12 +43,14 @@ def _is_the_demo(said: Said) -> None:
     assert first.startswith("listening on http://127.0.0.1:")
     assert re.fullmatch(r"\d+ requests, \d+ failovers, 1 key died, \d+ failed on purpose, \$\d\.\d+", last)
     assert all(LINE.match(line) for line in lines)
-    assert re.search(r"attempt\.failed +attempt \d with sk-d\S+ failed: 429 rate_limited; the key cools down", said.out)
-    assert re.search(r"attempt\.failed +attempt \d with sk-d\S+ failed: 401 unauthorized", said.out)
-    assert re.search(r"thought\.recorded +#0 reasoning_summary: \w*", said.out)
-    assert re.search(r"tool\.called +\w+ {", said.out)
-    assert re.search(r"tokens\.used +\d+ in, .*\d+ out", said.out)
+    failed = r"attempt\.failed +\w.* \d: attempt \d with sk-d\S+ failed: "
+    assert re.search(failed + "429 rate_limited; the key cools down", said.out)
+    assert re.search(failed + "401 unauthorized", said.out)
+    assert re.search(r"thought\.recorded +\w.* \d: #0 reasoning_summary: \w*", said.out)
+    assert re.search(r"tool\.called +\w.* \d: \w+ {", said.out)
+    assert re.search(r"tokens\.used +\w.* \d: \d+ in, .*\d+ out", said.out)
     assert re.search(r"key\.changed +openai sk-d\S+ is temporary \(rate_limited\) until", said.out)
+    assert "answer.delta" not in said.out
     ended = [line for line in lines if "interception.ended" in line]
     assert len(ended) == sum("interception.started" in line for line in lines)
     assert not [key for key in demo_keys() if key in said.out]
@@ -78,7 +85,7 @@ async def test_up_without_a_terminal_prints_events() -> None:
                 await up.says("\n")
                 assert up.lines[0].startswith("listening on http://127.0.0.1:")
                 await ask(int(up.lines[0].rpartition(":")[2]))
-                await up.says("interception.ended    completed (200")
+                await up.says(": completed (200")
                 assert await up.ends(signal.SIGINT) == 0
                 assert all(LINE.match(line) for line in up.lines[1:])
                 assert KEYS[0].encode() not in up.out + up.err
@@ -146,3 +153,18 @@ async def test_a_scenario_file_says_how_each_key_fares() -> None:
                 )
             assert (answer.status_code, answer.headers["retry-after"]) == (429, "7")
             assert await simulated.ends(signal.SIGINT) == 0
+
+
+async def test_what_simulate_prints_into_a_file_is_a_configuration() -> None:
+    with home() as here:
+        file = here.path / "bridge.toml"
+        with file.open("wb") as printed:
+            async with trio.open_nursery() as nursery:
+                words = [sys.executable, "-P", "-m", "bridge", "simulate", "--port", "0"]
+                process = await nursery.start(
+                    partial(trio.run_process, words, stdout=printed, stderr=subprocess.DEVNULL, check=False)
+                )
+                await until(lambda: b"keys" in file.read_bytes())
+                process.send_signal(signal.SIGTERM)
+        assert b"# listening on http://127.0.0.1:" in file.read_bytes()
+        assert "providers" in tomllib.loads(file.read_text())

@@ -25,6 +25,7 @@ from bridge.keys.secret import Secret
 from bridge.limits import LIMITS
 from bridge.observe.dumps import queue as dumps_queue
 from bridge.observe.dumps import sheet
+from bridge.observe.logs import redactor
 from bridge.providers.attempt import Call
 from monitor.terminal import dump
 from tests.end_to_end.fated import LIMITED, UNAUTHORIZED, FatedProvider
@@ -443,7 +444,7 @@ async def test_without_a_folder_nothing_is_dumped_and_nothing_is_loaded() -> Non
         await ask(here.port)
         openai = here.bridge.providers["openai"]
         assert here.bridge.dumps is None
-        assert isinstance(openai.attempt("x", CALL), type(openai.upstream.attempt(CALL)))
+        assert isinstance(openai.attempt("x", CALL, redactor), type(openai.upstream.attempt(CALL)))
     loaded = "import sys, bridge.server; sys.exit(any(name.startswith('bridge.observe.dumps') for name in sys.modules))"
     done = await trio.run_process([sys.executable, "-c", loaded], check=False)
     assert done.returncode == 0

@@ -86,6 +86,17 @@ async def test_its_pages_are_what_the_command_lists(limit: int, place: Path) -> 
     assert (len(everything), len(of_session)) == (SIZE, 40)
 
 
+async def test_it_finds_the_texts_that_the_command_finds(place: Path) -> None:
+    words = next(row["prompt"] for row in listed(place) if row["prompt"])[:12]
+    async with asking(place) as (_, listening):
+        found = await pages(listening, 7, text=words)
+        nothing = await page(listening, 1_000, text="no text has 100% of this_")
+    rows_of = listed(place, "--text", words)
+    assert 0 < len(rows_of) < SIZE
+    assert [each["id"] for each in found] == [row["id"] for row in rows_of]
+    assert (nothing["interceptions"], nothing["more"]) == ([], False)
+
+
 async def test_an_interception_of_the_past_is_as_the_snapshot_showed_it(tmp_path: Path) -> None:
     async with asking(tmp_path) as (simulated, listening):
         body = {"model": "gpt-5", "stream": True, **DIALECTS["responses"].asking_on}

@@ -144,6 +144,16 @@ async def test_what_is_passed_through_is_one_span(status: int, collected: Collec
     assert (span.status.code == ERROR) is (status == 404)
 
 
+async def test_what_a_caller_says_of_its_trace_is_sent_on_without_its_key(collected: Collected) -> None:
+    key = "sk-canary-own-0123456789"
+    headers = [("traceparent", PARENT), ("tracestate", f"a=1,vendor={key}"), ("authorization", f"Bearer {key}")]
+    async with provider(say_hello) as url, world(url) as here:
+        await ask(here.port, headers=headers)
+    root = collected.only("Intercept")
+    assert root.trace_state == "a=1,vendor=sk-c...6789"
+    assert not [span for span in collected.spans if key in str(span)]
+
+
 async def test_without_a_parent_each_request_is_a_trace(collected: Collected) -> None:
     async with provider(say_hello) as url, world(url, record=RecordSettings(path=None)) as here:
         for _ in range(2):

@@ -28,9 +28,9 @@ def test_it_is_masked_at_any_depth(arguments: dict[str, Any], told: dict[str, An
     seen: list[Event] = []
     hub = Hub()
     hub.add_sink(lambda envelope: seen.append(_kept(envelope)))
-    with redactor.knowing([(SECRET, HINT)]):
-        hub.publish(started("a"))
-        hub.publish(ToolCalled("a", "r", "call_1", "read", arguments))
+    secrets = redactor.also([(SECRET, HINT)])
+    hub.publish(started("a"), None, secrets)
+    hub.publish(ToolCalled("a", "r", "call_1", "read", arguments), None, secrets)
     assert isinstance(seen[1], ToolCalled)
     assert seen[1].arguments == told
     assert SECRET.encode() not in encode(hub.snapshot())

@@ -6,11 +6,12 @@ import pytest
 import trio
 import trio.testing
 from attrs import evolve
+from trio.testing import MockClock
 
 from bridge.events import hub as hub_module
 from bridge.events import snapshots as snapshots_module
 from bridge.events.hub import Hub
-from bridge.events.subscriber import ASKED, Subscriber
+from bridge.events.subscriber import ASKED, GATHER_S, Subscriber
 from bridge.events.vocabulary import AnswerDelta, EventsDropped
 from bridge.events.wire import Envelope, Message, Reply, Snapshot, decode, encode, encode_snapshot
 from bridge.limits import LIMITS, MIB
@@ -290,3 +291,45 @@ async def test_a_line_of_its_own_never_stands_before_the_first_snapshot() -> Non
         told = await messages(subscriber) + await messages(subscriber)
         nursery.cancel_scope.cancel()
     assert [type(message) for message in told] == [Snapshot, Reply]
+
+
+async def test_lines_that_come_soon_after_others_go_out_together(mock_clock: MockClock) -> None:
+    hub = Hub()
+    subscriber = hub.subscribe()
+    told: list[list[int]] = []
+
+    async def listen() -> None:
+        while True:
+            told.append(numbers(await messages(subscriber)))
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(listen)
+        await trio.testing.wait_all_tasks_blocked()
+        hub.publish(started("a"))
+        await trio.testing.wait_all_tasks_blocked()
+        assert told == [[1]]  # the first at once
+        for number in (2, 3):
+            hub.publish(delta(number))
+            await trio.testing.wait_all_tasks_blocked()
+        assert told == [[1]]
+        mock_clock.jump(GATHER_S)
+        await trio.testing.wait_all_tasks_blocked()
+        assert told == [[1], [2, 3]]
+        nursery.cancel_scope.cancel()
+
+
+@pytest.mark.parametrize("urgent", ["much", "reply"])
+async def test_what_is_much_or_waited_for_does_not_wait(urgent: str, mock_clock: MockClock) -> None:  # noqa: ARG001  # it stands still
+    hub = Hub()
+    subscriber = hub.subscribe()
+    hub.publish(started("a"))
+    await messages(subscriber)
+    async with trio.open_nursery() as nursery:
+        if urgent == "much":
+            hub.publish(LINE)
+        else:
+            hub.publish(delta(2))
+            nursery.start_soon(subscriber.place, lambda: [b"{}\n"])
+        await trio.testing.wait_all_tasks_blocked()
+        assert await subscriber.take()
+        nursery.cancel_scope.cancel()

@@ -12,6 +12,7 @@ from bridge.events.vocabulary import AnswerDelta, Event, TokensUsed
 from bridge.events.wire import Envelope
 from bridge.interception.telling import Pricing, Telling
 from bridge.limits import LIMITS
+from bridge.observe.logs import redactor
 from bridge.providers.prices import Origin, Prices
 from tests.support.slow_list import SlowList
 
@@ -28,9 +29,8 @@ def delta(number: int) -> AnswerDelta:
 
 
 def telling(prices: Prices, told: list[Event]) -> Telling:
-    return Telling(
-        lambda event, _at=None: told.append(event), Pricing(prices, Origin("openai", "http://127.0.0.1", "gpt-5"))
-    )
+    pricing = Pricing(prices, Origin("openai", "http://127.0.0.1", "gpt-5"))
+    return Telling(lambda event, _at=None, _secrets=None: told.append(event), pricing, redactor)
 
 
 async def test_what_comes_before_the_tokens_is_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -75,7 +75,7 @@ async def test_what_is_held_is_told_with_the_time_at_which_it_happened() -> None
     hub = Hub()
     told: list[Envelope] = []
     hub.add_sink(told.append)
-    here = Telling(hub.publish, Pricing(Prices(), Origin("openai", "http://127.0.0.1", "gpt-5")))
+    here = Telling(hub.publish, Pricing(Prices(), Origin("openai", "http://127.0.0.1", "gpt-5")), redactor)
     here.hold()
     before = utc_now()
     here.tell(delta(1))

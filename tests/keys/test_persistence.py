@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.events.values import FailureReason, KeyState
+from bridge.events.values import FailureReason, KeyCause, KeyState
 from bridge.keys.persistence import fingerprint
 from bridge.keys.secret import Secret
 from tests.keys.clocks import ALPHA, BRAVO, CHARLIE, NOON, Bench, Clocks
@@ -103,6 +103,15 @@ def test_a_check_missed_while_off_is_due_and_none_is_put_off_by_a_clock(bench: B
     assert new.pool.next_deadline() == pytest.approx(17.5 + 3600)
 
 
+def test_what_put_a_key_out_is_known_after_a_restart_but_not_in_whose_words(bench: Bench) -> None:
+    words = "key sk-alpha is not valid"
+    bench.pool.fail(bench.pool.keys[0], UNAUTHORIZED, (), KeyCause("r1", 401, words))
+    bench.pool.fail(bench.pool.keys[1], limited(30), (), KeyCause("r2", 429, words))
+    assert words not in json.dumps(bench.pool.export_state(SALT))
+    causes = [status.cause for status in restarted(bench, offline=5).pool.snapshot()]
+    assert causes == [KeyCause("r1", 401), KeyCause("r2", 429), None]
+
+
 def test_a_disabled_key_stays_disabled(bench: Bench) -> None:
     bench.pool.fail(bench.pool.keys[0], limited(30))
     bench.pool.disable(ALPHA.hint)
@@ -173,6 +182,10 @@ rows = st.fixed_dictionaries(
     optional={
         "disabled": junk,
         "refusal": junk | st.sampled_from(FailureReason),
+        "refusal_by": junk,
+        "refusal_status": junk | st.just(401),
+        "cooldown_by": junk,
+        "cooldown_status": junk | st.just(429),
         "checks": junk,
         "check_at": junk | stamps,
         "cooldown_reason": junk | st.sampled_from(FailureReason),

@@ -332,8 +332,8 @@ class PoolMachine(RuleBasedStateMachine):
             left = max(modelled.rests_until - before - offline, 0.0)
             until = key.cooldown.until if key.cooldown else 0.0
             assert abs(max(until - self.now, 0.0) - left) < 1e-4
-            new = Modelled(refused_for=modelled.refused_for, off=modelled.off)
-            new.rest(until, modelled.rests_for, self.now)
+            new = Modelled(refused_for=modelled.refused_for, accused_by=modelled.accused_by, off=modelled.off)
+            new.rest(until, modelled.rests_for, self.now, modelled.rests_by)
             new.plan_probe(self.now)
             if modelled.refused_for:
                 assert key.check_at is not None

@@ -24,10 +24,12 @@ SMALL = (80, 24)
 KNOWN = Destinations(
     {
         "sessions": [
-            Destination("Codex 12 · say hello", "r12"),
-            Destination("Codex 2 · fix the flaky test · 019a4c1e", "r2"),
-            Destination("Codex 1 · migrate 2 tables", "r1"),
-            Destination("Claude Code 1 · fix the roof", "c1"),
+            Destination("Codex 12 · say hello", "r12", "Codex 12"),
+            Destination("Claude Code 2 · why report 1 is late", "c2", "Claude Code 2"),
+            Destination("Codex 2 · fix the flaky test · 019a4c1e", "r2", "Codex 2"),
+            Destination("Codex 1 · migrate 2 tables", "r1", "Codex 1"),
+            Destination("Claude Code 1 · fix the roof", "c1", "Claude Code 1"),
+            Destination("Codex 3 · old", "", "Codex 3", is_gone=True),
         ],
         "models": [
             Destination("gpt-5.5-mini", "gpt-5.5-mini"),
@@ -49,7 +51,11 @@ KNOWN = Destinations(
         ("ses hello", "session", "r12"),
         ("model gpt-5.5", "model", "gpt-5.5"),
         ("model opus", "model", "opus"),
-        ("model gpt 2", "model", "gpt-5.5"),  # no name has a 2 in it: the second of them
+        ("session claude code 1", "session", "c1"),  # though another one that came later has these words, too
+        ("session Claude  Code 2", "session", "c2"),
+        ("session codex 1", "session", "r1"),  # and not the one whose title merely begins so
+        ("session claude 1", "session", "c1"),
+        ("session report 1", "session", "c2"),
         ("theme light", "theme", "light"),
         ("since 1h", "since", "1h"),
         ("since", "since", ""),
@@ -75,6 +81,9 @@ def test_a_command_is_known_by_its_beginning_and_its_target_by_words(text: str, 
         ("s", "'s' may be session or since or save"),
         ("session nobody", "no session is called 'nobody'"),
         ("session codex 0", "no session is called 'codex 0'"),
+        ("session codex 9", "no session is called 'codex 9'"),
+        ("session claude code 9", "no session is called 'claude code 9'"),
+        ("session codex 3", "Codex 3 is here no more: clearspan history has what is recorded of it"),
         ("model gpt 7", "no model is called 'gpt 7'"),
         ("since then", "'then' is no time: 30s, 5m, 1h, 2d"),
         ("keys all", "nothing follows keys"),
@@ -94,7 +103,11 @@ def test_choices_are_what_one_may_go_on_to_type() -> None:
         "session Codex 2 · fix the flaky test · 019a4c1e",
         "session Codex 1 · migrate 2 tables",
     ]
-    assert len(choices("session ", KNOWN)) == 4
+    assert len(choices("session ", KNOWN)) == 5
+    assert [choice.typed for choice in choices("session codex 1", KNOWN)] == [
+        "session Codex 1 · migrate 2 tables",
+        "session Codex 12 · say hello",
+    ]
     assert choices("s x", KNOWN) == []
     for choice in choices("session ", KNOWN):
         assert read(choice.typed, KNOWN)[0].word == "session"
@@ -185,7 +198,7 @@ def test_choices_are_shown_and_taken_by_keys() -> None:
         two_sessions(stage)
         await stage.paint(pilot)
         screen = await press(stage, pilot, "colon", "s", "e")
-        assert "session WORDS [NUMBER]" in screen
+        assert "session NAME" in screen
         assert "read a session" in screen
         screen = await press(stage, pilot, "tab")
         assert "session Codex 1 · fix the" in screen

@@ -223,6 +223,22 @@ def test_the_record_says_when_what_a_snapshot_told_of_was() -> None:
     assert state.ledger.since[A] == at
 
 
+def test_after_a_restart_the_record_says_since_when_a_key_is_dead_and_in_whose_words() -> None:
+    picture = Picture()
+    picture.apply(started("r9"), START)
+    picture.apply(AttemptStarted("r9", 1, A[1]), START)
+    picture.apply(AttemptFailed("r9", 1, A[1], 401, FailureReason.UNAUTHORIZED, None, "no such key"), START)
+    picture.apply(ended("r9"), START)
+    state = fold(HELLO)
+    # What the new bridge knows by itself: which request it was, and its status.
+    dead = changed(A, KeyState.PERMANENT, "unauthorized", cause=KeyCause("r9", 401))
+    state.apply(Snapshot.of(Picture(keys={A: dead}), 0, UNTIL), UNTIL)
+    state.ledger.recall(picture.interceptions.values())
+    assert state.ledger.since[A] == START
+    (entry,) = state.ledger.of(A)
+    assert (entry.at, entry.status, entry.text, entry.request) == (START, 401, "no such key", "r9")
+
+
 def test_what_the_record_tells_never_drives_out_what_came_later() -> None:
     state = after(*WELL)
     for number in range(LENGTH):

@@ -91,6 +91,7 @@ def test_sessions_lie_side_by_side_where_there_is_room() -> None:
     async def act(stage: Stage, pilot: Pilot[None]) -> None:
         two_sessions(stage)
         stage.tell(*story("third")[:1], started("z", client="OpenCode", session_id="s-3"), AnswerDelta("z", "three"))
+        await stage.paint(pilot)  # which request is selected is what is opened first
         await press(stage, pilot, "2")
         shown = [pane.display for pane in stage.app.reasoning.agent_panes]
         assert shown == [True, True, *[False] * 4]
@@ -98,7 +99,7 @@ def test_sessions_lie_side_by_side_where_there_is_room() -> None:
             await stage.paint(pilot)
         await press(stage, pilot, "tab")
         assert stage.app.reasoning.panes.at == 1
-        await press(stage, pilot, "left", "right", "h", "l")
+        await press(stage, pilot, "right", "left", "l", "h")
         await press(stage, pilot, "f")
         before = list(stage.app.reasoning.panes.open)
         await pilot.resize_terminal(240, 60)

@@ -14,12 +14,12 @@ from hypothesis import strategies as st
 from textual.pilot import Pilot
 
 from bridge.events.picture import Picture
-from bridge.events.vocabulary import AnswerDelta
+from bridge.events.vocabulary import AnswerDelta, KeyChanged
 from bridge.events.wire import Command, Envelope, Snapshot, encode
 from monitor.replay_app import ReplayApp
 from monitor.sources.event_log import LogEntry
 from monitor.sources.replay import SPEEDS, Replay
-from monitor.state.state import Incoming, MonitorState
+from monitor.state.state import LOG_ENDED, Incoming, MonitorState
 from monitor.widgets.replay import ReplayBar, stopwatch
 from tests.support.flood import flood
 from tests.support.play import HELLO, START, screen_text
@@ -86,6 +86,9 @@ def folded(entries: list[LogEntry], seq: int) -> Picture:
     for entry in entries[2 : 2 + seq]:
         assert isinstance(entry.kept, Envelope)
         picture.apply(entry.kept.event, entry.at)
+    if seq + 2 == len(entries):
+        for request in picture.interceptions.values():
+            request.error = LOG_ENDED if request.live else request.error
     return picture
 
 
@@ -180,9 +183,13 @@ def test_a_stopwatch_shows_hours_where_there_are_any() -> None:
     assert [stopwatch(seconds) for seconds in (0, 59.9, 61, 3_723)] == ["0:00", "0:59", "1:01", "1:02:03"]
 
 
-def shown(act: Callable[[ReplayApp, Pilot[None]], Awaitable[None]], size: tuple[int, int] = (120, 36)) -> None:
+def shown(
+    act: Callable[[ReplayApp, Pilot[None]], Awaitable[None]],
+    size: tuple[int, int] = (120, 36),
+    entries: list[LogEntry] | None = None,
+) -> None:
     async def run() -> None:
-        replay = Replay(recorded_scene())
+        replay = Replay(entries or recorded_scene())
         replay.paused = True
         app = ReplayApp(replay, "scene.jsonl")
         app.animation_level = "none"
@@ -201,6 +208,23 @@ async def drawn(app: ReplayApp, pilot: Pilot[None], text: str) -> str:
             if text in (screen := screen_text(app)):
                 return screen
             await asyncio.sleep(0.01)
+
+
+def test_what_still_ran_at_the_end_of_a_log_is_left_open_there_and_why_there_are_no_keys() -> None:
+    async def act(app: ReplayApp, pilot: Pilot[None]) -> None:
+        await pilot.press("end")
+        screen = await drawn(app, pilot, "left open")
+        assert "this log tells of no keys" in screen
+        await pilot.press("3")
+        assert "a record keeps what requests did with keys" in await drawn(app, pilot, "This log tells of no keys")
+        await pilot.press("1", "home", "right")
+        assert "left open" not in await drawn(app, pilot, "0:05")
+
+    shown(act, entries=[entry for entry in recorded_scene() if not _tells_of_keys(entry)])
+
+
+def _tells_of_keys(entry: LogEntry) -> bool:
+    return isinstance(entry.kept, Envelope) and isinstance(entry.kept.event, KeyChanged)
 
 
 def test_keys_steer_it() -> None:

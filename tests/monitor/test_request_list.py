@@ -15,7 +15,7 @@ from bridge.events.values import Outcome
 from bridge.events.wire import History
 from monitor.lines import request_row
 from monitor.lines.request_row import title
-from monitor.state.request_list import Listing, RequestFilter, words
+from monitor.state.request_list import Listing, RequestFilter, text_of, words
 from monitor.state.state import MonitorState
 from tests.support.folds import after, plain, tell
 from tests.support.play import HELLO, START, ended, spent, started, story
@@ -154,7 +154,7 @@ def test_the_selection_stays_through_filter_and_order() -> None:
     listing.filter.set_query("nothing like it")
     listing.update(STATE, START)
     assert not listing.rows
-    assert title(listing) == "Requests  0 of 3"
+    assert title(listing) == "Requests  0 of 3 · ⏎ searches the record"
     listing.filter.set_query("")
     listing.update(STATE, START)
     assert listing.selected is not None
@@ -202,7 +202,7 @@ def test_what_is_not_listed_is_counted() -> None:
     assert title(listing) == "Requests  2 of 3,712 · rest in the record · following its agent"
     listing.filter.set_query("nothing")
     listing.update(state, START)
-    assert title(listing) == "Requests  0 of 2 · rest in the record · following its agent"
+    assert title(listing) == "Requests  0 of 2 · ⏎ searches the record · following its agent"
 
 
 def test_what_was_before_this_bridge_stands_below() -> None:
@@ -239,3 +239,17 @@ def test_a_row_fits_and_always_says_how_long_it_takes(width: int) -> None:
     for line in (request_row.header(layout), request_row.row(request, state, START, layout)):
         assert cell_len(plain(line)) <= width
     assert [column.title for column, _width in layout][-2 if width > 72 else -1] == "time"
+
+
+@pytest.mark.parametrize(
+    ("query", "text"),
+    [
+        ("step 156", "step 156"),
+        ('client:codex "step 156" since:1h', "step 156"),
+        ("!done Step", "step"),
+        ("client:codex !x", ""),
+        ("", ""),
+    ],
+)
+def test_the_record_is_searched_for_words_that_may_stand_anywhere(query: str, text: str) -> None:
+    assert text_of(query) == text

@@ -136,7 +136,7 @@ def test_arguments_are_made_readable(value: Any, text: str) -> None:
         ([], "● accepted"),
         ([AttemptStarted("a", 1, "k")], "● sent"),
         ([AttemptStarted("a", 1, "k"), AttemptFailed("a", 1, "k", 429, FailureReason.RATE_LIMITED, 1.0)], "● accepted"),
-        ([AttemptStarted("a", 1, "k"), ResponseStarted("a", 1, 200)], "● streaming"),
+        ([AttemptStarted("a", 1, "k"), ResponseStarted("a", 1, 200)], "● connected"),
         (story("a")[1:8], "● thinking"),
         (story("a")[1:11], "● tool call"),
         (story("a")[1:], "● answering"),

@@ -12,16 +12,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
-from bridge.events.values import Asked, Outcome, ThoughtSource
+from bridge.events.values import Asked, MoveCause, Outcome, SilenceKind, ThoughtSource
 from bridge.events.vocabulary import (
     AnswerDelta,
     AttemptStarted,
+    ContextChanged,
     Event,
+    InterceptionHeard,
+    InterceptionSilent,
     InterceptionWaiting,
+    KeyMoved,
     ModelServed,
     PromptRecorded,
     ResponseStarted,
     ThoughtDelta,
+    ToolResultBrought,
 )
 from bridge.events.wire import Snapshot, decode
 from monitor import export
@@ -50,6 +55,27 @@ def test_a_wait_is_told_in_seconds_since_no_event_knows_the_persons_zone() -> No
     trace = Trace()
     trace.note(InterceptionWaiting("a", START + timedelta(seconds=31.4)), START)
     assert trace.entries[0].text == "every key cools, the next for 31 s"
+
+
+def test_a_silence_says_who_is_silent_and_its_end_for_how_long() -> None:
+    trace = Trace()
+    trace.note(InterceptionSilent("a", SilenceKind.NO_BYTES, START), START + timedelta(seconds=10))
+    trace.note(InterceptionHeard("a", SilenceKind.NO_BYTES, START), START + timedelta(seconds=41.2))
+    assert [entry.text for entry in trace.entries] == ["no bytes", "no bytes for 41 s"]
+
+
+def test_a_row_says_what_a_tool_answered_what_is_new_in_the_conversation_and_who_was_silent() -> None:
+    told = {
+        ToolResultBrought("a", "call_1", 12_345, False, "3 passed"): "12,345 B 3 passed",
+        ToolResultBrought("a", "call_1", 9, True, "not found"): "failed, 9 B not found",
+        ContextChanged("a", 24, 3, 0, False, True): "+3 -0, 24 messages, tools changed",
+        InterceptionSilent("a", SilenceKind.PINGS_ONLY, START): "pings only",
+        KeyMoved("a", "s", None, "sk-1", "sk-2", MoveCause.RATE_LIMITED): "sk-1 → sk-2, rate limited",
+    }
+    trace = Trace()
+    for event in told:
+        trace.note(event, START)
+    assert [entry.text for entry in trace.entries] == list(told.values())
 
 
 def test_very_many_events_leave_the_first_and_the_last() -> None:

@@ -208,7 +208,8 @@ def test_the_table_tells_all_windows_and_stands_in_columns() -> None:
         shown = {plain(line)[:13].strip(): plain(line)[13:45].split() for line in lines}
         assert shown[""] in (["1", "min", "10", "min", "today", "bridge"], [])
         assert shown["requests"] == ["1", "2", "2", "2"]
-        assert shown["output"] == ["0", "640", "640", "640"]
+        assert shown["in"] == ["0", "12.3k", "12.3k", "12.3k"]
+        assert shown["out"] == ["0", "640", "640", "640"]
         assert shown["reasoning"] == ["0", "256", "256", "256"]
         assert shown["cached"] == ["–", "83%", "83%", "83%"]  # noqa: RUF001  what is not known yet
         assert shown["cost"] == ["–", "$0.03", "$0.03", "$0.03"]  # noqa: RUF001

@@ -31,6 +31,8 @@ from tests.support.play import START, Stage, started, story
         (60, "pings only 1m00s", "pings 1m", "bad"),
         (239, "pings only 3m59s", "pings 3m", "bad"),
         (240, "pings only 4m00s · agent gives up at 5:00", "pings 4m", "bad"),
+        (299, "pings only 4m59s · agent gives up at 5:00", "pings 4m", "bad"),
+        (300, "pings only 5m00s", "pings 5m", "bad"),  # it did not
     ],
 )
 def test_a_silence_is_amber_then_red_then_about_to_end(seconds: int, whole: str, short: str, tone: str) -> None:
@@ -57,6 +59,15 @@ def test_what_goes_on_is_called_by_its_phase() -> None:
     )  # fmt: skip
     words = [verdict(request, START).whole for request in state.picture.interceptions.values()]
     assert words == ["answering", "waits for key", "thinking"]
+
+
+def test_nothing_streams_before_the_first_token_unless_nobody_reads_it() -> None:
+    answered = (AttemptStarted("a", 1, "k"), ResponseStarted("a", 1, 200))
+    words = [
+        verdict(after(started("a", **fields), *answered).picture.interceptions["a"], START).word
+        for fields in ({}, {"api": "passthrough"}, {"unread": "compressed"})
+    ]
+    assert words == ["connected", "streaming", "streaming"]
 
 
 def test_the_worst_colours_the_count() -> None:

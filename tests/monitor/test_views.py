@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from textual.pilot import Pilot
 
-from bridge.events.values import KeyState
-from bridge.events.vocabulary import InterceptionEnded, KeyChanged
+from bridge.events.values import KeyState, ThoughtSource
+from bridge.events.vocabulary import AnswerDelta, InterceptionEnded, KeyChanged, ThoughtDelta
 from bridge.events.wire import Command, Reply, Snapshot
 from monitor.screens.confirm import ConfirmScreen
 from monitor.state.state import Lost
@@ -179,6 +179,25 @@ def test_a_request_has_its_story_beside_it_or_below_its_events(size: tuple[int, 
         assert beside or "answer.delta" in lines[story - 1 if size[0] >= 110 else story - 6]  # no line is lost
 
     play(size, act)
+
+
+def test_of_many_events_the_last_are_seen_above_the_story() -> None:
+    async def act(stage: Stage, pilot: Pilot[None]) -> None:
+        two_sessions(stage)
+        await press(stage, pilot, "4")
+        for number in range(20):  # in turn, or they would be one entry
+            stage.tell(ThoughtDelta(SECOND, 0, ThoughtSource.THINKING, "so "), AnswerDelta(SECOND, f"piece {number} "))
+        await press(stage, pilot)
+        lines = (await stage.paint(pilot)).splitlines()
+        story = next(y for y, line in enumerate(lines) if "─Story" in line)
+        assert "piece 19" in lines[story - 1]
+        assert len(lines) - 1 - story == 10
+        await pilot.resize_terminal(120, 30)
+        await press(stage, pilot)
+        lines = (await stage.paint(pilot)).splitlines()
+        assert any("+" in line and "piece 19" in line for line in lines)
+
+    play((120, 36), act)
 
 
 def test_events_keep_their_room_where_there_is_too_little_for_a_story() -> None:

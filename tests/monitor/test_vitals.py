@@ -56,6 +56,15 @@ def test_each_width_says_what_matters_there() -> None:
     assert shown(state, 2, 60) == "● 0:02  ~40t/s  43%  $0.09"
 
 
+def test_who_comes_in_mid_stream_is_not_told_that_nothing_came() -> None:
+    state = working()
+    state.paces.clear()
+    line = shown(state, 2, 140)
+    assert "no byte yet" not in line
+    assert "last byte –" in line  # noqa: RUF001  what is not known
+    assert "no byte yet" in shown(after(started("a"), AttemptStarted("a", 1, "k")), 2, 140)
+
+
 def test_a_silence_takes_the_place_of_the_phase() -> None:
     state = working()
     state.picture.apply(InterceptionSilent("b", SilenceKind.PINGS_ONLY, START), START)

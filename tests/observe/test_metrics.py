@@ -14,6 +14,7 @@ from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
 from bridge.events.hub import Hub
+from bridge.events.picture import REMOVED
 from bridge.events.values import CircuitState, Credential, FailureReason, KeyState, Outcome
 from bridge.events.vocabulary import (
     AttemptFailed,
@@ -257,6 +258,17 @@ async def test_a_key_is_in_one_state() -> None:
     )
     states = {state: told("key_state", provider="openai", key="sk-c...1", state=state.value) for state in KeyState}
     assert states == {"valid": 0, "temporary": 1, "permanent": 0, "disabled": 0}
+
+
+async def test_a_key_that_is_no_more_is_in_none() -> None:
+    told = await page(
+        KeyChanged("openai", "sk-c...1", KeyState.VALID),
+        KeyChanged("openai", "sk-c...2", KeyState.VALID),
+        KeyChanged("openai", "sk-c...1", KeyState.DISABLED, reason=REMOVED),
+        KeyChanged("openai", "sk-c...3", KeyState.DISABLED, reason=REMOVED),  # one that was never told of
+    )
+    keys = {dict(labels)["key"] for name, labels in told.found if name == "clearspan_key_state"}
+    assert keys == {"sk-c...2"}
 
 
 @pytest.mark.parametrize("model", ['a"b\\c\nd', "\u202e\x1b", None, ""])

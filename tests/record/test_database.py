@@ -204,7 +204,8 @@ def test_the_salt_stays_the_same(opened: sqlite3.Connection) -> None:
 
 
 def test_states_of_keys_that_make_no_sense_are_passed_over(opened: sqlite3.Connection) -> None:
-    opened.execute("INSERT INTO key_states VALUES ('openai', 'f', 'no json'), ('openai', 'g', '{\"a\":1}')")
+    states = ("no json", '{"a":1}', "[1]", "5", "null", '"words"')
+    opened.executemany("INSERT INTO key_states VALUES ('openai', ?, ?)", [(state, state) for state in states])
     assert key_states.saved_keys(opened) == {"openai": [{"a": 1}]}
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -26,7 +28,7 @@ from bridge.events.vocabulary import (
     ToolCalled,
     ToolResultBrought,
 )
-from bridge.record import history
+from bridge.record import history, text_search
 from bridge.record.database import RecordError, open_for_reading
 from bridge.record.history import Filter, interceptions, since_when, story
 from bridge.record.sums import totals
@@ -134,8 +136,10 @@ def test_sums(large: sqlite3.Connection, group: str) -> None:
 def test_by_the_beginning_of_an_id(large: sqlite3.Connection) -> None:
     assert story(large, identity(5))["id"] == identity(5)
     assert story(large, identity(5)[:8].upper())["id"] == identity(5)
-    with pytest.raises(RecordError, match="several"):
-        story(large, identity(5)[:1])
+    with pytest.raises(RecordError, match="several") as refused:
+        story(large, short := identity(5)[:1])
+    such = re.findall(rf"\b{short}[0-9a-f]{{7,}}", str(refused.value))
+    assert len({story(large, name)["id"] for name in such}) == 2  # each of which would do
     for name in ("zzz", "%", "_", identity(5) + "0"):
         with pytest.raises(RecordError, match="no interception"):
             story(large, name)
@@ -189,8 +193,8 @@ async def _fill(path: Path) -> None:
 def test_signs_that_mean_something_in_a_pattern_mean_themselves(
     place: Path, text: str, names: set[str] | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for common in (history.COMMON, 1):  # looked for in both ways
-        monkeypatch.setattr(history, "COMMON", common)
+    for common in (text_search.COMMON, 1):  # looked for in both ways
+        monkeypatch.setattr(text_search, "COMMON", common)
         lines = printed(place, "history", "--json", "--text", text).splitlines()
         assert {orjson.loads(line)["id"] for line in lines} == (names or {"percent", "hostile"})
 
@@ -324,3 +328,19 @@ def test_what_cannot_be_done_is_said(place: Path) -> None:
 )
 def test_ways_to_write_a_time(text: str, means: datetime) -> None:
     assert since_when(text, datetime(2026, 1, 31, 12, tzinfo=UTC)) == means
+
+
+def test_an_id_is_found_without_reading_all(place: Path) -> None:
+    with closing(open_for_reading(place / "clearspan.db")) as database:
+        values = {"name": "a", "lower": "a", "last": history.LAST_CHARACTER}
+        plan = [row["detail"] for row in database.execute(f"EXPLAIN QUERY PLAN {history.BEGINNING}", values)]
+        assert story(database, "PERCEN")["id"] == "percent"
+    assert not any(step.startswith("SCAN") for step in plan)
+
+
+def test_a_text_that_is_found_often_ends_the_search_for_it(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(text_search, "COMMON", 1)
+    monkeypatch.setattr(text_search, "LOOK_EVERY", 1)
+    with closing(open_for_reading(place / "clearspan.db")) as database:
+        looked = [text_search.found(database, {"text": text, "json": text}) for text in ("%", "nowhere at all")]
+    assert looked == [None, set()]

@@ -19,6 +19,7 @@ from bridge.limits import LIMITS
 from bridge.record import journal, recorder
 from bridge.record.database import open_for_writing
 from bridge.record.journal import Journal
+from bridge.record.record_file import RecordFile
 from tests.support.record_desk import Desk, desk, ended, ids, started
 from tests.support.until import until
 
@@ -126,7 +127,7 @@ async def test_what_fails_is_said_once_and_tried_again(
         return moved[-1]
 
     monkeypatch.setattr(Journal, "_move", noted)
-    task = Journal(path)
+    task = Journal(RecordFile(path))
     with closing(open_for_writing(path)) as writer:
         task.open(writer)
         writer.execute("INSERT INTO salts VALUES (zeroblob(1000000))")

@@ -5,12 +5,20 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
+import orjson
 import pytest
+import trio
 
+from bridge.cli.dumps import NoDump
+from bridge.events.wire import Command
+from bridge.limits import LIMITS
 from bridge.record.database import RecordError, open_for_reading, open_for_writing
-from tests.record.commands import run
+from bridge.record.past import Remembrance
+from tests.record.commands import printed, run
+from tests.support.generated_record import identity, make_record
 
 
 def directory(path: Path) -> None:
@@ -85,3 +93,29 @@ def test_a_file_that_may_not_be_read(what: str, tmp_path: Path, monkeypatch: pyt
         monkeypatch.setattr(Path, "stat", refuse)
     with pytest.raises(RecordError, match="may not be read by this user"):
         open_for_reading(path)
+
+
+@pytest.mark.parametrize("stamp", ["not a time", "2026-11-24", "", 5, "\x1b[2J"])
+def test_a_time_that_is_none_hides_no_other_interception(stamp: str | int, tmp_path: Path) -> None:
+    """Somebody wrote there."""
+    path = tmp_path / "clearspan.db"
+    make_record(path, 30)
+    changed = identity(7)
+    with closing(sqlite3.connect(path)) as database:
+        database.execute("UPDATE interceptions SET started_at = ? WHERE id = ?", (stamp, changed))
+        database.commit()
+        told = remembered(path)
+    assert set(told) == {identity(n) for n in range(30)} - {changed}
+    for words in (["history"], ["sessions"], ["stats"], ["show", changed]):
+        assert "\x1b" not in printed(tmp_path, *words)
+    assert len(printed(tmp_path, "history").splitlines()) == 31
+    (tmp_path / "config.toml").write_text(f'[record]\ndump_dir = "{tmp_path}/dumps"\n')
+    assert isinstance(run(tmp_path, "show", changed, "--raw").exception, NoDump)
+
+
+def remembered(path: Path) -> list[str]:
+    """The ids of what a subscriber gets that asks for the past."""
+    asked = Command(1, "history", limit=LIMITS.history)
+    past = trio.run(Remembrance(path).remember, asked)
+    assert not past.more
+    return [orjson.loads(line)["id"] for line in past.interceptions]

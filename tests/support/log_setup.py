@@ -16,7 +16,7 @@ def logging_put_back() -> Iterator[None]:
     """Within the block, logging may be configured and secrets learned; afterwards it is as before."""
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
-    known = dict(logs.redactor._hints)
+    known, short = logs.redactor._own, logs.redactor._short
     root.handlers[:] = []
     try:
         yield
@@ -24,5 +24,5 @@ def logging_put_back() -> Iterator[None]:
         for handler in root.handlers:
             handler.close()
         root.handlers[:], root.level = handlers, level
-        logs.redactor._hints = known
+        logs.redactor._own, logs.redactor._short = known, short
         structlog.reset_defaults()

@@ -87,7 +87,7 @@ class Stage:
 
     async def send(self, command: Command) -> Reply:
         """Notes the command and gives the answer that the test has prepared."""
-        if command.command == "history" and command.session is None and command.limit == PAGE:
+        if command.command == "history" and command.session is None and command.text is None and command.limit == PAGE:
             if not self.days:
                 return Reply(0, ok=False, error="recording is off, so there is no history")
             self.app.receive(self.days.pop(0))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,6 +22,7 @@ from bridge.record.recorder import Recorder
 from tests.support.until import until
 
 AT = datetime(2026, 11, 24, 12, 0, 0, 250_000, tzinfo=UTC)
+ENDED = InterceptionEnded.type
 STAMP = format_time(AT)
 FOR_EVER = 100 * 365 * 86_400.0
 """Time passes, and AT with it."""
@@ -51,12 +52,13 @@ def ended(name: str) -> InterceptionEnded:
 
 @define
 class Desk:
-    """A running recorder. `said` are the events about the record itself."""
+    """A running recorder. `said` are the events about the record itself, `ended` the ends that it is done with."""
 
     hub: Hub
     recorder: Recorder
     path: Path
     said: list[Any]
+    ended: list[str]
 
     def publish(self, *events: Event) -> None:
         """Publishes events one after the other."""
@@ -73,8 +75,13 @@ class Desk:
 async def desk(path: Path, **settings: Any) -> AsyncIterator[Desk]:
     """A recorder that writes to that file while the block runs. On leaving it is stopped as a bridge stops it."""
     hub = Hub(wall=lambda: AT)
-    recorder = Recorder(RecordSettings(path=path, **{"keep": FOR_EVER, **settings}), path, hub)
     said: list[Any] = []
+    ends: list[str] = []
+
+    def note(items: Iterable[Any], *_: object) -> None:
+        ends.extend(item.event.id for item in items if getattr(item, "event", None) and item.event.type == ENDED)
+
+    recorder = Recorder(RecordSettings(path=path, **{"keep": FOR_EVER, **settings}), path, hub, note)
 
     def listen(envelope: Envelope) -> None:
         if envelope.event.type.startswith("record."):
@@ -84,7 +91,7 @@ async def desk(path: Path, **settings: Any) -> AsyncIterator[Desk]:
     hub.add_sink(listen)
     async with trio.open_nursery() as nursery:
         await nursery.start(recorder.run)
-        yield Desk(hub, recorder, path, said)
+        yield Desk(hub, recorder, path, said, ends)
         nursery.cancel_scope.cancel()
 
 

@@ -55,15 +55,14 @@ def environment(place: Path) -> dict[str, str]:
 
 
 @asynccontextmanager
-async def served(place: Path, root: str, more: str = "") -> AsyncIterator[Served]:
+async def served(place: Path, root: str, more: str = "", *, log: int = subprocess.DEVNULL) -> AsyncIterator[Served]:
     """`clearspan serve` with its files in that folder, and a subscriber; killed on leaving, if nobody stopped it.
 
-    Its providers are at the URL `root`, its record is `clearspan.db`; `more` is further configuration.
+    Its providers are at the URL `root`, its record is `clearspan.db`; `more` is further configuration, `log` where its
+    standard error goes.
     """
     command = [sys.executable, "-m", "bridge", "serve", *configure(place, root, more)]
-    process = await trio.lowlevel.open_process(
-        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment(place)
-    )
+    process = await trio.lowlevel.open_process(command, stdout=subprocess.PIPE, stderr=log, env=environment(place))
     assert process.stdout is not None
     try:
         with trio.fail_after(30):

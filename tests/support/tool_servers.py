@@ -15,7 +15,8 @@ from attrs import define, field
 from bridge.apis.injection import InjectedTool
 from bridge.config.settings import McpServerSettings, McpSettings
 from bridge.events.hub import Hub
-from bridge.events.vocabulary import Event, ServerChanged
+from bridge.events.vocabulary import ServerChanged
+from bridge.events.wire import Envelope
 from bridge.record.own_usage import OwnUsage
 from bridge.tools.servers import Servers
 from tests.support.until import until
@@ -67,12 +68,13 @@ async def kept(*, own: bool = False, **settings: McpServerSettings) -> AsyncIter
     """Servers that run while the block runs, with the bridge's own tool beside theirs or without."""
     told: list[ServerChanged] = []
 
-    def publish(event: Event) -> None:
-        assert isinstance(event, ServerChanged)
-        told.append(event)
+    def listen(envelope: Envelope) -> None:
+        assert isinstance(envelope.event, ServerChanged)
+        told.append(envelope.event)
 
-    usage = OwnUsage(Hub(), None).whole
-    servers = Servers(McpSettings(session_usage=own, servers=settings), publish, usage)
+    hub = Hub()
+    hub.add_sink(listen)
+    servers = Servers(McpSettings(session_usage=own, servers=settings), hub.publish, OwnUsage(hub, None).whole)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(servers.run)
         yield Kept(servers, told)

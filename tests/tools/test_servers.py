@@ -252,6 +252,31 @@ async def test_what_is_no_message_is_passed_over_and_remarks_are_logged_without_
     assert "canary" not in said
 
 
+async def test_what_a_server_says_is_masked_by_the_own_keys_of_its_callers(capfd: pytest.CaptureFixture[str]) -> None:
+    key = "sk-canary-remark-000001"
+    logs.configure("debug")
+    caller = logs.redactor.also([(key, "sk-c...0001")])
+    async with kept(sim=odd("noise", f"a=Quotes {key}.")) as found:
+        await found.until_told("sim", "ready")
+        with logs.masking(caller):
+            await call(found, "a")
+        await trio.sleep(0.05)  # what was said before that call
+        capfd.readouterr()
+        assert text(await call(found, "a")) == "a"
+        said = ""
+        with trio.fail_after(10):
+            while "a remark" not in said:
+                await trio.sleep(0.005)
+                said += capfd.readouterr().err
+        found.reconfigure(**{"sim": odd("noise", f"a=Quotes {key}."), f"like {key}": odd("b")})
+        (server, _, _) = found.servers.told()
+        assert [tool.description for tool in server.tools] == ["Quotes sk-c...0001."]
+        await found.until_told("like sk-c...0001", "ready")
+    assert "a remark with sk-c...0001 in it" in said
+    assert key not in said
+    assert logs.redactor.redact(key) == key, "nobody else's words are"
+
+
 async def test_an_answer_of_twenty_megabytes_fails_its_call_alone() -> None:
     async with kept(sim=odd("long", "a")) as found:
         await found.until_told("sim", "ready")

@@ -22,7 +22,7 @@ from bridge.observe.dumps.names import DumpName, dump_name
 from bridge.observe.dumps.queue import Step
 from bridge.observe.dumps.sheet import Sheet, Subject
 from bridge.observe.dumps.writer import DumpWriter
-from bridge.observe.logs import logger, redactor
+from bridge.observe.logs import Redactor, logger
 from bridge.providers.attempt import Call, Response, Upstream
 from bridge.providers.faults import UpstreamError
 
@@ -85,9 +85,10 @@ class Dumps:
 
     @asynccontextmanager
     async def attempt(
-        self, interception_id: str, upstream: Upstream, call: Call, added: Collection[str]
+        self, interception_id: str, upstream: Upstream, call: Call, added: Collection[str], secrets: Redactor
     ) -> AsyncIterator[Response]:
-        """An attempt of `upstream`, dumped. The values of the `added` headers are secrets."""
+        """An attempt of `upstream`, dumped. The values of the `added` headers are secrets, besides those that `secrets`
+        masks."""
         known = self._known.get(interception_id)
         if known is None:
             async with upstream.attempt(call) as response:
@@ -103,7 +104,7 @@ class Dumps:
             upstream.target(call),
             [(b"Host", upstream.netloc), *call.headers],
             frozenset(name.lower().encode("latin-1") for name in added),
-            redactor.frozen(),
+            secrets.frozen(),
         )
         copy = Copy(self, self._writer, Sheet(subject, self._writer.wrote))
         error = CANCELLED

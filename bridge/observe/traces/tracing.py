@@ -24,7 +24,7 @@ from bridge.events.wire import Envelope
 from bridge.http.exchange import Exchange
 from bridge.keys.secret import hint
 from bridge.limits import LIMITS
-from bridge.observe.logs import logger, redactor
+from bridge.observe.logs import Redactor, logger, redactor
 from bridge.observe.traces.told import Arrived, Traceable, traceable, written
 from bridge.process.background import run_in_background
 from bridge.providers.provider import Provider
@@ -116,10 +116,10 @@ class Tracing:
             finally:
                 nursery.cancel_scope.cancel()
 
-    def arrived(self, exchange: Exchange) -> None:
-        """A request came in."""
+    def arrived(self, exchange: Exchange, secrets: Redactor) -> None:
+        """A request came in. What it says of its caller's trace is sent on, masked by `secrets`."""
         brought = {name.decode(): exchange.header(name) for name in PARENT_HEADERS}
-        parent = {name: value for name, value in brought.items() if value is not None}
+        parent = {name: secrets.redact(value) for name, value in brought.items() if value is not None}
         self._put(Arrived(exchange.id, time_ns(), parent))
 
     def take(self, envelope: Envelope) -> None:
