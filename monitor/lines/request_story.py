@@ -67,13 +67,14 @@ def story_blocks(request: Interception, now: datetime) -> list[Block]:
     return blocks
 
 
-def thought_first(blocks: list[Block], *, live: bool) -> list[Block]:
-    """The blocks as a narrow pane has them, where one looks for the thought: of what runs one sees the end, of what is
-    over the beginning."""
-    if live:
-        return blocks
-    last = ("attempts", "request")
-    return [block for block in blocks if block.key not in last] + [block for block in blocks if block.key in last]
+FACTS = ("end", "prompt", "attempts", "request")
+
+
+def texts_and_facts(blocks: list[Block]) -> tuple[list[Block], list[Block]]:
+    """The blocks in two parts, as a narrow pane has them: what one looks for is the thought, then the answer; what can
+    be read elsewhere too comes last."""
+    texts = [block for block in blocks if block.key not in FACTS]
+    return texts, [block for key in FACTS for block in blocks if block.key == key]
 
 
 def lacks_answer(request: Interception) -> bool:

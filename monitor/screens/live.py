@@ -12,10 +12,10 @@ from textual.message import Message
 
 from bridge.events.entries import Interception
 from monitor.lines import agent_tree, request_row, vitals
-from monitor.lines.blocks import Block
-from monitor.lines.request_story import story_blocks, title
+from monitor.lines.request_story import story_blocks, texts_and_facts, title
 from monitor.lines.session_story import plain
 from monitor.screens.view import Frame, View, is_heard
+from monitor.state.counted import session_tokens
 from monitor.state.request_list import Listing, text_of
 from monitor.state.state import MonitorState, Status
 from monitor.widgets.empty_state import EmptyState
@@ -126,7 +126,7 @@ class LiveScreen(View):
         if request is None:
             self.story.show(None, [], live=False)
         else:
-            texts, facts = _in_order(story_blocks(request, then))
+            texts, facts = texts_and_facts(story_blocks(request, then))
             self.story.put_head(vitals.line(self._subject(request, state), then, self.story.content_width))
             self.story.show(request.id, [*texts, *facts], live=request.live, last=len(facts) * request.live)
         self.keys.show_keys(state, frame.now)
@@ -138,9 +138,8 @@ class LiveScreen(View):
         """Whose vitals stand above its story: its agent's, as they were with it."""
         agent = state.roster.agent(request.id)
         own = agent.requests if agent is not None else [request]
-        totals = state.picture.sessions.known.get(request.started.session_id or "")
         until = own[: own.index(request) + 1] if request in own else [request]
-        return vitals.VitalsSubject(until, state.paces.get(request.id), totals.tokens if totals else None)
+        return vitals.VitalsSubject(until, state.paces.get(request.id), session_tokens(state, agent) if agent else None)
 
     def _share_room(self, before: int) -> None:
         """Gives the table as many lines as there are requests, and the story under it the rest.
@@ -238,7 +237,7 @@ class LiveScreen(View):
         return (
             None
             if frame is None or request is None
-            else plain(list(chain(*_in_order(story_blocks(request, frame.then)))))
+            else plain(list(chain(*texts_and_facts(story_blocks(request, frame.then)))))
         )
 
     def action_open(self) -> None:
@@ -276,12 +275,3 @@ class LiveScreen(View):
             return self._can_cancel is (action == "cancel")
         asks_for_request = action in ("cancel", "say_over", "fold", "follow", "sort", "filter", "open", "enlarge")
         return not (asks_for_request and self.has_class("-blank"))
-
-
-FACTS = ("prompt", "attempts", "request")
-
-
-def _in_order(blocks: list[Block]) -> tuple[list[Block], list[Block]]:
-    """What one looks for here is the thought, then the answer; what stands in the table too comes last."""
-    texts = [block for block in blocks if block.key not in (*FACTS, "end")]
-    return texts, [block for key in ("end", *FACTS) for block in blocks if block.key == key]

@@ -13,7 +13,7 @@ from bridge.events.entries import Interception
 from monitor import export
 from monitor.lines import agent_tree, names, request_facts, turn_bars, waterfall
 from monitor.lines import format as fmt
-from monitor.lines.request_story import story_blocks, thought_first, title
+from monitor.lines.request_story import story_blocks, texts_and_facts, title
 from monitor.lines.session_story import plain
 from monitor.lines.span import Line
 from monitor.screens.view import Frame, View, is_heard
@@ -161,8 +161,8 @@ class RequestScreen(View):
         self.events.entitle(f"Events  {len(self._trace.entries) + self._trace.left_out}")
         self.facts.entitle("Tokens, cost, times")
         if self.story.display:
-            blocks = thought_first(story_blocks(request, then), live=request.live)
-            self.story.show(request.id, blocks, live=request.live)
+            texts, facts = texts_and_facts(story_blocks(request, then))
+            self.story.show(request.id, [*texts, *facts], live=request.live, last=len(facts) * request.live)
             self.story.entitle("Story" + self.story.more())
 
     def _share_room(self, events: int) -> None:
