@@ -1,7 +1,7 @@
 """Every budget in one place: nothing that a client, a provider, a subscriber or a web page sends goes beyond these.
 
-What a person may want to change is a setting (`max_request_bytes`, timeouts); these are not. `clearspan check
---limits` shows them, `/metrics` shows how much of the shared ones is in use. Sizes are bytes, times are seconds.
+What a person may want to change is a setting (`max_request_bytes`, timeouts); these are not. `clearspan check` shows
+them, `/metrics` shows how much of the shared ones is in use. Sizes are bytes, times are seconds.
 """
 
 from __future__ import annotations

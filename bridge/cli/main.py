@@ -164,16 +164,15 @@ def simulate(
 @cli.command()
 @common_options
 @click.option("--changed", is_flag=True, help="Only settings that are not left at their default.")
-@click.option("--limits", is_flag=True, help="Also the limits, which nobody can change.")
 @click.pass_context
-def check(context: click.Context, /, changed: bool, limits: bool, **_: Any) -> None:
-    """Validate the configuration; print every setting in force, and where it comes from."""
+def check(context: click.Context, /, changed: bool, **_: Any) -> None:
+    """Validate the configuration; print every setting in force, where it comes from, and the limits."""
     from bridge.cli.check import limits_table, settings_table
     from bridge.cli.paper import paper
 
     on = paper()
     lines = list(settings_table(settings_from(context, keys=True, tokens=True), on, changed=changed))
-    on.put_whole([*limits_table(on), "", *lines] if limits else lines)
+    on.put_whole(lines if changed else [*lines, *limits_table(on)])
 
 
 @cli.command()

@@ -153,7 +153,7 @@ class View(Screen[None]):
     def draw(self, frame: Frame) -> None:
         """Brings the screen to the state."""
         self.frame = frame
-        self.header.show(frame.state, frame.then, frame.url)
+        self.header.show(frame.state, frame.then, frame.now, frame.url)  # a key cools without a bridge, too
         self.banner.show(frame.state, frame.now)
         self.draw_body(frame)
         self.end_message(frame.now)

@@ -30,27 +30,26 @@ class HeaderBar(LineBar):
 
     def __init__(self) -> None:
         super().__init__()
-        self._known: tuple[MonitorState, datetime, str | None] | None = None
+        self._known: tuple[MonitorState, datetime, datetime, str | None] | None = None
 
-    def show(self, state: MonitorState, now: datetime, url: str | None) -> None:
-        """Takes over what is known; paints only what changed."""
-        self._known = (state, now, url)
-        self.put(line(state, now, url, self.size.width))
+    def show(self, state: MonitorState, then: datetime, now: datetime, url: str | None) -> None:
+        """Takes over what is known; paints only what changed. `then` is the time for what runs, `now` for what cools."""
+        self._known = (state, then, now, url)
+        self.put(line(state, then, now, url, self.size.width))
 
     def on_resize(self) -> None:
         if self._known is not None:
-            state, now, url = self._known
-            self.put(line(state, now, url, self.size.width))
+            self.put(line(*self._known, self.size.width))
 
 
-def line(state: MonitorState, now: datetime, url: str | None, width: int) -> Line:
+def line(state: MonitorState, then: datetime, now: datetime, url: str | None, width: int) -> Line:
     """The header for that width. Where there is no room for all, what says least about the next minutes goes first."""
     keys = _keys(state, now)
-    parts = [*_left(state, url), *keys, *_totals(state, now, in_words=True)]
+    parts = [*_left(state, url), *keys, *_totals(state, then, in_words=True)]
     # Keys that begin to cool, and a countdown that gets shorter, must not make another line of it each time.
     spare = max(0, LONGEST_KEYS - _cells(keys)) if keys else 0
     if _cells(parts) + spare > width:
-        parts = [*_left(state, url), *keys, *_totals(state, now, in_words=False)]
+        parts = [*_left(state, url), *keys, *_totals(state, then, in_words=False)]
     for name in DROPPED:
         if _cells(parts) <= width:
             break

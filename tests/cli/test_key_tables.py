@@ -55,7 +55,7 @@ def test_the_command_the_header_and_the_providers_line_count_alike(
     assert POOL.valid != 0  # what the bridge counts: keys that nobody refused
     assert printed.startswith(f"{said} · lasts till ")
     assert " ".join(line.split()).startswith(said)
-    assert short in plain(header.line(state, now, None, 120))
+    assert short in plain(header.line(state, now, now, None, 120))
     assert [key["health"] for key in keys_json(Snapshot.of(state.picture, 1, now), now)].count("valid") == ready
 
 

@@ -18,7 +18,7 @@ STATE = after(*keys(), *story("a"), spent("a"), ended("a", Outcome.FAILED), *sto
 
 
 def shown(state: MonitorState, width: int, seconds: float = 12) -> str:
-    return plain(line(state, START + timedelta(seconds=seconds), HELLO.url, width))
+    return plain(line(state, START + timedelta(seconds=seconds), START + timedelta(seconds=seconds), HELLO.url, width))
 
 
 @pytest.mark.parametrize("width", [20, 40, 60, 80, 120, 160, 200])
@@ -48,7 +48,7 @@ def test_it_keeps_its_form_while_keys_cool_and_countdowns_run() -> None:
 
 def test_many_ready_keys_are_no_warning() -> None:
     pool = [KeyChanged("a", str(number), KeyState.PERMANENT if number < 4 else KeyState.VALID) for number in range(50)]
-    assert ("keys 46/50", "good") in line(after(*pool), START, HELLO.url, 80)
+    assert ("keys 46/50", "good") in line(after(*pool), START, START, HELLO.url, 80)
 
 
 def test_the_countdown_runs_and_ends() -> None:
@@ -69,6 +69,12 @@ def test_the_countdown_runs_and_ends() -> None:
 )
 def test_a_provider_without_a_key_is_red(states: dict[str, KeyState], tone: str) -> None:
     state = after(*(KeyChanged(provider, "k", health) for provider, health in states.items()))
-    assert [tone for text, tone in line(state, START, HELLO.url, 80) if text.startswith("keys")] == [tone]
+    assert [tone for text, tone in line(state, START, START, HELLO.url, 80) if text.startswith("keys")] == [tone]
     more = after(*(KeyChanged("a", str(number), health) for number, health in enumerate(KeyState)))
-    assert [tone for text, tone in line(more, START, HELLO.url, 80) if text.startswith("keys 1/4")] == ["warn"]
+    assert [tone for text, tone in line(more, START, START, HELLO.url, 80) if text.startswith("keys 1/4")] == ["warn"]
+
+
+def test_a_key_cools_while_the_bridge_is_lost() -> None:
+    cooling = after(KeyChanged("openai", "k", KeyState.TEMPORARY, "rate_limited", START + timedelta(seconds=20)))
+    said = "".join(text for text, _ in line(cooling, START, START + timedelta(seconds=12), HELLO.url, 80))
+    assert "keys 0/1 · next 8s" in said
