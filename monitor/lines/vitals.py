@@ -19,7 +19,7 @@ from monitor.lines.verdict import mark, verdict
 from monitor.state.pace import SLOTS, WritingPace
 from monitor.state.phase import running_ms
 
-WIDE, MIDDLE = 110, 74
+WIDE, MIDDLE = 110, 66
 BAR = 8
 
 Pieces = tuple[Span, ...]

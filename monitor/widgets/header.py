@@ -33,7 +33,7 @@ class HeaderBar(LineBar):
         self._known: tuple[MonitorState, datetime, datetime, str | None] | None = None
 
     def show(self, state: MonitorState, then: datetime, now: datetime, url: str | None) -> None:
-        """Takes over what is known; paints only what changed. `then` is the time for what runs, `now` for what cools."""
+        """Takes over what is known, paints what changed. `then` is the time for what runs, `now` for what cools."""
         self._known = (state, then, now, url)
         self.put(line(state, then, now, url, self.size.width))
 
