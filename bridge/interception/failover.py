@@ -7,8 +7,7 @@ overloaded: as long as nothing but the opening of a stream has come, another key
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import timedelta
 from types import TracebackType
@@ -16,15 +15,14 @@ from types import TracebackType
 import trio
 from attrs import define, evolve, field, frozen
 
-from bridge.apis.protocol import Api, Opening, StreamFailure
-from bridge.apis.provider_errors import LONGEST_BODY, ProviderError
-from bridge.apis.sse import SseParser
+from bridge.apis.protocol import Api, StreamFailure
+from bridge.apis.provider_errors import ProviderError
 from bridge.apis.usage import Usage
 from bridge.errors import NO_RETRY, ErrorKind, Refused
 from bridge.events.hub import utc_now
 from bridge.events.values import FailureReason, KeyCause, KeyState, Lane
+from bridge.interception import first_look
 from bridge.interception.caller import Caller
-from bridge.interception.decoding import UndecodableError, decoder
 from bridge.interception.lifecycle import Reporter
 from bridge.keys.affinity import Asker
 from bridge.keys.key import Key
@@ -36,26 +34,10 @@ from bridge.providers.circuit_breaker import Permit
 from bridge.providers.faults import UpstreamBusy, UpstreamError, UpstreamTimeout
 from bridge.providers.provider import Provider
 
-ERROR_BODY = 1024 * 1024
-"""How much of an error's body is read, and relayed where no key is left."""
-ERROR_BODY_S = 2.0
-"""How long the body of an error that speaks of the key may keep the next key waiting: the judging and the reading of it
-together, from its head on."""
-PROMPT_S = 0.1
-"""A body that comes with its head, as nearly all do, is here by then: its key is judged once, by all that it says."""
 KEY_ERRORS = frozenset({401, 402, 403, 429})
 """The statuses that speak of the key whatever their body says; the client does not get them while others are left."""
-MOST_DIGITS = 15
 CAUSE_CHARACTERS = 300
 """Of a provider's words on what put a key into its state."""
-HOLD_S = 2.0
-HOLD_BYTES = 64 * 1024
-"""The opening of a stream is held back no longer than this."""
-BOM = b"\xef\xbb\xbf"
-STREAM_BEGINNINGS = (b"data:", b"event:", b":")
-"""How a stream of events begins, and JSON never does."""
-FIRST_LOOK = 4 * 1024
-"""Bytes that are taken apart first: mostly they say enough, and what is behind them is taken apart by the reader."""
 SERVER_ERRORS = frozenset({500, 502, 503, 504})
 """Told as failed attempts though they go to the client: not the key's fault, and maybe not for another to mend."""
 
@@ -174,7 +156,7 @@ class Failover:
                     return Served(later)
                 key = later
             received = await self._begin_attempt((self.provider.kind.credential(key.secret),), key.hint)
-            deadline = trio.current_time() + ERROR_BODY_S
+            deadline = trio.current_time() + first_look.ERROR_BODY_S
             response, verdict = await self._judge(key, received, deadline)
             if verdict is None:
                 self._note_served(walk, key, response)
@@ -188,7 +170,7 @@ class Failover:
                     return Served(response)  # nobody can do better: as it came
                 await self._end_attempt()
             else:
-                last = await _read_whole(response, deadline)
+                last = await first_look.read_whole(response, deadline)
                 await self._end_attempt()
                 key = self._next(walk)
 
@@ -205,7 +187,7 @@ class Failover:
         self.reporter.head_came()
         self.permit.note(response.status)
         asked = self.streaming and self.api.understood and response.status == 200
-        return await recognise_stream(response) if asked and not response.is_stream else response
+        return await first_look.recognise_stream(response) if asked and not response.is_stream else response
 
     async def _end_attempt(self) -> None:
         """Ends an attempt that failed: its connection is closed before the next one begins."""
@@ -243,16 +225,16 @@ class Failover:
     async def _judge(self, key: Key, response: Response, deadline: float) -> tuple[Response, Verdict | None]:
         """The response, and what its error, or the opening of its stream, says against the key."""
         if _is_good_stream(response) and self.api.understood:
-            response, told = await look_at_opening(response, self.api)
+            response, told = await first_look.look_at_opening(response, self.api)
             failure = None if told is None else judge_stream_failure(told.reason, told.message)
             return response, None if failure is None or told is None else Verdict(failure, told.message)
         if response.status < 400:
             return response, None
         body = b""
         if response.status in KEY_ERRORS:
-            response, body = await look_at_error(response, deadline, lambda: self._rest(key, response))
+            response, body = await first_look.look_at_error(response, deadline, lambda: self._rest(key, response))
         elif response.status < 500:
-            response, body = await look_at_error(response, trio.current_time() + HOLD_S)
+            response, body = await first_look.look_at_error(response, trio.current_time() + first_look.HOLD_S)
         failure = judge(response.status, response.headers, body, utc_now())
         return response, None if failure is None else Verdict(failure, ProviderError.from_body(body).message)
 
@@ -266,7 +248,7 @@ class Failover:
         if failure is None or failure.recheck:
             return
         if failure.source != "header":
-            failure = Failure(failure.reason, ERROR_BODY_S, "default")
+            failure = Failure(failure.reason, first_look.ERROR_BODY_S, "default")
         failure = evolve(failure, scope="key")  # whose limit it is, the body may say
         cause = KeyCause(self.reporter.id, response.status, None)
         self.provider.pool.fail(key, failure, response.headers, cause)
@@ -316,86 +298,3 @@ class Failover:
 
 def _is_good_stream(response: Response) -> bool:
     return response.status == 200 and response.is_stream
-
-
-async def recognise_stream(response: Response) -> Response:
-    """The response as it was, known as a stream by its first bytes where it is not labelled as one."""
-    held: list[bytes] = []
-    with trio.move_on_after(HOLD_S), contextlib.suppress(UpstreamError):  # which whoever relays it meets again
-        held.append(await response.receive())
-    begins = b"".join(held).removeprefix(BOM).lstrip(b"\r\n").startswith(STREAM_BEGINNINGS)
-    return evolve(response.after(held), unlabelled_stream=begins)
-
-
-async def look_at_error(
-    response: Response, deadline: float, late: Callable[[], None] | None = None
-) -> tuple[Response, bytes]:
-    """The response as it was, and of its body what came in time, not encoded; nothing where it is too long.
-
-    `late` is called once if the body does not come with its head.
-    """
-    length = response.header(b"content-length") or b""
-    if length.isdigit() and (len(length) > MOST_DIGITS or int(length) > LONGEST_BODY):
-        return response, b""
-    held: list[bytes] = []
-    if late is None or not await _hold_body(
-        response, held, LONGEST_BODY, min(deadline, trio.current_time() + PROMPT_S)
-    ):
-        if late is not None:
-            late()
-        await _hold_body(response, held, LONGEST_BODY, deadline)
-    decode = decoder(response.header(b"content-encoding"))
-    try:
-        return response.after(held), b"" if decode is None else decode(b"".join(held))
-    except UndecodableError:
-        return response.after(held), b""
-
-
-async def _read_whole(response: Response, deadline: float) -> Response:
-    """A response that outlives its connection, with what comes of its body in good time."""
-    held: list[bytes] = []
-    complete = await _hold_body(response, held, ERROR_BODY, deadline)
-    return Response.read_before(response.status, response.headers, b"".join(held), complete=complete)
-
-
-async def _hold_body(response: Response, held: list[bytes], at_most: int, deadline: float) -> bool:
-    """Adds to `held` what comes of a body until then, up to the chunk with which it exceeds `at_most` bytes. Returns
-    whether that is all of it.
-
-    A body that breaks off is held as far as it came: whoever relays it meets the error again.
-    """
-    with trio.move_on_at(deadline), contextlib.suppress(UpstreamError):
-        while sum(map(len, held)) <= at_most:
-            chunk = await response.receive()
-            if not chunk:
-                return True
-            held.append(chunk)
-    return False
-
-
-async def look_at_opening(response: Response, api: Api) -> tuple[Response, StreamFailure | None]:
-    """Receives the opening of a stream. Returns the response as it was, and the failure it opened with, if it did."""
-    parser = SseParser()
-    held: list[bytes] = []
-    verdict: Opening | StreamFailure = Opening.HOLD
-    with trio.move_on_after(HOLD_S):
-        while verdict is Opening.HOLD and sum(map(len, held)) < HOLD_BYTES:
-            try:
-                chunk = await response.receive()
-            except UpstreamError:
-                break  # it will be met again by whoever relays what came
-            if not chunk:
-                break
-            held.append(chunk)
-            verdict = _verdict(parser, chunk, api)
-    return response.after(held), verdict if isinstance(verdict, StreamFailure) else None
-
-
-def _verdict(parser: SseParser, chunk: bytes, api: Api) -> Opening | StreamFailure:
-    """What the first of these events says that is more than an opening."""
-    for part in (chunk[:FIRST_LOOK], chunk[FIRST_LOOK:]):
-        for name, data in parser.feed(part):
-            verdict = api.opening(name, data)
-            if verdict is not Opening.HOLD:
-                return verdict
-    return Opening.HOLD

@@ -33,8 +33,9 @@ from bridge.apis.sse_events import HeldTooMuch
 from bridge.errors import ErrorKind, Refused
 from bridge.events.values import ErrorType, Outcome
 from bridge.http.exchange import Exchange
+from bridge.interception import first_look
 from bridge.interception.decoding import Decode, UndecodableError, decoder, identity
-from bridge.interception.failover import HOLD_S, Served, look_at_error
+from bridge.interception.failover import Served
 from bridge.interception.headers import headers_down
 from bridge.interception.lifecycle import Ending, Reporter, error_type
 from bridge.interception.told_rounds import CANCELLED, ToldRounds
@@ -273,7 +274,7 @@ class ToolLoop:
         if not self._exchange.started:
             await self._pass_on(served)
             return
-        response, body = await look_at_error(served.response, trio.current_time() + HOLD_S)
+        response, body = await first_look.look_at_error(served.response, trio.current_time() + first_look.HOLD_S)
         self._reporter.response_started(response.status, None)
         status = response.status
         message = ProviderError.from_body(body).message or f"upstream answered {status}"

@@ -15,7 +15,7 @@ from bridge.config import reload
 from bridge.config.load import Loaded, Options, load
 from bridge.config.reload import follow_configuration
 from bridge.config.settings import CircuitBreakerSettings
-from bridge.interception import failover, interception
+from bridge.interception import first_look, interception
 from tests.support.frozen_time import frozen
 from tests.support.world import HELLO, KEYS, STREAM, Asked, Hang, Reply, World, ask, provider, say_hello, sse, world
 
@@ -50,7 +50,7 @@ async def test_a_compressed_request_too_large_to_read_is_sent_all_the_same() -> 
 
 
 async def test_an_error_that_could_not_be_read_whole_breaks_off_where_it_did(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(failover, "ERROR_BODY_S", 0.05)
+    monkeypatch.setattr(first_look, "ERROR_BODY_S", 0.05)
 
     async def handle(asked: Asked, reply: Reply) -> None:
         if asked.method == "GET":

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import trio
 
-from bridge.interception import failover, relay
+from bridge.interception import first_look, relay
 from tests.support.dialects import DIALECTS, raw
 from tests.support.world import STREAM, Asked, Reply, ask
 
@@ -17,7 +17,7 @@ SILENCES = 30
 async def test_no_event_comes_before_the_streams_first(monkeypatch: pytest.MonkeyPatch, api: str) -> None:
     """A ping before `message_start` would be an event in a message that has not begun; a comment is none."""
     monkeypatch.setattr(relay, "SILENCE_S", 0.01)
-    monkeypatch.setattr(failover, "HOLD_S", 0.01)
+    monkeypatch.setattr(first_look, "HOLD_S", 0.01)
 
     async def handle(_: Asked, reply: Reply) -> None:
         await reply.head(200, STREAM)

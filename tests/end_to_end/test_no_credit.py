@@ -16,7 +16,7 @@ from attrs import frozen
 
 from bridge.apis.provider_errors import LONGEST_BODY
 from bridge.events.values import KeyState
-from bridge.interception import failover
+from bridge.interception import failover, first_look
 from tests.end_to_end.fated import FIRST, JSON, failures
 from tests.support.world import HELLO, KEYS, STREAM, Asked, Handle, Reply, ask, provider, say_hello, sse, world
 
@@ -200,7 +200,7 @@ async def test_a_400_for_any_other_reason_is_relayed_byte_for_byte(body: str, to
 
 
 async def test_a_slow_400_goes_on_as_it_comes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(failover, "HOLD_S", 0.05)
+    monkeypatch.setattr(first_look, "HOLD_S", 0.05)
     seen = trio.Event()
 
     async def handle(_: Asked, reply: Reply) -> None:
@@ -267,7 +267,7 @@ ONE_KEY = {
     "403": (403, b'{"error": {"message": "not this model"} }'),
     "429": (429, b'{"error": {"message": "slow down",  "code": "rate_limit_exceeded"} }'),
     "429 without sense": (429, b"<html>"),
-    "429 that is long": (429, b"x" * (failover.ERROR_BODY + 9)),
+    "429 that is long": (429, b"x" * (first_look.ERROR_BODY + 9)),
     "529": (529, b'{"error": {"message": "busy"} }'),
 }
 

@@ -8,7 +8,7 @@ import pytest
 import trio
 
 from bridge.events.values import KeyState
-from bridge.interception import failover
+from bridge.interception import first_look
 from tests.support.world import HELLO, KEYS, STREAM, Asked, Handle, Hang, Reply, ask, provider, sse, world
 
 PROGRESS = sse("response.in_progress", response={"id": "resp_1", "status": "in_progress"})
@@ -107,7 +107,7 @@ async def test_content_releases_what_was_held_at_once() -> None:
 
 @pytest.mark.parametrize(("limit", "value"), [("HOLD_S", 0.01), ("HOLD_BYTES", 10)])
 async def test_it_is_held_no_longer_than_allowed(monkeypatch: pytest.MonkeyPatch, limit: str, value: Any) -> None:
-    monkeypatch.setattr(failover, limit, value)
+    monkeypatch.setattr(first_look, limit, value)
     seen = trio.Event()
 
     async def handle(_: Asked, reply: Reply) -> None:
@@ -159,7 +159,7 @@ async def test_a_client_that_leaves_while_it_is_held_frees_everything() -> None:
 
 
 async def test_no_more_than_64_kib_are_held(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(failover, "HOLD_S", 600.0)
+    monkeypatch.setattr(first_look, "HOLD_S", 600.0)
     long = sse("response.in_progress", response={"id": "resp_1", "status": "in_progress", "instructions": "x" * 65536})
     seen = trio.Event()
 

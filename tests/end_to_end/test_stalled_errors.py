@@ -7,7 +7,7 @@ import trio
 import trio.testing
 from trio.testing import MockClock
 
-from bridge.interception import failover
+from bridge.interception import first_look
 from tests.support.frozen_time import frozen
 from tests.support.until import until
 from tests.support.world import KEYS, Asked, Hang, Reply, ask, provider, say_hello, world
@@ -41,7 +41,7 @@ async def test_no_other_request_goes_to_a_key_whose_words_are_late(
     at_first: tuple[str, str, str],
     in_the_end: tuple[str, str],
 ) -> None:
-    monkeypatch.setattr(failover, "ERROR_BODY_S", 60.0)
+    monkeypatch.setattr(first_look, "ERROR_BODY_S", 60.0)
     go_on = trio.Event()
     asked: list[str] = []
 
@@ -103,7 +103,7 @@ async def test_a_body_that_never_comes_costs_its_time_once(clock: MockClock, sta
             with frozen(clock):
                 nursery.start_soon(ask, here.port)
                 await settle()
-                for step in (failover.PROMPT_S, failover.ERROR_BODY_S - failover.PROMPT_S):
+                for step in (first_look.PROMPT_S, first_look.ERROR_BODY_S - first_look.PROMPT_S):
                     assert asked == [KEYS[0]]
                     clock.jump(step)
                     await settle()
