@@ -192,7 +192,8 @@ class MonitorApp(App[None]):
         if hello is None or hello == self._looked_before or picture.totals.forgotten:
             return
         self._looked_before = hello
-        first = next((id_ for id_ in picture.interceptions if id_ not in self.state.earlier), None)
+        own = [each for id_, each in picture.interceptions.items() if id_ not in self.state.earlier]
+        first = min(own, key=lambda request: request.started_at).id if own else None  # in the record's order
         self.run_worker(self._ask_the_record(None, Command(0, "history", before=first, limit=BEFORE)), name="before")
 
     async def _ask_the_record(self, session: str | None, command: Command) -> Reply:

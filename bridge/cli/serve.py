@@ -176,8 +176,13 @@ def warn(loaded: Loaded) -> None:
 
 def announce(url: str) -> None:
     """Prints where it listens: the line that scripts wait for. Where nobody can read it, the log has it."""
+    print_lines(f"listening on {url}\n")
+
+
+def print_lines(lines: str) -> None:
+    """Prints what nobody need read for the command to go on."""
     try:
-        standard(sys.stdout).write(f"listening on {url}\n")
+        standard(sys.stdout).write(lines)
     except OSError as error:
         log.warning("standard output can't be written", error=error.strerror)
 

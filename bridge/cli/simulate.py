@@ -12,14 +12,14 @@ import trio
 
 from bridge.app import protocol_error
 from bridge.cli.ending import say
-from bridge.cli.serve import until_it_ends
+from bridge.cli.serve import print_lines, until_it_ends
 from bridge.config.settings import Settings
 from bridge.errors import ConfigurationError
 from bridge.events.place import DEFAULT_PORT
 from bridge.http.engine import App
 from bridge.http.listener import Listener, open_listeners
 from bridge.observe import logs
-from bridge.process.line_writer import is_file, standard
+from bridge.process.line_writer import is_file
 from bridge.process.receiver import receiver
 from bridge.process.signals import HANDLED
 from bridge.providers.kinds import KINDS
@@ -64,7 +64,7 @@ def simulate(  # what the command's options say
                     tools = await stack.enter_async_context(simulated_provider(McpOverHttp(mortal=True), host, mcp))
                     lines += ["", "[mcp.servers.simulated]", f'url = "{tools}{PATH}"']
                 # At once: whoever waits for the first line may read no further.
-                standard(sys.stdout).write("\n".join([*lines, ""]))
+                print_lines("\n".join([*lines, ""]))
                 say(REMARK)  # for a person, beside the lines that a file takes
                 await anext(signals)
         return 0

@@ -70,10 +70,10 @@ async def _shows_the_keys(here: World) -> None:
         *("unauthorized", None),
     )
     assert (third["key"], third["state"], third["reason"], third["retry_at"]) == (THIRD, "valid", None, None)
-    assert [line.split()[2:4] for line in table.out.splitlines()[1:4]] == [
-        ["cooling", "rate_limited"],
-        ["dead", "unauthorized"],
-        ["valid", "-"],
+    assert [line.split()[2:5] for line in table.out.splitlines()[1:4]] == [
+        ["cooling", "rate", "limited"],
+        ["dead", "401", "unauthorized"],
+        ["valid", "-", "-"],
     ]
 
 

@@ -15,6 +15,7 @@ from attrs import frozen
 
 from bridge.events.values import cost_mark
 from monitor.lines import format as fmt
+from monitor.state.past import BEFORE
 
 MEMORY = 120_000_000
 """Bytes that the monitor may take."""
@@ -91,26 +92,26 @@ def figures(record: Path, looked: Looked) -> Iterator[Figure]:
     """All that can be compared."""
     recorded = RecordedFigures.read(record)
     last = [row for row in recorded.requests if row["run"] == max(row["run"] for row in recorded.requests)]
-    yield from _header(last, looked["shown"])
+    yield from _header(recorded.requests, looked["shown"])
     yield from _totals(recorded.requests, last, looked["shown"]["totals as text"])
     for by, name in (("model", "name"), ("client", "client"), ("session", "session")):
         yield from _by(by, name, recorded.requests, looked)
     yield from _keys(recorded, looked)
     yield from _ledgers(recorded, looked["ledgers"])
-    yield from _live(last, looked["shown"]["live"])
+    yield from _live(recorded.requests, last, looked["shown"]["live"])
     yield from _request(recorded, looked)
     taken = looked["memory"] / 1e6
     yield Figure("process", f"memory of {taken:.0f} MB is below 120 MB", str(looked["memory"] < MEMORY), "True")
 
 
-def _header(last: list[RecordedRow], shown: dict[str, str]) -> Iterator[Figure]:
+def _header(rows: list[RecordedRow], shown: dict[str, str]) -> Iterator[Figure]:
     expected = {
-        "live": f"{sum(row['outcome'] is None for row in last)} live",
-        "requests": f"{len(last)} requests",
-        "tokens": f"{fmt.tokens(_input(last))} in {fmt.tokens(_sum(last, 'output'))} out",
-        "cost": _cost(last),
-        "failovers": fmt.plural(_sum(last, "failovers"), "failover"),
-        "errors": fmt.plural(_errors(last), "error"),
+        "live": f"{sum(row['outcome'] is None for row in rows)} live",
+        "requests": f"{len(rows)} requests today",
+        "tokens": f"{fmt.tokens(_input(rows))} in {fmt.tokens(_sum(rows, 'output'))} out",
+        "cost": _cost(rows),
+        "failovers": fmt.plural(_sum(rows, "failovers"), "failover"),
+        "errors": fmt.plural(_errors(rows), "error"),
     }
     for view in ("live", "keys", "totals", "reasoning", "request"):
         header = shown[view].split("\n")[0]
@@ -124,11 +125,11 @@ def _totals(rows: list[RecordedRow], last: list[RecordedRow], text: str) -> Iter
         cached, whole = _sum(counted, "cached"), _input(counted)
         expected = {
             "requests": fmt.tokens(len(counted)),
-            "input": fmt.tokens(_sum(counted, "input")),
+            "in": fmt.tokens(whole),
             "from cache": fmt.tokens(cached),
             "cached": f"{cached / whole:.0%}",
             "into cache": fmt.tokens(_sum(counted, "written")),
-            "output": fmt.tokens(_sum(counted, "output")),
+            "out": fmt.tokens(_sum(counted, "output")),
             "cost": _cost(counted),
             "cache saved": fmt.cost(sum(row["saved"] or 0.0 for row in counted)),
             "failovers": fmt.tokens(_sum(counted, "failovers")),
@@ -176,10 +177,12 @@ def _ledgers(recorded: RecordedFigures, ledgers: dict[str, str]) -> Iterator[Fig
             yield Figure("keys, ledger", f"{name} failures with {status}", str(shown), str(count))
 
 
-def _live(last: list[RecordedRow], text: str) -> Iterator[Figure]:
+def _live(rows: list[RecordedRow], last: list[RecordedRow], text: str) -> Iterator[Figure]:
     titles = re.findall(r"Requests  (\d[\d,]*(?: of [\d,]+)?)", text)
     known = min(len(last), 200 + sum(row["outcome"] is None for row in last))
-    wanted = f"{known} of {len(last):,}" if known < len(last) else f"{len(last)}"
+    if known == len(last):  # those before this bridge stand below
+        known += min(BEFORE, len(rows) - len(last))
+    wanted = f"{known} of {len(rows):,}" if known < len(rows) else f"{len(rows)}"
     yield Figure("live", "requests", titles[0] if titles else "none", wanted)
 
 
