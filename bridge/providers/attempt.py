@@ -15,14 +15,11 @@ from attrs import define, evolve, frozen
 
 from bridge.http.fields import RawHeaders, first_value
 from bridge.observe.logs import Redactor
-from bridge.process.imports import without
 from bridge.providers.connections import Connections
 from bridge.providers.faults import UpstreamBroke, UpstreamBusy, UpstreamTimeout
+from bridge.providers.httpx_parts import URL
 from bridge.providers.outgoing import UNWATCHED, Content, Departure, UpstreamRequest
 from bridge.providers.upstream_connection import UpstreamConnection
-
-with without("pygments", "rich", "h2.connection", "brotli"):  # for a command line, HTTP/2, and decoding
-    import httpx
 
 
 class Upstream:
@@ -36,7 +33,7 @@ class Upstream:
         max_connections: int = 1000,
         tls: ssl.SSLContext | None = None,
     ) -> None:
-        url = httpx.URL(base_url)
+        url = URL(base_url)
         self.is_encrypted = url.scheme == "https"
         """Whether it is reached by https."""
         self.netloc = url.netloc

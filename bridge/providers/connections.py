@@ -13,18 +13,14 @@ from __future__ import annotations
 
 import os
 import ssl
-from functools import cache
 
 import trio
 
-from bridge.process.imports import without
 from bridge.providers.faults import ConnectFailed, UpstreamBroke, UpstreamTimeout, connect_failed
+from bridge.providers.httpx_parts import URL, trusted_authorities
 from bridge.providers.outgoing import UpstreamRequest
 from bridge.providers.outlet import Outlet
 from bridge.providers.upstream_connection import UpstreamConnection
-
-with without("pygments", "rich", "h2.connection", "brotli"):  # for a command line, HTTP/2, and decoding
-    import httpx
 
 KEPT_IDLE = 64
 
@@ -32,7 +28,7 @@ KEPT_IDLE = 64
 class Connections:
     """Makes, keeps and lends the connections to one origin."""
 
-    def __init__(self, url: httpx.URL, *, connect_timeout: float, tls: ssl.SSLContext | None) -> None:
+    def __init__(self, url: URL, *, connect_timeout: float, tls: ssl.SSLContext | None) -> None:
         self._host = url.raw_host.decode("ascii")
         self._port = url.port or {"http": 80, "https": 443}[url.scheme]
         self._netloc = url.netloc
@@ -125,17 +121,12 @@ async def load_authorities() -> ssl.SSLContext:
     The list takes 40 ms of a processor to read: it is read once, in a thread, and no start waits for it.
     """
     try:
-        return await trio.to_thread.run_sync(_authorities)
+        return await trio.to_thread.run_sync(trusted_authorities)
     except OSError as error:  # an SSLError is one
         place = next((name for name in ("SSL_CERT_FILE", "SSL_CERT_DIR") if os.environ.get(name)), "")
         named = f" that {place} names" if place else ""
         reason = "it holds none" if isinstance(error, ssl.SSLError) else error.strerror
         raise NoAuthorities(f"the file of certificate authorities{named} can't be read: {reason}") from None
-
-
-@cache
-def _authorities() -> ssl.SSLContext:
-    return httpx.create_ssl_context()
 
 
 async def _secured(stream: trio.SocketStream, tls: ssl.SSLContext, host: str) -> UpstreamConnection:

@@ -10,15 +10,16 @@ import pytest
 from bridge.providers import connections
 from bridge.providers.attempt import Call, Upstream
 from bridge.providers.faults import ConnectFailed
+from bridge.providers.httpx_parts import trusted_authorities
 
 CALL = Call("GET", b"/v1/models", [], b"", head_timeout=5, idle_timeout=5)
 
 
 @pytest.fixture(autouse=True)
 def _unread() -> Iterator[None]:
-    connections._authorities.cache_clear()
+    trusted_authorities.cache_clear()
     yield
-    connections._authorities.cache_clear()
+    trusted_authorities.cache_clear()
 
 
 async def test_they_are_read_once() -> None:
