@@ -71,6 +71,7 @@ async def served(place: Path, root: str, more: str = "", *, log: int = subproces
         bridge = Served(process, int(line.rpartition(b":")[2]))
         async with trio.open_nursery() as nursery:
             nursery.start_soon(_listen, place / "events.sock", bridge.events)
+            await until(lambda: bridge.of_type("snapshot"))  # what happens from now on is told by itself
             yield bridge
             nursery.cancel_scope.cancel()
     finally:
