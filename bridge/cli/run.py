@@ -5,7 +5,6 @@ What each agent needs for that is told by `bridge.cli.agents`. Its user's own fi
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import subprocess
@@ -13,7 +12,6 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
-from http.client import HTTPConnection, HTTPException
 from types import FrameType
 from typing import BinaryIO
 from urllib.parse import urlsplit
@@ -27,6 +25,7 @@ from bridge.errors import ClearspanError, ConfigurationError, StartError
 from bridge.events.client import ANSWER_S, NoBridge, read_snapshot, subscription
 from bridge.events.place import POOL_WORD
 from bridge.events.wire import Hello, Reply, decode
+from bridge.http.health import bridge_on
 from bridge.process.parent import tied
 from bridge.process.signals import first_kept
 
@@ -131,22 +130,10 @@ def _running(settings: Settings) -> str | None:
     if not isinstance(said, Reply):
         return None
     url = base_url(settings)  # it has all the subscribers that it takes
-    if not _is_bridge(url):
+    place = urlsplit(url)
+    if bridge_on(place.hostname or "", place.port, ANSWER_S) is None:
         raise NoBridge(f"the bridge on {settings.server.socket} turns us away, and none listens on {url}: {said.error}")
     return url
-
-
-def _is_bridge(url: str) -> bool:
-    """Whether a bridge listens there."""
-    place = urlsplit(url)
-    connection = HTTPConnection(place.hostname or "", place.port, timeout=ANSWER_S)
-    try:
-        connection.request("GET", "/healthz")
-        return "version" in json.loads(connection.getresponse().read(MOST_SAID))
-    except (OSError, HTTPException, ValueError):
-        return False
-    finally:
-        connection.close()
 
 
 def _start_error(code: int, log: BinaryIO, begin: int) -> ClearspanError:

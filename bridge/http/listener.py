@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import errno
-import http.client
 import resource
 import socket
 from collections.abc import Sequence
 
-import orjson
 import trio
 
 from bridge.accept import accept
 from bridge.errors import StartError
 from bridge.http.connection import Connection
 from bridge.http.engine import App, ErrorResponse, engine_config
+from bridge.http.health import bridge_on
 from bridge.http.hypercorn_parts import WorkerContext, check_version
 from bridge.observe.logs import logger
 
@@ -22,9 +21,6 @@ log = logger("http")
 
 ANSWER_S = 2.0
 """How long whoever has our address may take to say what it is, in seconds."""
-
-MOST_HEALTH = 64 * 1024
-"""How much of what it says is read, in bytes."""
 
 RESERVED_DESCRIPTORS = 64
 """Kept for the event socket's subscribers, the record and the logs."""
@@ -40,7 +36,9 @@ async def open_listeners(host: str, port: int) -> list[trio.SocketListener]:
             chosen = listeners[0]
             return [chosen]
     except (OSError, socket.gaierror) as error:
-        pid = await trio.to_thread.run_sync(_bridge_on, host, port) if error.errno == errno.EADDRINUSE else None
+        pid = None
+        if error.errno == errno.EADDRINUSE:
+            pid = await trio.to_thread.run_sync(bridge_on, host, port, ANSWER_S)
         reason = error.strerror or str(error)
         if pid is not None:
             reason = f"a bridge runs there already (process {pid}): see it with 'clearspan monitor'"
@@ -48,19 +46,6 @@ async def open_listeners(host: str, port: int) -> list[trio.SocketListener]:
             f"cannot listen on {host} port {port}: {reason}; choose another with --host or --port"
         ) from error
     return listeners
-
-
-def _bridge_on(host: str, port: int) -> int | None:
-    """The process id of the bridge that has this address; None where something else does."""
-    connection = http.client.HTTPConnection(host, port, timeout=ANSWER_S)
-    try:
-        connection.request("GET", "/healthz")
-        found = orjson.loads(connection.getresponse().read(MOST_HEALTH))
-        return int(found["pid"]) if "version" in found else None
-    except (OSError, http.client.HTTPException, ValueError, TypeError, KeyError):
-        return None
-    finally:
-        connection.close()
 
 
 def raise_descriptor_limit() -> int:

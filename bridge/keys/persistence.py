@@ -17,6 +17,7 @@ from typing import Any, get_args
 
 from attrs import asdict, evolve
 
+from bridge.events.times import parse_time
 from bridge.events.values import DeadlineSource, FailureReason, KeyCause
 from bridge.keys.groups import Account
 from bridge.keys.key import CHECKS_S, Cooldown, Key
@@ -104,13 +105,8 @@ def _stamp(wall: datetime, seconds: float) -> str:
 
 
 def _seconds_until(stamp: object, wall: datetime) -> float | None:
-    if not isinstance(stamp, str):
-        return None
-    try:
-        moment = datetime.fromisoformat(stamp)
-    except ValueError:
-        return None
-    return None if moment.tzinfo is None else (moment - wall).total_seconds()
+    moment = parse_time(stamp) if isinstance(stamp, str) else None
+    return None if moment is None else (moment - wall).total_seconds()
 
 
 def _text(value: object) -> str | None:

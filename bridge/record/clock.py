@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 
 from attrs import frozen
 
-from bridge.events.times import format_time
+from bridge.events.times import format_time, parse_time
 
 SETTLED_S = 86_400.0
 """How long a clock must have been followed to be believed; where less is kept, so long."""
@@ -66,13 +66,13 @@ class RecordClock:
     def _witness(self, database: sqlite3.Connection, wall: datetime) -> datetime:
         """Up to when a clock can have been believed that nothing was noted of: before today something happened."""
         before = format_time(wall - timedelta(seconds=self._settled_s))
-        return _time(database.execute(NEWEST_BEFORE, (before,)).fetchone()[0]) or wall
+        return parse_time(database.execute(NEWEST_BEFORE, (before,)).fetchone()[0]) or wall
 
 
 def _noted(database: sqlite3.Connection) -> _Noted | None:
     found = database.execute("SELECT believed_at, doubted_at, followed_s FROM clock").fetchone()
-    believed_at = None if found is None else _time(found[0])
-    return None if believed_at is None else _Noted(believed_at, _time(found[1]), found[2])
+    believed_at = None if found is None else parse_time(found[0])
+    return None if believed_at is None else _Noted(believed_at, parse_time(found[1]), found[2])
 
 
 def _note(database: sqlite3.Connection, noted: _Noted) -> None:
@@ -81,12 +81,3 @@ def _note(database: sqlite3.Connection, noted: _Noted) -> None:
         "INSERT OR REPLACE INTO clock (rowid, believed_at, doubted_at, followed_s) VALUES (1, ?, ?, ?)",
         (format_time(noted.believed_at), doubted_at, noted.followed_s),
     )
-
-
-def _time(text: str | None) -> datetime | None:
-    """None also where somebody wrote something else there."""
-    try:
-        found = None if text is None else datetime.fromisoformat(text)
-    except ValueError:
-        return None
-    return found if found is not None and found.tzinfo is not None else None

@@ -16,11 +16,10 @@ from monitor.sources.session_log import session_log
 from monitor.state.names import Name
 from monitor.state.sessions import Session
 from monitor.state.state import Incoming, MonitorState, Status
+from monitor.terminal.frame_rate import FRAME_S
 from monitor.widgets.replay import ReplayBar
 
 SPEED = 4.0
-FRAME_S = 1 / 15
-"""Seconds between two frames: it moves without anything coming in."""
 
 
 class SessionReplay:
@@ -93,7 +92,7 @@ class SessionPlayer:
         self.playing = replay
         self._view.mount(replay.bar, after="#body")
         self._view.run_worker(replay.run(), name="replay", group="replay", exclusive=True)
-        self._frames = self._view.set_interval(FRAME_S, self._draw)
+        self._frames = self._view.set_interval(FRAME_S, self._draw)  # it moves without anything coming in
 
     def _draw(self) -> None:
         if self.playing is not None:
