@@ -4,9 +4,7 @@ given for a key but can be no secret damages no text (docs/behaviour.md, Who is 
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Sequence
-from contextlib import closing
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -25,7 +23,7 @@ from bridge.observe import logs
 from bridge.providers.prices import Prices
 from tests.support.dialects import DIALECTS
 from tests.support.log_setup import logging_put_back
-from tests.support.record_desk import rows
+from tests.support.record_desk import whole_record
 from tests.support.rounds import Answer, Calls, RoundsProvider, Says
 from tests.support.scripted_tools import ScriptedToolset, ScriptedToolsets, bridge_with_tools
 from tests.support.slow_list import SlowList
@@ -60,14 +58,6 @@ def credentials(key: str) -> list[tuple[str, str]]:
     return [("authorization", f"Bearer {key}"), ("session-id", f"session {key}"), ("user-agent", f"agent {key}")]
 
 
-async def whole_record(here: World, interceptions: int) -> str:
-    assert here.record is not None
-    path = here.record
-    await until(lambda: sum(row["outcome"] is not None for row in rows(path, "interceptions")) == interceptions)
-    with closing(sqlite3.connect(path)) as database:
-        return "\n".join(database.iterdump())
-
-
 def told(here: World) -> str:
     return "\n".join(map(repr, here.envelopes))
 
@@ -90,7 +80,7 @@ async def test_it_is_masked_in_what_is_told_when_its_request_is_over(
             seen = {
                 "events": told(here),
                 "snapshot": encode(here.bridge.hub.snapshot()).decode(),
-                "record": await whole_record(here, 1),
+                "record": await whole_record(here.record, 1),
             }
         seen["dumps"] = "\n".join(path.read_text() for path in (tmp_path / "dumps").rglob("*.txt"))
     finally:
@@ -201,7 +191,7 @@ async def test_nothing_that_is_told_of_others_is_masked_by_it(key: str, tmp_path
         assert called.tool == WORD
         waits.set()
         await here.event("interception.ended", 2)
-        assert text in await whole_record(here, 2)
+        assert text in await whole_record(here.record, 2)
     assert text in "\n".join(path.read_text() for path in (tmp_path / "dumps").rglob("*.txt"))
 
 
@@ -216,7 +206,7 @@ async def test_a_key_of_the_pool_that_can_be_no_secret_changes_no_text(keys: Seq
             started, prompt = here.events("interception.started", "prompt.recorded")
             assert (started.model, started.session_id, started.user_agent) == (f"model {text}", text, text)
             assert text in prompt.text
-            assert text in await whole_record(here, 1)
+            assert text in await whole_record(here.record, 1)
             assert here.events("attempt.started")[0].key == here.bridge.providers["openai"].pool.keys[0].hint
         (request,) = (tmp_path / "dumps").rglob("*.req.txt")
     head, _, body = request.read_text().partition("\n\n")

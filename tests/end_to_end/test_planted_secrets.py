@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Callable, Sequence
-from contextlib import closing
 from typing import Any
 
 import orjson
@@ -14,7 +12,7 @@ import trio.lowlevel
 
 from bridge.events.wire import encode
 from bridge.keys.secret import Secret
-from tests.support.record_desk import rows
+from tests.support.record_desk import whole_record
 from tests.support.until import until
 from tests.support.world import STREAM, Asked, Reply, World, ask, provider, sse, world
 
@@ -76,15 +74,6 @@ def found(raw: bytes | str) -> list[str]:
     return [secret for secret in PLANTED if secret in text]
 
 
-async def recorded(here: World, interceptions: int) -> str:
-    """Everything in the record, once so many interceptions have ended in it."""
-    assert here.record is not None
-    path = here.record
-    await until(lambda: sum(row["outcome"] is not None for row in rows(path, "interceptions")) == interceptions)
-    with closing(sqlite3.connect(path)) as database:
-        return "\n".join(database.iterdump())
-
-
 async def heard(lines: list[bytes], kind: str, count: int) -> bytes:
     """All that a subscriber has read, once so many events of that type are among it."""
     await until(lambda: sum(orjson.loads(line)["type"] == kind for line in lines) == count)
@@ -125,7 +114,7 @@ async def test_a_planted_secret_stands_whole_nowhere(cut: Callable[[str], Sequen
         seen: dict[str, bytes | str] = {
             "snapshot": encode(here.bridge.hub.snapshot()),
             "events": await heard(lines, "interception.ended", 2),
-            "record": await recorded(here, 2),
+            "record": await whole_record(here.record, 2),
         }
         nursery.cancel_scope.cancel()
     shown = PLANTED if mine else [secret for secret in PLANTED if secret != OWN]  # nobody brought that one: not known

@@ -12,35 +12,23 @@ from typing import cast
 import pytest
 import trio
 import trio.testing
-import trustme
 from attrs import define, field
 
 from bridge.providers.attempt import Upstream
 from bridge.providers.faults import ConnectFailed, UpstreamError, UpstreamTimeout
 from tests.faults.attempts import OK, call, fetch
 from tests.faults.census import nothing_left
+from tests.support.tls import Tls
 from tests.support.until import until
 from tests.support.world import Asked, Hang, Reply, _serve_provider, provider
 
 TIMES = 40
 
 
-@define
-class Tls:
-    """A certificate authority that nobody else trusts, and a certificate of it for 127.0.0.1."""
-
-    server: ssl.SSLContext
-    client: ssl.SSLContext
-
-
 @pytest.fixture(scope="module")
 def tls() -> Tls:
     """Made once: keys take a while."""
-    authority = trustme.CA()
-    contexts = Tls(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), ssl.create_default_context())
-    authority.issue_cert("127.0.0.1").configure_cert(contexts.server)
-    authority.configure_trust(contexts.client)
-    return contexts
+    return Tls.new()
 
 
 @asynccontextmanager

@@ -17,7 +17,8 @@ from bridge.providers.faults import UpstreamBroke, UpstreamTimeout
 from bridge.providers.outgoing import Content
 from tests.faults.attempts import OK, call, fetch
 from tests.faults.census import nothing_left
-from tests.support.early_answers import EarlyConnection, Tls, answering_early
+from tests.support.early_answers import EarlyConnection, answering_early
+from tests.support.tls import Tls
 from tests.support.until import until
 
 LONG = b"x" * 20_000_000

@@ -2,33 +2,16 @@
 
 from __future__ import annotations
 
-import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from typing import cast
 
 import trio
-import trustme
 from attrs import define, field
 
+from tests.support.tls import Tls
+
 HEAD_END = b"\r\n\r\n"
-
-
-@define
-class Tls:
-    """A certificate authority that nobody else trusts, and a certificate of it for 127.0.0.1."""
-
-    server: ssl.SSLContext
-    client: ssl.SSLContext
-
-    @classmethod
-    def new(cls) -> Tls:
-        """Another one; its keys take a while to make."""
-        authority = trustme.CA()
-        contexts = cls(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), ssl.create_default_context())
-        authority.issue_cert("127.0.0.1").configure_cert(contexts.server)
-        authority.configure_trust(contexts.client)
-        return contexts
 
 
 @define(eq=False)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -116,3 +116,11 @@ def contents(path: Path) -> dict[str, list[dict[str, Any]]]:
 def ids(path: Path) -> list[str]:
     """The interceptions in the file."""
     return [row["id"] for row in rows(path, "interceptions")]
+
+
+async def whole_record(path: Path | None, interceptions: int) -> str:
+    """Everything in a record as SQL, once so many interceptions have ended in it."""
+    assert path is not None
+    await until(lambda: sum(row["outcome"] is not None for row in rows(path, "interceptions")) == interceptions)
+    with closing(sqlite3.connect(path)) as database:
+        return "\n".join(database.iterdump())

@@ -235,6 +235,16 @@ async def test_a_result_comes_as_it_was_sent() -> None:
         }  # fmt: skip
 
 
+async def remarked(capfd: pytest.CaptureFixture[str]) -> str:
+    """What is logged until the server's remark is."""
+    said = ""
+    with trio.fail_after(10):
+        while "a remark" not in said:
+            await trio.sleep(0.005)
+            said += capfd.readouterr().err
+    return said
+
+
 async def test_what_is_no_message_is_passed_over_and_remarks_are_logged_without_keys(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
@@ -243,11 +253,7 @@ async def test_what_is_no_message_is_passed_over_and_remarks_are_logged_without_
     async with kept(sim=odd("noise", "a")) as found:
         await found.until_told("sim", "ready")
         assert text(await call(found, "a")) == "a"
-        said = ""
-        with trio.fail_after(10):
-            while "a remark" not in said:
-                await trio.sleep(0.005)
-                said += capfd.readouterr().err
+        said = await remarked(capfd)
     assert "a remark with sk-c...0001 in it" in said
     assert "canary" not in said
 
@@ -263,11 +269,7 @@ async def test_what_a_server_says_is_masked_by_the_own_keys_of_its_callers(capfd
         await trio.sleep(0.05)  # what was said before that call
         capfd.readouterr()
         assert text(await call(found, "a")) == "a"
-        said = ""
-        with trio.fail_after(10):
-            while "a remark" not in said:
-                await trio.sleep(0.005)
-                said += capfd.readouterr().err
+        said = await remarked(capfd)
         found.reconfigure(**{"sim": odd("noise", f"a=Quotes {key}."), f"like {key}": odd("b")})
         (server, _, _) = found.servers.told()
         assert [tool.description for tool in server.tools] == ["Quotes sk-c...0001."]
