@@ -64,19 +64,19 @@ async def _serve(web: Any, listener: socket.socket, command: list[str], terminal
     secret = secrets.token_urlsafe(32)
     tabs = Tabs(web, command)
     app = web.Application(middlewares=[guard(web, port), admission(web, port, secret)])
-    expecting: Any = {"expect_handler": expectation(web)}
     app.add_routes(
         [
-            web.get("/", page(web), **expecting),
-            web.get("/ws", tabs.attend, **expecting),
-            web.static("/static", terminal, **expecting),
-            *(web.get(f"/{name}", _file(web, HERE / name), **expecting) for name in ("page.js", "page.css")),
-            web.route("*", "/{elsewhere:.*}", nowhere(web), **expecting),
+            web.get("/", page(web)),
+            web.get("/ws", tabs.attend),
+            web.static("/static", terminal),
+            *(web.get(f"/{name}", _file(web, HERE / name)) for name in ("page.js", "page.css")),
+            web.route("*", "/{elsewhere:.*}", nowhere(web)),
         ]
     )
     logging.getLogger("aiohttp.server").addFilter(_is_our_fault)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
     await runner.setup()
+    runner.server.request_handler = expectation(web, runner.server.request_handler)
     await web.SockSite(runner, listener).start()
     asked_to_stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
@@ -206,17 +206,17 @@ def page(web: Any) -> Handler:
     return answer
 
 
-def expectation(web: Any) -> Handler:
-    """Answers 417 to an expectation that nobody knows (RFC 9110, 10.1.1). aiohttp's own words repeat what came, and
-    can't be sent where that is no UTF-8."""
+def expectation(web: Any, handler: Handler) -> Handler:
+    """Answers 417 to an expectation that nobody knows (RFC 9110, 10.1.1), wherever the request goes. aiohttp's own
+    words repeat what came, and can't be sent where that is no UTF-8."""
 
-    async def check(request: Any) -> Any:
-        is_known = request.headers.get("Expect", "").lower() == "100-continue"
-        if is_known or (request.version.major, request.version.minor) < (1, 1):
-            return None  # a request for a page has no body that could be waited for
+    async def answer(request: Any) -> Any:
+        expected = request.headers.get("Expect", "").lower()
+        if expected in {"", "100-continue"} or (request.version.major, request.version.minor) < (1, 1):
+            return await handler(request)
         return web.Response(status=417, text="the only expectation that is known here is 100-continue\n")
 
-    return check
+    return answer
 
 
 def nowhere(web: Any) -> Handler:
