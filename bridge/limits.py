@@ -6,7 +6,7 @@ them, `/metrics` shows how much of the shared ones is in use. Sizes are bytes, t
 
 from __future__ import annotations
 
-from attrs import frozen
+from bridge.value_classes import frozen
 
 KIB = 1024
 MIB = 1024 * KIB

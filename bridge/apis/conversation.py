@@ -13,11 +13,12 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import orjson
-from attrs import define, evolve, frozen
+from attrs import evolve
 
 from bridge.events.size import clip, utf8_size
 from bridge.events.vocabulary import ContextChanged
 from bridge.limits import LIMITS
+from bridge.value_classes import define, frozen
 
 SYSTEM_ROLES = ("system", "developer")
 

@@ -13,9 +13,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import orjson
-from attrs import frozen
 
 from bridge.apis.json_text import loads_object
+from bridge.value_classes import frozen
 
 
 @frozen

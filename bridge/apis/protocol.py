@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from enum import Enum
 from typing import Protocol
 
-from attrs import field, frozen
+from attrs import field
 
 from bridge.apis.conversation import Conversation
 from bridge.apis.injection import InjectedTool
@@ -19,6 +19,7 @@ from bridge.apis.usage import Usage
 from bridge.errors import ErrorKind, Refused
 from bridge.events.values import ErrorType, FailureReason
 from bridge.events.vocabulary import Event
+from bridge.value_classes import frozen
 
 
 class UnreadableRequest(Refused):

@@ -8,11 +8,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from attrs import frozen
-
 from bridge.apis.json_text import loads
 from bridge.apis.protocol import StreamFailure
 from bridge.events.values import ErrorType, FailureReason
+from bridge.value_classes import frozen
 
 QUOTA_CODES = frozenset(
     {

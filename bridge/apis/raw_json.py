@@ -11,7 +11,8 @@ import re
 from collections.abc import Iterable
 
 import orjson
-from attrs import frozen
+
+from bridge.value_classes import frozen
 
 _SPACE = re.compile(rb"[ \t\n\r]*")
 _STRING = re.compile(rb'"[^"]*+"')

@@ -12,13 +12,13 @@ from functools import partial
 from typing import Any, Protocol
 
 import orjson
-from attrs import define
 
 from bridge.apis.injection import NOTHING, Answered, InjectedTool, Turn
 from bridge.apis.raw_json import ObjectText, with_member
 from bridge.apis.sse_events import EventSplitter, WholeEvent
 from bridge.apis.usage import summed
 from bridge.limits import HELD, LIMITS, Share
+from bridge.value_classes import define
 
 
 class Round(Protocol):

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import re
 
-from attrs import evolve, frozen
+from attrs import evolve
 
 from bridge.apis.sse import SseParser
 from bridge.limits import HELD, LIMITS, Share
+from bridge.value_classes import frozen
 
 _END = re.compile(rb"(?>\r\n|\n|\r){2}")  # atomic: a CRLF is one line end, never two
 _OVERLAP = 3  # bytes in which an end may have begun before

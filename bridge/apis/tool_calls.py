@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from attrs import define, field
+from attrs import field
 
 from bridge.apis.json_text import CutText, Shape, join_halves, loads, shape, well_formed
 from bridge.apis.transcript import Transcript
 from bridge.limits import LIMITS, Share
+from bridge.value_classes import define
 
 
 @define(eq=False)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Hashable, Sequence
 
-from attrs import define, evolve, field
+from attrs import evolve, field
 
 from bridge.apis.json_text import CutText, join_halves, passed_on, well_formed
 from bridge.apis.protocol import RequestFacts, Wants
@@ -30,6 +30,7 @@ from bridge.events.vocabulary import (
     ToolCalled,
 )
 from bridge.limits import HELD, LIMITS, Share
+from bridge.value_classes import define
 
 HELD_LIMIT = 256 * 1024  # what is kept unread or untold of an answer that nobody asks for
 FIRST_HALVES = ("\ud800", "\udbff")  # of characters outside the basic plane, in UTF-16

@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import isfinite
 from typing import Any
 
-from attrs import frozen
+from bridge.value_classes import frozen
 
 LARGEST_COUNT = 2**53  # more is no count of tokens, and does not fit into every JSON number
 

@@ -10,9 +10,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from attrs import Factory, frozen
+from attrs import Factory
 
 from bridge.providers.kinds import KINDS
+from bridge.value_classes import frozen
 
 CODEX_KEY = "CLEARSPAN_KEY"
 """The variable in which Codex gets its credential: a provider of its own reads the one that it is told of."""

@@ -12,7 +12,7 @@ import shlex
 from collections.abc import Iterator, Mapping
 
 import orjson
-from attrs import field, frozen
+from attrs import field
 
 from bridge.cli.agents import AGENTS, CODEX_KEY, Agent
 from bridge.cli.pointing import Target, provider_urls, shell_variables
@@ -20,6 +20,7 @@ from bridge.cli.status_line import command_line
 from bridge.config.settings import Settings
 from bridge.errors import ClearspanError
 from bridge.events.place import POOL_WORD
+from bridge.value_classes import frozen
 
 TOKEN_WORD = "YOUR_CLIENT_TOKEN"  # noqa: S105  # what stands where one belongs
 

@@ -14,9 +14,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Literal
 
 import click
-from attrs import frozen
 
 from bridge.cli.pager import page
+from bridge.value_classes import frozen
 
 Colour = Literal["green", "yellow", "red", "bright_black"]
 

@@ -14,11 +14,10 @@ from contextlib import contextmanager
 from pathlib import Path, PurePath
 from string import Template
 
-from attrs import frozen
-
 from bridge.cli.agents import AGENTS, Agent, OwnFile
 from bridge.config.settings import Settings
 from bridge.providers.kinds import KINDS
+from bridge.value_classes import frozen
 
 NO_PROXY = ("NO_PROXY", "no_proxy")
 LOOPBACK = ("127.0.0.1", "localhost", "::1")

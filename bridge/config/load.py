@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from attrs import evolve, field, frozen
+from attrs import evolve, field
 
 from bridge.config import key_sources
 from bridge.config.file import Faulty, Places, fault_line, parse, structure
@@ -21,6 +21,7 @@ from bridge.errors import ConfigurationError
 from bridge.events.place import POOL_WORD, default_file
 from bridge.keys.secret import Secret
 from bridge.providers.kinds import KINDS
+from bridge.value_classes import frozen
 
 
 @frozen

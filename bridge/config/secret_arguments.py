@@ -9,9 +9,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from attrs import frozen
-
 from bridge.keys.secret import hint
+from bridge.value_classes import frozen
 
 NAMES = frozenset(
     {"apikey", "apikeys", "auth", "authorization", "bearer", "credential", "credentials", "jwt", "key", "keys", "pat"}

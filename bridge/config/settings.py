@@ -11,7 +11,7 @@ from typing import Any, Literal, NewType
 from urllib.parse import parse_qsl, urlsplit
 
 import platformdirs
-from attrs import Factory, field, frozen
+from attrs import Factory, field
 
 from bridge.config.secret_arguments import arguments
 from bridge.events.place import DEFAULT_HOST, DEFAULT_PORT, default_socket
@@ -20,6 +20,7 @@ from bridge.observe.secret_values import SHORTEST_SECRET
 from bridge.process.environment import SECRET
 from bridge.providers.kind import ProviderKind
 from bridge.providers.kinds import KINDS
+from bridge.value_classes import frozen
 
 Seconds = NewType("Seconds", float)
 Size = NewType("Size", int)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from attrs import Factory, define, frozen
+from attrs import Factory
 
 from bridge.errors import ClearspanError
 from bridge.events.entries import Interception
@@ -24,6 +24,7 @@ from bridge.events.vocabulary import (
     ToolCalled,
 )
 from bridge.events.wire import Envelope, Message, Snapshot
+from bridge.value_classes import define, frozen
 
 SESSIONS = 2_000
 """Sessions whose numbers are remembered; of more the one that was named first is forgotten, and its number free."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, get_type_hints
 
-from attrs import Factory, define, evolve, field, fields, frozen
+from attrs import Factory, evolve, field, fields
 
 from bridge.events.size import FIXED, json_size, value_json, value_size
 from bridge.events.values import (
@@ -24,6 +24,7 @@ from bridge.events.values import (
     cost_mark,
 )
 from bridge.events.vocabulary import InterceptionStarted, TokensUsed
+from bridge.value_classes import define, frozen
 
 
 @frozen

@@ -10,10 +10,9 @@ from collections.abc import Iterable
 from datetime import datetime
 from enum import StrEnum
 
-from attrs import frozen
-
 from bridge.events.values import KeyState, LimitWindow, RateLimit
 from bridge.events.vocabulary import KeyChanged
+from bridge.value_classes import frozen
 
 KeyName = tuple[str, str]
 """A key's provider and its hint."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime
 
-from attrs import Factory, define
+from attrs import Factory
 
 from bridge.events.callers import Callers
 from bridge.events.describe import block, describe, line
@@ -26,6 +26,7 @@ from bridge.events.vocabulary import (
 )
 from bridge.events.wire import Envelope, Message, Snapshot
 from bridge.terminal_text import TEXT_WIDTH, visible_start
+from bridge.value_classes import define
 
 ANSWER = "answer"
 """Stands where an event's type does."""

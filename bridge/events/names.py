@@ -15,7 +15,9 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import timedelta
 from typing import Protocol, TypeVar
 
-from attrs import Factory, define, evolve, frozen
+from attrs import Factory, evolve
+
+from bridge.value_classes import define, frozen
 
 PROMPT = 200
 """Characters of a prompt that its first words are taken from."""

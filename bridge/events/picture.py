@@ -13,7 +13,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from attrs import Factory, define, evolve, field
+from attrs import Factory, evolve, field
 
 from bridge.events.entries import (
     OWN_SIZE,
@@ -65,6 +65,7 @@ from bridge.events.vocabulary import (
     ToolResultBrought,
 )
 from bridge.limits import LIMITS
+from bridge.value_classes import define
 
 REMOVED = "removed"
 """The reason in a `key.changed`, and the error in a `server.changed`, that is the last: it is no longer configured."""

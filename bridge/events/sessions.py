@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from attrs import Factory, define, evolve, field
+from attrs import Factory, evolve, field
 
 from bridge.events.entries import Interception, Tokens
 from bridge.events.values import Outcome, is_beside
 from bridge.events.vocabulary import Event, InterceptionEnded, TokensUsed
 from bridge.limits import LIMITS
+from bridge.value_classes import define
 
 
 @define

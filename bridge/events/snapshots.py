@@ -15,10 +15,10 @@ import weakref
 from collections.abc import Callable
 
 import trio
-from attrs import define
 
 from bridge.events.wire import Snapshot, encode_snapshot
 from bridge.limits import LIMITS
+from bridge.value_classes import define
 
 
 class SharedSnapshot:

@@ -15,7 +15,6 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import trio
-from attrs import frozen
 
 from bridge.accept import accept
 from bridge.errors import StartError
@@ -26,6 +25,7 @@ from bridge.events.vocabulary import EVENT_TYPES
 from bridge.events.wire import Command, Hello, Reply, Tools, WireError, decode_command, encode, encode_history
 from bridge.limits import LIMITS
 from bridge.observe.logs import logger
+from bridge.value_classes import frozen
 
 log = logger("socket")
 

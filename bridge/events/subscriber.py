@@ -13,12 +13,13 @@ from collections.abc import Callable
 from math import inf
 
 import trio
-from attrs import Factory, define, frozen
+from attrs import Factory
 
 from bridge.events.snapshots import SharedSnapshot, Snapshots
 from bridge.events.vocabulary import Event, EventsDropped
 from bridge.events.wire import Envelope, Reply, encode
 from bridge.limits import LIMITS
+from bridge.value_classes import define, frozen
 
 BATCH = 64 * 1024
 """Bytes of small lines that are sent together."""

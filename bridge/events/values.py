@@ -10,7 +10,9 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Literal
 
-from attrs import Factory, frozen
+from attrs import Factory
+
+from bridge.value_classes import frozen
 
 
 class Outcome(StrEnum):

@@ -12,7 +12,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, ClassVar
 
-from attrs import Factory, field, frozen
+from attrs import Factory, field
 
 from bridge.events.values import (
     Asked,
@@ -34,6 +34,7 @@ from bridge.events.values import (
     ThoughtSource,
     WithheldReason,
 )
+from bridge.value_classes import frozen
 
 
 @frozen

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 import orjson
-from attrs import Factory, frozen
+from attrs import Factory
 from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, override
 from cattrs.preconf.orjson import make_converter
 
@@ -27,6 +27,7 @@ from bridge.events.vocabulary import (
     ServerChanged,
     ToolCalled,
 )
+from bridge.value_classes import frozen
 
 PROTOCOL = 1
 
@@ -194,19 +195,23 @@ def _as_it_is(value: Any) -> Any:
     return value
 
 
-for _kind in (Tool, ToolCalled):  # arguments are JSON already, and may be large
-    _plain = make_dict_unstructure_fn(_kind, _converter, arguments=override(unstruct_hook=_as_it_is))
-    _converter.register_unstructure_hook(_kind, _plain)
-_5H, _7D = override(rename="5h"), override(rename="7d")
-_converter.register_unstructure_hook(
-    RateLimits, make_dict_unstructure_fn(RateLimits, _converter, five_hours=_5H, seven_days=_7D)
-)
-_converter.register_structure_hook(
-    RateLimits, make_dict_structure_fn(RateLimits, _converter, five_hours=_5H, seven_days=_7D)
-)
-_FROM = override(rename="from")  # no name that Python takes
-_converter.register_unstructure_hook(KeyMoved, make_dict_unstructure_fn(KeyMoved, _converter, from_=_FROM))
-_converter.register_structure_hook(KeyMoved, make_dict_structure_fn(KeyMoved, _converter, from_=_FROM))
+_ODD: dict[type, dict[str, Any]] = {
+    Tool: {"arguments": override(unstruct_hook=_as_it_is)},  # JSON already, and maybe large
+    ToolCalled: {"arguments": override(unstruct_hook=_as_it_is)},
+    RateLimits: {"five_hours": override(rename="5h"), "seven_days": override(rename="7d")},
+    KeyMoved: {"from_": override(rename="from")},  # no name that Python takes
+}
+"""What of which class travels otherwise than its field says."""
+
+
+@_converter.register_unstructure_hook_factory(_ODD.__contains__)
+def _writing_odd(kind: Any) -> Callable[[Any], dict[str, Any]]:
+    return make_dict_unstructure_fn(kind, _converter, **_ODD[kind])
+
+
+@_converter.register_structure_hook_factory(_ODD.__contains__)
+def _reading_odd(kind: Any) -> Callable[[Any, Any], Any]:
+    return make_dict_structure_fn(kind, _converter, **_ODD[kind])
 
 
 def _is_interception(kind: Any) -> bool:

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import re
 
-from attrs import frozen
-
 from bridge.http.fields import RawHeaders
 from bridge.http.grammar import TOKEN, ProtocolFault
+from bridge.value_classes import frozen
 
 _STATUS_LINE = re.compile(rb"HTTP/1\.([0-9]) ([1-9][0-9]{2})(?: [\t\x20-\x7e\x80-\xff]*)?\r?\n")
 _FIELDS = re.compile(b"(?:%b:[\t\x20-\x7e\x80-\xff]*\r?\n)*\r?\n" % TOKEN)

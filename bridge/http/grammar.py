@@ -9,9 +9,8 @@ from __future__ import annotations
 import re
 from ipaddress import AddressValueError, IPv6Address
 
-from attrs import frozen
-
 from bridge.limits import LIMITS
+from bridge.value_classes import frozen
 
 TOKEN = rb"[-!#$%&'*+.^_`|~0-9A-Za-z]+"
 """RFC 9110, 5.6.2."""

@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import orjson
-from attrs import frozen
 
 from bridge.apis.protocol import RequestFacts
 from bridge.events.values import Lane, is_beside
 from bridge.http.exchange import Exchange
+from bridge.value_classes import frozen
 
 UNKNOWN = "Unknown"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hmac
 from collections.abc import Mapping
 
-from attrs import field, frozen
+from attrs import field
 
 from bridge.errors import ErrorKind, Refused
 from bridge.events.place import POOL_WORD
@@ -14,6 +14,7 @@ from bridge.http.exchange import Exchange
 from bridge.keys.secret import Secret, hint
 from bridge.observe.logs import Redactor, redactor
 from bridge.providers.kinds import CREDENTIAL_HEADERS
+from bridge.value_classes import frozen
 
 
 class Unauthorized(Refused):

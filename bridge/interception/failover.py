@@ -13,7 +13,7 @@ from datetime import timedelta
 from types import TracebackType
 
 import trio
-from attrs import define, evolve, field, frozen
+from attrs import evolve, field
 
 from bridge.apis.protocol import Api, StreamFailure
 from bridge.apis.provider_errors import ProviderError
@@ -33,6 +33,7 @@ from bridge.providers.attempt import Call, Response
 from bridge.providers.circuit_breaker import Permit
 from bridge.providers.faults import UpstreamBusy, UpstreamError, UpstreamTimeout
 from bridge.providers.provider import Provider
+from bridge.value_classes import define, frozen
 
 KEY_ERRORS = frozenset({401, 402, 403, 429})
 """The statuses that speak of the key whatever their body says; the client does not get them while others are left."""

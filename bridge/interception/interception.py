@@ -11,7 +11,7 @@ from math import inf
 from typing import Any
 
 import trio
-from attrs import AttrsInstance, Factory, evolve, fields, frozen
+from attrs import AttrsInstance, Factory, evolve, fields
 
 from bridge.apis.conversation import Fingerprints
 from bridge.apis.protocol import ClientFilter, Reader, RequestFacts
@@ -45,6 +45,7 @@ from bridge.providers.faults import UpstreamBusy, UpstreamError, UpstreamSilent,
 from bridge.providers.outgoing import Content
 from bridge.providers.prices import Origin, Prices
 from bridge.tools.toolset import Toolset, Toolsets
+from bridge.value_classes import frozen
 
 log = logger("interception")
 

@@ -11,7 +11,6 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 import trio
-from attrs import define, frozen
 
 from bridge.apis.conversation import BroughtResult
 from bridge.apis.usage import Usage
@@ -35,6 +34,7 @@ from bridge.http.passage import Passage
 from bridge.interception.silence import Lull, Pulse
 from bridge.interception.telling import Pricing, Telling
 from bridge.observe.logs import Redactor
+from bridge.value_classes import define, frozen
 
 ERROR_TYPES = {
     **dict.fromkeys((400, 404, 405, 409, 413, 415, 422), ErrorType.BAD_REQUEST),

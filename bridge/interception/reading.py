@@ -14,7 +14,7 @@ import re
 from collections.abc import Callable, Sequence
 
 import trio
-from attrs import evolve, frozen
+from attrs import evolve
 
 from bridge.apis.conversation import BroughtResult, Fingerprints
 from bridge.apis.injection import InjectedTool
@@ -23,6 +23,7 @@ from bridge.apis.protocol import Api, ClientFilter, RequestFacts, UnreadableRequ
 from bridge.apis.rounds import Injection
 from bridge.interception.decoding import Decode, GrownTooLarge, UndecodableError, decoder, identity
 from bridge.limits import LIMITS, READING
+from bridge.value_classes import frozen
 
 TOO_LARGE = "too large"
 NO_ROOM = "too much is being read already"

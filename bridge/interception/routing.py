@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from attrs import frozen
-
 from bridge.apis.protocol import Api
 from bridge.errors import ErrorKind, Refused
 from bridge.http.exchange import Exchange
 from bridge.providers.provider import Provider
+from bridge.value_classes import frozen
 
 
 @frozen

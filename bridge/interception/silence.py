@@ -12,10 +12,11 @@ from math import inf
 from typing import Protocol
 
 import trio
-from attrs import define, field, frozen
+from attrs import field
 
 from bridge.events.values import SilenceKind
 from bridge.observe.logs import logger
+from bridge.value_classes import define, frozen
 
 log = logger("interception")
 

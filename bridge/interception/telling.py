@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Protocol
 
-from attrs import define, evolve
+from attrs import evolve
 
 from bridge.apis.usage import Usage
 from bridge.events.hub import utc_now
@@ -22,6 +22,7 @@ from bridge.events.vocabulary import Event, TokensUsed
 from bridge.limits import LIMITS
 from bridge.observe.logs import Redactor
 from bridge.providers.prices import Origin, Prices
+from bridge.value_classes import define
 
 
 class Publish(Protocol):

@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 import trio
-from attrs import define, evolve, field
+from attrs import evolve, field
 
 from bridge.apis.injection import (
     LAST_ROUND,
@@ -44,6 +44,7 @@ from bridge.observe.logs import logger
 from bridge.providers.attempt import Response
 from bridge.providers.faults import UpstreamBroke, UpstreamError, UpstreamTimeout
 from bridge.tools.toolset import Toolset
+from bridge.value_classes import define
 
 log = logger("tools")
 

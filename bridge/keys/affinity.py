@@ -13,11 +13,10 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
 from typing import Any
 
-from attrs import define, frozen
-
 from bridge.events.values import Lane, MoveCause
 from bridge.keys.key import Key
 from bridge.limits import LIMITS
+from bridge.value_classes import define, frozen
 
 SAVE_AGAIN_S = 3600.0
 """A home that is lived in is written anew so often, so that what is old in the record is what nobody asks for."""

@@ -10,9 +10,10 @@ import re
 from collections.abc import Collection, Sequence
 from typing import Literal
 
-from attrs import evolve, frozen
+from attrs import evolve
 
 from bridge.keys.rate_limits import Headers
+from bridge.value_classes import frozen
 
 LimitScope = Literal["key", "project", "organization"]
 """Whose limit it is that a response speaks of."""

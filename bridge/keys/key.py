@@ -15,13 +15,14 @@ from __future__ import annotations
 from datetime import datetime
 from math import inf
 
-from attrs import Factory, define, field, frozen
+from attrs import Factory, field
 
 from bridge.events.values import DeadlineSource, FailureReason, KeyCause, KeyState, RateLimits
 from bridge.keys.groups import Account
 from bridge.keys.secret import Secret
 from bridge.keys.use import Usage10m
 from bridge.keys.verdict import Failure
+from bridge.value_classes import define, frozen
 
 CHECKS_S = (60.0, 120.0, 300.0, 600.0, 1200.0, 2400.0, 3600.0)
 """Seconds from one check of a refused key to the next, the last for ever."""

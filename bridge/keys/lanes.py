@@ -16,10 +16,11 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from typing import get_args
 
-from attrs import define, field
+from attrs import field
 
 from bridge.events.values import Lane
 from bridge.limits import LIMITS
+from bridge.value_classes import define
 
 LANES: tuple[Lane, ...] = get_args(Lane)
 

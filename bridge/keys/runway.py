@@ -10,12 +10,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
-from attrs import frozen
-
 from bridge.events.values import Confidence, KeyRunway, LimitWindow, RateLimit
 from bridge.keys.groups import grouped
 from bridge.keys.key import Key
 from bridge.keys.use import WINDOWS
+from bridge.value_classes import frozen
 
 KINDS = ("requests", "tokens")
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections import deque
 
-from attrs import define, field
+from attrs import field
 
 from bridge.events.values import LimitWindow, RateLimits
+from bridge.value_classes import define
 
 LOOK_BACK_S = 600.0
 """Of so much use an estimate is made …"""

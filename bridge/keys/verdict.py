@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 from datetime import datetime
 
-from attrs import evolve, frozen
+from attrs import evolve
 
 from bridge.apis.provider_errors import ProviderError
 from bridge.events.values import DeadlineSource, FailureReason
 from bridge.keys.groups import LimitScope, scope_of
 from bridge.keys.rate_limits import DURATION, Headers, duration_s, retry_after, within_bounds
+from bridge.value_classes import frozen
 
 RATE_LIMIT_S = 60.0
 QUOTA_S = 3600.0

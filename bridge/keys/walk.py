@@ -9,13 +9,14 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Literal
 
-from attrs import Factory, define, field, frozen
+from attrs import Factory, field
 
 from bridge.events.values import FailureReason, KeyCause, KeyState, MoveCause
 from bridge.keys.affinity import Asker, Move
 from bridge.keys.key import Key
 from bridge.keys.rate_limits import Headers
 from bridge.keys.verdict import Failure
+from bridge.value_classes import define, frozen
 
 SHORTEST_WAIT_S = 0.1
 """Also a provider that says "again in 1 ms" to each request gets no more requests from one that waits."""

@@ -16,7 +16,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, cast
 
-from attrs import frozen
+from bridge.value_classes import frozen
 
 LOOK_S = 0.1
 """How often is looked whether it is to go on."""

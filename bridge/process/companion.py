@@ -13,9 +13,9 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 
 import trio
-from attrs import frozen
 
 from bridge.process.commands import supervised
+from bridge.value_classes import frozen
 
 FAREWELL_S = 1.0
 """How long a program may take to end by itself once its input has ended, in seconds."""

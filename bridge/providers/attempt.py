@@ -11,7 +11,7 @@ from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
 import trio
-from attrs import define, evolve, frozen
+from attrs import evolve
 
 from bridge.http.fields import RawHeaders, first_value
 from bridge.observe.logs import Redactor
@@ -20,6 +20,7 @@ from bridge.providers.faults import UpstreamBroke, UpstreamBusy, UpstreamTimeout
 from bridge.providers.httpx_parts import URL
 from bridge.providers.outgoing import UNWATCHED, Content, Departure, UpstreamRequest
 from bridge.providers.upstream_connection import UpstreamConnection
+from bridge.value_classes import define, frozen
 
 
 class Upstream:

@@ -11,12 +11,11 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import Final, Self
 
-from attrs import define
-
 from bridge.config.settings import CircuitBreakerSettings
 from bridge.errors import ErrorKind, Refused
 from bridge.events.values import CircuitState
 from bridge.events.vocabulary import CircuitChanged, Event
+from bridge.value_classes import define
 
 ABOUT_KEYS = frozenset({401, 403, 429})
 

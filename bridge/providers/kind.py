@@ -11,13 +11,14 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from urllib.parse import unquote
 
-from attrs import field, frozen
+from attrs import field
 
 from bridge.apis.passthrough import Passthrough
 from bridge.apis.protocol import Api
 from bridge.errors import ErrorKind
 from bridge.http.fields import RawHeaders
 from bridge.keys.secret import Secret
+from bridge.value_classes import frozen
 
 ADMINISTRATIVE = re.compile(r"(/v1)+/(organizations?|admin)(/.*)?", re.IGNORECASE)
 """What keys of an organisation's own can do; never reached with the owner's keys, whatever `routes` says."""

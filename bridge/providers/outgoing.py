@@ -12,13 +12,13 @@ from collections.abc import AsyncIterator
 from typing import Protocol
 
 import trio
-from attrs import frozen
 
 from bridge.http.fields import RawHeaders
 from bridge.http.grammar import FIELD_LINE, TOKEN
 from bridge.http.kernel import sent_at_once
 from bridge.providers.faults import UpstreamBroke, UpstreamTimeout
 from bridge.providers.outlet import Outlet
+from bridge.value_classes import frozen
 
 SENT_TOGETHER = 64 * 1024
 """A body up to this many bytes goes out in one piece with its head."""

@@ -19,10 +19,9 @@ from decimal import Decimal
 from functools import lru_cache
 from typing import Any
 
-from attrs import frozen
-
 from bridge.apis.usage import Usage
 from bridge.limits import LIMITS
+from bridge.value_classes import frozen
 
 STANDARD_TIERS = frozenset({"default", "standard", "on_demand"})
 """What the providers call the tier that costs the plain price: OpenAI, Anthropic and Groq."""

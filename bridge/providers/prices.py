@@ -14,13 +14,14 @@ from decimal import Decimal
 from functools import partial
 
 import trio
-from attrs import evolve, frozen
+from attrs import evolve
 
 from bridge.apis.usage import Usage
 from bridge.events.hub import utc_now
 from bridge.limits import LIMITS
 from bridge.observe.logs import logger
 from bridge.providers.price_list import ModelPrices, PriceList
+from bridge.value_classes import frozen
 
 log = logger("prices")
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from math import inf
 
 import trio
-from attrs import define, field
+from attrs import field
 
 from bridge.errors import ClearspanError
 from bridge.http.answer_head import AnswerHead, read_answer_head
@@ -21,6 +21,7 @@ from bridge.limits import LIMITS
 from bridge.providers.faults import UpstreamBroke, UpstreamError, UpstreamTimeout, no_http
 from bridge.providers.outgoing import Outgoing, UpstreamRequest
 from bridge.providers.outlet import Outlet
+from bridge.value_classes import define
 
 IDLE_EXPIRY_S = 50.0
 """Idle connections are kept this long; the common servers and load balancers close at 60 s and above."""

@@ -17,12 +17,13 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import orjson
-from attrs import evolve, frozen
+from attrs import evolve
 
 from bridge.errors import ClearspanError
 from bridge.http.fields import RawHeaders
 from bridge.interception.headers import CREDENTIALS
 from bridge.providers.kinds import KINDS
+from bridge.value_classes import frozen
 
 LARGEST = 100 * 1024 * 1024
 """A file of more bytes is left out."""

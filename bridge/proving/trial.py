@@ -15,7 +15,7 @@ from pathlib import Path
 import h11
 import orjson
 import trio
-from attrs import define, field, frozen
+from attrs import field
 
 from bridge.config.settings import CircuitBreakerSettings, ProviderSettings, RecordSettings, ServerSettings, Settings
 from bridge.events.vocabulary import InterceptionEnded, InterceptionStarted
@@ -27,6 +27,7 @@ from bridge.providers.kinds import CREDENTIAL_HEADERS, KINDS
 from bridge.proving.captures import Capture, NotACapture
 from bridge.proving.wire import Answer, Got, RecordingProvider, recording_provider, replay
 from bridge.server import Bridge
+from bridge.value_classes import define, frozen
 
 KEY = "sk-clearspan-prove-0001"
 PATIENCE_S = 30.0

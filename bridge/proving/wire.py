@@ -11,13 +11,14 @@ from contextlib import asynccontextmanager
 
 import h11
 import trio
-from attrs import define, field, frozen
+from attrs import field
 
 from bridge.http.fields import RawHeaders
 from bridge.proving.captures import Capture
 from bridge.simulator.provider import SimulatedProvider
 from bridge.simulator.routes import IncomingRequest
 from bridge.simulator.scenario.file import parse_scenario
+from bridge.value_classes import define, frozen
 
 SCENARIO = """
 turns = ["plain"]

@@ -10,9 +10,8 @@ from __future__ import annotations
 import sqlite3
 from datetime import datetime, timedelta
 
-from attrs import frozen
-
 from bridge.events.times import format_time, parse_time
+from bridge.value_classes import frozen
 
 SETTLED_S = 86_400.0
 """How long a clock must have been followed to be believed; where less is kept, so long."""

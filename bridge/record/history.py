@@ -7,13 +7,13 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import orjson
-from attrs import frozen
 
 from bridge.config.settings import parse_duration
 from bridge.events.times import format_time
 from bridge.record import text_search
 from bridge.record.database import RecordError
 from bridge.record.sums import UNCOUNTED
+from bridge.value_classes import frozen
 
 Fields = dict[str, Any]
 

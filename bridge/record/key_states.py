@@ -9,7 +9,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import orjson
-from attrs import frozen
+
+from bridge.value_classes import frozen
 
 SavedKeys = Mapping[str, Sequence[Mapping[str, Any]]]
 """States of keys by provider."""

@@ -15,7 +15,7 @@ from operator import itemgetter
 from typing import Any
 
 import orjson
-from attrs import Factory, define, frozen
+from attrs import Factory
 
 from bridge.events.names import (
     MOST,
@@ -33,6 +33,7 @@ from bridge.events.names import (
 )
 from bridge.events.times import format_time
 from bridge.limits import LIMITS
+from bridge.value_classes import define, frozen
 
 Fields = dict[str, Any]
 RowsOfSessions = dict[str, list[sqlite3.Row]]

@@ -10,11 +10,10 @@ import time
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from attrs import define
-
 from bridge.events.times import format_time
 from bridge.limits import LIMITS
 from bridge.record.clock import NOTE_S, RecordClock
+from bridge.value_classes import define
 
 EVERY_S = 3600.0
 

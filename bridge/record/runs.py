@@ -14,9 +14,8 @@ import uuid
 from datetime import datetime
 from pathlib import Path
 
-from attrs import frozen
-
 from bridge.events.times import format_time
+from bridge.value_classes import frozen
 
 STOPPED = "bridge stopped"
 

@@ -7,7 +7,7 @@ from functools import cache, singledispatch
 from typing import Any, ClassVar
 
 import orjson
-from attrs import evolve, fields, frozen
+from attrs import evolve, fields
 
 from bridge.config.settings import RecordSettings
 from bridge.events.times import format_time
@@ -30,6 +30,7 @@ from bridge.events.vocabulary import (
 )
 from bridge.events.wire import Envelope
 from bridge.record.key_states import KeyStates
+from bridge.value_classes import frozen
 
 Statement = tuple[str, tuple[Any, ...]]
 

@@ -13,10 +13,11 @@ from collections import defaultdict
 from datetime import datetime
 from typing import Any
 
-from attrs import define, field
+from attrs import field
 
 from bridge.record.pruning import EVERY_S, StepSize
 from bridge.record.sums import COUNTS, SUMMED, sums_of
+from bridge.value_classes import define
 
 INDICES = {
     # Whatever `history` filters by, so that a filter that fits nothing reads this alone. In the order of time, so that

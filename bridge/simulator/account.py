@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from attrs import evolve, frozen
+from attrs import evolve
 
 from bridge.simulator.fates import Fate, KeyScript
 from bridge.simulator.request import Refusal, Trouble
+from bridge.value_classes import frozen
 
 _UNLIMITED_REQUESTS = 5_000
 _UNLIMITED_TOKENS = 2_000_000

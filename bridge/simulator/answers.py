@@ -8,8 +8,10 @@ from __future__ import annotations
 from typing import Any
 
 import orjson
-from attrs import Factory, field, frozen
+from attrs import Factory, field
 from attrs.validators import ge, gt, in_, min_len, optional
+
+from bridge.value_classes import frozen
 
 StreamPlace = int | str | None
 """A place in a stream: after so many events, before the first event of that name, or after the `opening`, which says

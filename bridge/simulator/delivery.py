@@ -7,10 +7,10 @@ from enum import StrEnum
 from typing import Any
 
 import trio
-from attrs import frozen
 
 from bridge.simulator.estimate import TokenCounts
 from bridge.simulator.request import ResponseHeaders
+from bridge.value_classes import frozen
 
 AsgiReceive = Callable[[], Awaitable[dict[str, Any]]]
 AsgiSend = Callable[[dict[str, Any]], Awaitable[None]]

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import orjson
-from attrs import frozen
 
 from bridge.simulator.answers import HiddenThought, ScriptedAnswer, ScriptedThought, ToolCall
 from bridge.simulator.request import ModelRequest
+from bridge.value_classes import frozen
 
 _CHARACTERS_PER_TOKEN = 4
 _CACHE_BLOCK = 128

@@ -15,10 +15,11 @@ from __future__ import annotations
 
 import re
 
-from attrs import field, frozen
+from attrs import field
 from attrs.validators import ge, gt, min_len, optional
 
 from bridge.simulator.request import Refusal, Trouble
+from bridge.value_classes import frozen
 
 _FATE = re.compile(r"(?P<name>[a-z0-9_]+)(?::(?P<detail>[^:*]+))?(?::(?P<form>[a-z]+))?(?:\*(?P<times>[1-9][0-9]*))?")
 _TROUBLES = {

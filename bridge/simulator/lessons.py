@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 import orjson
 import trio
-from attrs import Factory, evolve, frozen
+from attrs import Factory, evolve
 
 from bridge.simulator.agents import WholeBody, headers_of, user_input
 from bridge.simulator.answers import (
@@ -35,6 +35,7 @@ from bridge.simulator.scenario.file import everyday
 from bridge.simulator.scenario.scenario import Scenario
 from bridge.simulator.streaming import Pace
 from bridge.simulator.tools import ANY_INJECTED
+from bridge.value_classes import frozen
 
 KEYS = tuple(demo_keys())
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 import trio
-from attrs import evolve, frozen
+from attrs import evolve
 
 from bridge.simulator.account import KeyAccount
 from bridge.simulator.answers import ScriptedAnswer
@@ -32,6 +32,7 @@ from bridge.simulator.routes import (
 from bridge.simulator.scenario.file import usual
 from bridge.simulator.scenario.scenario import Scenario, Turns
 from bridge.simulator.streaming import pauses
+from bridge.value_classes import frozen
 
 _JSON = (b"content-type", b"application/json")
 _EVENT_STREAM = (b"content-type", b"text/event-stream; charset=utf-8")

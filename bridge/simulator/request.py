@@ -10,9 +10,9 @@ from enum import Enum
 from typing import Any
 
 import orjson
-from attrs import frozen
 
 from bridge.simulator.tools import OfferedTool
+from bridge.value_classes import frozen
 
 JsonObject = dict[str, Any]
 """What a body in JSON holds, and what an answer is made of."""

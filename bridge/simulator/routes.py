@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
-from attrs import field, frozen
+from attrs import field
 
 from bridge.simulator.account import Gauge
 from bridge.simulator.answers import ScriptedAnswer
@@ -16,6 +16,7 @@ from bridge.simulator.openai import chat_completions, responses
 from bridge.simulator.openai import http as openai_http
 from bridge.simulator.request import ModelRequest, Refusal, ResponseHeaders
 from bridge.simulator.streaming import StreamEvent
+from bridge.value_classes import frozen
 
 
 @frozen

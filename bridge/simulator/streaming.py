@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from typing import Any
 
 import orjson
-from attrs import field, frozen
+from attrs import field
 from attrs.validators import ge, gt
 
 from bridge.simulator.answers import Mishap, StreamPlace
 from bridge.simulator.chance import Chance
+from bridge.value_classes import frozen
 
 
 @frozen

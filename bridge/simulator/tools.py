@@ -13,10 +13,11 @@ from collections.abc import Sequence
 from typing import Any
 
 import orjson
-from attrs import evolve, frozen
+from attrs import evolve
 
 from bridge.simulator.answers import Part, ScriptedAnswer, Text, ToolCall
 from bridge.simulator.schema import example, fits, properties
+from bridge.value_classes import frozen
 
 _SHELLS = (
     *("exec_command", "shell_command", "shell", "local_shell", "bash", "run_shell_command", "execute_command"),

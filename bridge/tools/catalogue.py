@@ -10,10 +10,9 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from attrs import frozen
-
 from bridge.apis.injection import InjectedTool
 from bridge.config.settings import OWN_TOOLS, OWN_TOOLS_URL
+from bridge.value_classes import frozen
 
 LONGEST_ID = 64
 """Characters; what OpenAI and Anthropic take as a function's name."""

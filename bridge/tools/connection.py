@@ -11,7 +11,7 @@ import httpx2
 import mcp_types as types
 import orjson
 import trio
-from attrs import define, field
+from attrs import field
 from mcp.client.session import ClientSession, IncomingMessage
 from mcp.client.subscriptions import SubscriptionLost, listen
 from mcp.shared.exceptions import MCPError
@@ -29,6 +29,7 @@ from bridge.tools.questions import NOT_AS_AGREED
 from bridge.tools.remote import remote
 from bridge.tools.server import ServerFault
 from bridge.tools.stdio import ProgramEnded, program
+from bridge.value_classes import define
 
 log = logger("tools")
 

@@ -9,10 +9,9 @@ import hashlib
 from collections import OrderedDict
 from collections.abc import Callable
 
-from attrs import define
-
 from bridge.apis.injection import InjectedTool
 from bridge.limits import LIMITS
+from bridge.value_classes import define
 
 KEPT_S = 3600.0
 """How long a session's list is kept after its last use, in seconds."""

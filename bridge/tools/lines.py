@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from attrs import frozen
-
 from bridge.limits import KIB
+from bridge.value_classes import frozen
 
 
 @frozen

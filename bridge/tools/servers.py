@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any, Protocol, cast
 
 import trio
-from attrs import define, evolve, field
+from attrs import evolve, field
 
 from bridge.apis.injection import InjectedTool, ToolResult
 from bridge.config.settings import OWN_TOOLS_URL, McpSettings
@@ -26,6 +26,7 @@ from bridge.tools.frozen_lists import Catalogue, FrozenLists
 from bridge.tools.server import Connect, ToolServer
 from bridge.tools.session_usage import SESSION_USAGE, TellUsage, session_usage
 from bridge.tools.telling import told_own, told_servers
+from bridge.value_classes import define
 
 AFTER_START_S = 0.05
 """The protocol's library is loaded so long after the start, since its thread would take the interpreter from it."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from attrs import define, field
+from attrs import field
 
 from bridge.apis.json_text import loads_object
 from bridge.apis.protocol import StreamFailure
@@ -19,6 +19,7 @@ from bridge.apis.transcript import OpenThought, Transcript
 from bridge.apis.usage import Usage, tokens, told_cost
 from bridge.events.values import ThoughtSource
 from bridge.limits import Share
+from bridge.value_classes import define
 
 _END = b"[DONE]"
 _EXTRA = {

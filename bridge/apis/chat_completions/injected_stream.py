@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from attrs import define, field
+from attrs import field
 
 from bridge.apis.chat_completions.streamed_message import GrowingMessage, Slot, piece_of
 from bridge.apis.injection import ENDS_ALL_THE_SAME, UNDECIDED, Decision, InjectedCall, InjectedTool, Turn, decide
@@ -19,6 +19,7 @@ from bridge.apis.raw_json import array, elements, value_of, with_member, without
 from bridge.apis.rounds import SoFar
 from bridge.apis.sse_events import HeldTooMuch, WholeEvent
 from bridge.limits import LIMITS, Share
+from bridge.value_classes import define
 
 CUT_REASONS = frozenset({"length", "content_filter"})
 """Reasons to finish by which an answer was cut short."""

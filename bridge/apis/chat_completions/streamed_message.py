@@ -11,10 +11,11 @@ from io import StringIO
 from typing import Any
 
 import orjson
-from attrs import define, field
+from attrs import field
 
 from bridge.apis.json_text import join_halves, loads_object, well_formed
 from bridge.apis.request import string
+from bridge.value_classes import define
 
 
 @define(eq=False)

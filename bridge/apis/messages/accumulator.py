@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from attrs import define
-
 from bridge.apis.json_text import loads_object
 from bridge.apis.messages.notes import notes_in
 from bridge.apis.messages.usage import used
@@ -21,6 +19,7 @@ from bridge.apis.tool_calls import UnfinishedCall
 from bridge.apis.transcript import OpenThought, Transcript
 from bridge.apis.usage import LARGEST_COUNT
 from bridge.events.values import ThoughtSource, WithheldReason
+from bridge.value_classes import define
 
 _CALLS = frozenset({"tool_use", "server_tool_use", "mcp_tool_use"})
 _READ = frozenset(

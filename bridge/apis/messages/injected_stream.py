@@ -12,7 +12,7 @@ from io import StringIO
 from typing import Any
 
 import orjson
-from attrs import define, field
+from attrs import field
 
 from bridge.apis.injection import (
     ENDS_ALL_THE_SAME,
@@ -32,6 +32,7 @@ from bridge.apis.rounds import SoFar
 from bridge.apis.sse_events import HeldTooMuch, WholeEvent
 from bridge.apis.usage import tokens
 from bridge.limits import LIMITS, Share
+from bridge.value_classes import define
 
 _GROWING = {"text_delta": "text", "thinking_delta": "thinking", "signature_delta": "signature"}
 """The deltas that add to a text of their block."""

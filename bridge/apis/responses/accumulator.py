@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from attrs import define, field
+from attrs import field
 
 from bridge.apis.json_text import loads_object
 from bridge.apis.notes import content
@@ -20,6 +20,7 @@ from bridge.apis.responses.tools import call_in, is_search
 from bridge.apis.transcript import HELD_LIMIT, OpenThought, Transcript
 from bridge.apis.usage import Usage, tokens, told_cost
 from bridge.events.values import ThoughtSource, WithheldReason
+from bridge.value_classes import define
 
 # The live deltas: the type of the item they are of, the part of it that grows, and what that part's number is called.
 _DELTAS = {

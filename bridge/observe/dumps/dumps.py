@@ -12,7 +12,7 @@ from contextlib import asynccontextmanager
 from functools import partial
 
 import trio
-from attrs import define, evolve
+from attrs import evolve
 
 from bridge.config.settings import RecordSettings
 from bridge.events.vocabulary import InterceptionEnded, InterceptionStarted
@@ -25,6 +25,7 @@ from bridge.observe.dumps.writer import DumpWriter
 from bridge.observe.logs import Redactor, logger
 from bridge.providers.attempt import Call, Response, Upstream
 from bridge.providers.faults import UpstreamError
+from bridge.value_classes import define
 
 log = logger("dumps")
 

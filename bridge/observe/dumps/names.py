@@ -11,9 +11,8 @@ from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 
-from attrs import frozen
-
 from bridge.interception.routing import split
+from bridge.value_classes import frozen
 
 REQUEST, ANSWER, NO_ANSWER = "req", "resp", "req_error"
 """The kinds of file. `NO_ANSWER` stands in the place of an answer that did not come, and says why."""

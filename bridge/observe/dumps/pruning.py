@@ -12,10 +12,11 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from attrs import field, frozen
+from attrs import field
 
 from bridge.limits import LIMITS
 from bridge.observe.dumps.names import DUMP
+from bridge.value_classes import frozen
 
 LOOK_S = 5.0
 """Between two looks; more where a look takes long."""

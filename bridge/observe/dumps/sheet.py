@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import IO, cast
 
-from attrs import define, field, frozen
+from attrs import field
 
 from bridge.http.fields import RawHeaders, first_value
 from bridge.interception.decoding import Decode, UndecodableError, decoder
@@ -24,6 +24,7 @@ from bridge.observe.dumps.masking import Mask
 from bridge.observe.dumps.message import head, request_line, status_line
 from bridge.observe.dumps.names import ANSWER, NO_ANSWER, REQUEST, DumpName
 from bridge.observe.logs import Redactor
+from bridge.value_classes import define, frozen
 
 AT_ONE_GO = 256 * KIB
 """Bytes that are masked before others get a turn: well under a millisecond."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import orjson
-from attrs import evolve, frozen
+from attrs import evolve
 
 from bridge.events.vocabulary import (
     AttemptFailed,
@@ -22,6 +22,7 @@ from bridge.events.vocabulary import (
     ToolCalled,
 )
 from bridge.events.wire import Envelope
+from bridge.value_classes import frozen
 
 INPUT_CHARACTERS = 100
 """Of the arguments of an injected call."""

@@ -16,7 +16,6 @@ from time import time_ns
 from typing import TYPE_CHECKING, Any
 
 import trio
-from attrs import define
 
 from bridge.config.settings import McpServerSettings, Settings
 from bridge.events.vocabulary import ServerChanged
@@ -28,6 +27,7 @@ from bridge.observe.logs import Redactor, logger, redactor
 from bridge.observe.traces.told import Arrived, Traceable, traceable, written
 from bridge.process.background import run_in_background
 from bridge.providers.provider import Provider
+from bridge.value_classes import define
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import TracerProvider

@@ -17,7 +17,7 @@ from collections import OrderedDict
 from datetime import datetime
 from typing import Protocol, TypeVar
 
-from attrs import define, field
+from attrs import field
 from opentelemetry.context import Context
 from opentelemetry.trace import Span, SpanKind, Status, StatusCode, Tracer, set_span_in_context
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
@@ -38,6 +38,7 @@ from bridge.events.wire import Envelope
 from bridge.limits import LIMITS
 from bridge.observe.traces.attributes import Attributes, base, known, usage, usage_of
 from bridge.observe.traces.told import Arrived, Traceable, Written
+from bridge.value_classes import define
 
 ROOT = "Intercept"
 CREATE = f"{ROOT}.CreateInterceptor"

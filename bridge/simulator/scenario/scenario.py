@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 
-from attrs import Factory, field, frozen
+from attrs import Factory, field
 from attrs.validators import min_len
 
 from bridge.simulator.answers import ScriptedAnswer
@@ -19,6 +19,7 @@ from bridge.simulator.fates import OK, Fate, KeyScript
 from bridge.simulator.request import ModelRequest, Refusal, Trouble, since_prompt
 from bridge.simulator.streaming import Pace
 from bridge.simulator.tools import calls_injected, with_offered
+from bridge.value_classes import frozen
 
 
 @frozen

@@ -10,11 +10,12 @@ from collections.abc import Iterator
 from functools import cache
 from importlib.resources import files
 
-from attrs import Factory, field, frozen
+from attrs import Factory, field
 from attrs.validators import min_len
 
 from bridge.simulator.answers import Mishap, Part, ScriptedUsage, ToolCall
 from bridge.simulator.scenario.file import parse
+from bridge.value_classes import frozen
 
 _FILES = ("codex", "cursor", "sdk", "grok")
 

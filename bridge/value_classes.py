@@ -1,0 +1,77 @@
+"""`define` and `frozen` of attrs, with one comparison, one hash and one text for all classes.
+
+attrs writes these methods for each class and compiles them, which was a seventh of a start: the bridge has 170 classes.
+Here they go by the class's fields instead. What a class brings itself stays, and where it is to be ordered attrs does
+all of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from operator import attrgetter
+from reprlib import recursive_repr
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+__all__ = ["define", "frozen"]
+
+
+def _equal(self: Any, other: Any) -> Any:
+    """Whether both are of one class and their fields are equal."""
+    kind: Any = self.__class__
+    if other.__class__ is not kind:
+        return NotImplemented
+    compared = _compared(kind)
+    return bool(compared(self) == compared(other))
+
+
+def _hash(self: Any) -> int:
+    kind: Any = self.__class__
+    return hash((kind, _compared(kind)(self)))
+
+
+@recursive_repr()
+def _text(self: Any) -> str:
+    shown = ", ".join(f"{name}={getattr(self, name)!r}" for name in _shown(self.__class__))
+    return f"{self.__class__.__qualname__.rpartition('>.')[2]}({shown})"
+
+
+@cache
+def _compared(kind: Any) -> Callable[[Any], Any]:
+    """Reads what is compared of an instance: a tuple, or the one field there is."""
+    names = [field.name for field in attrs.fields(kind) if field.eq]
+    return attrgetter(*names) if names else lambda _: None
+
+
+@cache
+def _shown(kind: Any) -> list[str]:
+    return [field.name for field in attrs.fields(kind) if field.repr]
+
+
+if TYPE_CHECKING:
+    from attrs import define, frozen
+else:
+
+    def define(cls: type | None = None, **options: Any) -> Any:
+        """attrs.define."""
+        return _made(attrs.define, cls, options, None)
+
+    def frozen(cls: type | None = None, **options: Any) -> Any:
+        """attrs.frozen."""
+        return _made(attrs.frozen, cls, options, _hash)
+
+
+def _made(make: Callable[..., Any], cls: Any, options: dict[str, Any], hashing: Callable[[Any], int] | None) -> Any:
+    if cls is None:
+        return lambda cls: _made(make, cls, options, hashing)
+    if options.get("order") or issubclass(cls, BaseException):
+        return make(cls, **options)
+    own = cls.__dict__
+    if options.get("eq", True) and "__eq__" not in own:
+        cls.__eq__ = _equal
+        cls.__hash__ = hashing
+    if "__repr__" not in own:
+        cls.__repr__ = _text
+    return make(cls, **{**options, "eq": False, "repr": False})
