@@ -1,7 +1,9 @@
-"""What we take of Hypercorn: its HTTP/1.1 engine, without its own HTTP/2 and its own server.
+"""What we take of Hypercorn: its HTTP/1.1 engine, without its own HTTP/2, WebSockets and server.
 
-The `__init__` of two of its packages load those, which takes half as long as all the rest of it. They do not run here:
-`bridge.http.connection` stands in the server's place, and HTTP/2 is not spoken.
+The `__init__` of two of its packages load those, which takes longer than all the rest of it. They do not run here:
+`bridge.http.connection` stands in the server's place, and neither HTTP/2 nor WebSocket is spoken. What the engine
+itself loads for those is not used either: it names HTTP/2's events in annotations alone, and makes a WebSocket's stream
+for a request for one, which `bridge.http.engine` takes for a plain request.
 """
 
 from __future__ import annotations
@@ -11,9 +13,9 @@ from pathlib import Path
 import hypercorn
 
 from bridge.errors import StartError
-from bridge.process.imports import without_init
+from bridge.process.imports import unused, without_init
 
-with without_init("hypercorn.protocol", "hypercorn.trio"):
+with without_init("hypercorn.protocol", "hypercorn.trio"), unused("hypercorn.protocol.ws_stream", "h2.events"):
     from hypercorn.config import Config
     from hypercorn.events import Closed, Event, RawData, Updated
     from hypercorn.protocol.events import Body, EndBody, Request

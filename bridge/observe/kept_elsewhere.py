@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
-from prometheus_client.registry import Collector
+from bridge.observe.prometheus_parts import Collector, CounterMetricFamily, GaugeMetricFamily, Metric
 
 
 class CountedElsewhere(Collector):

@@ -24,11 +24,13 @@ from typing import Any, TextIO, cast
 from urllib.parse import quote
 
 from bridge.observe.secret_values import PLACEHOLDERS, SHORTEST_SECRET, can_be_secret
-from bridge.process.imports import without
+from bridge.process.imports import unused, without
 from bridge.process.line_writer import LineWriter, standard
 from bridge.terminal_text import escaped
 
-with without("rich"):  # for tracebacks in colours with every local variable, which no log of ours may show
+# rich is for tracebacks in colours with every local variable, which no log of ours may show; asyncio for lines that are
+# awaited, which none of ours is.
+with without("rich"), unused("asyncio"):
     import structlog
 
 LEVELS = ("debug", "info", "warning", "error")

@@ -10,9 +10,6 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Protocol
 
 import trio
-from attrs import define
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
-from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
 from bridge.events.handlers import Handlers
 from bridge.events.hub import Hub
@@ -34,7 +31,9 @@ from bridge.events.wire import Envelope
 from bridge.limits import HELD, LIMITS, READING
 from bridge.observe.kept_elsewhere import CountedElsewhere, Facts
 from bridge.observe.labels import Combinations, LabelValues
+from bridge.observe.prometheus_parts import CollectorRegistry, Counter, Gauge, Histogram, page
 from bridge.providers.circuit_breaker import CIRCUIT_IS_OPEN
+from bridge.value_classes import define
 
 PREFIX = "clearspan"
 CIRCUIT_LEVEL: dict[CircuitState, float] = {"closed": 0, "half_open": 0.5, "open": 1}
@@ -210,8 +209,7 @@ class Metrics:
 
     async def page(self) -> tuple[bytes, bytes]:
         """Content type and body of `/metrics`."""
-        body = await trio.to_thread.run_sync(generate_latest, self._registry, limiter=self._turn)
-        return CONTENT_TYPE_PLAIN_0_0_4.encode(), body
+        return await trio.to_thread.run_sync(page, self._registry, limiter=self._turn)
 
     _counts = Handlers()
 

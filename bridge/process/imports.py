@@ -1,7 +1,7 @@
 """Keeps libraries from loading what we have no use for, since every start would wait for it.
 
-What is left out is named beside the import that it is left out of. Nothing is replaced: whoever asks later for what was
-left out gets the real thing, or is told that it is missing.
+What is left out is named beside the import that it is left out of. Whoever asks later for what was left out gets the
+real thing, or is told that it is missing.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import ModuleType
-from typing import cast
+from typing import Any, NoReturn, cast
 
 
 @contextmanager
@@ -47,3 +47,30 @@ def without_init(*packages: str) -> Iterator[None]:
     finally:
         for name in bare:
             sys.modules.pop(name, None)
+
+
+@contextmanager
+def unused(*modules: str) -> Iterator[None]:
+    """While the block runs each of these modules is an empty one, from which any name can be imported: a class that
+    nothing is an instance of. For libraries that import at the top what they use for things that we never ask of them.
+
+    Modules that are loaded already stay as they are. Calling such a class raises RuntimeError.
+    """
+    left_out = [name for name in modules if name not in sys.modules]
+    sys.modules.update({name: _LeftOut(name) for name in left_out})
+    try:
+        yield
+    finally:
+        for name in left_out:
+            del sys.modules[name]
+
+
+class _LeftOut(ModuleType):
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):  # what the import system asks of a module
+            raise AttributeError(name)
+
+        def refuse(*_: Any, **__: Any) -> NoReturn:
+            raise RuntimeError(f"{self.__name__}.{name} was left out; see where {unused.__module__} is used")
+
+        return type(name, (), {"__new__": refuse})

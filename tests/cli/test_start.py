@@ -59,12 +59,21 @@ def test_a_bridge_leaves_out_what_its_libraries_would_load_for_others() -> None:
     left_out = {"rich", "h2.connection", "priority", "hypercorn.trio.run", "importlib.metadata", "genai_prices"}
     left_out |= {"brotli", "backports.zstd", "compression.zstd"}
     left_out |= {"mcp", "mcp_types", "httpx2", "pydantic", "bridge.tools.servers"}
+    left_out |= {"asyncio", "h2.events", "http.cookiejar", "http.server", "hypercorn.protocol.ws_stream", "wsproto"}
     assert loaded_by("import bridge.cli.serve, bridge.server") & left_out == set()
 
 
 def test_what_was_left_out_can_be_had_afterwards() -> None:
-    loaded = loaded_by("import bridge.server\nimport rich, h2\nfrom hypercorn.trio import serve\nassert serve")
-    assert {"rich", "h2", "hypercorn.trio.run", "hypercorn.protocol.h2"} <= loaded
+    code = """
+import bridge.server, rich, h2, asyncio, httpx, prometheus_client
+from hypercorn.trio import serve
+from hypercorn.protocol.ws_stream import WSStream
+assert serve and WSStream.__module__ == "hypercorn.protocol.ws_stream"
+assert asyncio.run(asyncio.sleep(0, True))
+assert httpx.Client().cookies.jar is not None
+assert prometheus_client.generate_latest() is not None
+"""
+    assert {"rich", "h2", "h2.events", "hypercorn.trio.run", "hypercorn.protocol.h2", "wsproto"} <= loaded_by(code)
 
 
 def test_a_library_that_is_there_already_stays() -> None:
@@ -82,6 +91,30 @@ except ImportError as error:
     assert "no_such_package is not installed" in str(error)
 else:
     raise SystemExit("not told")
+"""
+    loaded_by(code)
+
+
+def test_what_is_unused_says_so_where_it_is_called() -> None:
+    code = """
+import json
+from bridge.process.imports import unused
+with unused("no_such_module", "json"):
+    from no_such_module import Anything
+    from json import loads  # which is there already
+assert loads("[]") == [] and not isinstance(1, Anything)
+try:
+    Anything(1)
+except RuntimeError as error:
+    assert "no_such_module.Anything was left out" in str(error)
+else:
+    raise SystemExit("not told")
+try:
+    import no_such_module
+except ImportError:
+    pass
+else:
+    raise SystemExit("still there")
 """
     loaded_by(code)
 

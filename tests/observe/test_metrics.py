@@ -437,12 +437,12 @@ async def test_the_page_is_made_in_a_thread_and_one_at_a_time(
     made: list[int] = []
     go_on = trio.Event()
 
-    def generate(_: object) -> bytes:
+    def page(_: object) -> tuple[bytes, bytes]:
         made.append(len(made))
         trio.from_thread.run(go_on.wait)  # which fails on the loop itself
-        return b""
+        return b"", b""
 
-    monkeypatch.setattr(metrics_module, "generate_latest", generate)
+    monkeypatch.setattr(metrics_module, "page", page)
     metrics = Metrics(Hub())
     for _ in range(5):
         nursery.start_soon(metrics.page)
