@@ -97,15 +97,15 @@ class SseParser:
     def _events_in(self, blocks: bytes) -> list[SseEvent]:
         """The events of blocks that blank lines separate."""
         events: list[SseEvent] = []
-        for block in blocks.split(b"\n\n"):
+        for block in blocks.split(b"\n\n") if b"\n\n" in blocks else (blocks,):  # one may be large, and is not copied
             if len(block) > self._limit and len(block.strip(b"\n")) > self._limit:
                 self.dropped += 1
                 continue
             # The two forms in which nearly all events come, without taking their lines apart.
             if block.startswith(b"event: "):
-                name, _, data = block.partition(b"\n")
-                if data.startswith(b"data: ") and b"\n" not in data:
-                    events.append((name[7:], data[6:]))
+                line_end = block.find(b"\n")
+                if block.startswith(b"data: ", line_end + 1) and block.find(b"\n", line_end + 1) < 0:
+                    events.append((block[7:line_end], block[line_end + 7 :]))
                     continue
             elif block.startswith(b"data: ") and b"\n" not in block:
                 events.append((b"", block[6:]))

@@ -302,8 +302,9 @@ class Picture:
             if told[name]:
                 told[name], lost = self._fit(told[name], LIMITS.text_bytes)
                 cut += lost
-        size = value_size(encoded)
-        if isinstance(arguments, str) or len(encoded) > LIMITS.text_bytes or self._make_room(size) < size:
+        is_text = isinstance(arguments, str) or len(encoded) > LIMITS.text_bytes
+        size = 0 if is_text else value_size(encoded)  # to count it takes a while
+        if is_text or self._make_room(size) < size:
             text = arguments if isinstance(arguments, str) else encoded.decode()
             told["arguments"], lost = self._fit(text, LIMITS.text_bytes)
             cut += lost
