@@ -6,7 +6,6 @@ is not known is a fault. Who reads a format brings the words in which faults are
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Callable, Iterator
 from typing import Any, get_origin
 
@@ -20,20 +19,6 @@ Exactly = Callable[[type, Any], Any]
 
 Explain = Callable[[BaseException, type | None], str]
 """The words for what went wrong with a value of that kind."""
-
-
-class NotToml(ValueError):
-    """A text that is no TOML; its own text says why."""
-
-
-def parse(text: str) -> dict[str, Any]:
-    """The tables and values of a TOML text. Raises NotToml."""
-    try:
-        return tomllib.loads(text)
-    except RecursionError:
-        raise NotToml("not valid TOML: nested too deep") from None
-    except ValueError as error:  # TOMLDecodeError is one, a number of 5,000 digits another
-        raise NotToml(f"not valid TOML: {error}") from None
 
 
 def strict_converter(exactly: Exactly) -> Converter:

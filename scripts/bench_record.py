@@ -15,7 +15,8 @@ from pathlib import Path
 import trio
 import trio.lowlevel
 
-from bridge.config.settings import RecordSettings, Seconds
+from bridge.config.settings import RecordSettings
+from bridge.config.units import Seconds
 from bridge.events.hub import Hub, utc_now
 from bridge.events.times import format_time
 from bridge.events.values import Credential, Outcome, ThoughtSource

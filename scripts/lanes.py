@@ -23,7 +23,8 @@ import trio
 import trio.testing
 from attrs import Factory, define, field, frozen
 
-from bridge.config.settings import ProviderSettings, Seconds
+from bridge.config.settings import ProviderSettings
+from bridge.config.units import Seconds
 from bridge.events.hub import Hub
 from bridge.events.values import FailureReason, Lane
 from bridge.keys.affinity import Asker

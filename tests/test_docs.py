@@ -18,13 +18,10 @@ from bridge.config.settings import (
     McpSettings,
     ProviderSettings,
     RecordSettings,
-    Seconds,
     ServerSettings,
     Settings,
-    Size,
-    format_duration,
-    format_size,
 )
+from bridge.config.units import Seconds, Size, format_duration, format_size
 from bridge.events.entries import Attempt, Context, Cut, Interception, Result, Thought, Tokens, Tool, Totals
 from bridge.events.hub import Hub
 from bridge.events.sessions import SessionTotals

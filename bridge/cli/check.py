@@ -14,7 +14,7 @@ from bridge.cli.paper import SAID_INDENT, Paper, PrintedColumn, folded, table
 from bridge.config.load import Loaded
 from bridge.config.rules import open_to_all
 from bridge.config.secret_arguments import arguments
-from bridge.config.settings import Seconds, Size, format_duration, format_size
+from bridge.config.units import Seconds, Size, format_duration, format_size
 from bridge.keys.secret import Secret, hint
 from bridge.limits import KIB, LIMITS, MIB, Limits
 

@@ -17,7 +17,8 @@ from attrs import evolve
 
 from bridge.cli.serve import end_on_hangup, keep_quiet, run_beside
 from bridge.cli.simulate import simulated_provider
-from bridge.config.settings import McpServerSettings, McpSettings, ProviderSettings, Seconds, Settings
+from bridge.config.settings import McpServerSettings, McpSettings, ProviderSettings, Settings
+from bridge.config.units import Seconds
 from bridge.keys.secret import Secret
 from bridge.observe.logs import logger
 from bridge.providers.openai import OPENAI

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -88,32 +88,54 @@ def socket_from(context: click.Context) -> Path:
     others is no reason to say nothing of a bridge that runs. Where the file can't be read so, all are loaded, which
     ends the program as `settings_from` does.
     """
-    from bridge.events.place import default_file, default_socket
+    from bridge.events.place import default_socket
 
     explicit = explicit_options(context)
-    file: Path | None = explicit["config"]
-    if file is None and explicit["socket"] is not None:
+    if explicit["config"] is None and explicit["socket"] is not None:
         return Path(explicit["socket"])
-    if file is None and not default_file().exists():
-        return default_socket()
-    socket = _socket_in(file or default_file())
-    if socket is None:
-        return settings_from(context).settings.server.socket
-    return Path(explicit["socket"] or socket)
-
-
-def _socket_in(file: Path) -> Path | None:
-    """The event socket that a file names as a whole path, or the default; None where more has to be known."""
-    from bridge.events.place import default_socket
-    from bridge.strict_toml import NotToml, parse
-
     try:
-        server = parse(file.read_text(encoding="utf-8-sig")).get("server", {})
+        socket = _place_in(explicit["config"], "server", "socket", [""])
+    except LookupError:
+        return settings_from(context).settings.server.socket
+    return Path(explicit["socket"] or socket or default_socket())
+
+
+def record_from(context: click.Context) -> Path | None:
+    """Where the record of these options lies, read as `socket_from` reads; None where nothing is recorded."""
+    from bridge.events.place import default_record
+
+    folder = explicit_options(context)["data_dir"]
+    try:
+        record = _place_in(context.params["config"], "record", "path", ["", "off"])
+    except LookupError:
+        return settings_from(context).settings.record.path
+    if record == "off":
+        return None
+    path = Path(record) if record else default_record()
+    if folder is not None:
+        path = Path(folder) / "clearspan.db"
+    if path.is_dir():  # which all settings refuse
+        return settings_from(context).settings.record.path
+    return path
+
+
+def _place_in(named: Path | None, table: str, setting: str, others: Collection[str]) -> str | None:
+    """What the file that is named, or else the usual one, gives a setting: a whole path or one of the `others`; None
+    where it gives nothing. Raises LookupError where more has to be known."""
+    from bridge.events.place import default_file
+    from bridge.toml_text import NotToml, parse
+
+    file = named or default_file()
+    if named is None and not file.exists():
+        return None
+    try:
+        body = parse(file.read_text(encoding="utf-8-sig"))
     except (OSError, UnicodeDecodeError, NotToml):
+        raise LookupError(table) from None
+    settings = body.get(table, {})
+    value: Any = settings.get(setting) if isinstance(settings, dict) else ...
+    if value is None:
         return None
-    if not isinstance(server, dict):
-        return None
-    if "socket" not in server:
-        return default_socket()
-    socket = server["socket"]
-    return Path(socket) if isinstance(socket, str) and socket.startswith("/") and "\0" not in socket else None
+    if isinstance(value, str) and (value in others or (value.startswith("/") and "\0" not in value)):
+        return value
+    raise LookupError(setting)

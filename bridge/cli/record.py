@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bridge.cli.ending import say
-from bridge.cli.options import common_options, settings_from
+from bridge.cli.options import common_options, record_from, settings_from
 
 if TYPE_CHECKING:
     import sqlite3
@@ -219,7 +219,7 @@ def _record(context: click.Context) -> Iterator[sqlite3.Connection]:
 
     from bridge.record.database import RecordError, open_for_reading
 
-    path = settings_from(context).settings.record.path
+    path = record_from(context)
     if path is None:
         raise RecordError('recording is off (record.path = "off"), so there is no history')
     database = open_for_reading(path)

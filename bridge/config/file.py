@@ -14,9 +14,10 @@ import attrs
 from cattrs import BaseValidationError, Converter
 from cattrs.errors import ForbiddenExtraKeysError
 
-from bridge import strict_toml
+from bridge import strict_toml, toml_text
 from bridge.config import key_sources
-from bridge.config.settings import Seconds, Settings, Size, configured_duration, parse_size
+from bridge.config.settings import Settings
+from bridge.config.units import Seconds, Size, configured_duration, parse_size
 from bridge.errors import ConfigurationError
 from bridge.keys.secret import Secret
 from bridge.providers.kinds import KINDS, KINDS_IN_WORDS
@@ -30,8 +31,8 @@ PLACES_TO_BE_CHOSEN = (("server", "socket"), ("record", "path"))
 def parse(text: str, file: Path | None) -> dict[str, Any]:
     """The file as TOML. Raises ConfigurationError."""
     try:
-        return strict_toml.parse(text)
-    except strict_toml.NotToml as error:
+        return toml_text.parse(text)
+    except toml_text.NotToml as error:
         raise ConfigurationError([f"{file}: {error}"]) from None
 
 

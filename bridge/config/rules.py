@@ -18,8 +18,8 @@ from bridge.config.settings import (
     ProviderSettings,
     ServerSettings,
     Settings,
-    format_duration,
 )
+from bridge.config.units import format_duration
 from bridge.http.fields import HOP_BY_HOP, TRANSPORT
 from bridge.keys.secret import Secret
 from bridge.keys.strategy import STRATEGIES

@@ -31,6 +31,13 @@ def default_socket() -> Path:
             return platformdirs.user_data_path("clearspan") / "events.sock"
 
 
+def default_record() -> Path:
+    """The record where no place is set."""
+    import platformdirs  # noqa: PLC0415  # see above
+
+    return platformdirs.user_data_path("clearspan") / "clearspan.db"
+
+
 def default_file() -> Path:
     """The configuration file that is read when none is named."""
     import platformdirs  # noqa: PLC0415  # see above

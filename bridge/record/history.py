@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 
-from bridge.config.settings import parse_duration
+from bridge.config.units import parse_duration
 from bridge.events.times import format_time
 from bridge.record import text_search
 from bridge.record.database import RecordError

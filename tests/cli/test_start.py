@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -37,6 +38,12 @@ def test_the_version_waits_for_nothing() -> None:
 @pytest.mark.parametrize("words", [("history", "--config", "/nowhere"), ("keys", "--config", "/nowhere")])
 def test_short_commands_wait_for_no_server(words: tuple[str, ...]) -> None:
     assert not loaded_by(command(*words)) & {"trio", "structlog", "httpx", "hypercorn", "textual"}
+
+
+def test_the_past_waits_for_no_settings(tmp_path: Path) -> None:
+    loaded = loaded_by(command("history", "--config", "/dev/null", "--data-dir", str(tmp_path)))
+    assert "bridge.record.history" in loaded
+    assert not loaded & {"bridge.config.load", "bridge.config.settings", "bridge.providers.kinds", "cattrs"}
 
 
 def test_who_is_told_the_socket_waits_for_no_settings() -> None:

@@ -7,7 +7,8 @@ import openai
 import pytest
 import trio
 
-from bridge.config.settings import ProviderSettings, Seconds
+from bridge.config.settings import ProviderSettings
+from bridge.config.units import Seconds
 from bridge.keys.secret import Secret
 from tests.support.world import KEYS, STREAM, Asked, Reply, provider, running, sse
 

@@ -18,11 +18,8 @@ from bridge.config.settings import (
     ProviderSettings,
     RecordSettings,
     ServerSettings,
-    format_duration,
-    format_size,
-    parse_duration,
-    parse_size,
 )
+from bridge.config.units import format_duration, format_size, parse_duration, parse_size
 from bridge.errors import ConfigurationError
 from bridge.http.fields import HOP_BY_HOP, TRANSPORT
 from bridge.providers.kinds import KINDS

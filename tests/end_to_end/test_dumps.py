@@ -20,7 +20,8 @@ import pytest
 import trio
 from attrs import evolve
 
-from bridge.config.settings import RecordSettings, Seconds, Size
+from bridge.config.settings import RecordSettings
+from bridge.config.units import Seconds, Size
 from bridge.keys.secret import Secret
 from bridge.limits import LIMITS
 from bridge.observe.dumps import queue as dumps_queue

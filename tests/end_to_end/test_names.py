@@ -22,7 +22,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.cli.names import full_name
-from bridge.config.settings import RecordSettings, Seconds
+from bridge.config.settings import RecordSettings
+from bridge.config.units import Seconds
 from bridge.events import names as rule
 from bridge.events import picture
 from bridge.events.names import Name, words_of

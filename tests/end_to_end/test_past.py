@@ -11,7 +11,8 @@ import orjson
 import pytest
 from attrs import evolve
 
-from bridge.config.settings import RecordSettings, Seconds
+from bridge.config.settings import RecordSettings
+from bridge.config.units import Seconds
 from bridge.events.wire import History, decode
 from bridge.limits import LIMITS
 from bridge.record import past

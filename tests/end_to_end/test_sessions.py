@@ -12,7 +12,8 @@ import trio
 
 from bridge.cli.paper import Paper
 from bridge.cli.session_tree import DEEPEST, session_table, session_trees
-from bridge.config.settings import RecordSettings, Seconds
+from bridge.config.settings import RecordSettings
+from bridge.config.units import Seconds
 from bridge.record.names import SessionNames
 from tests.record.commands import printed, run
 from tests.support.dialects import DIALECTS

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 import trio
 
-from bridge.config.settings import ProviderSettings, Seconds
+from bridge.config.settings import ProviderSettings
+from bridge.config.units import Seconds
 from bridge.events.values import ErrorType, FailureReason, Outcome, SilenceKind
 from bridge.interception import relay
 from bridge.keys.secret import Secret

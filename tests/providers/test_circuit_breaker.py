@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from attrs import define
 
-from bridge.config.settings import CircuitBreakerSettings, Seconds
+from bridge.config.settings import CircuitBreakerSettings
+from bridge.config.units import Seconds
 from bridge.events.vocabulary import CircuitChanged, Event
 from bridge.providers.anthropic import ANTHROPIC
 from bridge.providers.circuit_breaker import CircuitOpen, Circuits, Permit

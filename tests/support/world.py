@@ -18,14 +18,8 @@ import orjson
 import trio
 from attrs import define, evolve, field, frozen
 
-from bridge.config.settings import (
-    McpSettings,
-    ProviderSettings,
-    RecordSettings,
-    Seconds,
-    ServerSettings,
-    Settings,
-)
+from bridge.config.settings import McpSettings, ProviderSettings, RecordSettings, ServerSettings, Settings
+from bridge.config.units import Seconds
 from bridge.events.wire import Envelope
 from bridge.keys.secret import Secret
 from bridge.server import Bridge

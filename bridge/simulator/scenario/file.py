@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import attrs
 from cattrs import BaseValidationError, Converter, ForbiddenExtraKeysError
 
-from bridge import strict_toml
+from bridge import strict_toml, toml_text
 from bridge.simulator.answers import Commentary, HiddenThought, Part, ScriptedThought, StreamPlace, Text, ToolCall
 from bridge.simulator.fates import Fate, parse_fates
 from bridge.simulator.scenario.scenario import Scenario
@@ -60,8 +60,8 @@ def _packaged(name: str) -> Scenario:
 def parse(text: str, source: str, kind: type[T]) -> T:
     """Any of the classes of a scenario from a TOML text. Raises ScenarioError."""
     try:
-        return _converter.structure(strict_toml.parse(text), kind)
-    except strict_toml.NotToml as error:
+        return _converter.structure(toml_text.parse(text), kind)
+    except toml_text.NotToml as error:
         raise ScenarioError(f"{source}: {error}") from error
     except (BaseValidationError, ValueError) as error:
         raise ScenarioError("\n".join(_faults(error, source))) from error
