@@ -1,8 +1,8 @@
 """`define` and `frozen` of attrs, with one comparison, one hash and one text for all classes.
 
-attrs writes these methods for each class and compiles them, which was a seventh of a start: the bridge has 170 classes.
-Here they go by the class's fields instead. What a class brings itself stays, and where it is to be ordered attrs does
-all of it.
+attrs writes these methods for each class and compiles them, which was a seventh of a start: the bridge has more than
+160 classes. Here they go by the class's fields instead. What a class brings itself stays, and one that asks for more
+than the usual (an order, say, or no text) is left to attrs.
 """
 
 from __future__ import annotations
@@ -29,25 +29,40 @@ def _equal(self: Any, other: Any) -> Any:
 
 def _hash(self: Any) -> int:
     kind: Any = self.__class__
-    return hash((kind, _compared(kind)(self)))
+    return hash((kind, _hashed(kind)(self)))
 
 
 @recursive_repr()
 def _text(self: Any) -> str:
-    shown = ", ".join(f"{name}={getattr(self, name)!r}" for name in _shown(self.__class__))
+    shown = ", ".join(
+        f"{field.name}={(repr if field.repr is True else field.repr)(getattr(self, field.name, attrs.NOTHING))}"
+        for field in attrs.fields(self.__class__)
+        if field.repr
+    )
     return f"{self.__class__.__qualname__.rpartition('>.')[2]}({shown})"
 
 
 @cache
 def _compared(kind: Any) -> Callable[[Any], Any]:
-    """Reads what is compared of an instance: a tuple, or the one field there is."""
-    names = [field.name for field in attrs.fields(kind) if field.eq]
-    return attrgetter(*names) if names else lambda _: None
+    """Reads what is compared of an instance."""
+    fields = [field for field in attrs.fields(kind) if field.eq]
+    if any(field.eq_key for field in fields):
+        return lambda one: [(field.eq_key or _itself)(getattr(one, field.name)) for field in fields]
+    return _reading([field.name for field in fields])
 
 
 @cache
-def _shown(kind: Any) -> list[str]:
-    return [field.name for field in attrs.fields(kind) if field.repr]
+def _hashed(kind: Any) -> Callable[[Any], Any]:
+    """Reads what an instance's hash is made of."""
+    return _reading([field.name for field in attrs.fields(kind) if (field.eq if field.hash is None else field.hash)])
+
+
+def _reading(names: list[str]) -> Callable[[Any], Any]:
+    return attrgetter(*names) if names else lambda _: None
+
+
+def _itself(value: Any) -> Any:
+    return value
 
 
 if TYPE_CHECKING:
@@ -66,12 +81,13 @@ else:
 def _made(make: Callable[..., Any], cls: Any, options: dict[str, Any], hashing: Callable[[Any], int] | None) -> Any:
     if cls is None:
         return lambda cls: _made(make, cls, options, hashing)
-    if options.get("order") or issubclass(cls, BaseException):
+    if options.keys() - {"eq"} or issubclass(cls, BaseException):
         return make(cls, **options)
     own = cls.__dict__
     if options.get("eq", True) and "__eq__" not in own:
         cls.__eq__ = _equal
-        cls.__hash__ = hashing
+        if "__hash__" not in own:
+            cls.__hash__ = hashing
     if "__repr__" not in own:
         cls.__repr__ = _text
-    return make(cls, **{**options, "eq": False, "repr": False})
+    return make(cls, eq=False, repr=False)

@@ -24,6 +24,8 @@ def pair(make: Maker) -> tuple[type, type]:
         first: Any
         _hidden: Any = attrs.field(default=0, repr=False)
         unlike: Any = attrs.field(default=0, eq=False)
+        _masked: Any = attrs.field(default="secret", repr=lambda _: "***", eq=str, init=False)
+        later: Any = attrs.field(init=False, eq=False)
 
     @make
     class More(Base):
@@ -70,6 +72,26 @@ def test_what_a_class_brings_itself_stays() -> None:
             return "own"
 
     assert (Own(1) == Own(2), hash(Own(1)), repr(Own(1))) == (True, 7, "own")
+
+
+def test_its_own_hash_stays_without_a_comparison_of_its_own() -> None:
+    @value_classes.frozen
+    class Own:
+        value: int
+
+        def __hash__(self) -> int:
+            return 7
+
+    assert hash(Own(1)) == 7
+    assert Own(1) == Own(1)
+
+
+def test_one_that_is_to_have_no_text_shows_nothing() -> None:
+    @value_classes.frozen(repr=False)
+    class Hidden:
+        value: str
+
+    assert "sk-1" not in repr(Hidden("sk-1"))
 
 
 def test_one_without_comparison_is_equal_to_itself_alone() -> None:

@@ -94,7 +94,7 @@ def socket_from(context: click.Context) -> Path:
     if explicit["config"] is None and explicit["socket"] is not None:
         return Path(explicit["socket"])
     try:
-        socket = _place_in(explicit["config"], "server", "socket", [""])
+        socket = _place_in(explicit["config"], "server", "socket", {""})
     except LookupError:
         return settings_from(context).settings.server.socket
     return Path(explicit["socket"] or socket or default_socket())
@@ -104,38 +104,44 @@ def record_from(context: click.Context) -> Path | None:
     """Where the record of these options lies, read as `socket_from` reads; None where nothing is recorded."""
     from bridge.events.place import default_record
 
-    folder = explicit_options(context)["data_dir"]
+    explicit = explicit_options(context)
+    folder = explicit.pop("data_dir")
     try:
-        record = _place_in(context.params["config"], "record", "path", ["", "off"])
+        record = _place_in(explicit.pop("config"), "record", "path", {"", "off"})
     except LookupError:
         return settings_from(context).settings.record.path
-    if record == "off":
-        return None
     path = Path(record) if record else default_record()
     if folder is not None:
         path = Path(folder) / "clearspan.db"
-    if path.is_dir():  # which all settings refuse
+    is_odd = os.path.exists(path) and not os.path.isfile(path)  # noqa: PTH110, PTH113  # which raise no OSError
+    if is_odd or any(other is not None for other in explicit.values()):  # what is wrong with these is told there
         return settings_from(context).settings.record.path
-    return path
+    return None if record == "off" else path
 
 
-def _place_in(named: Path | None, table: str, setting: str, others: Collection[str]) -> str | None:
-    """What the file that is named, or else the usual one, gives a setting: a whole path or one of the `others`; None
-    where it gives nothing. Raises LookupError where more has to be known."""
+def _place_in(named: Path | None, table: str, setting: str, words: Collection[str]) -> str | None:
+    """What the file that is named, or else the usual one, gives a setting: a whole path or one of these words; None
+    where it gives nothing. Raises LookupError where more has to be known: a name that nobody knows may be meant for it.
+    """
+    from bridge.config.tables import NAMES, TABLES
     from bridge.events.place import default_file
     from bridge.toml_text import NotToml, parse
 
     file = named or default_file()
     if named is None and not file.exists():
         return None
+    if not os.path.isfile(file):  # noqa: PTH113  # what comes through a pipe can be read once only
+        raise LookupError
     try:
         body = parse(file.read_text(encoding="utf-8-sig"))
     except (OSError, UnicodeDecodeError, NotToml):
-        raise LookupError(table) from None
+        raise LookupError from None
     settings = body.get(table, {})
-    value: Any = settings.get(setting) if isinstance(settings, dict) else ...
+    if not isinstance(settings, dict) or body.keys() - set(TABLES) or settings.keys() - set(NAMES[table]):
+        raise LookupError
+    value: Any = settings.get(setting)
     if value is None:
         return None
-    if isinstance(value, str) and (value in others or (value.startswith("/") and "\0" not in value)):
+    if isinstance(value, str) and (value in words or (value.startswith("/") and "\0" not in value)):
         return value
-    raise LookupError(setting)
+    raise LookupError

@@ -17,12 +17,11 @@ from cattrs.errors import ForbiddenExtraKeysError
 from bridge import strict_toml, toml_text
 from bridge.config import key_sources
 from bridge.config.settings import Settings
+from bridge.config.tables import TABLES
 from bridge.config.units import Seconds, Size, configured_duration, parse_size
 from bridge.errors import ConfigurationError
 from bridge.keys.secret import Secret
 from bridge.providers.kinds import KINDS, KINDS_IN_WORDS
-
-TABLES = ("server", "record", "providers", "mcp")
 
 PLACES_TO_BE_CHOSEN = (("server", "socket"), ("record", "path"))
 """Paths that may be written as "": then they are where they are by default."""

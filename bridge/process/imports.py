@@ -1,7 +1,7 @@
 """Keeps libraries from loading what we have no use for, since every start would wait for it.
 
 What is left out is named beside the import that it is left out of. Whoever asks later for what was left out gets the
-real thing, or is told that it is missing.
+real thing, or is told that it is missing. Only what was imported inside an `unused` block keeps its stand-ins.
 """
 
 from __future__ import annotations
@@ -51,8 +51,8 @@ def without_init(*packages: str) -> Iterator[None]:
 
 @contextmanager
 def unused(*modules: str) -> Iterator[None]:
-    """While the block runs each of these modules is an empty one, from which any name can be imported: a class that
-    nothing is an instance of. For libraries that import at the top what they use for things that we never ask of them.
+    """While the block runs each of these modules is a stand-in whose every name is a class that nothing is an instance
+    of. For libraries that import at the top what they use for things that this process never asks of them.
 
     Modules that are loaded already stay as they are. Calling such a class raises RuntimeError.
     """
@@ -73,4 +73,6 @@ class _LeftOut(ModuleType):
         def refuse(*_: Any, **__: Any) -> NoReturn:
             raise RuntimeError(f"{self.__name__}.{name} was left out; see where {unused.__module__} is used")
 
-        return type(name, (), {"__new__": refuse})
+        stand_in = type(name, (), {"__new__": refuse})
+        setattr(self, name, stand_in)  # the same one the next time
+        return stand_in

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import os
+import threading
 from pathlib import Path
 
 import click
 import pytest
+from attrs import fields
 
 from bridge.cli.main import cli
 from bridge.cli.options import record_from, settings_from, socket_from
+from bridge.config.settings import RecordSettings, ServerSettings
+from bridge.config.tables import NAMES
 from bridge.errors import ConfigurationError
 
 FILES = {
@@ -70,6 +75,44 @@ def test_what_is_wrong_elsewhere_is_no_reason_to_say_nothing(tmp_path: Path) -> 
     assert record_from(asked) == Path("/r/e.db")
     with pytest.raises(ConfigurationError):
         settings_from(asked)
+
+
+@pytest.mark.parametrize("text", ['[recrod]\npath = "/r/e.db"\n', '[record]\npaht = "/r/e.db"\n'])
+def test_what_may_be_meant_for_it_is_told(text: str, tmp_path: Path) -> None:
+    file = tmp_path / "config.toml"
+    file.write_text(text)
+    with pytest.raises(ConfigurationError, match="did you mean"):
+        record_from(context("--config", str(file)))
+
+
+@pytest.mark.parametrize("name", ["e.db", "x" * 300, "closed/e.db"])
+def test_what_nobody_can_look_at_is_left_to_who_opens_it(name: str, tmp_path: Path) -> None:
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0)
+    file = tmp_path / "config.toml"
+    file.write_text(f'[record]\npath = "{tmp_path / name}"\n')
+    assert record_from(context("--config", str(file))) == tmp_path / name
+    closed.chmod(0o700)
+
+
+def test_a_record_that_is_no_file_is_refused(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "clearspan.db")
+    with pytest.raises(ConfigurationError, match="no regular file"):
+        record_from(context("--data-dir", str(tmp_path)))
+
+
+def test_a_configuration_from_a_pipe_is_read_once(tmp_path: Path) -> None:
+    pipe = tmp_path / "config.toml"
+    os.mkfifo(pipe)
+    writer = threading.Thread(target=pipe.write_text, args=('[record]\npath = "~/e.db"\n',))
+    writer.start()
+    assert record_from(context("--config", str(pipe))) == Path("~/e.db").expanduser()
+    writer.join()
+
+
+def test_the_names_are_those_of_the_settings() -> None:
+    for table, kind in (("server", ServerSettings), ("record", RecordSettings)):
+        assert NAMES[table] == tuple(field.name for field in fields(kind))
 
 
 @pytest.mark.parametrize(

@@ -41,7 +41,9 @@ def test_short_commands_wait_for_no_server(words: tuple[str, ...]) -> None:
 
 
 def test_the_past_waits_for_no_settings(tmp_path: Path) -> None:
-    loaded = loaded_by(command("history", "--config", "/dev/null", "--data-dir", str(tmp_path)))
+    file = tmp_path / "config.toml"
+    file.touch()
+    loaded = loaded_by(command("history", "--config", str(file), "--data-dir", str(tmp_path)))
     assert "bridge.record.history" in loaded
     assert not loaded & {"bridge.config.load", "bridge.config.settings", "bridge.providers.kinds", "cattrs"}
 
