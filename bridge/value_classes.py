@@ -47,7 +47,7 @@ def _compared(kind: Any) -> Callable[[Any], Any]:
     """Reads what is compared of an instance."""
     fields = [field for field in attrs.fields(kind) if field.eq]
     if any(field.eq_key for field in fields):
-        return lambda one: [(field.eq_key or _itself)(getattr(one, field.name)) for field in fields]
+        return lambda it: [(field.eq_key or _itself)(getattr(it, field.name)) for field in fields]
     return _reading([field.name for field in fields])
 
 

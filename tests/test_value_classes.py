@@ -43,8 +43,8 @@ def test_instances_are_equal_and_read_as_those_of_attrs(
     for make in makers:
         base, more = pair(make)
         made = [kind(*given[:arguments]) for given in values for kind, arguments in ((base, 3), (more, 4))]
-        outcomes.append([[one == another for another in made] for one in made] + [repr(one) for one in made])
-        assert all(one != 1 for one in made)
+        outcomes.append([[it == another for another in made] for it in made] + [repr(it) for it in made])
+        assert all(it != 1 for it in made)
     theirs, ours = outcomes
     assert ours == theirs
 
@@ -99,10 +99,10 @@ def test_one_without_comparison_is_equal_to_itself_alone() -> None:
     class Entity:
         value: int
 
-    one = Entity(1)
-    assert one != Entity(1)
-    assert len({one, one, Entity(1)}) == 2
-    assert repr(one).endswith("Entity(value=1)")
+    it = Entity(1)
+    assert it != Entity(1)
+    assert len({it, it, Entity(1)}) == 2
+    assert repr(it).endswith("Entity(value=1)")
 
 
 def test_ordered_ones_and_errors_are_left_to_attrs() -> None:
@@ -121,9 +121,9 @@ def test_ordered_ones_and_errors_are_left_to_attrs() -> None:
 
 def test_a_text_that_comes_back_to_itself_ends() -> None:
     base, _ = pair(value_classes.define)
-    one = base(None)
-    one.first = [one]
-    assert "..." in repr(one)
+    it = base(None)
+    it.first = [it]
+    assert "..." in repr(it)
 
 
 def test_one_without_fields_is_equal_to_its_like() -> None:

@@ -125,7 +125,7 @@ def _place_in(named: Path | None, table: str, setting: str, words: Collection[st
     """
     from bridge.config.tables import NAMES, TABLES
     from bridge.events.place import default_file
-    from bridge.toml_text import NotToml, parse
+    from bridge.toml.toml_text import NotToml, parse
 
     file = named or default_file()
     if named is None and not file.exists():

@@ -14,7 +14,6 @@ import attrs
 from cattrs import BaseValidationError, Converter
 from cattrs.errors import ForbiddenExtraKeysError
 
-from bridge import strict_toml, toml_text
 from bridge.config import key_sources
 from bridge.config.settings import Settings
 from bridge.config.tables import TABLES
@@ -22,6 +21,7 @@ from bridge.config.units import Seconds, Size, configured_duration, parse_size
 from bridge.errors import ConfigurationError
 from bridge.keys.secret import Secret
 from bridge.providers.kinds import KINDS, KINDS_IN_WORDS
+from bridge.toml import strict_toml, toml_text
 
 PLACES_TO_BE_CHOSEN = (("server", "socket"), ("record", "path"))
 """Paths that may be written as "": then they are where they are by default."""

@@ -14,10 +14,10 @@ from typing import Any, TypeVar
 import attrs
 from cattrs import BaseValidationError, Converter, ForbiddenExtraKeysError
 
-from bridge import strict_toml, toml_text
 from bridge.simulator.answers import Commentary, HiddenThought, Part, ScriptedThought, StreamPlace, Text, ToolCall
 from bridge.simulator.fates import Fate, parse_fates
 from bridge.simulator.scenario.scenario import Scenario
+from bridge.toml import strict_toml, toml_text
 
 T = TypeVar("T")
 

@@ -1,4 +1,4 @@
-"""TOML texts, for those who need a value or two of one; `bridge.strict_toml` makes classes of them."""
+"""TOML texts, for those who need a value or two of one; `bridge.toml.strict_toml` makes classes of them."""
 
 from __future__ import annotations
 

@@ -1,0 +1,1 @@
+"""TOML, as plain values and read strictly into classes."""
