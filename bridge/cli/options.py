@@ -121,7 +121,7 @@ def record_from(context: click.Context) -> Path | None:
 
 def _place_in(named: Path | None, table: str, setting: str, words: Collection[str]) -> str | None:
     """What the file that is named, or else the usual one, gives a setting: a whole path or one of these words; None
-    where it gives nothing. Raises LookupError where more has to be known: a name that nobody knows may be meant for it.
+    where it gives nothing. Raises LookupError where more has to be known: a name nobody knows may then be meant for it.
     """
     from bridge.config.tables import NAMES, TABLES
     from bridge.events.place import default_file
@@ -137,11 +137,9 @@ def _place_in(named: Path | None, table: str, setting: str, words: Collection[st
     except (OSError, UnicodeDecodeError, NotToml):
         raise LookupError from None
     settings = body.get(table, {})
-    if not isinstance(settings, dict) or body.keys() - set(TABLES) or settings.keys() - set(NAMES[table]):
-        raise LookupError
-    value: Any = settings.get(setting)
-    if value is None:
-        return None
+    value: Any = settings.get(setting) if isinstance(settings, dict) else ...
     if isinstance(value, str) and (value in words or (value.startswith("/") and "\0" not in value)):
         return value
-    raise LookupError
+    if value is not None or body.keys() - set(TABLES) or settings.keys() - set(NAMES[table]):
+        raise LookupError
+    return None
