@@ -8,13 +8,12 @@ Nothing moves what somebody still reads from: a reader that holds a transaction 
 long, since events must not wait for it. That is told, once, beyond what the journal should take.
 
 One thing stays with the writer: a journal begins anew only where all of it has been moved, and while events come some
-more of it is always there. So once it is long, and this thread has just moved what it had, the writer moves the rest
-between two transactions, while this thread stands back. That is seldom, and little by then.
+more of it is always there. So once it is long SQLite moves the rest where a transaction ends, and this thread stands
+back. That is seldom, and little by then.
 """
 
 from __future__ import annotations
 
-import contextlib
 import sqlite3
 import threading
 from pathlib import Path
@@ -32,7 +31,7 @@ PAUSE_S = 0.25
 """Between two times. Pages that are written again and again are then moved once."""
 
 STAND_BACK_S = 1.0
-"""How long the writer has a long journal to itself, at most."""
+"""How long the writer has a long journal to itself."""
 
 
 class Journal:
@@ -48,9 +47,6 @@ class Journal:
         """On the connection: it is closed by the writer, and never while it is in use."""
         self._work_waits = threading.Event()
         self._stopping = threading.Event()
-        self._is_long = False
-        self._finished = threading.Event()
-        """The writer has moved the rest of a long journal, or is to stop."""
 
     def open(self, writer: sqlite3.Connection) -> None:
         """From now on the writer's connection moves only what else would let the journal grow for ever.
@@ -62,7 +58,7 @@ class Journal:
             self._database = sqlite3.connect(uri, uri=True, check_same_thread=False)
             self._database.execute("PRAGMA synchronous = NORMAL")
             self._database.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone()  # which opens the journal itself
-        writer.execute(f"PRAGMA wal_autocheckpoint = {_long_pages(writer) * 2}")
+        writer.execute(f"PRAGMA wal_autocheckpoint = {_long_pages(writer)}")
 
     def close(self) -> None:
         """Lets go of the file. Waits for the disk where it is being worked on."""
@@ -78,21 +74,10 @@ class Journal:
             self._events = 0
             self._work_waits.set()
 
-    def finish(self, writer: sqlite3.Connection) -> None:
-        """Moves the rest of a long journal with the writer's connection, between two transactions, so that it begins
-        anew; where somebody reads, that has to wait. Never raises sqlite3.Error."""
-        if self._is_long:
-            with contextlib.suppress(sqlite3.Error):  # `work` meets it too, and tells of it
-                _, pages, moved = writer.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
-                if 0 <= pages == moved:
-                    self._is_long = False
-                    self._finished.set()
-
     def stop(self) -> None:
         """Ends `work`, soon."""
         self._stopping.set()
         self._work_waits.set()
-        self._finished.set()
 
     def work(self) -> None:
         """Moves what was noted, until it is to stop."""
@@ -101,14 +86,10 @@ class Journal:
             self._work_waits.clear()
             if self._stopping.is_set():
                 break
-            if self._move():
-                self._stopping.wait(PAUSE_S)
-            elif not self._stopping.is_set():
-                self._finished.wait(STAND_BACK_S)
+            self._stopping.wait(PAUSE_S if self._move() else STAND_BACK_S)
 
     def _move(self) -> bool:
         """Moves what can be moved; returns whether there may be more of that soon."""
-        self._finished.clear()
         try:
             with self._lock:
                 if self._database is None or not self._file.lies_there():  # which the writer finds, too
@@ -117,8 +98,7 @@ class Journal:
                 self._is_failing = False
                 long = _long_pages(self._database)
                 self._tell_of_readers(pages, moved, most=long * 4)
-                self._is_long = pages >= long
-                return not self._is_long
+                return bool(pages < long)
         except (sqlite3.Error, OSError) as error:  # the writer meets it too, and tells of it; here nothing is lost
             if not self._is_failing:
                 log.warning("the record's journal could not be moved into it", error=str(error))

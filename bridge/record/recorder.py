@@ -182,7 +182,6 @@ class Recorder:
         if more or self._tidies:
             self._journal.note(journal.EVENTS)
         self._tidies = more
-        self._journal.finish(self._database)
         return more
 
     def _write(self, batch: deque[Item]) -> None:

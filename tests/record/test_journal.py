@@ -102,28 +102,6 @@ async def test_it_begins_anew_while_events_come(tmp_path: Path, monkeypatch: pyt
         assert journal_bytes(here.path) < 2_000_000  # it begins anew at the next occasion, not at a byte
 
 
-def test_the_writer_moves_what_is_left_of_a_long_one_and_nothing_of_a_short_one(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path = tmp_path / "r.db"
-    task = Journal(RecordFile(path))
-    with closing(open_for_writing(path)) as writer:
-        task.open(writer)
-        for long in (False, True):
-            monkeypatch.setattr(journal, "LIMITS", evolve(LIMITS, journal_bytes=1 if long else 1_000_000_000))
-            writer.execute("INSERT INTO salts VALUES (zeroblob(100000))")
-            with closing(sqlite3.connect(path, isolation_level=None)) as reader:  # which keeps some of it where it is
-                reader.execute("BEGIN")
-                reader.execute("SELECT count(*) FROM salts").fetchone()
-                writer.execute("INSERT INTO salts VALUES (zeroblob(100000))")
-                task._move()
-            before = generation(path)
-            task.finish(writer)
-            writer.execute("INSERT INTO salts VALUES (zeroblob(1))")
-            assert (generation(path) != before) == long
-        task.close()
-
-
 async def test_it_waits_for_who_reads_and_begins_anew_after_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(journal, "LIMITS", evolve(LIMITS, journal_bytes=400_000))
     async with desk(tmp_path / "r.db") as here:
