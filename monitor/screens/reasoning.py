@@ -219,9 +219,10 @@ class ReasoningScreen(View):
         here = self.panes.open[self.panes.at] if self.panes.open else None
         return next((agent for agent in self._found if agent.id == here), None)
 
-    def on_descendant_focus(self, event: events.DescendantFocus) -> None:
-        if isinstance(event.widget, SessionView):
-            self.panes.at = self.session_views.index(event.widget)
+    def on_descendant_focus(self, _event: events.DescendantFocus) -> None:
+        """Goes by where the focus is: the event may come when it is elsewhere already."""
+        if isinstance(self.focused, SessionView):
+            self.panes.at = self.session_views.index(self.focused)
         self.redraw()
 
     @on(SessionStrip.Chosen)

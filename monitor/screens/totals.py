@@ -120,9 +120,10 @@ class TotalsScreen(View):
         """Which of the tables one is in, where Tab goes to some that are not in view."""
         return "" if room == len(self.tables) else f" · Tab: table {self.at + 1} of {len(self.tables)}"
 
-    def on_descendant_focus(self, event: events.DescendantFocus) -> None:
-        if isinstance(event.widget, BreakdownPanel):
-            self.at = self.tables.index(event.widget)
+    def on_descendant_focus(self, _event: events.DescendantFocus) -> None:
+        """Goes by where the focus is: the event may come when it is elsewhere already."""
+        if isinstance(self.focused, BreakdownPanel):
+            self.at = self.tables.index(self.focused)
 
     def action_window(self, step: int) -> None:
         """Shows the tables over a longer time, or a shorter one."""
