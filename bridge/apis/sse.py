@@ -97,7 +97,7 @@ class SseParser:
     def _events_in(self, blocks: bytes) -> list[SseEvent]:
         """The events of blocks that blank lines separate."""
         events: list[SseEvent] = []
-        for block in blocks.split(b"\n\n") if b"\n\n" in blocks else (blocks,):  # one may be large, and is not copied
+        for block in blocks.split(b"\n\n"):
             if len(block) > self._limit and len(block.strip(b"\n")) > self._limit:
                 self.dropped += 1
                 continue

@@ -28,6 +28,7 @@ from bridge.cli.serve import (
 from bridge.cli.simulate import simulated_provider
 from bridge.cli.summary import summary
 from bridge.config.settings import ProviderSettings, Settings
+from bridge.events.place import record_in
 from bridge.keys.secret import Secret
 from bridge.observe import logs
 from bridge.providers.openai import OPENAI
@@ -91,7 +92,7 @@ async def _demo(  # what the command's options say
             provider = ProviderSettings(type=OPENAI.name, base_url=f"{url}{OPENAI.base_path}", keys=keys)
             own: dict[str, Any] = {"host": "127.0.0.1", "port": 0, "socket": Path(place) / "events.sock"}
             server = evolve(settings.server, **(own | dict(explicit)))
-            record = settings.record if keep else evolve(settings.record, path=Path(place) / "clearspan.db")
+            record = settings.record if keep else evolve(settings.record, path=record_in(Path(place)))
             ours = evolve(settings, server=server, record=record, providers={OPENAI.name: provider})
             show = view
             if isinstance(view, partial) and record.path is not None:

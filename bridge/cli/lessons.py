@@ -19,6 +19,7 @@ from bridge.cli.serve import end_on_hangup, keep_quiet, run_beside
 from bridge.cli.simulate import simulated_provider
 from bridge.config.settings import McpServerSettings, McpSettings, ProviderSettings, Settings
 from bridge.config.units import Seconds
+from bridge.events.place import record_in
 from bridge.keys.secret import Secret
 from bridge.observe.logs import logger
 from bridge.providers.openai import OPENAI
@@ -42,7 +43,7 @@ async def teach(settings: Settings, explicit: Mapping[str, Any], *, keep: bool, 
             simulated_provider(McpOverHttp(), "127.0.0.1", 0) as tools,
         ):
             own: dict[str, Any] = {"host": "127.0.0.1", "port": 0, "socket": Path(place) / "events.sock"}
-            record = settings.record if keep else evolve(settings.record, path=Path(place) / "clearspan.db")
+            record = settings.record if keep else evolve(settings.record, path=record_in(Path(place)))
             ours = evolve(
                 settings,
                 server=evolve(settings.server, **(own | dict(explicit))),

@@ -102,7 +102,7 @@ def socket_from(context: click.Context) -> Path:
 
 def record_from(context: click.Context) -> Path | None:
     """Where the record of these options lies, read as `socket_from` reads; None where nothing is recorded."""
-    from bridge.events.place import default_record
+    from bridge.events.place import default_record, record_in
 
     explicit = explicit_options(context)
     folder = explicit.pop("data_dir")
@@ -110,13 +110,18 @@ def record_from(context: click.Context) -> Path | None:
         record = _place_in(explicit.pop("config"), "record", "path", {"", "off"})
     except LookupError:
         return settings_from(context).settings.record.path
-    path = Path(record) if record else default_record()
-    if folder is not None:
-        path = Path(folder) / "clearspan.db"
-    is_odd = os.path.exists(path) and not os.path.isfile(path)  # noqa: PTH110, PTH113  # which raise no OSError
+    path: Path | None
+    if record == "off":
+        path = None
+    elif folder is not None:
+        path = record_in(Path(folder))
+    else:
+        path = Path(record) if record else default_record()
+    # What is no regular file is refused there. Path's own `exists` raises where a folder may not be looked into.
+    is_odd = path is not None and os.path.exists(path) and not os.path.isfile(path)  # noqa: PTH110, PTH113
     if is_odd or any(other is not None for other in explicit.values()):  # what is wrong with these is told there
         return settings_from(context).settings.record.path
-    return None if record == "off" else path
+    return path
 
 
 def _place_in(named: Path | None, table: str, setting: str, words: Collection[str]) -> str | None:

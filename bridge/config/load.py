@@ -18,7 +18,7 @@ from bridge.config.file import Faulty, Places, fault_line, parse, structure
 from bridge.config.rules import broken_rules, doubts
 from bridge.config.settings import LogFormat, LogLevel, ProviderSettings, Settings
 from bridge.errors import ConfigurationError
-from bridge.events.place import POOL_WORD, default_file
+from bridge.events.place import POOL_WORD, default_file, record_in
 from bridge.keys.secret import Secret
 from bridge.providers.kinds import KINDS
 from bridge.value_classes import frozen
@@ -185,7 +185,7 @@ def _apply(settings: Settings, options: Options) -> Settings:
     """The options' word over the file's."""
     record = settings.record
     if options.data_dir is not None and record.path is not None:
-        record = evolve(record, path=options.data_dir / "clearspan.db")
+        record = evolve(record, path=record_in(options.data_dir))
     return evolve(
         settings,
         server=evolve(settings.server, **_without_none(host=options.host, port=options.port, socket=options.socket)),

@@ -31,11 +31,16 @@ def default_socket() -> Path:
             return platformdirs.user_data_path("clearspan") / "events.sock"
 
 
+def record_in(folder: Path) -> Path:
+    """The record of a bridge whose data go into that folder."""
+    return folder / "clearspan.db"
+
+
 def default_record() -> Path:
     """The record where no place is set."""
-    import platformdirs  # noqa: PLC0415  # see above
+    import platformdirs  # noqa: PLC0415  # takes its time to load, and those who are told a place need no other
 
-    return platformdirs.user_data_path("clearspan") / "clearspan.db"
+    return record_in(platformdirs.user_data_path("clearspan"))
 
 
 def default_file() -> Path:

@@ -28,6 +28,6 @@ __all__ = [
 
 def page(registry: CollectorRegistry) -> tuple[bytes, bytes]:
     """Content type and body of the text format. In a thread: what it loads at first takes a few milliseconds."""
-    from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest  # noqa: PLC0415  # see above
+    from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest  # noqa: PLC0415  # has its servers
 
     return CONTENT_TYPE_PLAIN_0_0_4.encode(), generate_latest(registry)
