@@ -94,11 +94,14 @@ async def test_it_begins_anew_while_events_come(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setattr(journal, "LIMITS", evolve(LIMITS, journal_bytes=1_000_000))
     written = 0
     async with desk(tmp_path / "r.db") as here:
+        await happens(here, "first")
+        before = generation(here.path)
         while written < 3_000_000:
             for number in range(10):
                 here.publish(started(f"{written} {number}"), PromptRecorded(f"{written} {number}", "resp", PROMPT))
             written += 10 * len(PROMPT)
             await happens(here, str(written))
+        assert generation(here.path) != before
         assert journal_bytes(here.path) < 2_000_000  # it begins anew at the next occasion, not at a byte
 
 
