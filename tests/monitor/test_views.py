@@ -13,7 +13,7 @@ from bridge.events.vocabulary import AnswerDelta, InterceptionEnded, KeyChanged,
 from bridge.events.wire import Command, Reply, Snapshot
 from monitor.screens.confirm import ConfirmScreen
 from monitor.state.state import Lost
-from tests.support.hands import five_requests, play, press, selected, view
+from tests.support.hands import five_requests, play, press, selected, settle, view
 from tests.support.play import Stage, ended, started
 from tests.support.scene import busy, strained_keys, two_sessions
 
@@ -238,6 +238,7 @@ def test_the_table_takes_the_room_of_its_requests_and_the_story_the_rest(size: t
 def test_where_there_is_no_terminal_there_is_no_pager() -> None:
     async def act(stage: Stage, pilot: Pilot[None]) -> None:
         two_sessions(stage)
+        await stage.paint(pilot)
         for number in "1245":
             await press(stage, pilot, number, "e")
             await stage.until(pilot, "can't be opened here: a page is no terminal")
@@ -358,7 +359,8 @@ def test_totals_go_through_their_tables() -> None:
 def test_totals_show_as_many_tables_as_there_is_room_for(size: tuple[int, int], tables: int) -> None:
     async def act(stage: Stage, pilot: Pilot[None]) -> None:
         two_sessions(stage)
-        screen = await press(stage, pilot, "5")
+        await pilot.press("5")
+        screen = await settle(stage, pilot)
         assert [f"By {by}" in screen for by in ("model", "client", "session", "key")] == [
             number < tables for number in range(4)
         ]

@@ -55,7 +55,7 @@ def view(stage: Stage) -> str:
     return shown.NAME if shown else "?"
 
 
-async def settle(stage: Stage, pilot: Pilot[None]) -> None:
-    """Draws twice: sizes that changed in the first frame are known in the second."""
+async def settle(stage: Stage, pilot: Pilot[None]) -> str:
+    """Draws twice: sizes that changed in the first frame are known in the second. What is on the terminal then."""
     await stage.paint(pilot)
-    await stage.paint(pilot)
+    return await stage.paint(pilot)
