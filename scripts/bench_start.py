@@ -1,6 +1,7 @@
 """How long commands take from their first line to their answer, in time and in processor time.
 
-The processor's time is that of the whole process, so it says the same on a machine that is busy with other things.
+The processor's time is that of the whole process, so it says the same on a machine that is busy with other things. What
+is said of starts at the processor's own speed leaves out those during which it was slowed (`Pace`).
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ import time
 from pathlib import Path
 
 from attrs import frozen
+
+from scripts.pace import Pace
 
 GOALS_MS = {"--version": 80, "keys": 200, "history": 200, "serve": 350}
 """What a person should wait at most for each, in milliseconds."""
@@ -35,6 +38,9 @@ keys = ["sk-ant-bench-0001"]
 ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
 """An installed package has its bytecode."""
 
+STEADY = 0.05
+"""A start counts as one at the processor's own speed where no more than this part of it was slowed."""
+
 TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -44,6 +50,8 @@ class Took:
 
     clock: float
     processor: float
+    began: float
+    """On the clock `time.perf_counter`, in seconds."""
 
 
 def start(times: int) -> None:
@@ -52,26 +60,33 @@ def start(times: int) -> None:
         file = Path(place) / "config.toml"
         file.write_text(CONFIGURATION)
         file.chmod(0o600)
-        common = ["--config", str(file), "--data-dir", place, "--socket", f"{place}/events.sock"]
+        record = ["--config", str(file), "--data-dir", place]  # who reads the record names no socket
+        common = [*record, "--socket", f"{place}/events.sock"]
         rounds: dict[str, list[Took]] = {name: [] for name in GOALS_MS}
-        for _ in range(times + 1):  # in turn, so that what else happens here meets all alike
-            serving, took = _serve(common)
-            try:
-                rounds["serve"].append(took)
-                rounds["--version"].append(_run(["--version"]))
-                rounds["keys"].append(_run(["keys", *common]))
-                rounds["history"].append(_run(["history", *common]))
-            finally:
-                serving.send_signal(signal.SIGTERM)
-                serving.wait()
-                if serving.stdout:
-                    serving.stdout.close()
-    print(f"{'command':<12}{'goal':>8}{'median':>10}{'best':>8}{'worst':>8}{'processor':>12}")
+        pace = Pace()
+        with pace.watching():
+            for _ in range(times + 1):  # in turn, so that what else happens here meets all alike
+                serving, took = _serve(common)
+                try:
+                    rounds["serve"].append(took)
+                    rounds["--version"].append(_run(["--version"]))
+                    rounds["keys"].append(_run(["keys", *common]))
+                    rounds["history"].append(_run(["history", *record]))
+                finally:
+                    serving.send_signal(signal.SIGTERM)
+                    serving.wait()
+                    if serving.stdout:
+                        serving.stdout.close()
+    heads = f"{'goal':>8}{'median':>10}{'best':>8}{'worst':>8}{'processor':>12}"
+    print(f"{'command':<12}{heads}   at the processor's own speed")
     for name, goal in GOALS_MS.items():
-        clock = [took.clock for took in rounds[name][1:]]  # the first compiles
-        processor = statistics.median(took.processor for took in rounds[name][1:])
+        runs = rounds[name][1:]  # the first compiles
+        clock = [took.clock for took in runs]
+        steady = [took.clock for took in runs if pace.slowed(took.began, took.began + took.clock / 1000) < STEADY]
+        processor = statistics.median(took.processor for took in runs)
         figures = f"{statistics.median(clock):7.0f} ms{min(clock):8.0f}{max(clock):8.0f}{processor:9.0f} ms"
-        print(f"{name:<12}{goal:>5} ms{figures}")
+        alone = f"{statistics.median(steady):7.0f} ms of {len(steady)}" if steady else "      none"
+        print(f"{name:<12}{goal:>5} ms{figures}{alone}")
 
 
 def _command(words: list[str]) -> list[str]:
@@ -86,7 +101,7 @@ def _run(words: list[str]) -> Took:
     clock = time.perf_counter() - began
     now = os.times()
     spent = now.children_user + now.children_system - used.children_user - used.children_system
-    return Took(clock * 1000, spent * 1000)
+    return Took(clock * 1000, spent * 1000, began)
 
 
 def _serve(common: list[str]) -> tuple[subprocess.Popen[bytes], Took]:
@@ -102,4 +117,4 @@ def _serve(common: list[str]) -> tuple[subprocess.Popen[bytes], Took]:
         process.wait()
         raise SystemExit("the bridge did not start")
     fields = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()
-    return process, Took(clock * 1000, sum(int(ticks) for ticks in fields[11:15]) / TICKS * 1000)
+    return process, Took(clock * 1000, sum(int(ticks) for ticks in fields[11:15]) / TICKS * 1000, began)
