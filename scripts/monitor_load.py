@@ -1,7 +1,8 @@
 """The monitor under load: many events over a real socket on a real terminal, keys pressed meanwhile, view by view.
 
 `scripts/bench monitor` runs it. Each view has a monitor of its own, whose terminal and bridge are in other processes:
-what is measured is the monitor's processor time alone, the writing to the terminal included.
+what is measured is the monitor's processor time alone, the writing to the terminal included: of the whole, and of the
+quarters of a second during which the processor kept its speed (`Pace`).
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import time
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -32,8 +34,10 @@ from bridge.events.values import KeyState, RateLimit, RateLimits
 from bridge.events.vocabulary import KeyChanged
 from bridge.events.wire import Hello, Snapshot, encode
 from monitor.app import MonitorApp
+from monitor.screens.help import HelpScreen
 from monitor.screens.walkthrough import WalkthroughScreen
 from monitor.sources.bridge_socket import BridgeSource
+from scripts.pace import Pace
 from tests.support.flood import KEYS, flood
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -52,6 +56,9 @@ IDLE_S = 5.0
 STUCK_S = 60.0
 """What a start, an end and a machine with other things to do may take beside the events themselves."""
 
+
+STEADY = 0.05
+"""The processor kept its speed where no more than this part of the time was slowed."""
 
 STARTED = 2_000
 """Events until the view is opened: then there is something to see in it."""
@@ -75,7 +82,7 @@ HANDS = {
     "walkthrough": Hand(
         "t", ("n", "b"), lambda app: isinstance(app.view, WalkthroughScreen) and app.view.course.current
     ),
-    "help": Hand("question_mark", ("j", "k"), lambda app: app.screen.query_one("#help").scroll_offset.y),
+    "help": Hand("question_mark", ("j", "k"), lambda app: isinstance(app.screen, HelpScreen) and app.screen.chosen),
 }
 
 
@@ -111,7 +118,8 @@ class Watched(MonitorApp):
 def measure(options: argparse.Namespace) -> None:
     """Prints a line for each view."""
     print(
-        f"{'view':<12} {'processor':>9} {'frames':>9} {'key to paint':>21} {'idle':>6} {'memory':>16}  same as the fold"
+        f"{'view':<12} {'processor':>9} {'own speed':>10} {'frames':>9} {'key to paint':>21} {'idle':>6} {'memory':>16}"
+        "  same as the fold"
     )
     for view in options.view or HANDS:
         with tempfile.TemporaryDirectory(prefix="clearspan-bench-") as place:
@@ -130,15 +138,16 @@ async def _measure(view: str, place: Path, options: argparse.Namespace) -> None:
         await asyncio.sleep(0.05)
     shown = bytearray()
     asyncio.get_running_loop().add_reader(master, _read, master, shown)
-    figures = place / "figures.json"
+    figures, pace = place / "figures.json", Pace()
     monitor = await asyncio.create_subprocess_exec(
         sys.executable, __file__, "watch", *common, view, str(figures),
         stdin=slave, stdout=slave, stderr=slave, env=environment, start_new_session=True,
     )  # fmt: skip
     os.close(slave)
     try:
-        async with asyncio.timeout(STUCK_S + 2 * options.events / options.rate):
-            await monitor.wait()
+        with pace.watching():
+            async with asyncio.timeout(STUCK_S + 2 * options.events / options.rate):
+                await monitor.wait()
     finally:
         if monitor.returncode is None:
             monitor.kill()
@@ -148,7 +157,7 @@ async def _measure(view: str, place: Path, options: argparse.Namespace) -> None:
         os.close(master)
     if not figures.exists():
         sys.exit(f"the monitor ended with {monitor.returncode}:\n{shown.decode(errors='replace')}")
-    _say(view, orjson.loads(figures.read_bytes()))
+    _say(view, orjson.loads(figures.read_bytes()), pace)
 
 
 def _read(terminal: int, shown: bytearray) -> None:
@@ -158,14 +167,23 @@ def _read(terminal: int, shown: bytearray) -> None:
         del shown[:-8_192]
 
 
-def _say(view: str, figures: dict[str, float]) -> None:
+def _say(view: str, figures: dict[str, Any], pace: Pace) -> None:
+    if figures["median"] is None:
+        sys.exit(f"no key did anything in {view}")
     print(
-        f"{view:<12} {figures['work']:>8.1%} {figures['frames']:>7.1f}/s"
+        f"{view:<12} {figures['work']:>8.1%} {_at_own_speed(figures['looks'], pace):>10} {figures['frames']:>7.1f}/s"
         f" {figures['median']:>6.0f} ms, worst {figures['worst']:>4.0f}"
         f" {figures['idle']:>6.1%} {figures['memory']:>7.0f} MB {figures['grown']:>+5.1f}"
         f"  {'yes' if figures['same'] else 'NO'}",
         flush=True,
     )
+
+
+def _at_own_speed(looks: list[tuple[float, float]], pace: Pace) -> str:
+    """What part of a processor was used, between the looks during which that one kept its speed."""
+    pairs = [(before, after) for before, after in pairwise(looks) if pace.slowed(before[0], after[0]) < STEADY]
+    took, work = (sum(after[i] - before[i] for before, after in pairs) for i in range(2))
+    return f"{work / took:.1%}" if pairs else "none"
 
 
 def _watch(socket: Path, events: int, rate: float, began: datetime, view: str, figures: Path) -> None:
@@ -184,12 +202,13 @@ def _driver(
         await asyncio.sleep(1)  # what a view does once, when it is opened
         settled = _memory()
         waits: list[float | None] = []
-        clock, worked, frames = time.perf_counter(), time.process_time(), app.frames
+        looks, frames = [(time.perf_counter(), time.process_time())], app.frames
         while app.state.seq < events:
             await asyncio.sleep(PRESS_S)
             waits.append(await app.press(app.hand.pressed[len(waits) % 2]))
-        took = time.perf_counter() - clock
-        work, painted, end = time.process_time() - worked, app.frames - frames, _memory()
+            looks.append((time.perf_counter(), time.process_time()))
+        took, work = (looks[-1][i] - looks[0][i] for i in range(2))
+        painted, end = app.frames - frames, _memory()
         await asyncio.sleep(1)
         worked = time.process_time()
         await asyncio.sleep(IDLE_S)
@@ -200,6 +219,7 @@ def _driver(
             expected.apply(envelope.event, envelope.at)
         told = {
             "work": work / took,
+            "looks": looks,
             "frames": painted / took,
             "median": statistics.median(felt),
             "worst": max(felt),

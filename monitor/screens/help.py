@@ -154,9 +154,14 @@ class HelpScreen(ModalScreen[HelpChoice | None]):
         self._at = min(max(self._at + step, 0), len(self._entries) - 1)
         self._draw()
 
+    @property
+    def chosen(self) -> HelpChoice:
+        """The line that Enter acts on."""
+        return self._entries[self._at].choice
+
     def action_act(self) -> None:
         """Gives back the chosen line."""
-        self.dismiss(self._entries[self._at].choice)
+        self.dismiss(self.chosen)
 
     def on_click(self, event: events.Click) -> None:
         offset = event.get_content_offset(self._list)
