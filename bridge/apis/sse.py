@@ -18,6 +18,7 @@ from bridge.limits import LIMITS, Share
 
 _LINE_LIMIT = 100_000  # lines of one event; more cost seconds of CPU and carry no answer that anybody sends
 _SMALL = 16 * 1024
+_LARGE = 256 * 1024
 _SPEAKING_LINE = re.compile(rb"(?m)^[^:\n]")
 _BOM = b"\xef\xbb\xbf"
 
@@ -75,8 +76,13 @@ class SseParser:
             if end < 0:
                 self._check_tail()
                 return []
-            whole = bytes(tail[:end])
             rest = bytes(tail[end + 2 :])
+            del tail[end:]
+            if len(tail) > _LARGE:
+                self._tail = bytearray(rest.lstrip(b"\n"))
+                self._check_tail()
+                return self._large_event(tail)
+            whole = bytes(tail)
         else:
             end = chunk.rfind(b"\n\n")
             if end < 0:
@@ -115,6 +121,17 @@ class SseParser:
                 events.append(event)
         self.events += len(events)
         return events
+
+    def _large_event(self, block: bytearray) -> list[SseEvent]:
+        """What `_events_in` gives, with one copy of the data instead of three where the block is what it mostly is: one
+        event. Of 7 MB each costs 5 ms, in which nobody else is served."""
+        start = block.find(b"\n") + 1 if block.startswith(b"event: ") else 0
+        is_usual = block.startswith(b"data: ", start) and block.find(b"\n", start) < 0
+        if not is_usual or len(block) > self._limit:
+            return self._events_in(bytes(block))
+        self.events += 1
+        with memoryview(block) as view:
+            return [(bytes(view[7 : max(7, start - 1)]), bytes(view[start + 6 :]))]
 
     def _parse(self, block: bytes) -> SseEvent | None:
         """The event in a block of lines; None where it has no data, which the standard does not dispatch."""

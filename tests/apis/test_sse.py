@@ -196,3 +196,39 @@ def test_an_event_just_under_the_limit_in_small_chunks_is_linear() -> None:
     events = [event for piece in pieces for event in parser.feed(piece)]
     assert time.process_time() - begin < 5.0
     assert [len(data) for _, data in events] == [1018 + 8000 * 1024]
+
+
+LARGE = b"x" * 300_000
+"""Larger than what is taken apart in one way with all others."""
+
+
+@pytest.mark.parametrize(
+    "block",
+    [
+        b"event: a\ndata: " + LARGE,
+        b"data: " + LARGE,
+        b"data: 1\n\nevent: a\ndata: " + LARGE,
+        b"event: a\ndata: " + LARGE + b"\n\ndata: 2",
+        b"event: a\ndata: " + LARGE + b"\ndata: 2",
+        b"event: a\nid: 7\ndata: " + LARGE,
+        b"event: \ndata: " + LARGE,
+        b"event: a\ndata:" + LARGE,
+        b"event: " + LARGE + b"\ndata: 1",
+        b"event: " + LARGE,
+        b": " + LARGE + b"\ndata: 1",
+        b"data" + LARGE,
+    ],
+    ids=lambda block: block.replace(LARGE, b"LARGE").decode(),
+)
+@pytest.mark.parametrize("limit", [250_000, 300_010, 400_000])
+def test_a_large_event_is_what_it_would_be_at_once(block: bytes, limit: int) -> None:
+    whole = block + b"\n\ndata: last\n\n"
+    expected = [event for event in naive(whole) if len(event[1]) < limit]
+    at_once, in_pieces = SseParser(limit), SseParser(limit)
+    events = at_once.feed(whole)
+    assert [
+        event for start in range(0, len(whole), 70_001) for event in in_pieces.feed(whole[start : start + 70_001])
+    ] == events
+    assert (in_pieces.dropped, in_pieces.events) == (at_once.dropped, at_once.events)
+    if len(block) <= limit:
+        assert events == expected
