@@ -88,7 +88,6 @@ def history(context: click.Context, /, as_json: bool, **filters: Any) -> None:
 @click.pass_context
 def show(context: click.Context, /, name: str, as_json: bool, raw: bool, **_: Any) -> None:
     """One interception in full; the first characters of its ID will do."""
-    from bridge.cli.dumps import raw_dump
     from bridge.cli.paper import paper
     from bridge.cli.story import story_lines
     from bridge.record.export import json_lines
@@ -97,6 +96,8 @@ def show(context: click.Context, /, name: str, as_json: bool, raw: bool, **_: An
     with _record(context) as database:
         found = story(database, name)
     if raw:
+        from bridge.cli.dumps import raw_dump  # which knows the routes, and so all of the bridge
+
         _write_raw(raw_dump(settings_from(context).settings.record, found))
     elif as_json:
         _write(json_lines([found]))
@@ -119,13 +120,17 @@ def show(context: click.Context, /, name: str, as_json: bool, raw: bool, **_: An
 @click.pass_context
 def export(context: click.Context, /, names: tuple[str, ...], form: str, **_: Any) -> None:
     """Interceptions for other programs: JSON lines, or an HTTP Archive for a browser's network panel."""
-    from bridge.cli.env import base_url
     from bridge.record.export import archive, json_lines
     from bridge.record.history import story
 
     with _record(context) as database:
         stories = [story(database, name) for name in names]
-    _write([archive(stories, base_url(settings_from(context).settings))] if form == "har" else json_lines(stories))
+    if form == "har":
+        from bridge.cli.env import base_url  # which knows the settings
+
+        _write([archive(stories, base_url(settings_from(context).settings))])
+    else:
+        _write(json_lines(stories))
 
 
 @click.command()
