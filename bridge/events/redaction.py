@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from enum import Enum
+from operator import attrgetter
 from typing import Any, Protocol
 
 from attrs import evolve, fields
@@ -37,6 +38,12 @@ NOTE_CHARACTERS = 300
 _NAMES: dict[type[Event], tuple[str, ...]] = {
     kind: tuple(field.name for field in fields(kind) if field.name != "id") for kind in EVENT_TYPES.values()
 }
+_VALUES = {kind: attrgetter("type", *names) for kind, names in _NAMES.items()}
+"""What reads these of an event. With its type before them it is always a tuple that is read."""
+
+
+_WITH_TEXTS = (list, dict, KeyCause, Asked)
+"""What a field may hold that has texts in it. `list | dict` would be made anew for each field of each event."""
 
 
 class Secrets(Protocol):
@@ -100,12 +107,12 @@ def _result(event: ToolResultBrought, secrets: Secrets) -> Event:
 def redacted(event: Event, secrets: Secrets) -> Event:
     """The event with every text in it redacted; itself where nothing was found."""
     changes: dict[str, Any] = {}
-    for name in _NAMES[type(event)]:
-        value = getattr(event, name)
-        if type(value) is str:  # most are, and need no more than this
+    kind = type(event)
+    for name, value in zip(_NAMES[kind], _VALUES[kind](event)[1:], strict=True):
+        if value.__class__ is str:  # most are, and need no more than this
             if (text := secrets.redact(value)) != value:
                 changes[name] = text
-        elif isinstance(value, list | dict | KeyCause | Asked):
+        elif value is not None and isinstance(value, _WITH_TEXTS):
             clean = _clean(value, secrets)
             if clean != value:
                 changes[name] = clean

@@ -137,7 +137,8 @@ class Exchange:
 
     async def disconnected(self) -> None:
         """Returns when the client leaves after its whole body was read. Also returns after the response's end."""
-        await self._body_read.wait()
+        if not self._body_read.is_set():  # to wait for what is there already would be a turn of the scheduler
+            await self._body_read.wait()
         while (await self._receive())["type"] != "http.disconnect":
             pass
 

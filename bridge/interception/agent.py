@@ -7,6 +7,7 @@ one sends. A user agent is known by its beginning, never by what stands in it so
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 
 import orjson
 
@@ -76,6 +77,17 @@ SIGNS: tuple[Sign, ...] = (
     Sign("Anthropic SDK", ("anthropic/", "asyncanthropic/")),
 )
 
+USER_AGENT = b"user-agent"
+
+TELLING = (
+    USER_AGENT,
+    *sorted({name for sign in SIGNS for name in (*(name for name, _ in sign.headers), *sign.together)}),
+)
+"""Every header that some sign looks at."""
+
+LONGEST_SIGN = 64
+"""Characters of a header's value that are looked at; no sign is longer."""
+
 SDK_HEADER = b"x-stainless-lang"
 """What the providers' SDKs send, whatever user agent a program gave them."""
 
@@ -135,9 +147,17 @@ def lane_of(exchange: Exchange, client: Client) -> Lane:
 
 
 def _name(header: Header, sdk: str) -> str:
-    user_agent = (header(b"user-agent") or "").lower()
-    known = next((sign.client for sign in SIGNS if sign.fits(user_agent, header)), None)
-    return known or (sdk if header(SDK_HEADER) else UNKNOWN)
+    # Beginnings, so that what is remembered has a bound.
+    told = tuple((header(name) or "")[:LONGEST_SIGN] for name in TELLING)
+    return _known(told) or (sdk if header(SDK_HEADER) else UNKNOWN)
+
+
+@lru_cache(256)
+def _known(told: tuple[str, ...]) -> str | None:
+    """The client with these beginnings of the headers that tell one. They are as many as agents that run."""
+    header = dict(zip(TELLING, told, strict=True)).get
+    user_agent = (header(USER_AGENT) or "").lower()
+    return next((sign.client for sign in SIGNS if sign.fits(user_agent, header)), None)
 
 
 def session_of(header: Header, facts: RequestFacts) -> str | None:

@@ -6,10 +6,12 @@ has them too, so that is loaded when the page is asked for.
 
 from __future__ import annotations
 
+from typing import Any, Self
+
 from bridge.process.imports import without_init
 
 with without_init("prometheus_client"):
-    from prometheus_client.metrics import Counter, Gauge, Histogram
+    from prometheus_client import metrics
     from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
     from prometheus_client.registry import Collector, CollectorRegistry
 
@@ -24,6 +26,41 @@ __all__ = [
     "Metric",
     "page",
 ]
+
+
+class _Remembered(metrics.MetricWrapperBase):
+    """Remembers its series by their labels: the library makes texts of them and takes a lock each time, and a request
+    counts in a dozen."""
+
+    def __init__(self, *words: Any, **options: Any) -> None:
+        super().__init__(*words, **options)
+        self._series: dict[tuple[object, ...], Self] = {}
+
+    def labels(self, *labelvalues: object, **labelkwargs: object) -> Self:
+        """The series of these values."""
+        if labelkwargs:
+            return super().labels(*labelvalues, **labelkwargs)
+        series = self._series.get(labelvalues)
+        if series is None:
+            series = self._series[labelvalues] = super().labels(*labelvalues)
+        return series
+
+    def remove(self, *labelvalues: object) -> None:
+        """Forgets the series of these values."""
+        self._series.pop(labelvalues, None)
+        super().remove(*labelvalues)
+
+
+class Counter(_Remembered, metrics.Counter):
+    """A number that grows."""
+
+
+class Gauge(_Remembered, metrics.Gauge):
+    """A number that is what it is."""
+
+
+class Histogram(_Remembered, metrics.Histogram):
+    """How often values were in which ranges."""
 
 
 def page(registry: CollectorRegistry) -> tuple[bytes, bytes]:

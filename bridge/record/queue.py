@@ -10,6 +10,7 @@ import sqlite3
 import threading
 from collections import deque
 from collections.abc import Iterable, Sequence
+from operator import attrgetter
 
 import orjson
 from attrs import fields
@@ -23,7 +24,8 @@ OVERHEAD = 500
 """Bytes that an item takes beside its texts, roughly."""
 
 
-_NAMES = {kind: tuple(field.name for field in fields(kind)) for kind in EVENT_TYPES.values()}
+_VALUES = {kind: attrgetter("type", *(field.name for field in fields(kind))) for kind in EVENT_TYPES.values()}
+"""What reads an event. With its type it is always a tuple that is read."""
 
 
 class RecordQueue:
@@ -103,10 +105,7 @@ def _weight(item: Item) -> int:
 
 
 def _event_weight(event: Event) -> int:
-    weight = 0
-    for name in _NAMES[type(event)]:
-        if isinstance(value := getattr(event, name), str):
-            weight += len(value)
+    weight = sum([len(value) for value in _VALUES[type(event)](event) if value.__class__ is str])
     if isinstance(event, ToolCalled) and not isinstance(event.arguments, str | None):
         with contextlib.suppress(orjson.JSONEncodeError):  # it can't be written either
             weight += len(orjson.dumps(event.arguments))

@@ -13,7 +13,7 @@ from bridge.events.vocabulary import InterceptionStarted
 from bridge.events.wire import Envelope, decode, encode
 from bridge.http.engine import Message
 from bridge.http.exchange import Exchange
-from bridge.interception.agent import SESSION_HEADERS, SIGNS, Client, lane_of, recognise
+from bridge.interception.agent import LONGEST_SIGN, SESSION_HEADERS, SIGNS, TELLING, Client, lane_of, recognise
 
 Headers = dict[str, str]
 STAINLESS = {"x-stainless-lang": "js", "x-stainless-package-version": "6.9.1", "x-stainless-runtime": "node"}
@@ -200,6 +200,21 @@ def test_each_agent_is_known_by_its_request(
 
 def test_every_client_of_the_table_has_its_request() -> None:
     assert {sign.client for sign in SIGNS} | {"Unknown"} == {client for client, *_ in REQUESTS}
+
+
+def test_the_beginnings_of_headers_that_are_looked_at_hold_every_sign() -> None:
+    signs = [text for sign in SIGNS for text in (*sign.user_agents, *(value for _, value in sign.headers))]
+    assert max(map(len, signs)) <= LONGEST_SIGN
+    assert {name for sign in SIGNS for name in (*(name for name, _ in sign.headers), *sign.together)} < {*TELLING}
+
+
+def test_one_client_after_another_is_known_for_itself() -> None:
+    """Though what was found of the one before is remembered."""
+    assert caller(user_agent="opencode/1.0").client == "opencode"
+    assert caller(user_agent="opencode/1.0", originator="Kilo-Code").client == "Kilo"
+    assert caller(user_agent="x" * 64 + "codex").client == "Unknown"
+    assert caller(user_agent="x" * 64 + "codex", x_stainless_lang="js").client == "OpenAI SDK"
+    assert caller().client == "Unknown"
 
 
 def test_an_sdk_under_another_name_is_that_of_the_api() -> None:
