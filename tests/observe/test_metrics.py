@@ -274,6 +274,16 @@ async def test_a_key_that_is_no_more_is_in_none() -> None:
     assert keys == {"sk-c...2"}
 
 
+async def test_a_key_that_comes_back_is_in_a_state_again() -> None:
+    told = await page(
+        KeyChanged("openai", "sk-c...1", KeyState.VALID),
+        KeyChanged("openai", "sk-c...1", KeyState.DISABLED, reason=REMOVED),
+        KeyChanged("openai", "sk-c...1", KeyState.TEMPORARY),
+    )
+    states = {state: told("key_state", provider="openai", key="sk-c...1", state=state.value) for state in KeyState}
+    assert states == {"valid": 0, "temporary": 1, "permanent": 0, "disabled": 0}
+
+
 @pytest.mark.parametrize("model", ['a"b\\c\nd', "\u202e\x1b", None, ""])
 async def test_a_models_name_breaks_no_line(model: str | None) -> None:
     told = await page(started("a", model), ended("a"))
