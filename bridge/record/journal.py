@@ -71,8 +71,12 @@ class Journal:
         """So much was written."""
         self._events += events
         if self._events >= EVENTS:
-            self._events = 0
-            self._work_waits.set()
+            self.move_soon()
+
+    def move_soon(self) -> None:
+        """Has what was written moved, however little it is."""
+        self._events = 0
+        self._work_waits.set()
 
     def stop(self) -> None:
         """Ends `work`, soon."""

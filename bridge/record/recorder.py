@@ -31,7 +31,7 @@ from bridge.events.vocabulary import RecordFailed, RecordRecovered
 from bridge.events.wire import Envelope
 from bridge.limits import LIMITS
 from bridge.observe.logs import logger
-from bridge.record import homes, journal, key_states, runs, spill
+from bridge.record import homes, key_states, runs, spill
 from bridge.record.database import RecordError, is_damage, open_for_writing
 from bridge.record.journal import Journal
 from bridge.record.key_states import KeyStates, SavedKeys
@@ -180,7 +180,7 @@ class Recorder:
         now = (utc_now(), time.monotonic())
         more = self._pruning.step(self._database, *now) or self._upkeep.step(self._database, *now)
         if more or self._tidies:
-            self._journal.note(journal.EVENTS)
+            self._journal.move_soon()
         self._tidies = more
         return more
 
