@@ -31,7 +31,7 @@ from bridge.events.wire import Envelope
 from bridge.limits import HELD, LIMITS, READING
 from bridge.observe.kept_elsewhere import CountedElsewhere, Facts
 from bridge.observe.labels import Combinations, LabelValues
-from bridge.observe.prometheus_parts import CollectorRegistry, Counter, Gauge, Histogram, page
+from bridge.observe.prometheus_parts import CollectorRegistry, SeriesCounter, SeriesGauge, SeriesHistogram, page
 from bridge.providers.circuit_breaker import CIRCUIT_IS_OPEN
 from bridge.value_classes import define
 
@@ -93,14 +93,14 @@ class Metrics:
         self._turn = trio.CapacityLimiter(1)
         of_request = ("provider", "model")
 
-        def counter(name: str, text: str, labels: tuple[str, ...] = of_request) -> Counter:
-            return Counter(name, text, labels, namespace=PREFIX, registry=registry)
+        def counter(name: str, text: str, labels: tuple[str, ...] = of_request) -> SeriesCounter:
+            return SeriesCounter(name, text, labels, namespace=PREFIX, registry=registry)
 
         self._interceptions = counter("interceptions", "Interceptions ended", (*of_request, "outcome", "client", "api"))
-        self._inflight = Gauge(
+        self._inflight = SeriesGauge(
             "interceptions_inflight", "Interceptions running", of_request, namespace=PREFIX, registry=registry
         )
-        self._duration = Histogram(
+        self._duration = SeriesHistogram(
             "interceptions_duration_seconds",
             "From the request to the end of its answer",
             of_request,
@@ -108,7 +108,7 @@ class Metrics:
             registry=registry,
             buckets=SECONDS,
         )
-        self._first_byte = Histogram(
+        self._first_byte = SeriesHistogram(
             "first_byte_seconds",
             "From the request to the answer's first byte",
             of_request,
@@ -128,7 +128,7 @@ class Metrics:
         self._exhaustions = counter(
             "key_pool_exhaustions", "Requests that no key was left for", ("provider", "outcome")
         )
-        self._walks = Histogram(
+        self._walks = SeriesHistogram(
             "key_pool_failover_attempts",
             "Attempts that a walk through the keys took",
             ("provider",),
@@ -136,7 +136,7 @@ class Metrics:
             registry=registry,
             buckets=ATTEMPTS,
         )
-        self._key_state = Gauge(
+        self._key_state = SeriesGauge(
             "key_state",
             "1 for the state a key is in",
             ("provider", "key", "state"),
@@ -144,7 +144,7 @@ class Metrics:
             registry=registry,
         )
         of_circuit = ("provider", "endpoint", "model")
-        self._circuit = Gauge(
+        self._circuit = SeriesGauge(
             "circuit_breaker_state",
             "0 closed, 0.5 half open, 1 open",
             of_circuit,
@@ -154,26 +154,30 @@ class Metrics:
         self._trips = counter("circuit_breaker_trips", "Circuits opened", of_circuit)
         self._rejects = counter("circuit_breaker_rejects", "Requests turned away by an open circuit")
         self._passthrough = counter("passthrough", "Requests passed through", ("provider",))
-        self._subscribers = Gauge("event_subscribers", "Subscribers now", namespace=PREFIX, registry=registry)
+        self._subscribers = SeriesGauge("event_subscribers", "Subscribers now", namespace=PREFIX, registry=registry)
         self._subscribers.set_function(lambda: hub.subscribers)
         registry.register(
             CountedElsewhere(f"{PREFIX}_events_dropped", "Events lost by slow subscribers", lambda: hub.events_dropped)
         )
-        self._reloaded = Gauge(
+        self._reloaded = SeriesGauge(
             "config_last_reload_success",
             "Whether the configuration was taken over",
             namespace=PREFIX,
             registry=registry,
         )
-        self._reloaded_at = Gauge(
+        self._reloaded_at = SeriesGauge(
             "config_last_reload_timestamp_seconds",
             "When the configuration was read last",
             namespace=PREFIX,
             registry=registry,
         )
         self.note_reload(success=True)
-        total = Gauge("budget_bytes", "What a shared budget has", ("budget",), namespace=PREFIX, registry=registry)
-        used = Gauge("budget_used_bytes", "What of it is in use", ("budget",), namespace=PREFIX, registry=registry)
+        total = SeriesGauge(
+            "budget_bytes", "What a shared budget has", ("budget",), namespace=PREFIX, registry=registry
+        )
+        used = SeriesGauge(
+            "budget_used_bytes", "What of it is in use", ("budget",), namespace=PREFIX, registry=registry
+        )
         for name, size, use in _budgets(hub):
             total.labels(name).set(size)
             used.labels(name).set_function(use)
@@ -190,7 +194,7 @@ class Metrics:
     def show_journal(self, size: Callable[[], float]) -> None:
         """Shows how many bytes the record's journal takes."""
         text = "What the record's write-ahead log takes on the disk"
-        Gauge("record_journal_bytes", text, namespace=PREFIX, registry=self._registry).set_function(size)
+        SeriesGauge("record_journal_bytes", text, namespace=PREFIX, registry=self._registry).set_function(size)
 
     def show_providers(self, kinds: Callable[[], Iterable[tuple[str, str]]]) -> None:
         """Shows which providers there are, each with its kind."""

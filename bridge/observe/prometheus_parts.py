@@ -18,12 +18,12 @@ with without_init("prometheus_client"):
 __all__ = [
     "Collector",
     "CollectorRegistry",
-    "Counter",
     "CounterMetricFamily",
-    "Gauge",
     "GaugeMetricFamily",
-    "Histogram",
     "Metric",
+    "SeriesCounter",
+    "SeriesGauge",
+    "SeriesHistogram",
     "page",
 ]
 
@@ -51,15 +51,15 @@ class _Remembered(metrics.MetricWrapperBase):
         super().remove(*labelvalues)
 
 
-class Counter(_Remembered, metrics.Counter):
+class SeriesCounter(_Remembered, metrics.Counter):
     """A number that grows."""
 
 
-class Gauge(_Remembered, metrics.Gauge):
+class SeriesGauge(_Remembered, metrics.Gauge):
     """A number that is what it is."""
 
 
-class Histogram(_Remembered, metrics.Histogram):
+class SeriesHistogram(_Remembered, metrics.Histogram):
     """How often values were in which ranges."""
 
 

@@ -1,14 +1,13 @@
-"""What is read from OpenAI Responses: requests, streams and bodies as the API reference shows them."""
+"""What is read from answers of OpenAI Responses: streams and bodies as the API reference shows them."""
 
 from __future__ import annotations
 
 import json
 from typing import Any
 
-import orjson
 import pytest
 
-from bridge.apis.protocol import Api, Opening, RequestFacts, StreamFailure, UnreadableRequest
+from bridge.apis.protocol import Api, Opening, RequestFacts, StreamFailure
 from bridge.apis.responses.api import Responses
 from bridge.errors import ErrorKind
 from bridge.events.values import ErrorType, FailureReason, ThoughtSource, WithheldReason
@@ -52,96 +51,6 @@ RICH_TEXTS = {
     3: "Then I read one.",
     None: "Two files.No more.",
 }
-
-
-# Requests
-
-
-def facts(**request: Any) -> RequestFacts:
-    return API.read_request("", orjson.dumps(request))
-
-
-def test_a_request() -> None:
-    assert facts(
-        model="gpt-5", stream=True, input="hi", prompt_cache_key="session-1", unknown={"x": [1]}
-    ) == RequestFacts(model="gpt-5", streaming=True, prompt="hi", session_hint="session-1", keeps_answer=True)
-    assert facts(background=True) == RequestFacts(background=True, keeps_answer=True)
-
-
-def test_a_request_that_goes_on_from_an_answer_names_it() -> None:
-    assert facts(previous_response_id="resp_1").previous_answer == "resp_1"
-    assert facts(previous_response_id=7).previous_answer is None
-    assert not facts(store=False).keeps_answer
-
-
-@pytest.mark.parametrize(
-    ("given", "prompt"),
-    [
-        ("hi", "hi"),
-        ("", None),
-        (None, None),
-        ([], None),
-        ([{"role": "user", "content": "hi"}], "hi"),
-        ([{"role": "user", "content": "first"}, {"role": "user", "content": "hi"}], "hi"),
-        ([{"role": "user", "content": "first"}, {"role": "assistant", "content": "hi"}], None),
-        ([{"role": "user", "content": "first"}, {"type": "function_call_output", "call_id": "c", "output": "x"}], None),
-        (
-            [
-                {
-                    "type": "message",
-                    "role": "user",
-                    "content": [
-                        {"type": "input_text", "text": "one"},
-                        {"type": "input_image", "image_url": "data:"},
-                        {"type": "input_text", "text": "two"},
-                        {"type": "input_text", "text": 7},
-                        "odd",
-                    ],
-                }
-            ],
-            "one\ntwo",
-        ),
-        ([{"role": "user", "content": [{"type": "input_image"}]}], None),
-        ([{"role": "user", "content": 7}], None),
-        (["odd"], None),
-        ({"role": "user"}, None),
-        (7, None),
-    ],
-)
-def test_the_prompt_is_what_the_user_said_last(given: Any, prompt: str | None) -> None:
-    assert facts(input=given).prompt == prompt
-
-
-@pytest.mark.parametrize("kind", ["function_call_output", "custom_tool_call_output"])
-def test_a_tool_result_names_its_call(kind: str) -> None:
-    first = {"type": "function_call_output", "call_id": "call_1", "output": "x"}
-    assert facts(input=[first, {"type": kind, "call_id": "call_2"}]).correlating_tool_call_id == "call_2"
-    assert facts(input=[first, {"role": "user", "content": "hi"}]).correlating_tool_call_id is None
-    assert facts(input=[{"type": kind, "call_id": 7}]).correlating_tool_call_id is None
-
-
-@pytest.mark.parametrize("odd", [{"model": 7}, {"stream": "yes"}, {"input": [[]]}, {"prompt_cache_key": {}}])
-def test_odd_fields_are_forgiven(odd: dict[str, Any]) -> None:
-    assert facts(**odd) == RequestFacts(keeps_answer=True)
-
-
-def test_a_lone_surrogate_in_a_request_is_no_fault() -> None:
-    assert API.read_request("", rb'{"input": "cut \ud83d"}').prompt == "cut \ufffd"
-
-
-@pytest.mark.parametrize(
-    ("body", "says"),
-    [
-        (b"", "empty"),
-        (b" \n", "empty"),
-        (b"{", "not valid JSON"),
-        (b"[]", "not an object"),
-        (b"\xff\xfe{}", "not valid"),
-    ],
-)
-def test_what_is_no_json_object_is_refused(body: bytes, says: str) -> None:
-    with pytest.raises(UnreadableRequest, match=says):
-        API.read_request("", body)
 
 
 # Streams
@@ -281,128 +190,6 @@ def test_a_refusal_is_an_answer() -> None:
         stream.done({**item, "content": [{"type": "refusal", "refusal": "I can't do that."}]})
         stream.end()
         assert merged(read(API, stream.events, listening=listening)[0])[1] == {None: "I can't do that."}
-
-
-BUILT_IN: list[tuple[dict[str, Any], dict[str, Any], str | None]] = [
-    (
-        {"type": "web_search_call", "id": "ws_1", "action": {"type": "search", "query": "trio"}},
-        {"action": {"type": "search", "query": "trio"}},
-        None,
-    ),
-    (
-        {"type": "file_search_call", "id": "fs_1", "queries": ["a", "b"], "results": [{"text": "long"}]},
-        {"queries": ["a", "b"]},
-        None,
-    ),
-    (
-        {"type": "computer_call", "id": "cu_1", "call_id": "call_7", "action": {"type": "click", "x": 1, "y": 2}},
-        {"action": {"type": "click", "x": 1, "y": 2}},
-        None,
-    ),
-    (
-        {"type": "code_interpreter_call", "id": "ci_1", "code": "1+1", "container_id": "cntr_1", "outputs": []},
-        {"code": "1+1", "container_id": "cntr_1"},
-        None,
-    ),
-    (
-        {
-            "type": "image_generation_call",
-            "id": "ig_1",
-            "result": "aGk=" * 1000,
-            "revised_prompt": "a cat",
-            "size": None,
-        },
-        {"revised_prompt": "a cat"},
-        None,
-    ),
-    (
-        {
-            "type": "mcp_call",
-            "id": "mcp_1",
-            "name": "roll",
-            "server_label": "dice",
-            "arguments": '{"sides": 6}',
-            "error": {"type": "mcp_protocol_error", "code": 1, "message": "no dice"},
-        },
-        {"sides": 6},
-        "no dice",
-    ),
-    (
-        {"type": "local_shell_call", "id": "lsh_1", "call_id": "call_8", "action": {"type": "exec", "command": ["ls"]}},
-        {"action": {"type": "exec", "command": ["ls"]}},
-        None,
-    ),
-    (
-        {"type": "shell_call", "id": "sh_1", "call_id": "call_9", "action": {"commands": ["ls"]}},
-        {"action": {"commands": ["ls"]}},
-        None,
-    ),
-    (
-        {
-            "type": "apply_patch_call",
-            "id": "apc_1",
-            "call_id": "call_10",
-            "operation": {"type": "delete_file", "path": "a"},
-        },
-        {"operation": {"type": "delete_file", "path": "a"}},
-        None,
-    ),
-]
-
-
-@pytest.mark.parametrize(("item", "arguments", "error"), BUILT_IN, ids=[case[0]["type"] for case in BUILT_IN])
-def test_built_in_calls_are_named_by_their_type_and_those_of_servers_by_their_tool(
-    item: dict[str, Any], arguments: dict[str, Any], error: str | None
-) -> None:
-    stream = Stream()
-    stream.item(**item)
-    stream.end()
-    events, _ = read(API, stream.events)
-    call_id = item.get("call_id", item["id"])
-    assert of(events, ToolCalled) == [
-        ToolCalled(ID, RESPONSE_ID, call_id, item.get("name", item["type"]), arguments, error=error),
-    ]
-
-
-def test_custom_tool_calls_keep_their_input_as_text() -> None:
-    stream = Stream()
-    stream.item(type="custom_tool_call", id="ctc_1", call_id="call_3", name="apply_patch", input='{"not": "parsed"}')
-    stream.end()
-    events, _ = read(API, stream.events)
-    assert of(events, ToolCalled) == [ToolCalled(ID, RESPONSE_ID, "call_3", "apply_patch", '{"not": "parsed"}')]
-
-
-@pytest.mark.parametrize(
-    ("arguments", "told"),
-    [
-        ("{}", {}),
-        ("", ""),
-        ("7", 7),
-        ("{broken", "{broken"),
-        ("[" * 100 + "]" * 100, "[" * 100 + "]" * 100),
-        ("[" * 5000 + "]" * 5000, "[" * 5000 + "]" * 5000),
-        ('{"a": "\\ud83d"}', {"a": "\ufffd"}),
-        ('{"n": 123456789012345678901234567890}', {"n": 123456789012345678901234567890.0}),
-        (None, None),
-        ({"already": "parsed"}, {"already": "parsed"}),
-    ],
-)
-def test_arguments(arguments: Any, told: Any) -> None:
-    stream = Stream()
-    stream.item(type="function_call", id="fc_1", call_id="call_1", name="f", arguments=arguments)
-    events, _ = read(API, stream.events)
-    [call] = of(events, ToolCalled)
-    assert call.arguments == told
-    orjson.dumps(call.arguments)
-
-
-def test_arguments_nested_too_deeply_to_be_passed_on_are_left_out() -> None:
-    deep: Any = "x"
-    for _ in range(200):
-        deep = [deep]
-    stream = Stream()
-    stream.item(type="shell_call", id="sh_1", call_id="call_1", action=deep)
-    assert of(read(API, stream.events)[0], ToolCalled) == [ToolCalled(ID, RESPONSE_ID, "call_1", "shell_call", None)]
 
 
 def test_the_final_response_tells_what_the_stream_did_not() -> None:
