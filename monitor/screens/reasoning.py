@@ -8,6 +8,7 @@ from textual import events, on
 from textual.app import ComposeResult
 from textual.containers import Horizontal
 from textual.message import Message
+from textual.widget import Widget
 from textual.widgets import Input
 
 from bridge.events.entries import Interception
@@ -219,10 +220,12 @@ class ReasoningScreen(View):
         here = self.panes.open[self.panes.at] if self.panes.open else None
         return next((agent for agent in self._found if agent.id == here), None)
 
+    def watch_focused(self, widget: Widget | None) -> None:
+        """Notes where the focus is at once: its event comes later, and a frame in between would take it back."""
+        if isinstance(widget, SessionView):
+            self.panes.at = self.session_views.index(widget)
+
     def on_descendant_focus(self, _event: events.DescendantFocus) -> None:
-        """Goes by where the focus is: the event may come when it is elsewhere already."""
-        if isinstance(self.focused, SessionView):
-            self.panes.at = self.session_views.index(self.focused)
         self.redraw()
 
     @on(SessionStrip.Chosen)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from textual import events
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Container
 from textual.message import Message
+from textual.widget import Widget
 
 from monitor.lines import breakdown, totals
 from monitor.lines.span import as_text
@@ -120,10 +120,10 @@ class TotalsScreen(View):
         """Which of the tables one is in, where Tab goes to some that are not in view."""
         return "" if room == len(self.tables) else f" · Tab: table {self.at + 1} of {len(self.tables)}"
 
-    def on_descendant_focus(self, _event: events.DescendantFocus) -> None:
-        """Goes by where the focus is: the event may come when it is elsewhere already."""
-        if isinstance(self.focused, BreakdownPanel):
-            self.at = self.tables.index(self.focused)
+    def watch_focused(self, widget: Widget | None) -> None:
+        """Notes where the focus is at once: its event comes later, and a frame in between would go by the old place."""
+        if isinstance(widget, BreakdownPanel):
+            self.at = self.tables.index(widget)
 
     def action_window(self, step: int) -> None:
         """Shows the tables over a longer time, or a shorter one."""

@@ -116,6 +116,22 @@ def test_sessions_lie_side_by_side_where_there_is_room() -> None:
     play(WIDE, act)
 
 
+def test_a_frame_right_after_tab_leaves_the_focus_where_it_went() -> None:
+    async def act(stage: Stage, pilot: Pilot[None]) -> None:
+        two_sessions(stage)
+        await stage.paint(pilot)
+        await press(stage, pilot, "2")
+        first, second = stage.app.reasoning.session_views[:2]
+        while stage.app.focused is not first:
+            await stage.paint(pilot)
+        stage.app.screen.focus_next()
+        stage.app.paint()  # before anybody was told that it went
+        await stage.paint(pilot)
+        assert (stage.app.focused, stage.app.reasoning.pane) == (second, second)
+
+    play(WIDE, act)
+
+
 def test_tools_are_left_out_folded_or_shown_whole() -> None:
     async def act(stage: Stage, pilot: Pilot[None]) -> None:
         two_sessions(stage)
