@@ -39,7 +39,7 @@ _NAMES: dict[type[Event], tuple[str, ...]] = {
     kind: tuple(field.name for field in fields(kind) if field.name != "id") for kind in EVENT_TYPES.values()
 }
 _VALUES = {kind: attrgetter("type", *names) for kind, names in _NAMES.items()}
-"""What reads these of an event. With its type before them it is always a tuple that is read."""
+"""Reads these values of an event, its type first, so that one value too comes as a tuple."""
 
 
 _WITH_TEXTS = (list, dict, KeyCause, Asked)

@@ -79,14 +79,17 @@ SIGNS: tuple[Sign, ...] = (
 
 USER_AGENT = b"user-agent"
 
-TELLING = (
-    USER_AGENT,
-    *sorted({name for sign in SIGNS for name in (*(name for name, _ in sign.headers), *sign.together)}),
-)
-"""Every header that some sign looks at."""
 
-LONGEST_SIGN = 64
-"""Characters of a header's value that are looked at; no sign is longer."""
+def _telling() -> dict[bytes, int]:
+    lengths = {USER_AGENT: max(len(beginning) for sign in SIGNS for beginning in sign.user_agents)}
+    for sign in SIGNS:
+        for name, beginning in (*sign.headers, *((name, "") for name in sign.together)):
+            lengths[name] = max(lengths.get(name, 1), len(beginning))  # 1: whether it is there
+    return lengths
+
+
+TELLING = _telling()
+"""Every header that some sign looks at, and at how many characters of its value."""
 
 SDK_HEADER = b"x-stainless-lang"
 """What the providers' SDKs send, whatever user agent a program gave them."""
@@ -147,14 +150,13 @@ def lane_of(exchange: Exchange, client: Client) -> Lane:
 
 
 def _name(header: Header, sdk: str) -> str:
-    # Beginnings, so that what is remembered has a bound.
-    told = tuple((header(name) or "")[:LONGEST_SIGN] for name in TELLING)
-    return _known(told) or (sdk if header(SDK_HEADER) else UNKNOWN)
+    beginnings = tuple((header(name) or "")[:length] for name, length in TELLING.items())
+    return _known(beginnings) or (sdk if header(SDK_HEADER) else UNKNOWN)
 
 
 @lru_cache(256)
 def _known(told: tuple[str, ...]) -> str | None:
-    """The client with these beginnings of the headers that tell one. They are as many as agents that run."""
+    """The client whose headers begin so. There are as many to remember as agents and their versions."""
     header = dict(zip(TELLING, told, strict=True)).get
     user_agent = (header(USER_AGENT) or "").lower()
     return next((sign.client for sign in SIGNS if sign.fits(user_agent, header)), None)

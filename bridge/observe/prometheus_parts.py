@@ -29,8 +29,8 @@ __all__ = [
 
 
 class _Remembered(metrics.MetricWrapperBase):
-    """Remembers its series by their labels: the library makes texts of them and takes a lock each time, and a request
-    counts in a dozen."""
+    """Remembers its series by their labels, which are to be texts: the library makes such of them and takes a lock each
+    time, and a request counts in a dozen."""
 
     def __init__(self, *words: Any, **options: Any) -> None:
         super().__init__(*words, **options)
@@ -49,6 +49,16 @@ class _Remembered(metrics.MetricWrapperBase):
         """Forgets the series of these values."""
         self._series.pop(labelvalues, None)
         super().remove(*labelvalues)
+
+    def remove_by_labels(self, labels: dict[str, str]) -> None:
+        """Forgets the series with these values among others."""
+        self._series.clear()
+        super().remove_by_labels(labels)
+
+    def clear(self) -> None:
+        """Forgets all series."""
+        self._series.clear()
+        super().clear()
 
 
 class SeriesCounter(_Remembered, metrics.Counter):

@@ -25,7 +25,7 @@ OVERHEAD = 500
 
 
 _VALUES = {kind: attrgetter("type", *(field.name for field in fields(kind))) for kind in EVENT_TYPES.values()}
-"""What reads an event. With its type it is always a tuple that is read."""
+"""Reads an event's values, its type first, so that one value too comes as a tuple."""
 
 
 class RecordQueue:
@@ -105,7 +105,7 @@ def _weight(item: Item) -> int:
 
 
 def _event_weight(event: Event) -> int:
-    weight = sum([len(value) for value in _VALUES[type(event)](event) if value.__class__ is str])
+    weight = sum([len(value) for value in _VALUES[type(event)](event)[1:] if value.__class__ is str])
     if isinstance(event, ToolCalled) and not isinstance(event.arguments, str | None):
         with contextlib.suppress(orjson.JSONEncodeError):  # it can't be written either
             weight += len(orjson.dumps(event.arguments))

@@ -32,8 +32,8 @@ TEXTS = {
 COMMONEST = ' etaoinsrhldcumf",.:_-/()=pgwybvkxjqz'
 """What stands most often in what people and programs write, the commonest first."""
 
-PIECE = 4
-"""Characters that a piece has at least, if the text has: shorter ones are found too often."""
+PIECE, LONGEST = 4, 64
+"""Characters that a piece has at least, if the text has, since shorter ones are found too often; and at most."""
 
 PARTS = 4
 """Of each table, alike in rows. The tables are not alike: with one for each thread, most would wait for the largest."""
@@ -65,9 +65,9 @@ def patterns(text: str) -> dict[str, str]:
 def _piece(text: str) -> str:
     """The piece of the text of which it is clear soonest that it is not there: SQLite looks closer wherever its first
     character is, so that is to be a rare one. It holds nothing that needs an escape, which makes each look dearer."""
-    plain = [each for each in re.split(r"[%_\\]", text) if each]
-    starts = [part[start:] for part in plain for start in range(max(1, len(part) - PIECE + 1))]
-    return max(starts, key=lambda piece: (len(piece) >= PIECE, _rarity(piece[0])), default="")
+    plain = [each for each in re.split(r"[%_\\]", text.partition("\0")[0]) if each]  # SQLite ends a pattern at a NUL
+    pieces = (part[at : at + LONGEST] for part in plain for at in range(max(1, len(part) - PIECE + 1)))
+    return max(pieces, key=lambda piece: (len(piece) >= PIECE, _rarity(piece[0])), default="")
 
 
 def _rarity(character: str) -> int:
@@ -87,17 +87,21 @@ def found(database: sqlite3.Connection, values: Mapping[str, str]) -> set[str] |
     """The ids of the interceptions with that text; None where there are very many."""
     file = Path(database.execute("PRAGMA database_list").fetchone()["file"])
     search = _Search(file, values)
-    parts = [(table, rows) for table in TEXTS for rows in _parts(database, table)]
+    parts = [(table, rows) for table in TEXTS for rows in _parts(database, table) if rows]
     with ThreadPoolExecutor(min(THREADS, os.cpu_count() or 1)) as pool:
-        for _ in pool.map(search.look_through, *zip(*parts, strict=True)):
+        for _ in pool.map(search.look_through, parts):  # which raises what a thread raised
             pass
     return None if search.everywhere else set(search.ids)
 
 
 def _parts(database: sqlite3.Connection, table: str) -> list[range]:
-    """The table's row numbers in parts; what is written from now on is in none of them."""
-    last = database.execute(f"SELECT coalesce(max(rowid), 0) FROM {table}").fetchone()[0] + 1  # noqa: S608  # our own
-    return [range(last * part // PARTS, last * (part + 1) // PARTS) for part in range(PARTS)]
+    """The table's row numbers in parts. In two selects: one for both ends would read the whole table."""
+    ends = f"SELECT (SELECT min(rowid) FROM {table}), (SELECT max(rowid) FROM {table})"  # noqa: S608  # our own names
+    first, last = database.execute(ends).fetchone()
+    if first is None:
+        return []
+    rows = range(first, last + 1)
+    return [rows[len(rows) * part // PARTS : len(rows) * (part + 1) // PARTS] for part in range(PARTS)]
 
 
 class _Search:
@@ -113,16 +117,19 @@ class _Search:
         """Whether there is no end to what is found."""
         return len(self.ids) >= COMMON
 
-    def look_through(self, table: str, rows: range) -> None:
+    def look_through(self, part: tuple[str, range]) -> None:
         """Searches some rows of a table, unless the text is everywhere, which another thread may have found."""
+        if self.everywhere:
+            return
+        table, rows = part
         sql = f"""
             SELECT interception_id FROM {table} WHERE rowid >= :first AND rowid < :end AND {TEXTS[table]}
         """  # noqa: S608  # our own names
         with closing(open_for_reading(self._file)) as database:
             database.set_progress_handler(lambda: self.everywhere, LOOK_EVERY)
             try:
-                found = database.execute(sql, {**self._values, "first": rows.start, "end": rows.stop})
-                while not self.everywhere and (some := found.fetchmany(SOME)):
+                cursor = database.execute(sql, {**self._values, "first": rows.start, "end": rows.stop})
+                while not self.everywhere and (some := cursor.fetchmany(SOME)):
                     self.ids += [row[0] for row in some]
             except sqlite3.OperationalError:
                 if not self.everywhere:  # else it was interrupted

@@ -221,14 +221,13 @@ LARGE = b"x" * 300_000
     ids=lambda block: block.replace(LARGE, b"LARGE").decode(),
 )
 @pytest.mark.parametrize("limit", [250_000, 300_010, 400_000])
-def test_a_large_event_is_what_it_would_be_at_once(block: bytes, limit: int) -> None:
-    whole = block + b"\n\ndata: last\n\n"
-    expected = [event for event in naive(whole) if len(event[1]) < limit]
+@pytest.mark.parametrize("more", [b"", b"\n", b"data: next\n\n", b"\n\ndata: next\n\ndata: begun", b"data: begun"])
+def test_a_large_event_is_what_it_would_be_at_once(block: bytes, limit: int, more: bytes) -> None:
     at_once, in_pieces = SseParser(limit), SseParser(limit)
-    events = at_once.feed(whole)
-    assert [
-        event for start in range(0, len(whole), 70_001) for event in in_pieces.feed(whole[start : start + 70_001])
-    ] == events
+    events = at_once.feed(block + b"\n\n" + more)
+    begun, ended = block[:-1000], block[-1000:] + b"\n\n" + more
+    assert [*in_pieces.feed(begun), *in_pieces.feed(ended)] == events
     assert (in_pieces.dropped, in_pieces.events) == (at_once.dropped, at_once.events)
-    if len(block) <= limit:
-        assert events == expected
+    assert (in_pieces.coming, in_pieces.between_events) == (at_once.coming, at_once.between_events)
+    if not at_once.dropped:
+        assert events == naive(block + b"\n\n" + more)

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.generated_record import identity, make_record
+
 SHOW = "import sys; print(*sys.modules)"
 
 
@@ -40,10 +42,11 @@ def test_short_commands_wait_for_no_server(words: tuple[str, ...]) -> None:
     assert not loaded_by(command(*words)) & {"trio", "structlog", "httpx", "hypercorn", "textual"}
 
 
-@pytest.mark.parametrize("words", [("history",), ("show", "id"), ("export", "id")])
+@pytest.mark.parametrize("words", [("history",), ("show", identity(0)), ("export", identity(0))])
 def test_the_past_waits_for_no_settings(words: tuple[str, ...], tmp_path: Path) -> None:
     file = tmp_path / "config.toml"
     file.touch()
+    make_record(tmp_path / "clearspan.db", 10)
     loaded = loaded_by(command(*words, "--config", str(file), "--data-dir", str(tmp_path)))
     assert "bridge.record.history" in loaded
     assert not loaded & {"bridge.config.load", "bridge.config.settings", "bridge.providers.kinds", "cattrs", "trio"}

@@ -13,6 +13,9 @@ from textual._wait import wait_for_idle
 IDLE_TURNS = 2
 """One turn of the loop takes what came by timers and files, the next what that led to."""
 
+BUSY_S = 30
+"""An app that has something to do for so long has no end of it."""
+
 
 async def _until_idle(*times: Any) -> None:
     """Textual's wait, and until nothing of the loop is left to run.
@@ -23,9 +26,10 @@ async def _until_idle(*times: Any) -> None:
     await wait_for_idle(*times)
     ready = asyncio.get_running_loop()._ready  # type: ignore[attr-defined]  # asyncio tells it nowhere
     turns = 0
-    while turns < IDLE_TURNS:
-        await asyncio.sleep(0)
-        turns = 0 if ready else turns + 1
+    async with asyncio.timeout(BUSY_S):
+        while turns < IDLE_TURNS:
+            await asyncio.sleep(0)
+            turns = 0 if ready else turns + 1
 
 
 @pytest.fixture(autouse=True)
