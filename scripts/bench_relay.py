@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import math
 import os
 import statistics
 import subprocess
@@ -134,7 +135,8 @@ class Load:
     processor: float
     took: list[float]
     steady: list[float]
-    """Those of `took` during which the processor kept its speed."""
+    """Those of `took` at whose beginning, for as long as the middle one took, the processor kept its speed. Not during
+    the whole of each: then those that take long would be left out more often."""
     slowed: float
     """For what part of the time it did not."""
     firsts: list[float]
@@ -161,11 +163,13 @@ async def load(
     after, spent = time.perf_counter(), (processor_s(target.pid) if target.pid else 0.0) - spent
     watching.cancel()
     spans = [span for player in playing for span in player.spans]
+    took = [last - first for first, last in spans]
+    usual = statistics.median(took) if took else 0.0
     result = Load(
         after - before,
         spent,
-        [end - begin for begin, end in spans],
-        [end - begin for begin, end in spans if not pace.slowed(begin, end)],
+        took,
+        [last - first for first, last in spans if pace.kept(first, first + usual)],
         pace.slowed(before, after),
         [took for player in playing for took in player.firsts],
         sum(player.received for player in playing),
@@ -209,7 +213,7 @@ async def _measure(target: Target, seconds: float) -> Mapping[str, float]:
 def _tail(took: list[float]) -> float:
     """How many times the middle one the slowest of a hundred took."""
     took = sorted(took)
-    return took[int(len(took) * 0.99)] / took[len(took) // 2]
+    return took[int(len(took) * 0.99)] / took[len(took) // 2] if took else math.nan
 
 
 @asynccontextmanager

@@ -38,9 +38,6 @@ keys = ["sk-ant-bench-0001"]
 ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
 """An installed package has its bytecode."""
 
-STEADY = 0.05
-"""A start counts as one at the processor's own speed where no more than this part of it was slowed."""
-
 TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -82,7 +79,7 @@ def start(times: int) -> None:
     for name, goal in GOALS_MS.items():
         runs = rounds[name][1:]  # the first compiles
         clock = [took.clock for took in runs]
-        steady = [took.clock for took in runs if pace.slowed(took.began, took.began + took.clock / 1000) < STEADY]
+        steady = [took.clock for took in runs if pace.kept(took.began, took.began + took.clock / 1000)]
         processor = statistics.median(took.processor for took in runs)
         figures = f"{statistics.median(clock):7.0f} ms{min(clock):8.0f}{max(clock):8.0f}{processor:9.0f} ms"
         alone = f"{statistics.median(steady):7.0f} ms of {len(steady)}" if steady else "      none"

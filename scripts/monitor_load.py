@@ -2,7 +2,7 @@
 
 `scripts/bench monitor` runs it. Each view has a monitor of its own, whose terminal and bridge are in other processes:
 what is measured is the monitor's processor time alone, the writing to the terminal included: of the whole, and of the
-quarters of a second during which the processor kept its speed (`Pace`).
+times from one key to the next during which the processor kept its speed (`Pace`).
 """
 
 from __future__ import annotations
@@ -56,9 +56,6 @@ IDLE_S = 5.0
 STUCK_S = 60.0
 """What a start, an end and a machine with other things to do may take beside the events themselves."""
 
-
-STEADY = 0.05
-"""The processor kept its speed where no more than this part of the time was slowed."""
 
 STARTED = 2_000
 """Events until the view is opened: then there is something to see in it."""
@@ -168,7 +165,7 @@ def _read(terminal: int, shown: bytearray) -> None:
 
 
 def _say(view: str, figures: dict[str, Any], pace: Pace) -> None:
-    if figures["median"] is None:
+    if figures["median"] is None:  # endless, which JSON has no number for
         sys.exit(f"no key did anything in {view}")
     print(
         f"{view:<12} {figures['work']:>8.1%} {_at_own_speed(figures['looks'], pace):>10} {figures['frames']:>7.1f}/s"
@@ -181,7 +178,7 @@ def _say(view: str, figures: dict[str, Any], pace: Pace) -> None:
 
 def _at_own_speed(looks: list[tuple[float, float]], pace: Pace) -> str:
     """What part of a processor was used, between the looks during which that one kept its speed."""
-    pairs = [(before, after) for before, after in pairwise(looks) if pace.slowed(before[0], after[0]) < STEADY]
+    pairs = [(before, after) for before, after in pairwise(looks) if pace.kept(before[0], after[0])]
     took, work = (sum(after[i] - before[i] for before, after in pairs) for i in range(2))
     return f"{work / took:.1%}" if pairs else "none"
 
@@ -203,7 +200,7 @@ def _driver(
         settled = _memory()
         waits: list[float | None] = []
         looks, frames = [(time.perf_counter(), time.process_time())], app.frames
-        while app.state.seq < events:
+        while app.state.seq < events or not waits:
             await asyncio.sleep(PRESS_S)
             waits.append(await app.press(app.hand.pressed[len(waits) % 2]))
             looks.append((time.perf_counter(), time.process_time()))

@@ -23,10 +23,13 @@ TRIES = 3
 """The best of them counts: another program may have the core during one."""
 SLOW = 1.25
 """A processor is slowed that takes so many times what it takes usually."""
+STEADY = 0.05
+"""It kept its speed where no more than this part of a time was slowed."""
 
 
 class Pace:
-    """Looks again and again how long one and the same work takes. Times are on the clock `time.perf_counter`."""
+    """Looks again and again how long one and the same work takes. Times are on the clock `time.perf_counter`, which is
+    one for all processes of a machine (CLOCK_MONOTONIC)."""
 
     def __init__(self) -> None:
         self._at: list[float] = []
@@ -73,6 +76,10 @@ class Pace:
         """
         seen = self._took[max(0, bisect_left(self._at, since) - 1) : bisect_right(self._at, until) + 1]
         return sum(took > self._too_long for took in seen) / max(1, len(seen))
+
+    def kept(self, since: float, until: float) -> bool:
+        """Whether the processor kept its speed in that time."""
+        return self.slowed(since, until) < STEADY
 
     @cached_property
     def _too_long(self) -> float:
