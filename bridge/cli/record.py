@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bridge.cli.ending import say
-from bridge.cli.options import common_options, record_from, settings_from
+from bridge.cli.options import common_options, record_from, settings_from, socket_from
 
 if TYPE_CHECKING:
     import sqlite3
@@ -186,11 +186,10 @@ def sessions(context: click.Context, /, since: datetime | None, limit: int, as_j
     from bridge.record.names import SessionNames
     from bridge.record.sessions import latest
 
-    settings = settings_from(context).settings
     begin = format_time(since) if since else ""
     recorded, snapshot, names = {}, None, SessionNames()
     try:
-        snapshot = read_snapshot(settings.server.socket)
+        snapshot = read_snapshot(socket_from(context))
         names.take_snapshot(snapshot_requests(snapshot.interceptions))
     except NoBridge as error:  # then nobody does anything just now
         say(f"{error}; what the record knows:")
