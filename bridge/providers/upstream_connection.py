@@ -58,7 +58,8 @@ class UpstreamConnection:
     @classmethod
     def over(cls, tcp: trio.SocketStream) -> UpstreamConnection:
         """A connection without encryption, over which nothing went yet."""
-        return cls(tcp, Outlet(tcp))
+        outlet = Outlet(tcp)
+        return cls(outlet, outlet)
 
     @property
     def status(self) -> int:
@@ -155,8 +156,7 @@ class UpstreamConnection:
         return part
 
     async def _exchange(self, request: UpstreamRequest, host: bytes) -> AnswerHead:
-        is_plain = isinstance(self._stream, trio.SocketStream)
-        outgoing = Outgoing(request, host, self._outlet if is_plain else self._stream, self._outlet)
+        outgoing = Outgoing(request, host, self._stream, self._outlet)
         try:
             await outgoing.begin()
         except trio.BrokenResourceError:
