@@ -7,7 +7,7 @@ than the usual (an order, say, or no text) is left to attrs.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 from operator import attrgetter
 from reprlib import recursive_repr
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-__all__ = ["define", "frozen"]
+__all__ = ["define", "frozen", "reading"]
 
 
 def _equal(self: Any, other: Any) -> Any:
@@ -48,17 +48,18 @@ def _compared(kind: Any) -> Callable[[Any], Any]:
     fields = [field for field in attrs.fields(kind) if field.eq]
     if any(field.eq_key for field in fields):
         return lambda it: [(field.eq_key or _itself)(getattr(it, field.name)) for field in fields]
-    return _reading([field.name for field in fields])
+    return reading([field.name for field in fields])
 
 
 @cache
 def _hashed(kind: Any) -> Callable[[Any], Any]:
     """Reads what an instance's hash is made of."""
-    return _reading([field.name for field in attrs.fields(kind) if (field.eq if field.hash is None else field.hash)])
+    return reading([field.name for field in attrs.fields(kind) if (field.eq if field.hash is None else field.hash)])
 
 
-def _reading(names: list[str]) -> Callable[[Any], Any]:
-    return attrgetter(*names) if names else lambda _: None
+def reading(names: Sequence[str]) -> Callable[[Any], tuple[Any, ...]]:
+    """Reads these values of an instance at one go: a tuple, however few they are."""
+    return attrgetter(*names) if len(names) > 1 else lambda it: tuple([getattr(it, name) for name in names])
 
 
 def _itself(value: Any) -> Any:

@@ -34,7 +34,7 @@ PACED_RATE = 20
 PAUSE_S = 0.003
 SETTLE_S = 4.0
 """By then a bridge has loaded what it loads in the background."""
-STEADY = "  which it had, % of the time"
+OWN_SPEED = "  which it had, % of the time"
 """The machine's figure, not the proxy's."""
 NAMES = ("direct", "bare relay", "bridge", "bridge, watched")
 HERE = Path(__file__).parent
@@ -195,7 +195,7 @@ async def _measure(target: Target, seconds: float) -> Mapping[str, float]:
     figures["blocking, processor µs each"] = blocking.processor / max(1, len(blocking.took)) * 1e6
     figures["blocking, p99/p50"] = _tail(blocking.took)
     figures["  at the processor's own speed"] = _tail(blocking.steady)
-    figures[STEADY] = 100 * (1 - blocking.slowed)
+    figures[OWN_SPEED] = 100 * (1 - blocking.slowed)
     burst = message(target, "burst", stream=True)
     streams = await load(target, burst, LAST, clients=16, seconds=seconds)
     figures["streams/s"] = len(streams.took) / streams.seconds
@@ -289,7 +289,7 @@ def _print(found: Mapping[str, Mapping[str, list[float]]], names: list[str]) -> 
         line = f"{figure:<32}"
         for name in names:
             value = median(values[name])
-            compared = bare and name not in {"direct", "bare relay"} and figure != STEADY
+            compared = bare and name not in {"direct", "bare relay"} and figure != OWN_SPEED
             ratio = f" ({(value - nought) / bare:4.2f})" if compared else " " * 7
             line += f"{value:>13,.2f}{ratio}" if value < 100 else f"{value:>13,.0f}{ratio}"
         print(line, flush=True)

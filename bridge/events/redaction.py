@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from enum import Enum
-from operator import attrgetter
 from typing import Any, Protocol
 
 from attrs import evolve, fields
@@ -29,6 +28,7 @@ from bridge.events.vocabulary import (
     ToolResultBrought,
 )
 from bridge.limits import LIMITS
+from bridge.value_classes import reading
 
 Delta = ThoughtDelta | AnswerDelta
 
@@ -38,9 +38,7 @@ NOTE_CHARACTERS = 300
 _NAMES: dict[type[Event], tuple[str, ...]] = {
     kind: tuple(field.name for field in fields(kind) if field.name != "id") for kind in EVENT_TYPES.values()
 }
-_VALUES = {kind: attrgetter("type", *names) for kind, names in _NAMES.items()}
-"""Reads these values of an event, its type first, so that one value too comes as a tuple."""
-
+_VALUES = {kind: reading(names) for kind, names in _NAMES.items()}
 
 _WITH_TEXTS = (list, dict, KeyCause, Asked)
 """What a field may hold that has texts in it. `list | dict` would be made anew for each field of each event."""
@@ -108,7 +106,7 @@ def redacted(event: Event, secrets: Secrets) -> Event:
     """The event with every text in it redacted; itself where nothing was found."""
     changes: dict[str, Any] = {}
     kind = type(event)
-    for name, value in zip(_NAMES[kind], _VALUES[kind](event)[1:], strict=True):
+    for name, value in zip(_NAMES[kind], _VALUES[kind](event), strict=True):
         if value.__class__ is str:  # most are, and need no more than this
             if (text := secrets.redact(value)) != value:
                 changes[name] = text

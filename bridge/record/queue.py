@@ -10,7 +10,6 @@ import sqlite3
 import threading
 from collections import deque
 from collections.abc import Iterable, Sequence
-from operator import attrgetter
 
 import orjson
 from attrs import fields
@@ -19,13 +18,13 @@ from bridge.events.vocabulary import EVENT_TYPES, Event, InterceptionEnded, Inte
 from bridge.events.wire import Envelope
 from bridge.limits import LIMITS
 from bridge.record.statements import Item
+from bridge.value_classes import reading
 
 OVERHEAD = 500
 """Bytes that an item takes beside its texts, roughly."""
 
 
-_VALUES = {kind: attrgetter("type", *(field.name for field in fields(kind))) for kind in EVENT_TYPES.values()}
-"""Reads an event's values, its type first, so that one value too comes as a tuple."""
+_VALUES = {kind: reading([field.name for field in fields(kind)]) for kind in EVENT_TYPES.values()}
 
 
 class RecordQueue:
@@ -105,7 +104,7 @@ def _weight(item: Item) -> int:
 
 
 def _event_weight(event: Event) -> int:
-    weight = sum([len(value) for value in _VALUES[type(event)](event)[1:] if value.__class__ is str])
+    weight = sum([len(value) for value in _VALUES[type(event)](event) if value.__class__ is str])
     if isinstance(event, ToolCalled) and not isinstance(event.arguments, str | None):
         with contextlib.suppress(orjson.JSONEncodeError):  # it can't be written either
             weight += len(orjson.dumps(event.arguments))
